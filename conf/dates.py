@@ -1,0 +1,52 @@
+"""The one place where a date is derived from a time: the operator's calendar is Asia/Shanghai.
+
+Times are stored in UTC. A decision date ``D`` is the date on which contacts happen; its night loads data
+dates up to ``D - 1`` that arrived before the cut-off and sees events before ``D`` 00:00 Shanghai.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+from conf.errors import MendableError
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+#: Spark SQL for the date in Shanghai of a UTC timestamp column named ``{time}``.
+LOCAL_DATE_SQL = "to_date(from_utc_timestamp({time}, 'Asia/Shanghai'))"
+CUT_OFF = dt.time(4, 0)
+
+
+def parse_date(text: str) -> dt.date:
+    """Read a date written ``YYYY-MM-DD``.
+
+    Raises:
+        MendableError: the text is no such date.
+    """
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError as error:
+        raise MendableError(
+            f"{text!r} is not a date", where="--date", remedy="write it as YYYY-MM-DD, for example 2026-01-09"
+        ) from error
+
+
+def start_of_day(date: dt.date) -> dt.datetime:
+    """The instant (UTC) at which ``date`` begins in Shanghai: what the snapshot of ``date`` may not reach."""
+    return dt.datetime.combine(date, dt.time(), SHANGHAI).astimezone(dt.UTC)
+
+
+def cut_off(date: dt.date) -> dt.datetime:
+    """The instant (UTC) before which a delivery must have arrived to count in the night of ``date``."""
+    return dt.datetime.combine(date, CUT_OFF, SHANGHAI).astimezone(dt.UTC)
+
+
+def local_date(instant: dt.datetime) -> dt.date:
+    """The Shanghai date of an aware instant."""
+    return instant.astimezone(SHANGHAI).date()
+
+
+def month_end(date: dt.date) -> dt.date:
+    """The last day of the month of ``date``: what the data date of a monthly file means."""
+    following = (date.replace(day=28) + dt.timedelta(days=4)).replace(day=1)
+    return following - dt.timedelta(days=1)

@@ -1,0 +1,67 @@
+"""Feeds: one interface file series from one source system, and its contract."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field as Key
+from pydantic import model_validator
+
+from conf.documents import Strict
+
+Dialect = Literal["avl", "verf", "vgop", "jsonl"]
+Granularity = Literal["hourly", "daily", "monthly"]
+
+
+class Bounds(Strict):
+    """What is unusual against the feed's own history of the same weekday: factors of the median."""
+
+    low: float = Key(default=0.3, ge=0)
+    high: float = Key(default=3.0, gt=0)
+
+
+class Feed(Strict):
+    """The contract of one feed; the file's name is ``<code>.yml``.
+
+    ``unit_code`` is the 5-digit code in file names and is unique; ``stand_in_days`` is how long the last good
+    data of an optional feed may stand in; ``quarantine_threshold`` is the share of bad records above which a
+    delivery is refused whole; ``deadline`` is Shanghai time of the day after the data date (of the 3rd day of
+    the next month for monthly feeds).
+    """
+
+    code: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
+    label: str
+    source: str
+    service: Literal["hotline", "echannel"]
+    dialect: Dialect
+    schema_name: str = Key(alias="schema")
+    layout: Literal["delimited", "fixed"] = "delimited"
+    delimiter: str = "|"
+    trailing_delimiter: bool = False
+    compression: Literal["none", "Z", "gzip", "zstd"] = "none"
+    granularity: Granularity = "daily"
+    parts: int = Key(default=1, ge=1, le=999)
+    letter: str = Key(default="a", pattern=r"^[a-z]$")  # avl file names
+    sender: str = Key(default="10000", pattern=r"^\d{5}$")  # verf and vgop file names
+    unit_code: str = Key(pattern=r"^\d{5}$")
+    deadline: str = Key(default="03:00", pattern=r"^\d{2}:\d{2}$")
+    required: bool = False
+    stand_in_days: int = Key(default=3, ge=0)
+    empty_ok: bool = True
+    bounds: Bounds = Bounds()
+    quarantine_threshold: float = Key(default=0.01, ge=0, le=1)
+    retention_days: int = Key(default=400, ge=1)
+    owner: str
+    purpose: str
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Feed:
+        wanted = {"avl": "$", "verf": "|"}.get(self.dialect)
+        if wanted and self.layout == "delimited" and self.delimiter != wanted:
+            raise ValueError(f"dialect {self.dialect} separates with {wanted!r}")
+        if self.layout == "fixed" and self.dialect != "verf":
+            raise ValueError("only verf has a fixed-width layout")
+        allowed = {"avl": {"none", "Z", "gzip"}, "jsonl": {"gzip", "zstd"}}.get(self.dialect, {"none"})
+        if self.compression not in allowed:
+            raise ValueError(f"dialect {self.dialect} is compressed as one of {sorted(allowed)}")
+        return self

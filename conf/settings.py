@@ -1,0 +1,139 @@
+"""Settings of an environment: ``conf/env/<name>.yml`` with ``--set path.to.key=value`` on top.
+
+The only place that reads the process environment (``CPC_HOME``, ``CPC_ENV``, ``CPC_DEMO``).
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field as Key
+
+from conf.catalogue import ROOT, Catalogue, load_catalogue
+from conf.documents import Document, Strict, read_yaml, validate
+from conf.errors import MendableError
+
+
+class Spark(Strict):
+    """How Spark runs."""
+
+    master: str = "local[2]"
+    driver_memory: str = "3g"
+    shuffle_partitions: int = Key(default=4, ge=1)
+    conf: dict[str, str] = {}
+
+
+class Shares(Strict):
+    """Roles of customers: ``control`` is stable for a year, ``explore`` is drawn nightly; the rest exploit."""
+
+    control: float = Key(default=0.10, ge=0, lt=1)
+    explore: float = Key(default=0.05, ge=0, lt=1)
+    explore_reserve: float = Key(default=0.06, ge=0, lt=1)  # share of each limit kept for explorers
+
+
+class Outcome(Strict):
+    """When a decision's result counts."""
+
+    conversion_days: int = Key(default=7, ge=1)
+    horizon_days: int = Key(default=30, ge=1)
+    cancel_days: int = Key(default=30, ge=0)
+
+
+class Solve(Strict):
+    """What the nightly assignment aims at."""
+
+    gap: float = Key(default=1e-4, gt=0)
+    seconds: float = Key(default=120.0, gt=0)
+    keep_arcs: int = Key(default=8, ge=1)  # arcs a customer kept by pruning
+
+
+class Serving(Strict):
+    """The serving store: empty ``url`` means the embedded PostgreSQL."""
+
+    url: str = ""
+
+
+class Mlflow(Strict):
+    """The model registry: empty ``uri`` means SQLite below the home."""
+
+    uri: str = ""
+    experiment: str = "affinity"
+    model: str = "affinity"
+
+
+class Settings(Strict):
+    """Everything an environment decides."""
+
+    name: str = "local"
+    demo: str = ""  # overlay below conf/demo that replaces the operator's catalogue
+    seed: int = 20260109
+    spark: Spark = Spark()
+    shares: Shares = Shares()
+    outcome: Outcome = Outcome()
+    solve: Solve = Solve()
+    serving: Serving = Serving()
+    mlflow: Mlflow = Mlflow()
+    quiet_hours: tuple[str, str] = ("21:00", "09:00")
+    extra: dict[str, Any] = {}
+
+    @cached_property
+    def home(self) -> Path:
+        """Where all data of the embedded default lives (``CPC_HOME``, default ``./var``)."""
+        return Path(os.environ.get("CPC_HOME", "var")).resolve()
+
+    @property
+    def lake(self) -> Path:
+        """The folder of Delta tables."""
+        return self.home / "lake"
+
+    @property
+    def landing(self) -> Path:
+        """Where interface files arrive."""
+        return Path(os.environ.get("CPC_LANDING", self.home / "landing")).resolve()
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The facts in force: the operator's, or the overlay of a demo."""
+        return load_catalogue(ROOT / "demo" / self.demo if self.demo else ROOT)
+
+
+def load_settings(name: str | None = None, overrides: tuple[str, ...] = ()) -> Settings:
+    """Read ``conf/env/<name>.yml`` and apply overrides ``path.to.key=value``.
+
+    Raises:
+        MendableError: no such environment, or a key or value that does not fit.
+    """
+    name = name or os.environ.get("CPC_ENV", "local")
+    path = ROOT / "env" / f"{name}.yml"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in (ROOT / "env").glob("*.yml")))
+        raise MendableError(f"no environment {name!r}", where="--env", remedy=f"choose one of: {known}")
+    document = read_yaml(path)
+    data = dict(document.data)
+    if demo := os.environ.get("CPC_DEMO"):
+        data["demo"] = demo
+    settings = validate(Settings, document, {"name": name, **data})
+    for override in overrides:
+        settings = _apply(settings, override)
+    return settings
+
+
+def _apply(settings: Settings, override: str) -> Settings:
+    path, separator, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not separator:
+        raise MendableError(f"{override!r} sets nothing", where="--set", remedy="write --set path.to.key=value")
+    data = settings.model_dump()
+    inner = data
+    for key in keys[:-1]:
+        inner = inner.get(key, {}) if isinstance(inner, dict) else {}
+    if not isinstance(inner, dict) or (keys[-1] not in inner and keys[0] != "extra"):
+        raise MendableError(
+            f"no setting {path!r}", where="--set", remedy="conf/env/local.yml lists the settings with their defaults"
+        )
+    inner[keys[-1]] = yaml.safe_load(text)
+    return validate(Settings, Document(Path("--set"), {}, {}), data)

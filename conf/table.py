@@ -1,0 +1,33 @@
+"""The table catalogue: every column's type, unit and meaning."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field as Key
+
+from conf.documents import Strict
+
+
+class Column(Strict):
+    """A column of a Delta table; ``type`` is a Spark DDL type."""
+
+    name: str = Key(pattern=r"^[a-z_][a-z0-9_]*$")
+    type: str
+    doc: str
+    unit: str = ""
+    nullable: bool = True
+    personal: bool = False
+
+
+class Table(Strict):
+    """A table: what a row is, who writes it, how it is partitioned and for how long it is kept."""
+
+    name: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
+    row: str  # "a row is …"
+    writer: str  # the one job that writes it
+    kind: Literal["raw", "entity", "partial", "feature", "decision", "operation", "vault"]
+    key: tuple[str, ...] = ()
+    partition_by: tuple[str, ...] = ()
+    retention_days: int = Key(default=400, ge=1)
+    columns: tuple[Column, ...]

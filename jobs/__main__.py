@@ -1,0 +1,5 @@
+"""``python -m jobs`` is ``cpc``."""
+
+from jobs.cli import main
+
+main()

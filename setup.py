@@ -1,0 +1,16 @@
+"""Packaging: the rooms of the house become flat packages named by their folders."""
+
+from setuptools import find_packages, setup
+
+ROOMS = ["jobs", "dialects", "features", "models", "certify", "expectations", "conf", "synth", "console", "benchmarks"]
+
+setup(
+    packages=find_packages(include=[*ROOMS, *(f"{room}.*" for room in ROOMS)]),
+    package_data={
+        "conf": ["**/*.yml", "**/*.json"],
+        "features": ["declared/*.yml"],
+        "expectations": ["**/*.yml"],
+        "jobs": ["**/*.html", "**/*.css", "**/*.sql"],
+    },
+    entry_points={"console_scripts": ["cpc = jobs.cli:main"]},
+)
