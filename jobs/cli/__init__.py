@@ -4,24 +4,43 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Any
 
 import typer
 
 from conf.errors import MendableError
 from jobs.cli.output import complain
 
-#: Which module holds a command: importing Spark, MLflow or Airflow for `cpc --help` would cost seconds.
-COMMANDS: dict[str, str] = {
-    "demo": "demo", "synth": "demo",
-    "scan": "nightly", "ingest": "feeds", "rebuild": "feeds", "feeds": "feeds",
-    "nightly": "nightly", "job": "nightly", "runs": "nightly", "doctor": "doctor",
-    "features": "features", "data": "features",
-    "train": "models", "models": "models", "design": "models", "uplift": "experiments", "ope": "experiments",
-    "explain": "explain", "funnel": "explain", "kpi": "explain",
-    "whatif": "assignment", "goal": "assignment", "replay": "assignment", "solve": "assignment",
-    "certify": "assignment",
-    "publish": "publish", "export": "publish",
-}  # fmt: skip
+#: Command → (module, what it does). Importing Spark, MLflow or Airflow for `cpc --help` would cost seconds.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "a province (or real data) in a box, its night, and a summary"),
+    "synth": ("demo", "landing files of all feeds in their dialects, and the truth beside"),
+    "nightly": ("nightly", "the whole night of a decision date; resumes after a crash"),
+    "job": ("nightly", "one job of the night"),
+    "scan": ("nightly", "look at what has landed"),
+    "runs": ("nightly", "what has run"),
+    "ingest": ("feeds", "load what has landed"),
+    "rebuild": ("feeds", "rebuild what a restatement touched"),
+    "feeds": ("feeds", "the catalogue of feeds, its checks, a night's state, a draft from a sample"),
+    "features": ("features", "declared features: list, preview, leakage check"),
+    "data": ("features", "the data dictionary"),
+    "train": ("models", "train a model into the registry"),
+    "models": ("models", "list, promote, roll back"),
+    "design": ("models", "sizes of control and exploration for a wanted power"),
+    "uplift": ("experiments", "uplift of any experiment"),
+    "ope": ("experiments", "off-policy evaluation of a logged policy"),
+    "explain": ("explain", "why this, why not that, for one customer"),
+    "funnel": ("explain", "what each rule removed, for all"),
+    "kpi": ("explain", "figures of the operation"),
+    "whatif": ("assignment", "reassign everyone under changed limits; writes nothing live"),
+    "goal": ("assignment", "the least amount of a limit that reaches a value"),
+    "replay": ("assignment", "rebuild the assignment of a run and compare the bytes"),
+    "solve": ("assignment", "solve an assignment instance from files"),
+    "certify": ("assignment", "check a plan and its bound, independently"),
+    "publish": ("publish", "publish a run: serving store, campaign files, report"),
+    "export": ("publish", "export recommendations"),
+    "doctor": ("doctor", "what is wrong with Java, Spark, jars, disk, ports, keys, configuration"),
+}
 
 
 class _Lazy(typer.core.TyperGroup):
@@ -31,12 +50,17 @@ class _Lazy(typer.core.TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: typer.Context, cmd_name: str):  # type: ignore[no-untyped-def,override]  # noqa: ANN202
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in COMMANDS:
             return None
-        app: typer.Typer = importlib.import_module(f"jobs.cli.{module}").app
-        group = typer.main.get_group(app)
-        return group.commands.get(cmd_name)
+        module: typer.Typer = importlib.import_module(f"jobs.cli.{COMMANDS[cmd_name][0]}").app
+        command = typer.main.get_command(module)
+        return command.commands[cmd_name] if isinstance(command, typer.core.TyperGroup) else command
+
+    def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+        width = max(map(len, COMMANDS))
+        lines = [f"  {name:<{width}}  {purpose}" for name, (_, purpose) in COMMANDS.items()]
+        formatter.write("\n".join(["Usage: cpc COMMAND [OPTIONS]   (cpc COMMAND --help shows an example)", "",
+                                   __doc__.splitlines()[0], "", "Commands:", *lines]) + "\n")  # fmt: skip
 
 
 app = typer.Typer(cls=_Lazy, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)

@@ -1,0 +1,65 @@
+# Everything a newcomer needs is `make demo` and `make test`; `make` lists the rest.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3.11
+BIN := .venv/bin
+# Some environments switch byte code off: every start would then compile everything again.
+export PYTHONDONTWRITEBYTECODE :=
+export CPC_HOME ?= $(CURDIR)/var
+export MPLBACKEND := Agg
+
+.PHONY: help setup demo test check spark slow bench clean lock generate new-feed new-feature new-product new-rule
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: .venv/ready ## one environment, Delta's jars, byte code and compiled kernels
+
+.venv/ready: requirements.lock pyproject.toml setup.py
+	@PYTHON=$(PYTHON) bash .ci/prerequisites
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "environment: pinned packages, by hash"
+	@sed -n '/^uv==/,/^    # via/p' requirements.lock > .venv/uv.txt
+	@$(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@echo "jars: Delta for Spark"
+	@$(BIN)/python -m jobs.jars 2>&1 | { grep -E '^(error|  where|  remedy)' || true; }
+	@echo "kernels: byte code and numba's cache"
+	@$(BIN)/python -m compileall -q conf dialects features models certify expectations jobs synth
+	@$(BIN)/python -m jobs.warm
+	@touch $@
+
+demo: setup ## a province in a box, its night through Airflow, and a summary
+	@$(BIN)/cpc demo
+
+test: setup ## every test but the slow ones
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+check: setup ## format, lint, types, import rules, tests that need no JVM: under a minute
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-cache > .venv/imports.txt || { cat .venv/imports.txt; exit 1; }
+	@$(BIN)/python -m pytest -q -m "not spark and not slow and not browser and not demo"
+
+spark: setup ## the tests that share a Spark session
+	@$(BIN)/python -m pytest -q -m spark
+
+slow: setup ## fuzzing, full-volume nights, the whole province: hours
+	@$(BIN)/python -m pytest -q -m slow
+
+bench: setup ## peers and ours in one run; make bench NAME=assignment
+	@$(BIN)/python -m benchmarks $(or $(NAME),assignment)
+
+generate: setup ## compile conf/generated and the data dictionary anew
+	@$(BIN)/python -m jobs.order
+
+lock: ## resolve requirements.in into requirements.lock: hashes, no addresses
+	@$(BIN)/uv pip compile requirements.in --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 -o requirements.lock
+
+new-feed new-feature new-product new-rule: setup ## scaffold: make new-feed NAME=…
+	@$(BIN)/python -m conf.scaffold $(subst new-,,$@) $(NAME)
+
+clean: ## remove what the demo made; the environment stays
+	@rm -rf $(CPC_HOME) spark-warehouse derby.log metastore_db

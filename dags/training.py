@@ -1,0 +1,47 @@
+"""# training: learn from what came of past decisions, weekly
+
+**Purpose.** Attribute matured outcomes to decisions, train the affinity model on them, register it in MLflow.
+**Owner.** cpc-science. **Tier.** 2: the last champion keeps serving while this is red.
+
+**Healthy.** A new version in the registry each Monday; it becomes champion only through the gate.
+**Unhealthy.**
+- `feedback` red: results are missing or late; `cpc feeds status --date D` names the feed. Clear the task later.
+- `train` red with "one class": no conversion has matured yet; nothing to do, the champion stays.
+"""
+
+import datetime
+import json
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import DAG, get_current_context, task
+from airflow.timetables.trigger import CronTriggerTimetable
+
+SHANGHAI = "Asia/Shanghai"
+STEPS = json.loads((Path(__file__).resolve().parent.parent / "conf" / "generated" / "night.json").read_text())[
+    "training"
+]
+
+
+def run(job: str) -> dict:
+    """Run one job for the decision date: the logical date as it reads in Shanghai."""
+    from jobs.runner import run_task
+
+    moment = get_current_context()["logical_date"].astimezone(ZoneInfo(SHANGHAI))
+    return run_task(job, moment.date().isoformat())
+
+
+with DAG(
+    dag_id="training",
+    doc_md=__doc__,
+    schedule=CronTriggerTimetable("0 10 * * 1", timezone=SHANGHAI),
+    start_date=datetime.datetime(2026, 1, 1, tzinfo=ZoneInfo(SHANGHAI)),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"owner": "cpc-science", "retries": 0},
+    tags=["tier-2", "cpc"],
+):
+    tasks = {step["job"]: task(task_id=step["job"], doc=step["purpose"])(run)(step["job"]) for step in STEPS}
+    for step in STEPS:
+        for before in step["after"]:
+            tasks[before] >> tasks[step["job"]]
