@@ -26,7 +26,8 @@ class Feed(Strict):
     ``unit_code`` is the 5-digit code in file names and is unique; ``stand_in_days`` is how long the last good
     data of an optional feed may stand in; ``quarantine_threshold`` is the share of bad records above which a
     delivery is refused whole; ``deadline`` is Shanghai time of the day after the data date (of the 3rd day of
-    the next month for monthly feeds).
+    the next month for monthly feeds). ``rows_per_1000`` is the volume to expect: rows a period (an hour, a day, a
+    month) and 1000 customers.
     """
 
     code: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
@@ -51,6 +52,7 @@ class Feed(Strict):
     bounds: Bounds = Bounds()
     quarantine_threshold: float = Key(default=0.01, ge=0, le=1)
     retention_days: int = Key(default=400, ge=1)
+    rows_per_1000: float = Key(default=5.0, gt=0)
     owner: str
     purpose: str
 
