@@ -12,5 +12,4 @@ setup(
         "expectations": ["**/*.yml"],
         "jobs": ["**/*.html", "**/*.css", "**/*.sql"],
     },
-    entry_points={"console_scripts": ["cpc = jobs.cli:main"]},
 )

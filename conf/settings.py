@@ -1,6 +1,7 @@
 """Settings of an environment: ``conf/env/<name>.yml`` with ``--set path.to.key=value`` on top.
 
-The only place that reads the process environment (``CPC_HOME``, ``CPC_ENV``, ``CPC_DEMO``).
+The only place that reads the process environment: ``CPC_HOME``, ``CPC_LANDING``, ``CPC_ENV``, ``CPC_DEMO``,
+``CPC_SERVING_URL``, ``CPC_MLFLOW_URI``.
 """
 
 from __future__ import annotations
@@ -101,6 +102,14 @@ class Settings(Strict):
         return load_catalogue(ROOT / "demo" / self.demo if self.demo else ROOT)
 
 
+#: Addresses may carry passwords: they come from the environment, never from YAML.
+_FROM_ENVIRONMENT = (
+    ("CPC_DEMO", "demo", ""),
+    ("CPC_SERVING_URL", "serving", "url"),
+    ("CPC_MLFLOW_URI", "mlflow", "uri"),
+)
+
+
 def load_settings(name: str | None = None, overrides: tuple[str, ...] = ()) -> Settings:
     """Read ``conf/env/<name>.yml`` and apply overrides ``path.to.key=value``.
 
@@ -114,8 +123,9 @@ def load_settings(name: str | None = None, overrides: tuple[str, ...] = ()) -> S
         raise MendableError(f"no environment {name!r}", where="--env", remedy=f"choose one of: {known}")
     document = read_yaml(path)
     data = dict(document.data)
-    if demo := os.environ.get("CPC_DEMO"):
-        data["demo"] = demo
+    for variable, section, key in _FROM_ENVIRONMENT:
+        if value := os.environ.get(variable):
+            data[section] = {**data.get(section, {}), key: value} if key else value
     settings = validate(Settings, document, {"name": name, **data})
     for override in overrides:
         settings = _apply(settings, override)

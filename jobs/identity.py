@@ -38,7 +38,7 @@ def compute(night: Night, extra_deliveries: Iterable[str] = ()) -> str:
     inputs = {
         "date": night.date.isoformat(),
         "deliveries": sorted({*deliveries(night), *extra_deliveries}),
-        "settings": night.settings.model_dump(mode="json"),
+        "settings": night.settings.model_dump(mode="json", exclude={"name", "spark", "serving", "mlflow"}),
         "catalogue": _hash_files(str(night.catalogue.root)),
         "sources": _hash_files(str(_HOUSE)),
         "model": champion_hash(night),

@@ -66,7 +66,9 @@ def fetch(folder: Path = JARS) -> None:
         for file, _ in WANTED.values():
             shutil.copy(Path(cache) / "jars" / file, folder / file)
     if wrong := missing(folder):
-        raise MendableError(f"not the released jars: {', '.join(wrong)}", where=str(folder), remedy="delete them and run `make setup`")
+        raise MendableError(
+            f"not the released jars: {', '.join(wrong)}", where=str(folder), remedy="delete them and run `make setup`"
+        )
 
 
 def _sha256(path: Path) -> str:
