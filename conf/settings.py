@@ -52,6 +52,21 @@ class Solve(Strict):
     keep_arcs: int = Key(default=8, ge=1)  # arcs a customer kept by pruning
 
 
+class Affinity(Strict):
+    """How the affinity model is trained and how a probability becomes money."""
+
+    trees: int = Key(default=160, ge=1)
+    leaves: int = Key(default=15, ge=2)
+    learning_rate: float = Key(default=0.06, gt=0, le=1)
+    min_leaf: int = Key(default=80, ge=1)
+    rows: int = Key(default=200_000, ge=1000)  # training rows kept: every conversion, a weighted sample of the rest
+    features: int = Key(default=120, ge=1)  # customer features kept, by gain
+    late_share: float = Key(default=0.25, gt=0, lt=1)  # last part of the nights: calibration and validation out of time
+    drift_psi: float = Key(default=0.5, gt=0)  # a feature that moved more since training is left out
+    complaint_cost: float = Key(default=20.0, ge=0)  # 元 that a complaint costs to handle
+    future_nights: int = Key(default=180, ge=0)  # nights of contacts that an opt-out forgoes
+
+
 class Serving(Strict):
     """The serving store: empty ``url`` means the embedded PostgreSQL."""
 
@@ -78,6 +93,7 @@ class Settings(Strict):
     solve: Solve = Solve()
     serving: Serving = Serving()
     mlflow: Mlflow = Mlflow()
+    affinity: Affinity = Affinity()
     quiet_hours: tuple[str, str] = ("21:00", "09:00")
     extra: dict[str, Any] = {}
 
