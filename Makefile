@@ -11,7 +11,7 @@ export MPLBACKEND := Agg
 .PHONY: help setup demo test check spark slow bench clean lock generate new-feed new-feature new-product new-rule
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | awk -F'\t' '{printf "  make %-44s %s\n", $$1, $$2}'
 
 setup: .venv/ready ## one environment, Delta's jars, byte code and compiled kernels
 

@@ -10,6 +10,7 @@ import datetime as dt
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from conf.settings import load_settings
 from jobs.identity import Attempt, compute, read_attempt, write_attempt
 from jobs.night import Figures, Night
 from jobs.order import Step, compiled, load
+from jobs.summary import MARK, line
 
 #: The job whose end fixes what the night may read, and with it the run's id.
 PINS = "ingest"
@@ -75,7 +77,8 @@ def run_task(job: str, date: str) -> dict[str, Any]:
     """One job as an Airflow task: by name and decision date, in the environment of the process."""
     settings = load_settings()
     record = run_job(job, Night(parse_date(date), settings, settings.landing))
-    return dict(record.figures)
+    sys.stdout.write(MARK + line(record.job, record.state, record.seconds, record.figures) + "\n")
+    return {name: value for name, value in record.figures.items() if isinstance(value, int | float | str)}
 
 
 def run_job(job: str, night: Night) -> Record:

@@ -21,7 +21,8 @@ from jobs.cli.output import (
 )
 from jobs.lake import Lake
 from jobs.runner import Record, plan, run_job, run_night
-from jobs.summary import print_summary
+from jobs.cli.report import print_summary
+from jobs.summary import line
 
 app = typer.Typer()
 
@@ -64,8 +65,7 @@ def tell(job: str, record: Record | None) -> None:
         if console.is_terminal:
             console.print(f"  {job} …", style="dim")
         return
-    facts = ", ".join(f"{k} {v:,}" if isinstance(v, int) else f"{k} {v}" for k, v in list(record.figures.items())[:6])
-    console.print(f"  {record.job:<12}{record.state:<9}{record.seconds:7.1f} s  {facts[:150]}")
+    console.print(line(job, record.state, record.seconds, record.figures))
 
 
 @app.command()

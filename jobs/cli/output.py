@@ -16,6 +16,7 @@ from conf.dates import parse_date
 from conf.errors import MendableError
 from conf.settings import load_settings
 from jobs.night import Night
+from jobs.summary import show
 
 EnvOption = Annotated[str | None, typer.Option("--env", help="Environment: conf/env/NAME.yml.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override one setting, path.to.key=value.")]
@@ -59,19 +60,6 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
 def print_figures(title: str, figures: Mapping[str, Any]) -> None:
     """Name and value, a line each."""
     print_table(title, ("what", "figure"), figures.items())
-
-
-def show(value: Any) -> str:
-    """A value as people read it."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4g}"
-    return str(value)
 
 
 def complain(error: MendableError) -> None:

@@ -1,0 +1,94 @@
+"""The DAGs as Airflow sees them: they import, they are the compiled night, and D is the Shanghai date."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).resolve().parents[2]
+PROBE = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(sys.argv[1])
+print("BAG" + json.dumps({
+    "errors": {k: str(v) for k, v in bag.import_errors.items()},
+    "dags": {d.dag_id: {"doc": d.doc_md, "tags": sorted(d.tags), "owner": ",".join(sorted({t.owner for t in d.tasks})),
+                        "tasks": {t.task_id: sorted(t.upstream_task_ids) for t in d.tasks}} for d in bag.dags.values()},
+}))
+"""
+
+
+def bag(folder: Path, home: Path) -> dict[str, object]:
+    """What Airflow finds in a folder, asked in a process of its own (Airflow configures itself at import)."""
+    environment = {
+        **os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+    }  # fmt: skip
+    told = subprocess.run(
+        [sys.executable, "-c", PROBE, str(folder)], env=environment, capture_output=True, text=True, check=False
+    )
+    lines = [line for line in told.stdout.splitlines() if line.startswith("BAG")]
+    assert lines, told.stdout[-2000:] + told.stderr[-3000:]
+    return json.loads(lines[0][3:])
+
+
+@pytest.fixture(scope="module")
+def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    return bag(HOUSE / "dags", tmp_path_factory.mktemp("airflow"))
+
+
+def test_they_import(dags: dict) -> None:
+    assert dags["errors"] == {}
+    assert {"nightly", "training"} <= set(dags["dags"])
+
+
+def test_a_broken_dag_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "broken.py").write_text(
+        "from airflow.sdk import DAG\nraise RuntimeError('broken on purpose')\n"
+    )
+    assert "broken on purpose" in str(bag(tmp_path / "dags", tmp_path)["errors"])
+
+
+def test_tasks_and_arrows_are_the_compiled_night(dags: dict) -> None:
+    compiled = json.loads((HOUSE / "conf" / "generated" / "night.json").read_text(encoding="utf-8"))
+    for run in ("nightly", "training"):
+        wanted = {step["job"]: sorted(step["after"]) for step in compiled[run]}
+        assert dags["dags"][run]["tasks"] == wanted
+
+
+def test_every_dag_tells_a_stranger_what_to_do(dags: dict) -> None:
+    for name, dag in dags["dags"].items():
+        for word in ("Purpose", "Owner", "Tier", "Healthy", "Unhealthy"):
+            assert f"**{word}" in dag["doc"], f"{name}: {word}"
+        assert any(tag.startswith("tier-") for tag in dag["tags"])
+        assert dag["owner"].startswith("cpc-")
+
+
+@pytest.mark.parametrize(
+    ("logical", "decision"),
+    [
+        (dt.datetime(2026, 1, 8, 20, 0, tzinfo=dt.UTC), "2026-01-09"),  # the cron at 04:00 Shanghai
+        (dt.datetime(2026, 1, 9, 0, 0, tzinfo=dt.UTC), "2026-01-09"),  # `airflow dags test nightly 2026-01-09`
+        (dt.datetime(2026, 1, 9, 15, 59, tzinfo=dt.UTC), "2026-01-09"),
+        (dt.datetime(2026, 1, 9, 16, 0, tzinfo=dt.UTC), "2026-01-10"),  # midnight in Shanghai
+    ],
+)
+def test_the_decision_date_is_the_logical_date_in_shanghai(logical: dt.datetime, decision: str, tmp_path: Path) -> None:
+    code = f"""
+import datetime, importlib.util, sys, types
+spec = importlib.util.spec_from_file_location("nightly", {str(HOUSE / "dags" / "nightly.py")!r})
+module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)
+sys.modules["jobs.runner"] = types.SimpleNamespace(run_task=lambda job, date: print("TOLD", job, date))
+module.get_current_context = lambda: {{"logical_date": datetime.datetime.fromisoformat({logical.isoformat()!r})}}
+module.run("scan")
+"""
+    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path)}
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert f"TOLD scan {decision}" in told.stdout, told.stderr[-2000:]

@@ -1,0 +1,144 @@
+"""The rules of the house, held by tests: each says what it forbids and why."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from conf.catalogue import load_catalogue
+from jobs.order import GENERATED, RUNS, compile_night, load
+
+HOUSE = Path(__file__).resolve().parents[2]
+ROOMS = ("conf", "dialects", "features", "models", "certify", "expectations", "jobs", "synth", "benchmarks", "dags")
+TRACKED = [
+    HOUSE / name
+    for name in subprocess.run(
+        ["git", "ls-files"], cwd=HOUSE, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    if (HOUSE / name).is_file()
+]
+SOURCES = [path for path in TRACKED if path.suffix == ".py" and path.relative_to(HOUSE).parts[0] in ROOMS]
+TEXTS = [
+    p
+    for p in TRACKED
+    if p.suffix in {".py", ".yml", ".toml", ".md", ".in", ".lock", ".sh", ""} and p.name != "test_house.py"
+]
+ALL_JOBS = sorted({job for jobs in RUNS.values() for job in jobs})
+
+
+def test_the_house_was_found() -> None:
+    assert len(SOURCES) > 30
+
+
+def offenders(pattern: str, paths: list[Path], *, flags: int = 0) -> list[str]:
+    """Places where a pattern stands: ``file:line``."""
+    found = []
+    for path in paths:
+        for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if re.search(pattern, text, flags):
+                found.append(f"{path.relative_to(HOUSE)}:{number}: {text.strip()[:100]}")
+    return found
+
+
+def test_no_package_index_address_or_machine_path() -> None:
+    # lock files carry hashes; where packages come from is the machine's business
+    pattern = (
+        r"https?://[^\s\"')]*(pypi|pythonhosted|maven|npmjs|debian\.org/debian)|(?<!no-emit-)index-url|/root/|/home/[a-z]+/|/work/"
+    )
+    assert offenders(pattern, TEXTS) == []
+
+
+def test_nothing_unfinished_and_nothing_swallowed() -> None:
+    pattern = r"\b(TODO|FIXME|XXX)\b|NotImplementedError|except( Exception)?:\s*pass"
+    assert offenders(pattern, SOURCES) == []
+
+
+def test_no_room_for_odds_and_ends() -> None:
+    piles = {"utils", "util", "common", "helpers", "helper", "base", "misc"}
+    assert [
+        str(path.relative_to(HOUSE)) for path in SOURCES if piles & {*path.relative_to(HOUSE).parts[:-1], path.stem}
+    ] == []
+
+
+def test_files_fit_a_reader() -> None:
+    long = {
+        str(p.relative_to(HOUSE)): n for p in SOURCES if (n := len(p.read_text(encoding="utf-8").splitlines())) > 500
+    }
+    assert long == {}
+
+
+def test_only_conf_reads_the_process_environment() -> None:
+    allowed = {
+        "conf/settings.py",
+        "jobs/airflow.py",  # hands an environment to the process it starts
+        "jobs/spark.py",  # PYSPARK_PYTHON must be set before the JVM starts
+        "jobs/doctor.py",  # looks at JAVA_HOME
+    }
+    places = offenders(r"os\.environ|os\.getenv", [p for p in SOURCES if str(p.relative_to(HOUSE)) not in allowed])
+    # the pseudonym's key and the data folder of benchmarks are secrets or test inputs, named where they are used
+    assert [place for place in places if not re.search(r"CPC_PSEUDONYM_KEY|CPC_DATA|PSEUDONYM|NUMBA|OMP_", place)] == []
+
+
+def test_no_job_opens_the_truth() -> None:
+    rooms = {"dialects", "features", "models", "certify", "expectations", "jobs"}
+    paths = [p for p in SOURCES if p.relative_to(HOUSE).parts[0] in rooms and p.name != "demo.py"]
+    assert offenders(r"""["'/]truth["'/]""", paths) == []
+
+
+@pytest.mark.parametrize("name", ALL_JOBS)
+def test_a_job_says_what_it_reads_writes_and_costs(name: str) -> None:
+    module = load(name)
+    text = importlib.import_module(f"jobs.{name}").__doc__ or ""
+    for word in ("Reads", "Writes", "Cost"):
+        assert re.search(rf"\*?{word}\*?", text), f"jobs/{name}.py: the docstring lacks *{word}*"
+    tables = load_catalogue().tables
+    families = {"raw", "customer_day", "customer_features", "entities"}
+    for table in (*module.READS, *module.WRITES, *getattr(module, "READS_PREVIOUS", ())):
+        assert table in tables or table in families or table.split("_")[0] in families, f"{name}: no table {table!r}"
+
+
+def test_one_writer_a_table() -> None:
+    writers: dict[str, list[str]] = {}
+    for name in ALL_JOBS:
+        for table in load(name).WRITES:
+            writers.setdefault(table, []).append(name)
+    assert {table: names for table, names in writers.items() if len(names) > 1} == {}
+
+
+def test_the_compiled_night_is_current() -> None:
+    assert GENERATED.read_text(encoding="utf-8") == compile_night(), "run `make generate` and commit"
+
+
+def test_dags_import_no_job_at_parse() -> None:
+    for path in sorted((HOUSE / "dags").glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = [alias.name for node in top for alias in node.names] + [
+            getattr(node, "module", "") or "" for node in top
+        ]
+        assert not [name for name in names if name.split(".")[0] in set(ROOMS)], path.name
+
+
+def test_dags_know_only_what_is_generated() -> None:
+    steps = json.loads(GENERATED.read_text(encoding="utf-8"))
+    for name in ("nightly", "training"):
+        assert {step["job"] for step in steps[name]} == set(RUNS[name])
+
+
+def test_every_lock_line_has_a_hash() -> None:
+    text = (HOUSE / "requirements.lock").read_text(encoding="utf-8")
+    entries = re.findall(r"^([a-z0-9][^\s=]*==[^\s]+)[^\n]*\\\n((?:    --hash=[^\n]+\n)+)", text, re.M)
+    pins = re.findall(r"^[a-z0-9][^\s]*==", text, re.M)
+    assert len(entries) == len(pins) > 200
+
+
+def test_the_makefile_lists_itself() -> None:
+    told = subprocess.run(["make", "-s", "help"], cwd=HOUSE, capture_output=True, text=True, check=True).stdout
+    for target in ("setup", "demo", "test", "check", "spark", "slow", "bench", "clean", "new-feed"):
+        assert f"make {target}" in told
