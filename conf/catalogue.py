@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from conf.documents import Document, Loc, read_folder, read_rows
 from conf.errors import MendableError
+from conf.featureset import FeatureSet, load_features
 from conf.feed import Feed
 from conf.offer import Channel, Limit, Product, Rule
 from conf.schema import Schema
@@ -60,6 +61,12 @@ class Catalogue:
                     where=document.where(("schema",)),
                     remedy=f"write {self.root / 'schemas' / (feed.schema_name + '.yml')}, or name one that exists",
                 )
+            if fault := _narrowing_fault(feed, self.schemas[feed.schema_name]):
+                raise MendableError(
+                    f"feed {feed.code}: {fault}",
+                    where=document.where(("holds",)),
+                    remedy="name code fields of the schema and codes of their lists",
+                )
         return feeds
 
     @cached_property
@@ -87,14 +94,37 @@ class Catalogue:
         return tuple(limit for _, _, limit in rows)
 
     @cached_property
+    def features(self) -> FeatureSet:
+        """Declared features: ``features/declared`` beside conf, or the overlay's ``features`` that replace them."""
+        own = ROOT.parent / "features" / "declared"
+        folder = own if self.root == ROOT else self.root / "features"
+        return load_features(folder, own, self.written_tables, self.schemas)
+
+    @cached_property
+    def written_tables(self) -> dict[str, Table]:
+        """The tables of ``conf/tables`` by name (always conf's own)."""
+        return _by(read_folder(ROOT / "tables", Table), lambda table: table.name, stem=True)
+
+    @cached_property
     def tables(self) -> dict[str, Table]:
-        """Every table by name: the written ones (always conf's own) and ``raw_<schema>`` derived from schemas."""
-        tables = _by(read_folder(ROOT / "tables", Table), lambda table: table.name, stem=True)
-        return tables | {f"raw_{schema.name}": raw_table(schema) for schema in self.schemas.values()}
+        """Every table by name: the written ones, ``raw_<schema>`` of schemas, partials and snapshot of features."""
+        raw = {f"raw_{schema.name}": raw_table(schema) for schema in self.schemas.values()}
+        return self.written_tables | raw | self.features.tables()
 
     def feeds_of(self, schema: str) -> list[Feed]:
         """The feeds that speak ``schema``."""
         return [feed for feed in self.feeds.values() if feed.schema_name == schema]
+
+
+def _narrowing_fault(feed: Feed, schema: Schema) -> str:
+    """What is wrong with ``holds``; empty if nothing."""
+    for name, codes in feed.holds.items():
+        field = schema.by_name.get(name)
+        if field is None or not field.codes:
+            return f"holds: {name!r} is no code field of schema {schema.name}"
+        if unknown := sorted(set(codes) - set(schema.codes[field.codes])):
+            return f"holds: {name} has no codes {unknown} in schema {schema.name}"
+    return ""
 
 
 def raw_table(schema: Schema) -> Table:

@@ -27,7 +27,8 @@ class Feed(Strict):
     data of an optional feed may stand in; ``quarantine_threshold`` is the share of bad records above which a
     delivery is refused whole; ``deadline`` is Shanghai time of the day after the data date (of the 3rd day of
     the next month for monthly feeds). ``rows_per_1000`` is the volume to expect: rows a period (an hour, a day, a
-    month) and 1000 customers.
+    month) and 1000 customers. ``holds`` narrows code fields of the schema to what this feed sends (a centre's feed
+    holds its own centre): a promise of the source that quality checks.
     """
 
     code: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
@@ -53,6 +54,7 @@ class Feed(Strict):
     quarantine_threshold: float = Key(default=0.01, ge=0, le=1)
     retention_days: int = Key(default=400, ge=1)
     rows_per_1000: float = Key(default=5.0, gt=0)
+    holds: dict[str, tuple[str, ...]] = {}
     owner: str
     purpose: str
 
