@@ -25,7 +25,7 @@ class Product(Strict):
     code: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
     label: str
     label_zh: str
-    group: Literal["voice", "message", "data", "terminal"]
+    group: Literal["voice", "message", "data", "terminal", "finance", "retail"]  # the last two: real data of others
     price: Decimal = Key(ge=0)  # 元 a month (terminals: once)
     margin: Decimal  # 元 over the horizon, net of cost of service
     subsidy: Decimal = Decimal(0)
@@ -46,6 +46,7 @@ class Channel(Strict):
     """A way to meet customers. A channel that is both pushed and pulled has two entries.
 
     ``id`` is its position in the eligibility masks. ``cost`` is 元 an attempt, ``seconds`` agent time an attempt.
+    ``message`` is the text of its campaign file, with ``{product}``, ``{product_zh}``, ``{price}``; none if empty.
     """
 
     id: int = Key(ge=0, le=31)
@@ -57,6 +58,7 @@ class Channel(Strict):
     seconds: int = Key(default=0, ge=0)
     block_days: int = Key(default=0, ge=0)  # nights the frequency window blocks after a contact
     eligible: str = "true"
+    message: str = ""
 
     @property
     def cost_micro(self) -> int:

@@ -1,0 +1,139 @@
+"""Campaign files: who may still be contacted at publication, their numbers, and cells that no spreadsheet runs.
+
+Pure functions over Arrow tables; ``jobs.publish`` reads and writes. The number is decrypted here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from conf.offer import Channel, Product
+
+#: Position that stands for every channel in a stop key; channel ids end at 31.
+_EVERY = 63
+_SPAN = 64
+#: A cell that begins so is run as a formula by spreadsheets.
+_FORMULA = r"^([=+\-@\t\r])"
+
+
+def stop_list(consent: pa.Table, stopped: pa.Table, channels: Sequence[Channel]) -> pa.Array:
+    """Keys ``customer · 64 + channel id`` of contacts that may not happen, from the latest statement of each kind.
+
+    An opt-out (拒绝营销) of one channel stops that channel, of ``all`` every channel; switching personalisation or
+    profiling off stops every personalised offer. A later consent lifts an earlier opt-out of the same kind and channel.
+
+    Args:
+        consent: ``customer_id, event_time, kind, channel, granted`` as stated, any order.
+        stopped: ``customer_id, channel`` stopped on the serving store since the night.
+        channels: the channels.
+
+    Returns:
+        int64 keys, ascending, unique.
+    """
+    spoken = consent.sort_by([("event_time", "ascending"), ("granted", "descending")])  # a tie is an opt-out
+    latest = spoken.group_by(["customer_id", "kind", "channel"], use_threads=False).aggregate([("granted", "last")])
+    refused = latest.filter(pc.invert(latest["granted_last"]))
+    marketing = pc.equal(refused["kind"], "marketing")
+    where = pc.if_else(marketing, refused["channel"], pa.scalar("all"))
+    keys = pa.concat_arrays(
+        [
+            _keys(refused["customer_id"].combine_chunks(), _combined(where), channels),
+            _keys(stopped["customer_id"].combine_chunks(), stopped["channel"].combine_chunks(), channels),
+        ]
+    )
+    return pc.unique(keys.take(pc.sort_indices(keys)))
+
+
+def _combined(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _keys(customers: pa.Array, codes: pa.Array, channels: Sequence[Channel]) -> pa.Array:
+    """Keys of (customer, channel code); a code that is no channel's (``all``, or one retired) stops every channel."""
+    known = pa.array([channel.code for channel in channels], pa.string())
+    ids = pa.array([channel.id for channel in channels], pa.int64())
+    position = pc.index_in(codes.cast(pa.string()), value_set=known)
+    channel = pc.fill_null(ids.take(position), _EVERY)
+    return pc.add(pc.multiply(customers.cast(pa.int64()), _SPAN), channel)
+
+
+def is_stopped(customers: pa.Array, channel_ids: pa.Array, stops: pa.Array) -> pa.Array:
+    """True where a contact of ``customers`` on ``channel_ids`` may not happen; a null channel is no contact."""
+    base = pc.multiply(customers.cast(pa.int64()), _SPAN)
+    everywhere = pc.is_in(pc.add(base, _EVERY), value_set=stops)
+    here = pc.is_in(pc.add(base, pc.fill_null(channel_ids.cast(pa.int64()), _SPAN - 2)), value_set=stops)
+    return pc.and_(pc.or_(everywhere, here), pc.is_valid(channel_ids))
+
+
+def holders(subscriber: pa.Table, at: dt.datetime) -> pa.Table:
+    """``customer_id, phone_pseudonym`` of the numbers held at ``at``; of several, the one held longest."""
+    held = subscriber.filter(
+        pc.and_(
+            pc.less_equal(subscriber["valid_from"], at),
+            pc.or_kleene(pc.is_null(subscriber["valid_to"]), pc.greater(subscriber["valid_to"], at)),
+        )
+    ).sort_by([("customer_id", "ascending"), ("valid_from", "ascending"), ("phone_pseudonym", "ascending")])
+    first = held.group_by(["customer_id"], use_threads=False).aggregate([("phone_pseudonym", "first")])
+    return first.rename_columns(["customer_id", "phone_pseudonym"])
+
+
+def campaign(contacts: pa.Table, phones: pa.Table, channel: Channel, products: Sequence[Product]) -> pa.Table:
+    """The rows of a channel's campaign file, customers ascending; contacts without a number are left out.
+
+    Args:
+        contacts: ``decision_id, customer_id, product`` of the channel.
+        phones: ``customer_id, phone``.
+        channel: the channel.
+        products: the products, for code, labels, price and the text of a message.
+    """
+    offered = pa.table(
+        {
+            "product": pa.array([product.id for product in products], pa.int16()),
+            "product_code": [product.code for product in products],
+            "product_label": [product.label for product in products],
+            "product_label_zh": [product.label_zh for product in products],
+            "message": [message(channel, product) for product in products],
+        }
+    )
+    rows = contacts.join(phones, "customer_id", join_type="inner").join(offered, "product", join_type="inner")
+    columns = ["decision_id", "phone", "product_code", "product_label", "product_label_zh"]
+    if channel.message:
+        columns.append("message")
+    return rows.sort_by("customer_id").select(columns)
+
+
+def message(channel: Channel, product: Product) -> str:
+    """The text of a message about ``product`` as ``channels.yml`` words it (with how to refuse)."""
+    return channel.message.format(product=product.label, product_zh=product.label_zh, price=f"{product.price:g}")
+
+
+def neutral(rows: pa.Table) -> pa.Table:
+    """The same rows; text that a spreadsheet would run as a formula is led by an apostrophe."""
+    columns = [
+        pc.replace_substring_regex(column, _FORMULA, r"'\1") if pa.types.is_string(column.type) else column
+        for column in rows.columns
+    ]
+    return pa.table(columns, names=rows.column_names)
+
+
+def write_csv(path: Path, rows: pa.Table, mode: int) -> str:
+    """Write a CSV (UTF-8 with a byte order mark) in one step with file mode ``mode``; returns its SHA-256."""
+    sink = io.BytesIO()
+    sink.write(b"\xef\xbb\xbf")
+    pacsv.write_csv(neutral(rows), sink)
+    data = sink.getvalue()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=mode)
+    draft.write_bytes(data)
+    draft.replace(path)
+    return hashlib.sha256(data).hexdigest()
