@@ -14,6 +14,8 @@ from conf.errors import MendableError
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 #: Spark SQL for the date in Shanghai of a UTC timestamp column named ``{time}``.
 LOCAL_DATE_SQL = "to_date(from_utc_timestamp({time}, 'Asia/Shanghai'))"
+#: Spark SQL for the instant (UTC) at which the date column ``{date}`` begins in Shanghai.
+START_OF_DAY_SQL = "to_utc_timestamp(cast({date} as timestamp), 'Asia/Shanghai')"
 CUT_OFF = dt.time(4, 0)
 
 

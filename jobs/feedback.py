@@ -1,0 +1,221 @@
+"""What came of our decisions: answers, orders and their margin, opt-outs and complaints, a row a decision.
+
+Every decision counts, of every role, also those to do nothing: effects are effects of the assignment. A decision's
+clock starts at 00:00 Shanghai of its date. *Converted* = the offered product was ordered within the conversion
+window; of several decisions for one product the last before the order gets it, unless the order names one.
+*Margin* = all orders within the horizon, whatever their cause, without those cancelled before the label closes
+(the longer of horizon and cancellation window). Then the date is settled: it is never computed again.
+
+*Reads*: decision, contact, order, consent, complaint; of earlier nights assignment and outcome.
+*Writes*: outcome (the dates that are not settled yet).
+*Cost*: decisions of open dates, one shuffle by customer and one by decision; events of their horizon.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from conf.catalogue import Catalogue
+from conf.dates import START_OF_DAY_SQL
+from conf.settings import Outcome
+from jobs.night import Figures, Night
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+READS = ("decision", "contact", "order", "consent", "complaint")
+READS_PREVIOUS = ("assignment", "outcome")
+WRITES = ("outcome",)
+
+_TAKES = "('subscribe', 'renew', 'change')"
+_START = START_OF_DAY_SQL.format(date="business_date")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The frames that outcomes come from; events are those the night may see."""
+
+    decisions: DataFrame  # decision_id, run_id, business_date, customer_id, role, product, channel (ids), pscore
+    contact: DataFrame
+    order: DataFrame
+    consent: DataFrame
+    complaint: DataFrame
+
+
+def ids(codes: dict[str, int], column: str) -> str:
+    """Spark SQL that turns codes into ids (null where unknown)."""
+    pairs = " ".join(f"when '{code}' then {number}" for code, number in sorted(codes.items()))
+    return f"cast(case {column} {pairs} end as smallint)" if pairs else "cast(null as smallint)"
+
+
+def _last(*names: str) -> list[Any]:
+    """Of rows that say the same twice, the values of the last delivered."""
+    from pyspark.sql import functions as F
+
+    return [F.expr(f"max_by(`{name}`, struct(arrived_at, delivery_id, line))").alias(name) for name in names]
+
+
+def logged(decisions: DataFrame, catalogue: Catalogue) -> DataFrame:
+    """Decisions that came as feeds, once each, in the form of ``assignment``."""
+    products = {product.code: product.id for product in catalogue.products}
+    channels = {channel.code: channel.id for channel in catalogue.channels}
+    once = decisions.groupBy("decision_id").agg(
+        *_last("business_date", "customer_id", "role", "product", "channel", "pscore", "feed")
+    )
+    return once.selectExpr(
+        "decision_id", "concat('logged:', feed) as run_id", "business_date", "customer_id", "role",
+        f"{ids(products, 'product')} as product", f"{ids(channels, 'channel')} as channel", "pscore",
+    )  # fmt: skip
+
+
+def ours(assignments: DataFrame) -> DataFrame:
+    """Decisions of this system, in the same form."""
+    return assignments.select(
+        "decision_id", "run_id", "business_date", "customer_id", "role", "product", "channel", "pscore"
+    )
+
+
+def orders(events: DataFrame, catalogue: Catalogue) -> DataFrame:
+    """Orders once each: ``at``, ``product`` (id), ``take`` or cancellation, ``margin_micro``, ``decision_id``.
+
+    ``cancelled_at`` is when a taken product was next cancelled; the cancellation of a product taken within our
+    sight carries no margin of its own, since the order it ends no longer counts.
+    """
+    products = {product.code: product.id for product in catalogue.products}
+    once = events.groupBy("customer_id", "order_id", "action", "event_time", "product").agg(
+        *_last("margin_micro", "decision_id")
+    )
+    line = "partition by customer_id, product order by event_time, action, order_id"
+    before = f"max(action in {_TAKES}) over ({line} rows between unbounded preceding and 1 preceding)"
+    after = f"min(if(action = 'cancel', event_time, null)) over ({line} rows between 1 following and unbounded following)"
+    return once.selectExpr(
+        "customer_id", "event_time as at", f"{ids(products, 'product')} as product", f"action in {_TAKES} as take",
+        "decision_id", f"if(action = 'cancel' and coalesce({before}, false), 0, coalesce(margin_micro, 0)) as margin_micro",
+        f"if(action in {_TAKES}, {after}, null) as cancelled_at",
+    )  # fmt: skip
+
+
+def credited(decisions: DataFrame, taken: DataFrame, windows: Outcome) -> DataFrame:
+    """``decision_id, cancelled_at`` of the decisions that an order answers within the conversion window."""
+    touches = decisions.where("product is not null").selectExpr(
+        "decision_id as touch", "customer_id", "product", f"{_START} as start"
+    )
+    within = f"at >= start and at < start + interval {windows.conversion_days} days"
+    answers = taken.where("take and product is not null").join(touches, ["customer_id", "product"]).where(within)
+    order_key = ("customer_id", "product", "at", "decision_id")
+    last = answers.where("decision_id is null or decision_id = touch").groupBy(*order_key, "cancelled_at")
+    chosen = last.agg({"start": "max"}).withColumnRenamed("max(start)", "start")
+    named = touches.join(chosen.drop("decision_id"), ["customer_id", "product", "start"])
+    return named.groupBy("touch").agg({"cancelled_at": "max"}).toDF("decision_id", "cancelled_at").selectExpr(
+        "decision_id", "cancelled_at", "true as converted"
+    )  # fmt: skip
+
+
+def histories(sources: Sources, taken: DataFrame) -> DataFrame:
+    """A row a customer: arrays of orders, opt-outs and complaints."""
+    from pyspark.sql import functions as F
+
+    bought = taken.groupBy("customer_id").agg(
+        F.expr("collect_list(struct(at, product, take, margin_micro, cancelled_at))").alias("orders")
+    )
+    stopped = sources.consent.where("kind = 'marketing' and not granted").selectExpr("customer_id", "event_time as o")
+    angry = sources.complaint.where("kind = 'complaint' and step in ('open', 'reopened')")
+    told = stopped.selectExpr("customer_id", "o", "cast(null as timestamp) as c").unionAll(
+        angry.selectExpr("customer_id", "cast(null as timestamp) as o", "event_time as c")
+    )
+    signs = told.groupBy("customer_id").agg(
+        F.expr("collect_list(o)").alias("opt_outs"), F.expr("collect_list(c)").alias("complaints")
+    )
+    return bought.join(signs, "customer_id", "full_outer")
+
+
+def answers(contact: DataFrame) -> DataFrame:
+    """``decision_id, attempted, reached`` of carried-out decisions."""
+    return contact.where("decision_id is not null and direction = 'out'").groupBy("decision_id").agg(
+        {"attempted": "bool_or", "reached": "bool_or"}
+    ).toDF("decision_id", "attempted", "reached")  # fmt: skip
+
+
+def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.date) -> DataFrame:
+    """A row a decision, as ``conf/tables/outcome.yml`` says; ``matured`` as of the night of ``date``."""
+    taken = orders(sources.order, catalogue)
+    closes = max(windows.horizon_days, windows.cancel_days)
+    horizon = f"o.at >= start and o.at < start + interval {windows.horizon_days} days"
+    conversion = f"o.at >= start and o.at < start + interval {windows.conversion_days} days"
+    kept = f"(o.cancelled_at is null or o.cancelled_at >= start + interval {closes} days)"
+    inside = f"o -> o >= start and o < start + interval {windows.horizon_days} days"
+    margin = (
+        f"aggregate(filter(orders, o -> {horizon} and {kept}), cast(0 as bigint), (sum, o) -> sum + o.margin_micro)"
+    )
+    mask = (
+        f"aggregate(filter(orders, o -> o.take and o.product is not null and {conversion}), cast(0 as bigint), "
+        "(bits, o) -> bits | shiftleft(cast(1 as bigint), o.product))"
+    )
+    return (
+        sources.decisions.selectExpr("*", f"{_START} as start")
+        .join(histories(sources, taken), "customer_id", "left")
+        .join(credited(sources.decisions, taken, windows), "decision_id", "left")
+        .join(answers(sources.contact), "decision_id", "left")
+        .selectExpr(
+            "decision_id", "run_id", "business_date", "customer_id", "role", "product", "channel", "pscore",
+            "coalesce(attempted, false) as attempted", "coalesce(reached, false) as reached",
+            "coalesce(converted, false) as converted",
+            f"coalesce(cancelled_at < start + interval {closes} days, false) as reversed",
+            f"coalesce(exists(opt_outs, {inside}), false) as opted_out",
+            f"coalesce(exists(complaints, {inside}), false) as complained",
+            f"coalesce({mask}, 0) as ordered",
+            f"coalesce({margin}, 0) as margin_micro",
+            f"business_date <= date'{date - dt.timedelta(days=closes)}' as matured",
+        )
+    )  # fmt: skip
+
+
+def settled(night: Night) -> set[dt.date]:
+    """Dates whose outcomes were final when written: one value is read a date."""
+    if not night.lake.exists("outcome"):
+        return set()
+    actions = pa.table(night.lake.delta("outcome").get_add_actions(flatten=True)).to_pylist()
+    root = night.lake.path("outcome")
+    first = {action["partition.business_date"]: action["path"] for action in actions}
+    final = set()
+    for date, path in first.items():
+        rows = next(pq.ParquetFile(root / path).iter_batches(1, columns=["matured"]))
+        if rows["matured"][0].as_py():
+            final.add(date)
+    return final
+
+
+def run(night: Night) -> Figures:
+    """Bring ``outcome`` up to date: every open date of the past."""
+    from pyspark.sql import functions as F
+
+    def seen(name: str) -> DataFrame:
+        return night.table(name).where(
+            (F.col("event_time") < F.lit(night.day_start)) & (F.col("arrived_at") < F.lit(night.cut_off))
+        )
+
+    done = settled(night)
+    past = logged(seen("decision"), night.catalogue)
+    if night.lake.exists("assignment"):
+        past = past.unionByName(ours(night.table("assignment")))
+    dates = [row[0] for row in past.where(f"business_date < date'{night.date}'").select("business_date").distinct().collect()]
+    wanted = sorted(set(dates) - done)
+    if not wanted:
+        return {"dates": 0, "settled": len(done)}
+    where = f"business_date in ({', '.join(f"date'{date}'" for date in wanted)})"
+    sources = Sources(past.where(where), seen("contact"), seen("order"), seen("consent"), seen("complaint"))
+    frame = outcomes(sources, night.catalogue, night.settings.outcome, night.date)
+    frame = frame.repartition("business_date").sortWithinPartitions("customer_id", "decision_id")
+    night.lake.replace_spark("outcome", frame, where=where)
+    fresh = night.table("outcome").where(where)
+    total = fresh.selectExpr(
+        "count(*) as decisions", "count(product) as offers", "count_if(converted) as converted",
+        "count_if(reversed) as reversed", "count_if(opted_out) as opted_out", "count_if(complained) as complained",
+        "count_if(matured) as matured", "sum(margin_micro) as margin_micro",
+    ).first()  # fmt: skip
+    return {"dates": len(wanted), "settled": len(done), **(total.asDict() if total else {})}
