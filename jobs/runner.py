@@ -100,7 +100,7 @@ def run_job(job: str, night: Night) -> Record:
             raise
         record = Record(job, "degraded" if figures.get("degraded") else "done", time.perf_counter() - clock, figures)
         if job == PINS:
-            _pin(night)
+            pin(night)
         _keep(night, record, started)
         _mark_done(night, job)
         return record
@@ -120,7 +120,7 @@ def _disk_trouble(night: Night) -> Iterator[None]:
         ) from error  # fmt: skip
 
 
-def _pin(night: Night) -> None:
+def pin(night: Night) -> None:
     """Fix the run's id; an unfinished attempt with the same inputs is carried on, anything else starts anew."""
     identity = compute(night)
     last = read_attempt(night)

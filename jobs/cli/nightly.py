@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -59,13 +60,12 @@ def nightly(
         print_summary(night)
 
 
-def tell(job: str, record: Record | None) -> None:
+def tell(job: str, record: Record | None, log: Callable[[str], None] = console.print) -> None:
     """One line as a job ends; on a terminal, one as it begins too."""
-    if record is None:
-        if console.is_terminal:
-            console.print(f"  {job} …", style="dim")
-        return
-    console.print(line(job, record.state, record.seconds, record.figures))
+    if record is not None:
+        log(line(job, record.state, record.seconds, record.figures))
+    elif console.is_terminal:
+        log(f"  {job} …")
 
 
 @app.command()
