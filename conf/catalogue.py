@@ -12,7 +12,7 @@ from conf.documents import Document, Loc, read_folder, read_rows
 from conf.errors import MendableError
 from conf.featureset import FeatureSet, load_features
 from conf.feed import Feed
-from conf.offer import Channel, Limit, Product, Rule
+from conf.offer import Channel, Limit, Product, Rule, Segment
 from conf.schema import Schema
 from conf.table import Column, Table
 
@@ -91,6 +91,8 @@ class Catalogue:
         """Limits in the order of the file."""
         rows = read_rows(self.root / "limits.yml", "limits", Limit)
         _by(((document, limit) for document, _, limit in rows), lambda limit: limit.name)
+        for document, loc, limit in rows:
+            self._known_codes(limit, document, loc)
         return tuple(limit for _, _, limit in rows)
 
     @cached_property
@@ -106,10 +108,33 @@ class Catalogue:
         return _by(read_folder(ROOT / "tables", Table), lambda table: table.name, stem=True)
 
     @cached_property
+    def segments(self) -> dict[str, Segment]:
+        """Segments by name, in the order of the file."""
+        rows = read_rows(self.root / "segments.yml", "segments", Segment)
+        return _by(((document, segment) for document, _, segment in rows), lambda segment: segment.name)
+
+    @cached_property
     def tables(self) -> dict[str, Table]:
         """Every table by name: the written ones, ``raw_<schema>`` of schemas, partials and snapshot of features."""
         raw = {f"raw_{schema.name}": raw_table(schema) for schema in self.schemas.values()}
         return self.written_tables | raw | self.features.tables()
+
+    def _known_codes(self, limit: Limit, document: Document, loc: Loc) -> None:
+        known: dict[str, set[str]] = {
+            "product": {product.code for product in self.products},
+            "group": {product.group for product in self.products},
+            "channel": {channel.code for channel in self.channels},
+            "segment": set(self.segments),
+        }
+        chosen = [*limit.where.items(), *(limit.share.of.items() if limit.share else ())]
+        for key, value in chosen:
+            values = value if isinstance(value, list) else [value]
+            if key in known and (lost := sorted({str(v) for v in values} - known[key])):
+                raise MendableError(
+                    f"limit {limit.name}: no {key} {', '.join(lost)}",
+                    where=document.where((*loc, "where")),
+                    remedy=f"choose among: {', '.join(sorted(known[key]))}",
+                )
 
     def feeds_of(self, schema: str) -> list[Feed]:
         """The feeds that speak ``schema``."""

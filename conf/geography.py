@@ -11,6 +11,7 @@ from pydantic import model_validator
 from conf.documents import Strict, read_yaml, validate
 
 CODE = r"^[a-z][a-z0-9_]*$"
+Service = Literal["10086", "12580", "outbound"]
 #: SLA grades from the highest to the lowest, as everywhere in tables.
 GRADES = ("diamond", "gold", "silver", "bronze", "standard")
 
@@ -21,7 +22,34 @@ class Centre(Strict):
     code: str = Key(pattern=CODE)
     label: str
     label_zh: str
-    services: tuple[Literal["10086", "12580", "outbound"], ...]
+    services: tuple[Service, ...]
+    agents: dict[Service, int]  # planned agents on a full day for each million customers of the province
+
+    @model_validator(mode="after")
+    def _staffed(self) -> Centre:
+        if set(self.agents) != set(self.services):
+            raise ValueError("agents: give a number for each service of the centre, and only for these")
+        return self
+
+
+class ShiftKind(Strict):
+    """A shift as planned: local start and end (an end before the start is the next day), meal and training minutes."""
+
+    code: str = Key(pattern=CODE)
+    label: str
+    label_zh: str
+    services: tuple[Service, ...]
+    starts: str = Key(pattern=r"^\d{2}:\d{2}$")
+    ends: str = Key(pattern=r"^\d{2}:\d{2}$")
+    meal_minutes: int = Key(ge=0, le=120)
+    training_minutes: int = Key(default=0, ge=0, le=480)
+    share: int = Key(ge=1, le=100)  # percent of a service's agents who work it on a full day
+
+    @property
+    def paid_minutes(self) -> int:
+        """Minutes from start to end."""
+        start, end = (int(text[:2]) * 60 + int(text[3:]) for text in (self.starts, self.ends))
+        return (end - start) % (24 * 60)
 
 
 class City(Strict):
@@ -40,6 +68,7 @@ class Geography(Strict):
 
     centres: tuple[Centre, ...]
     cities: tuple[City, ...]
+    shifts: tuple[ShiftKind, ...]
 
     @model_validator(mode="after")
     def _closed(self) -> Geography:

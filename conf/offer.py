@@ -81,25 +81,87 @@ class Rule(Strict):
     direction: Literal["outbound", "inbound", "both"] = "both"
 
 
+class ShiftAmount(Strict):
+    """An amount of agent seconds from the shift calendar: it differs by day and centre.
+
+    Σ over the shifts of the service at the centre on the decision date of
+    agents × (paid − meal − training minutes) × 60, times ``occupancy`` (what can be planned at all), times ``spare``
+    (the share that is left for this limit, e.g. of agents whose work is incoming calls). An agent is lent in
+    proportion: the sum is exact, the factors are applied once, rounded down.
+    """
+
+    table: Literal["shift"]
+    service: Literal["10086", "12580", "outbound"]
+    centre: str
+    occupancy: Decimal = Key(default=Decimal("0.85"), gt=0, le=Decimal("0.85"))
+    spare: Decimal = Key(default=Decimal(1), gt=0, le=1)
+
+    def seconds(self, agent_minutes: int) -> int:
+        """Seconds to plan with from ``agent_minutes`` = Σ agents × (paid − meal − training minutes)."""
+        return int(agent_minutes * 60 * self.occupancy * self.spare)
+
+
+class Share(Strict):
+    """A share of contacts as one limit: of the contacts that ``where`` selects, ``percent`` are to be ``of``.
+
+    A selected contact uses 100 − percent where it is ``of`` and −percent where not; the amount is 0. Both sides
+    exist: ``at_least: 0`` is a floor for the share, ``at_most: 0`` a ceiling.
+    """
+
+    of: dict[str, list[str] | list[int] | str | int]
+    percent: int = Key(ge=1, le=99)
+
+
 class Limit(Strict):
     """A limit of the operation: exactly one of ``at_most`` and ``at_least``.
 
-    The amount is an integer in the unit of ``counts`` (contacts, micro-元 of ``cost``, ``seconds`` of agents),
-    or the name of an amount table with a factor (``{table: shift, ...}``), resolved by the job for each date.
-    ``where`` selects arcs by code of product, group, channel, centre, city, grade or by segment.
+    The amount is an integer in what ``counts`` says, or comes from the shift calendar. ``counts`` is ``contacts``
+    (1 an arc), ``seconds`` (the channel's) or ``cost_micro`` (the channel's cost in micro-元). ``where`` selects arcs:
+    ``product`` and ``channel`` (codes), ``group`` (of the product), ``segment`` (a name of segments.yml), or an
+    attribute of the customer (``centre, city, grade, star …``); a list means any of these, several keys mean all.
+    ``scale_with_customers``: the amount is for each 1,000,000 active customers (rounded down).
     """
 
     name: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
-    at_most: int | str | None = None
-    at_least: int | str | None = None
-    counts: str = "contacts"
+    label: str = ""
+    label_zh: str = ""
+    at_most: int | ShiftAmount | None = None
+    at_least: int | ShiftAmount | None = None
+    counts: Literal["contacts", "seconds", "cost_micro"] = "contacts"
     unit: str = "contacts"
     where: dict[str, list[str] | list[int] | str | int] = {}
-    label_zh: str = ""
-    scale_with_customers: bool = False  # amount is per 1,000,000 active customers
+    share: Share | None = None
+    scale_with_customers: bool = False
 
     @model_validator(mode="after")
     def _one_side(self) -> Limit:
         if (self.at_most is None) == (self.at_least is None):
             raise ValueError("give exactly one of at_most and at_least")
+        if self.share and (self.amount != 0 or self.counts != "contacts"):
+            raise ValueError("a share counts contacts and has the amount 0: write at_least: 0 or at_most: 0")
         return self
+
+    @property
+    def amount(self) -> int | ShiftAmount:
+        """The amount, whichever side it is on."""
+        found = self.at_most if self.at_least is None else self.at_least
+        assert found is not None
+        return found
+
+    @property
+    def side(self) -> Literal["at_most", "at_least"]:
+        """Which side binds."""
+        return "at_most" if self.at_least is None else "at_least"
+
+    def scaled(self, amount: int, customers: int) -> int:
+        """The amount in force for ``customers`` active customers."""
+        return amount * customers // 1_000_000 if self.scale_with_customers else amount
+
+
+class Segment(Strict):
+    """A named group of customers: ``who`` is a Spark SQL predicate over the snapshot; null counts as no."""
+
+    name: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
+    label: str
+    label_zh: str
+    who: str
