@@ -75,7 +75,9 @@ def demo(
     learn(night, box, log)
     if database is not None and database.wait() != 0:
         raise MendableError(
-            "Airflow could not make its database", where=str(settings.home / "logs"), remedy="read the log; `make setup`"
+            "Airflow could not make its database",
+            where=str(settings.home / "logs"),
+            remedy="read the log; `make setup`",
         )
     log(f"the night of {LAST}, through Airflow")
     run_dag("nightly", night, log)
@@ -104,7 +106,9 @@ def make_province(night: Night, box: dict[str, Any], log: Callable[[str], None])
         return
     from synth import write_province
 
-    log(f"province: {box['customers']:,} customers, {box['days']} days of {len(night.catalogue.feeds)} feeds, 180 days before")
+    log(
+        f"province: {box['customers']:,} customers, {box['days']} days of {len(night.catalogue.feeds)} feeds, 180 days before"
+    )
     start = LAST - box["days"] * DAY
     told = write_province(night.landing, box["customers"], start, box["days"], box["seed"], box["preset"], None)
     mark.parent.mkdir(parents=True, exist_ok=True)
@@ -140,4 +144,3 @@ def history(before: Night, log: Callable[[str], None]) -> None:
     log(f"the night of {before.date}, to be compared with")
     pin(before)  # a champion has come in: another run than the one that loaded
     run_night(before, plan("nightly", "snapshot"), show)
-

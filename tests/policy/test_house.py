@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conf.catalogue import load_catalogue
-from jobs.order import GENERATED, RUNS, compile_night, load
+from jobs.order import GENERATED, PICTURE, RUNS, compile_night, load, picture
 
 HOUSE = Path(__file__).resolve().parents[2]
 ROOMS = ("conf", "dialects", "features", "models", "certify", "expectations", "jobs", "synth", "benchmarks", "dags")
@@ -48,9 +48,7 @@ def offenders(pattern: str, paths: list[Path], *, flags: int = 0) -> list[str]:
 
 def test_no_package_index_address_or_machine_path() -> None:
     # lock files carry hashes; where packages come from is the machine's business
-    pattern = (
-        r"https?://[^\s\"')]*(pypi|pythonhosted|maven|npmjs|debian\.org/debian)|(?<!no-emit-)index-url|/root/|/home/[a-z]+/|/work/"
-    )
+    pattern = r"https?://[^\s\"')]*(pypi|pythonhosted|maven|npmjs|debian\.org/debian)|(?<!no-emit-)index-url|/root/|/home/[a-z]+/|/work/"
     assert offenders(pattern, TEXTS) == []
 
 
@@ -113,6 +111,7 @@ def test_one_writer_a_table() -> None:
 
 def test_the_compiled_night_is_current() -> None:
     assert GENERATED.read_text(encoding="utf-8") == compile_night(), "run `make generate` and commit"
+    assert PICTURE.read_text(encoding="utf-8") == picture(), "run `make generate` and commit"
 
 
 def test_dags_import_no_job_at_parse() -> None:
