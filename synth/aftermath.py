@@ -1,0 +1,106 @@
+"""What follows: cancellations of orders, complaints and faults with their steps, consents and opt-outs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from synth.events import AWAKE, Table, hours, stack, take
+from synth.keyed import stream, uniform
+from synth.plan import Ints
+from synth.world import World
+
+ACTIONS = ("subscribe", "cancel", "renew", "change")
+STEPS = ("open", "progress", "closed", "reopened")
+KINDS = ("complaint", "fault")
+CONSENTS = ("marketing", "personalisation", "profiling")
+ALL_CHANNELS = -1
+
+
+def cancellations(world: World, orders: Table) -> Table:
+    """Orders with an ``action`` and their cancellations (within 28 days; the margin goes back)."""
+    plan, r = world.plan, world.plan.preset.response
+    n = len(orders["time"])
+    number = np.arange(n)
+    chance = np.where(orders["night"] >= 0, r.cancel_pushed, r.cancel_organic)
+    gone = np.flatnonzero(uniform(number, plan.seed, "cancel") < chance)
+    back = take(orders, gone)
+    wait = 3600 + uniform(gone, plan.seed, "cancel when") * 27 * 86400
+    back["time"] = back["time"] + wait.astype(np.int64)
+    back["margin"] = -back["margin"]
+    tables = [
+        orders | {"action": np.zeros(n, dtype=np.int64), "number": number},
+        back | {"action": np.ones(len(gone), dtype=np.int64), "number": gone},
+    ]
+    both = stack(tables)
+    return take(both, both["time"] < plan.end_day * 86400)
+
+
+def complaints(world: World, provoked: Table) -> Table:
+    """Complaints and network faults, each step a row: opened, worked on, closed, some reopened, some still open."""
+    plan = world.plan
+    span = plan.end_day - plan.first_day
+    rng = stream(plan.seed, "complaints")
+    irritable = world["irritable"].astype(float)
+    tables = []
+    for kind, monthly in enumerate((0.006, 0.008)):
+        rate = monthly * span / 30 * np.exp((0.8, 0.2)[kind] * irritable - (0.32, 0.02)[kind])
+        who = np.repeat(np.arange(world.size), rng.poisson(rate))
+        time = (plan.first_day + rng.integers(0, span, size=len(who))) * 86400 + hours(rng, len(who), AWAKE)
+        tables.append({"customer": who, "time": time, "kind": np.full(len(who), kind)})
+    tables.append(
+        {"customer": provoked["customer"], "time": provoked["time"], "kind": np.zeros(len(provoked["time"]), dtype=int)}
+    )
+    opened = stack(tables)
+    opened = take(opened, world.living(opened["customer"], opened["time"] // 86400))
+    n = len(opened["time"])
+    order = np.lexsort((opened["customer"], opened["time"]))
+    opened = take(opened, order) | {"ticket": np.arange(n), "severity": rng.choice([1, 2, 3, 4], n, p=[0.4, 0.35, 0.2, 0.05])}
+    rows = [opened | {"step": np.zeros(n, dtype=int)}]
+    again = opened["time"]
+    for step, (chance, days) in enumerate(((0.7, 1.5), (0.93, 4.0), (0.04, 3.0)), start=1):
+        again = again + 600 + (rng.exponential(days, n) * 86400).astype(np.int64)
+        goes = rng.random(n) < chance
+        rows.append(take(opened | {"time": again, "step": np.full(n, step)}, goes))
+    table = stack(rows)
+    table["satisfied"] = uniform(table["ticket"], plan.seed, "satisfied") < 0.7
+    paid = uniform(table["ticket"], plan.seed, "paid")
+    table["compensation"] = np.where((table["step"] == 2) & (paid < 0.15), np.floor(paid * 300) * 1_000_000, 0).astype(np.int64)
+    return take(table, table["time"] < plan.end_day * 86400)
+
+
+def consents(world: World, optouts: Table) -> Table:
+    """What customers stated when they came, refusals after contacts, and a few that come back."""
+    plan = world.plan
+    rows = np.arange(world.size)
+    start = np.maximum(world["opened"].astype(np.int64), plan.first_day)
+    time = start * 86400 + (uniform(rows, plan.seed, "stated") * 8 * 3600).astype(np.int64) + 9 * 3600
+    tables = [
+        _consent(rows, time, kind, ALL_CHANNELS, granted)
+        for kind, granted in enumerate((~world["opted_out"], world["consent_personal"], world["consent_profiling"]))
+    ]
+    narrow = uniform(optouts["customer"], plan.seed, "narrow") < 0.4
+    channel = np.where(narrow, optouts["channel"], ALL_CHANNELS)
+    tables.append(_consent(optouts["customer"], optouts["time"], 0, channel, np.zeros(len(narrow), dtype=bool)))
+    tables.append(_strays(world))
+    table = stack(tables)
+    inside = table["time"] < plan.end_day * 86400
+    return take(table, inside & world.living(table["customer"], table["time"] // 86400))
+
+
+def _strays(world: World) -> Table:
+    """Refusals and returns for no reason that the operator knows: 2 and 1 in 1,000 customers a month."""
+    plan = world.plan
+    rng = stream(plan.seed, "strays")
+    span = plan.end_day - plan.first_day
+    n = int(world.size * 0.003 * span / 30)
+    who = rng.integers(0, world.size, size=n)
+    time = (plan.first_day + 1 + rng.integers(0, span, size=n)) * 86400 + hours(rng, n, AWAKE)
+    return _consent(who, time, 0, ALL_CHANNELS, rng.random(n) < 1 / 3)
+
+
+def _consent(who: Ints, time: Ints, kind: int, channel: int | Ints, granted: np.ndarray) -> Table:
+    n = len(who)
+    return {
+        "customer": who.astype(np.int64), "time": time.astype(np.int64), "kind": np.full(n, kind),
+        "channel": np.broadcast_to(np.asarray(channel, dtype=np.int64), n).copy(), "granted": granted.astype(bool),
+    }  # fmt: skip
