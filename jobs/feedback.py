@@ -207,7 +207,8 @@ def run(night: Night) -> Figures:
     wanted = sorted(set(dates) - done)
     if not wanted:
         return {"dates": 0, "settled": len(done)}
-    where = f"business_date in ({', '.join(f"date'{date}'" for date in wanted)})"
+    listed = ", ".join(f"date'{date}'" for date in wanted)
+    where = f"business_date in ({listed})"
     sources = Sources(past.where(where), seen("contact"), seen("order"), seen("consent"), seen("complaint"))
     frame = outcomes(sources, night.catalogue, night.settings.outcome, night.date)
     frame = frame.repartition("business_date").sortWithinPartitions("customer_id", "decision_id")

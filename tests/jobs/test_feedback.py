@@ -1,0 +1,115 @@
+"""Outcomes by hand: windows, last touch, cancellations, roles, maturity, and that settled dates stay."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from jobs.feedback import run
+from jobs.lake import arrow_schema, nullable
+from jobs.night import Night
+
+pytestmark = pytest.mark.spark
+DAY = dt.date(2025, 11, 1)
+MIDNIGHT = dt.datetime(2025, 10, 31, 16, tzinfo=dt.UTC)  # 2025-11-01 00:00 in Shanghai
+ARRIVED = dt.datetime(2025, 12, 2, tzinfo=dt.UTC)
+
+
+def rows(night: Night, table: str, given: list[dict[str, Any]]) -> None:
+    schema = nullable(arrow_schema(night.lake.table(table)))
+    base = {
+        "arrived_at": ARRIVED, "schema": "s", "feed": "f", "data_date": DAY, "delivery_id": "d", "event_time": MIDNIGHT,
+    }  # fmt: skip
+    full = [{**base, "line": line, **row} for line, row in enumerate(given, 1)]
+    night.lake.replace_arrow(table, pa.Table.from_pylist([{k: r.get(k) for k in schema.names} for r in full], schema))
+
+
+def decision(key: str, customer: int, *, product: str | None = None, days: int = 0, role: str = "exploit") -> dict[str, Any]:
+    return {
+        "decision_id": key, "customer_id": customer, "business_date": DAY + dt.timedelta(days), "role": role,
+        "product": product, "channel": "wechat" if product else None, "pscore": 0.5,
+    }  # fmt: skip
+
+
+def order(customer: int, days: float, product: str = "ring_tone", **more: Any) -> dict[str, Any]:
+    return {
+        "customer_id": customer, "event_time": MIDNIGHT + dt.timedelta(days=days), "product": product, "action": "subscribe",
+        "order_id": f"{customer}-{days}-{product}-{more.get('action', '')}", "margin_micro": 4_400_000, **more,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def outcome(night: Callable[..., Night], spark: object) -> Callable[..., dict[str, dict[str, Any]]]:
+    def compute(tables: dict[str, list[dict[str, Any]]], date: dt.date = dt.date(2026, 1, 9)) -> dict[str, dict[str, Any]]:
+        tonight = night(date)
+        for table in ("decision", "contact", "order", "consent", "complaint"):
+            rows(tonight, table, tables.get(table, []))
+        run(tonight)
+        return {row["decision_id"]: row for row in tonight.lake.arrow("outcome").to_pylist()}
+
+    return compute
+
+
+def test_windows_touches_and_money(outcome: Callable[..., dict[str, dict[str, Any]]]) -> None:
+    at = MIDNIGHT + dt.timedelta(hours=30)
+    got = outcome(
+        {
+            "decision": [
+                decision("early", 1, product="ring_tone"), decision("late", 1, product="ring_tone", days=3),
+                decision("none", 2, role="control"), decision("edge", 3, product="ring_tone"),
+                decision("named", 4, product="ring_tone"), decision("later", 4, product="ring_tone", days=2),
+                decision("other", 5, product="ring_tone"), decision("back", 6, product="ring_tone"),
+                decision("edge", 3, product="ring_tone"),  # the same record twice
+            ],
+            "order": [
+                order(1, 4.5), order(2, 29.99, "sms_pack_100"), order(2, 30.0, "data_pack_10g"), order(3, 7.0),
+                order(4, 2.5, decision_id="named"), order(5, 1.0, "video_pack"),
+                order(6, 1.0), order(6, 20.0, action="cancel", margin_micro=-4_400_000),
+                order(3, 7.0),  # twice
+            ],
+            "contact": [
+                {"customer_id": 1, "decision_id": "late", "direction": "out", "attempted": True, "reached": False},
+                {"customer_id": 1, "decision_id": "late", "direction": "out", "attempted": True, "reached": True},
+            ],
+            "consent": [{"customer_id": 5, "kind": "marketing", "channel": "all", "granted": False, "event_time": at}],
+            "complaint": [{"customer_id": 6, "complaint_id": "c", "kind": "complaint", "step": "open", "event_time": at}],
+        }
+    )  # fmt: skip
+    assert len(got) == 8
+    converted = {key for key, row in got.items() if row["converted"]}
+    assert converted == {"late", "named", "back"}  # last touch; the one named; day 7.0 is outside the window
+    assert {key for key, row in got.items() if row["reversed"]} == {"back"}
+    assert got["none"]["margin_micro"] == 4_400_000  # the horizon ends before day 30
+    assert got["none"]["role"] == "control"
+    assert got["none"]["product"] is None
+    assert got["edge"]["margin_micro"] == 4_400_000  # beyond the window, within the horizon, counted once
+    assert got["back"]["margin_micro"] == 0
+    assert got["other"]["ordered"] == 1 << 15  # video_pack, although ring_tone was offered
+    assert got["early"]["ordered"] == got["late"]["ordered"] == 1 << 5
+    assert (got["late"]["attempted"], got["late"]["reached"]) == (True, True)
+    assert not got["early"]["attempted"]
+    assert {key for key, row in got.items() if row["opted_out"]} == {"other"}
+    assert {key for key, row in got.items() if row["complained"]} == {"back"}
+    assert all(row["matured"] for row in got.values())
+    assert (got["late"]["product"], got["late"]["channel"]) == (5, 2)
+
+
+def test_open_dates_are_computed_again_and_settled_ones_are_not(outcome: Callable[..., dict[str, dict[str, Any]]]) -> None:
+    tables = {"decision": [decision("old", 1, product="ring_tone"), decision("new", 1, product="ring_tone", days=25)]}
+    before = outcome(tables, dt.date(2025, 12, 5))
+    assert {key: row["matured"] for key, row in before.items()} == {"old": True, "new": False}
+    tables["order"] = [order(1, 1.0), order(1, 26.0, "video_pack", arrived_at=ARRIVED)]
+    after = outcome(tables, dt.date(2026, 1, 9))
+    assert after["old"] == before["old"]
+    assert after["new"]["ordered"] == 1 << 15
+    assert after["new"]["matured"]
+
+
+def test_what_arrived_after_the_cut_off_is_not_seen(outcome: Callable[..., dict[str, dict[str, Any]]]) -> None:
+    late = dt.datetime(2026, 1, 8, 20, tzinfo=dt.UTC)  # 04:00 in Shanghai
+    got = outcome({"decision": [decision("a", 1, product="ring_tone")], "order": [order(1, 1.0, arrived_at=late)]})
+    assert not got["a"]["converted"]
