@@ -1,0 +1,231 @@
+"""Turns the records of every interface into one history a customer.
+
+What a record becomes is written in its schema (`conform:`); this job unions the interfaces of an entity, finds
+the customer who held the number at the time, and replaces the data dates whose deliveries differ from what was
+conformed last. Numbers that belong to nobody stay out and are counted.
+
+*Reads* `raw` of the touched dates (profiles: all dates), `ops_delivery`, `ops_quality` (stopped feeds).
+*Writes* `subscriber`, `customer`, and the entities of events, one commit each; `ops_conform` remembers from what.
+*Cost* grows with the records of the touched dates, and with the profiles kept (one window a customer).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.dates import CUT_OFF, SHANGHAI, local_date
+from conf.errors import MendableError
+from jobs.entities import events, owners
+from jobs.entities.plan import PROFILE, Delivery, Work, accepted, sources_by_entity, work_of
+from jobs.night import Figures, Night
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+READS = ("raw", "ops_delivery", "ops_quality")
+WRITES = (
+    "subscriber", "customer", "bill", "complaint", "consent", "contact", "decision", "life", "order", "shift", "usage",
+    "visit", "ops_conform",
+)  # fmt: skip
+READS_PREVIOUS = ("subscriber", "ops_conform")
+#: Entities written at the same time: planning and commits of one overlap with the tasks of another.
+AT_ONCE = 3
+#: Up to this many owners the map is sent to every task instead of shuffling the events.
+BROADCAST_OWNERS = 3_000_000
+#: Columns of `customer` that the job fills itself.
+NOT_TOLD = ("customer_id", "valid_from", "valid_to", "arrived_at", "feed", "data_date")
+#: Version of the pseudonyms' key that a number new to the map is recorded with.
+KEY_VERSION = 1
+
+
+def run(night: Night) -> Figures:
+    """Conform what has changed since it was conformed last."""
+    sources = sources_by_entity(night.catalogue)
+    deliveries = deliveries_in_force(night)
+    schema_of = {feed.code: feed.schema_name for feed in night.catalogue.feeds.values()}
+    known = fingerprints(night)
+    works = [
+        work_of(entity, mine, deliveries, schema_of, known.get(entity, {})) for entity, mine in sorted(sources.items())
+    ]
+    works += [Work(entity, (), tuple(sorted(known[entity])), (), {}) for entity in sorted(set(known) - set(sources))]
+    profiles = conform_profiles(night, works, deliveries)
+    works = [widened(work, profiles.touched.get(work.entity, set()), deliveries, schema_of) for work in works]
+    todo = [work for work in works if work.entity != PROFILE and work.dates]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        made = pool.map(lambda work: conform_events(night, work, profiles), todo)
+        counts = dict(zip((work.entity for work in todo), made, strict=True))
+    keep_owners(night, profiles)
+    remember(night, works)
+    return figures(night, works, counts)
+
+
+def deliveries_in_force(night: Night) -> list[Delivery]:
+    """Accepted deliveries, without those of feeds that a quality check stopped in the night that first saw them."""
+    ledger = night.lake.arrow("ops_delivery", columns=["delivery_id", "feed", "data_date", "arrived_at", "state"])
+    checks = night.lake.arrow("ops_quality", columns=["business_date", "subject", "success", "severity"])
+    failed = checks.filter(pc.and_(pc.equal(checks["severity"], "stop"), pc.invert(checks["success"])))
+    stopped = {(row["subject"], row["business_date"]) for row in failed.to_pylist()}
+    return [d for d in accepted(ledger) if (d.feed, first_night(d.arrived_at)) not in stopped]
+
+
+def first_night(arrived_at: dt.datetime) -> dt.date:
+    """The decision date of the first night whose cut-off comes after an arrival."""
+    local = arrived_at.astimezone(SHANGHAI)
+    return local_date(arrived_at) + dt.timedelta(days=int(local.time() >= CUT_OFF))
+
+
+def fingerprints(night: Night) -> dict[str, dict[dt.date, str]]:
+    """What each data date of each entity was conformed from last."""
+    found: dict[str, dict[dt.date, str]] = {}
+    for row in night.lake.arrow("ops_conform").to_pylist():
+        found.setdefault(row["entity"], {})[row["data_date"]] = row["fingerprint"]
+    return found
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Who holds which number now.
+
+    Attributes:
+        owners: the map (`subscriber`), as it is or as it will be once the events are written.
+        new: the map differs from what `subscriber` holds.
+        touched: data dates of entities on which numbers appear that changed hands.
+        few: the map is small enough to be sent to every task.
+    """
+
+    owners: DataFrame
+    new: bool
+    few: bool
+    touched: Mapping[str, set[dt.date]]
+
+
+def conform_profiles(night: Night, works: Sequence[Work], deliveries: Sequence[Delivery]) -> Profiles:
+    """Write `customer` anew where profiles changed, and find who holds which number.
+
+    Profiles of all dates are read, not the touched ones only: what holds after a restated profile depends on
+    those before and after it. `subscriber` itself is written after the events (`keep_owners`): until then a
+    killed job finds the old map, hence the same ids and the same dates to rebuild.
+    """
+    known = night.table("subscriber")
+    work = next((work for work in works if work.entity == PROFILE), None)
+    if work is None or not work.dates:
+        return Profiles(known, False, known.count() <= BROADCAST_OWNERS, {})
+    whole = replace(
+        work,
+        dates=tuple(sorted(work.fingerprints)),
+        deliveries=tuple(d for d in deliveries if d.data_date in work.fingerprints),
+    )
+    rows = events.union(night.spark, night.lake, night.catalogue, whole, extra=("file",))
+    if rows is None:
+        return Profiles(known, False, known.count() <= BROADCAST_OWNERS, {})
+    told = owners.with_opening(rows).cache()
+    found = owners.stints(told)
+    highest = known.agg({"customer_id": "max"}).collect()[0][0] or 0
+    now = owners.subscribers(found, known, highest, KEY_VERSION).cache()
+    columns = [column.name for column in night.lake.table(PROFILE).columns if column.name not in NOT_TOLD]
+    night.lake.replace_spark(PROFILE, owners.history(told, found, now, columns))
+    told.unpersist()
+    touched = dates_of_new_owners(night, known, now, works) if highest else {}
+    return Profiles(now, True, now.count() <= BROADCAST_OWNERS, touched)
+
+
+def keep_owners(night: Night, profiles: Profiles) -> None:
+    """Write the map of numbers to customers, once everything that rests on it is written."""
+    if profiles.new:
+        night.lake.replace_spark("subscriber", profiles.owners)
+        profiles.owners.unpersist()
+
+
+def dates_of_new_owners(night: Night, old: DataFrame, new: DataFrame, works: Sequence[Work]) -> dict[str, set[dt.date]]:
+    """Data dates, not to be rebuilt anyway, on which numbers appear whose owners changed."""
+    changed = new.exceptAll(old).unionByName(old.exceptAll(new)).selectExpr("phone_pseudonym as _phone", "valid_from")
+    since = changed.selectExpr("min(unix_seconds(valid_from)) as since").collect()[0]["since"]
+    if since is None:
+        return {}
+    first = local_date(dt.datetime.fromtimestamp(since, dt.UTC))
+    found = {}
+    for work in works:
+        candidates = [date for date in work.fingerprints if date >= first and date not in work.dates]
+        if work.entity != PROFILE and candidates:
+            found[work.entity] = events.dates_of_numbers(night.spark, night.lake, work.sources, candidates, changed)
+    return found
+
+
+def widened(work: Work, also: set[dt.date], deliveries: Sequence[Delivery], schema_of: Mapping[str, str]) -> Work:
+    """The work with more dates to rebuild."""
+    if not also:
+        return work
+    dates = tuple(sorted({*work.dates, *also}))
+    names = {source.schema.name for source in work.sources}
+    mine = tuple(d for d in deliveries if schema_of.get(d.feed) in names and d.data_date in dates)
+    return replace(work, dates=dates, deliveries=mine)
+
+
+def conform_events(night: Night, work: Work, profiles: Profiles) -> events.Counts:
+    """Replace the touched dates of one entity in one commit."""
+    table = night.lake.table(work.entity)
+    rows = events.union(night.spark, night.lake, night.catalogue, work)
+    where = events.of_dates(work.dates)
+    if rows is None:
+        night.lake.commit_files(work.entity, [], replace=[{"data_date": date} for date in work.dates])
+        return events.Counts(0, {}, {})
+    if any(column.name == "customer_id" for column in table.columns):
+        rows = events.with_customer(rows, profiles.owners, broadcast=profiles.few)
+    feeds = sorted({delivery.feed for delivery in work.deliveries})
+    good, observation = events.observed(rows, table, feeds)
+    try:
+        night.lake.replace_spark(work.entity, events.laid_out(good, table, 0), where=where)
+    except Exception as error:
+        raise explained(work, error) from error
+    return events.counts_of(observation)
+
+
+def explained(work: Work, error: Exception) -> Exception:
+    """A fault of a value met by a mapping, as something to mend; any other error as it is."""
+    kind = str(getattr(error, "getCondition", lambda: None)() or "")
+    if not kind.startswith(("CAST_", "DIVIDE_BY_ZERO", "ARITHMETIC_OVERFLOW", "INVALID_")):
+        return error
+    schemas = ", ".join(sorted({source.schema.name for source in work.sources}))
+    return MendableError(
+        f"conform to {work.entity}: a value does not fit its expression: {str(error).splitlines()[0]}",
+        where=f"conf/schemas: one of {schemas}",
+        remedy="use try_cast, try_divide or nullif in the expression",
+    )
+
+
+def remember(night: Night, works: Sequence[Work]) -> None:
+    """Record what every date of every entity is made from now; written last, so that a killed job starts over."""
+    rows = [
+        {"entity": work.entity, "data_date": date, "fingerprint": print_, "deliveries": count}
+        for work in works
+        for date, (print_, count) in sorted(work.fingerprints.items())
+    ]
+    if any(work.dates for work in works):
+        schema = night.lake.arrow("ops_conform").schema
+        night.lake.replace_arrow("ops_conform", pa.Table.from_pylist(rows, schema=schema))
+
+
+def figures(night: Night, works: Sequence[Work], counts: Mapping[str, events.Counts]) -> Figures:
+    """What was done, for the run record."""
+    unmatched: dict[str, int] = {}
+    incomplete: dict[str, int] = {}
+    for count in counts.values():
+        for total, part in ((unmatched, count.unmatched), (incomplete, count.incomplete)):
+            for feed, rows in part.items():
+                total[feed] = total.get(feed, 0) + rows
+    return {
+        "rows": sum(count.rows for count in counts.values()),
+        "rows_by_entity": {entity: counts[entity].rows for entity in sorted(counts)},
+        "dates": len({date for work in works for date in work.dates}),
+        "owners_of_numbers": night.lake.delta("subscriber").count(),
+        "unmatched": sum(unmatched.values()),
+        "unmatched_by_feed": dict(sorted(unmatched.items())),
+        "incomplete_by_feed": dict(sorted(incomplete.items())),
+    }

@@ -1,0 +1,138 @@
+"""Which data dates of which entity must be conformed anew: the smallest rebuild, decided without reading a record.
+
+An entity's data date is a pure function of the deliveries of that date, of the mappings of their schemas and of
+the owners of numbers. The first two are hashed into a fingerprint; a change of owners names its dates itself.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.catalogue import Catalogue
+from conf.errors import MendableError
+from conf.schema import Conform, Schema
+
+#: Entities that are not partitioned by date and are made by `owners`, not by events.
+PROFILE = "customer"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """An accepted delivery as the ledger has it."""
+
+    delivery_id: str
+    feed: str
+    data_date: dt.date
+    arrived_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class Source:
+    """One mapping of one schema to one entity; ``position`` is its place in the schema's ``conform`` list."""
+
+    schema: Schema
+    conform: Conform
+    position: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done for one entity.
+
+    Attributes:
+        entity: the table.
+        sources: every mapping to it, by name of the schema.
+        dates: data dates to rebuild, ascending.
+        deliveries: the deliveries of those dates.
+        fingerprints: of every data date that has deliveries, touched or not.
+    """
+
+    entity: str
+    sources: tuple[Source, ...]
+    dates: tuple[dt.date, ...]
+    deliveries: tuple[Delivery, ...]
+    fingerprints: Mapping[dt.date, tuple[str, int]]
+
+
+def sources_by_entity(catalogue: Catalogue) -> dict[str, tuple[Source, ...]]:
+    """Every mapping of the catalogue by the entity it makes.
+
+    Raises:
+        MendableError: a mapping names what is no entity, or a column that the entity has not.
+    """
+    found: dict[str, list[Source]] = {}
+    for schema in sorted(catalogue.schemas.values(), key=lambda schema: schema.name):
+        for position, conform in enumerate(schema.conform):
+            table = catalogue.tables.get(conform.entity)
+            where = f"conf/schemas/{schema.name}.yml (conform to {conform.entity})"
+            if table is None or table.kind != "entity":
+                entities = ", ".join(sorted(t.name for t in catalogue.tables.values() if t.kind == "entity"))
+                raise MendableError(
+                    f"{conform.entity!r} is no entity", where=where, remedy=f"conform to one of: {entities}"
+                )
+            columns = {column.name for column in table.columns}
+            if unknown := sorted(set(conform.columns) - columns):
+                raise MendableError(
+                    f"{conform.entity} has no column {unknown[0]!r}",
+                    where=where,
+                    remedy=f"its columns are: {', '.join(sorted(columns))}",
+                )
+            found.setdefault(conform.entity, []).append(Source(schema, conform, position))
+    return {entity: tuple(found[entity]) for entity in sorted(found)}
+
+
+def accepted(ledger: pa.Table) -> list[Delivery]:
+    """Deliveries in force by the ledger (`ops_delivery`, a row a file), in order of date, feed, id."""
+    rows = ledger.filter(pc.equal(ledger["state"], "accepted"))
+    rows = rows.group_by(["delivery_id", "feed", "data_date"]).aggregate([("arrived_at", "max")])
+    rows = rows.rename_columns(["delivery_id", "feed", "data_date", "arrived_at"])
+    found = [Delivery(**row) for row in rows.to_pylist()]
+    return sorted(found, key=lambda delivery: (delivery.data_date, delivery.feed, delivery.delivery_id))
+
+
+def mapping_hash(sources: Sequence[Source]) -> str:
+    """Hash of what the mappings say: a changed mapping rebuilds its entity."""
+    said = [[source.schema.name, source.position, source.conform.model_dump(mode="json")] for source in sources]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def work_of(
+    entity: str,
+    sources: tuple[Source, ...],
+    deliveries: Sequence[Delivery],
+    schema_of: Mapping[str, str],
+    known: Mapping[dt.date, str],
+    also: Collection[dt.date] = (),
+) -> Work:
+    """What of ``entity`` must be rebuilt.
+
+    Args:
+        entity: the table.
+        sources: its mappings.
+        deliveries: all deliveries in force.
+        schema_of: schema by feed.
+        known: fingerprint by data date, as conformed last.
+        also: dates to rebuild whatever their fingerprint (owners of numbers changed).
+    """
+    names = {source.schema.name for source in sources}
+    mine = [delivery for delivery in deliveries if schema_of.get(delivery.feed) in names]
+    by_date: dict[dt.date, list[str]] = {}
+    for delivery in mine:
+        by_date.setdefault(delivery.data_date, []).append(delivery.delivery_id)
+    mapping = mapping_hash(sources)
+    fingerprints = {
+        date: (hashlib.sha256("\n".join([mapping, *sorted(ids)]).encode()).hexdigest()[:32], len(ids))
+        for date, ids in sorted(by_date.items())
+    }
+    touched = {date for date, (print_, _) in fingerprints.items() if known.get(date) != print_}
+    touched |= set(known) - set(fingerprints)  # its deliveries are gone
+    touched |= set(also) & set(fingerprints)
+    dates = tuple(sorted(touched))
+    return Work(entity, sources, dates, tuple(d for d in mine if d.data_date in touched), fingerprints)
