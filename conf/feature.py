@@ -109,6 +109,7 @@ class Family(Strict):
     entity: Literal["customer"] = "customer"
     source: str
     schemas: tuple[str, ...] = ()
+    grain: Literal["day", "month"] = "day"
     purpose: Literal["profile", "service"] = "profile"
     owner: str
     inputs: tuple[Input, ...] = Key(min_length=1)

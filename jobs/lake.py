@@ -180,6 +180,7 @@ class Lake:
         self.delta(table)
         names = [column.name for column in entry.columns]
         writer = frame.select(*names).write.format("delta").mode("overwrite")
+        writer = writer.option("mergeSchema", "true")  # a column declared since the table was made is added to it
         if where:
             writer = writer.option("replaceWhere", where)
         writer.save(str(self.path(table)))

@@ -1,0 +1,72 @@
+"""The customers of a decision date, and what holds of them, as it was known by the night's cut-off."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from conf.dates import cut_off, start_of_day
+from conf.feature import Attribute
+from features.sql import date_literal, instant_literal
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def population(customers: DataFrame, dates: Sequence[dt.date], attributes: Sequence[Attribute]) -> DataFrame:
+    """Active customers of every date with their attributes.
+
+    The version in force is the latest that began before D 00:00 Shanghai among those that had arrived by D's
+    cut-off; ``valid_to`` is not looked at, since it knows the future.
+
+    Args:
+        customers: the slowly changing ``customer`` table.
+        dates: decision dates.
+        attributes: the declarations.
+
+    Returns:
+        ``as_of, customer_id`` and one column an attribute.
+    """
+    from pyspark.sql import functions as f
+
+    columns = [name for name in customers.columns if name not in ("customer_id", "arrived_at")]
+    order = ["valid_from", "arrived_at", *(name for name in columns if name not in ("valid_from", "valid_to"))]
+    known = customers.withColumn("as_of", f.explode(f.array(*(f.expr(date_literal(date)) for date in dates))))
+    in_force = (
+        known.where(known_sql("valid_from", dates))
+        .groupBy("as_of", "customer_id")
+        .agg(f.max(f.struct(*order)).alias("version"))
+        .select("as_of", "customer_id", "version.*")
+        .where("status = 'active'")
+    )
+    return in_force.selectExpr(
+        "as_of", "customer_id", *(f"cast({a.value} as {a.type}) as `{a.name}`" for a in attributes)
+    )
+
+
+def known_sql(time: str, dates: Sequence[dt.date]) -> str:
+    """Spark SQL: ``time`` lies before ``as_of`` 00:00 Shanghai, and the row had arrived by its cut-off."""
+    cases = " ".join(
+        f"when as_of = {date_literal(date)} then {time} < {instant_literal(start_of_day(date))} "
+        f"and arrived_at < {instant_literal(cut_off(date))}"
+        for date in dates
+    )
+    return f"case {cases} else false end"
+
+
+def refusals(consents: DataFrame, dates: Sequence[dt.date]) -> DataFrame:
+    """``as_of, customer_id`` of customers whose last statement on profiling is a refusal."""
+    from pyspark.sql import functions as f
+
+    stated = (
+        consents.where("kind = 'profiling'")
+        .select("customer_id", "event_time", "arrived_at", "granted")
+        .withColumn("as_of", f.explode(f.array(*(f.expr(date_literal(date)) for date in dates))))
+        .where(known_sql("event_time", dates))
+    )
+    # of two statements at one instant the refusal holds
+    last = stated.groupBy("as_of", "customer_id").agg(
+        f.expr("max(struct(event_time as t, not granted as refused))").alias("s")
+    )
+    return last.where("s.refused").select("as_of", "customer_id")

@@ -1,0 +1,152 @@
+"""Keep what each night first learns of customers as daily states: calls a day, megabytes a day, last answers.
+
+A family of features has one table ``customer_day_<family>``; a row is a customer's day as it was *first known* on a
+night (``business_date``), so a snapshot of any past date merges exactly what that night could see. Only nights whose
+deliveries, declaration or conforming changed are rebuilt: usually tonight's, after a restatement also the night
+whose delivery it replaces.
+
+*Reads* the entities, ``ops_delivery``, ``ops_conform``. *Writes* ``customer_day_<family>``, ``partial_source``.
+*Cost* grows with the events of the nights rebuilt, not with history.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from conf.catalogue import Catalogue
+from conf.dates import CUT_OFF, local_date
+from conf.feature import Family
+from features.anchor import feeds_of
+from features.daily import KNOWN_ON_SQL, partials
+from features.sql import date_literal
+from jobs.night import Figures, Night
+
+READS = (
+    "usage", "bill", "contact", "order", "complaint", "visit", "consent", "decision", "life", "ops_delivery",
+    "ops_conform",
+)  # fmt: skip
+WRITES = ("customer_day", "partial_source")
+READS_PREVIOUS: tuple[str, ...] = ()
+_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Content:
+    """What went into the partials of a family and night."""
+
+    source_hash: str
+    deliveries: int
+
+
+def run(night: Night) -> Figures:
+    """Rebuild the partials of all families where their sources changed."""
+    wanted = sources(night)
+    held = {
+        (row["family"], row["business_date"]): Content(row["source_hash"], row["deliveries"])
+        for row in night.lake.arrow("partial_source").to_pylist()
+    }
+    stale = changed(wanted, held, night.date)
+    families = {family.family: family for family in night.catalogue.features.families}
+    work = [(families[name], dates) for name, dates in sorted(stale.items()) if name in families]
+    _ = night.spark  # made once, before threads ask for it
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(lambda item: build(night, *item), work))
+    later = {key: content for key, content in held.items() if key[1] > night.date}
+    if wanted | later != held:
+        night.lake.replace_arrow("partial_source", _rows(wanted | later))
+    return {
+        "families": len(families),
+        "families_rebuilt": len(work),
+        "nights_rebuilt": sum(len(dates) for _, dates in work),
+    }
+
+
+def build(night: Night, family: Family, dates: Iterable[dt.date]) -> None:
+    """Write the partials of ``family`` that were first known on the nights ``dates``."""
+    listed = ", ".join(date_literal(date) for date in sorted(dates))
+    events = night.table(family.source).where(f"{KNOWN_ON_SQL} in ({listed})")
+    night.lake.replace_spark(family.table, partials(events, family), where=f"business_date in ({listed})")
+
+
+def sources(night: Night) -> dict[tuple[str, dt.date], Content]:
+    """What the partials of every family and night up to tonight should be made of."""
+    ledger = night.lake.arrow("ops_delivery", columns=["delivery_id", "feed", "data_date", "arrived_at", "state"])
+    conformed = {
+        (row["entity"], row["data_date"]): row["fingerprint"] for row in night.lake.arrow("ops_conform").to_pylist()
+    }
+    accepted = {
+        (row["delivery_id"], row["feed"], row["data_date"], known_on(row["arrived_at"]))
+        for row in ledger.to_pylist()
+        if row["state"] == "accepted" and row["arrived_at"] is not None
+    }
+    parts: dict[tuple[str, dt.date], list[list[str]]] = {}
+    declared: dict[str, str] = {}
+    for family in night.catalogue.features.families:
+        feeds = feeds_of(family, night.catalogue)
+        declared[family.family] = definition(family, night.catalogue)
+        for delivery, feed, data_date, known in accepted:
+            if feed in feeds and known <= night.date:
+                of_entity = conformed.get((family.source, data_date), "")
+                parts.setdefault((family.family, known), []).append([delivery, of_entity])
+    return {
+        key: Content(_hash([declared[key[0]], *sorted(items)]), len({item[0] for item in items}))
+        for key, items in parts.items()
+    }
+
+
+def changed(
+    wanted: Mapping[tuple[str, dt.date], Content], held: Mapping[tuple[str, dt.date], Content], until: dt.date
+) -> dict[str, list[dt.date]]:
+    """Family → nights up to ``until`` whose partials must be written again, those that lost all sources too."""
+    keys = {key for key in wanted.keys() | held.keys() if key[1] <= until and wanted.get(key) != held.get(key)}
+    found: dict[str, list[dt.date]] = {}
+    for family, date in sorted(keys):
+        found.setdefault(family, []).append(date)
+    return found
+
+
+def known_on(arrived_at: dt.datetime) -> dt.date:
+    """The first decision date whose night may see what arrived then."""
+    return local_date(arrived_at - dt.timedelta(hours=CUT_OFF.hour)) + dt.timedelta(days=1)
+
+
+def definition(family: Family, catalogue: Catalogue) -> str:
+    """A hash of what decides the states of ``family``: its inputs (not windows or words) and the conforming."""
+    inputs = [
+        [source.name, source.value, source.where, source.type, source.codes, sorted(source.features)]
+        for source in family.inputs
+    ]
+    conforms = [
+        conform.model_dump(mode="json")
+        for schema in sorted(catalogue.schemas.values(), key=lambda schema: schema.name)
+        for conform in schema.conform
+        if conform.entity == family.source and (not family.schemas or schema.name in family.schemas)
+    ]
+    return _hash([family.source, family.schemas, inputs, conforms])
+
+
+def _hash(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _rows(contents: Mapping[tuple[str, dt.date], Content]) -> pa.Table:
+    rows = [
+        {"family": family, "business_date": date, "source_hash": content.source_hash, "deliveries": content.deliveries}
+        for (family, date), content in sorted(contents.items())
+    ]
+    schema = pa.schema(
+        [
+            ("family", pa.string()),
+            ("business_date", pa.date32()),
+            ("source_hash", pa.string()),
+            ("deliveries", pa.int64()),
+        ]
+    )
+    return pa.Table.from_pylist(rows, schema)
