@@ -10,6 +10,6 @@ setup(
         "conf": ["**/*.yml", "**/*.json"],
         "features": ["declared/*.yml"],
         "expectations": ["**/*.yml"],
-        "jobs": ["**/*.html", "**/*.css", "**/*.sql"],
+        "jobs": ["**/*.html", "**/*.j2", "**/*.css", "**/*.sql"],
     },
 )

@@ -18,8 +18,8 @@ import pyarrow.csv as pacsv
 from conf.offer import Channel, Product
 
 #: Position that stands for every channel in a stop key; channel ids end at 31.
-_EVERY = 63
-_SPAN = 64
+EVERY = 63
+SPAN = 64
 #: A cell that begins so is run as a formula by spreadsheets.
 _FORMULA = r"^([=+\-@\t\r])"
 
@@ -61,15 +61,15 @@ def _keys(customers: pa.Array, codes: pa.Array, channels: Sequence[Channel]) -> 
     known = pa.array([channel.code for channel in channels], pa.string())
     ids = pa.array([channel.id for channel in channels], pa.int64())
     position = pc.index_in(codes.cast(pa.string()), value_set=known)
-    channel = pc.fill_null(ids.take(position), _EVERY)
-    return pc.add(pc.multiply(customers.cast(pa.int64()), _SPAN), channel)
+    channel = pc.fill_null(ids.take(position), EVERY)
+    return pc.add(pc.multiply(customers.cast(pa.int64()), SPAN), channel)
 
 
 def is_stopped(customers: pa.Array, channel_ids: pa.Array, stops: pa.Array) -> pa.Array:
     """True where a contact of ``customers`` on ``channel_ids`` may not happen; a null channel is no contact."""
-    base = pc.multiply(customers.cast(pa.int64()), _SPAN)
-    everywhere = pc.is_in(pc.add(base, _EVERY), value_set=stops)
-    here = pc.is_in(pc.add(base, pc.fill_null(channel_ids.cast(pa.int64()), _SPAN - 2)), value_set=stops)
+    base = pc.multiply(customers.cast(pa.int64()), SPAN)
+    everywhere = pc.is_in(pc.add(base, EVERY), value_set=stops)
+    here = pc.is_in(pc.add(base, pc.fill_null(channel_ids.cast(pa.int64()), SPAN - 2)), value_set=stops)
     return pc.and_(pc.or_(everywhere, here), pc.is_valid(channel_ids))
 
 

@@ -12,7 +12,7 @@ import datetime as dt
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import psycopg
@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS {schema}.stop (
     customer_id bigint NOT NULL, channel text NOT NULL DEFAULT 'all', stopped_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (customer_id, channel));
 """
-Connection = psycopg.Connection[Any]
+Connection: TypeAlias = psycopg.Connection[Any]
 
 
 @contextlib.contextmanager
@@ -89,7 +89,7 @@ def _embedded(home: Path) -> str:
 def _sql(text: str, **names: str | sql.Composable) -> sql.Composed:
     """SQL with identifiers filled in; ``text`` is a constant of this module, identifiers are the catalogue's."""
     parts = {key: sql.Identifier(value) if isinstance(value, str) else value for key, value in names.items()}
-    return sql.SQL(cast(LiteralString, text)).format(schema=sql.Identifier(SCHEMA), **parts)
+    return sql.SQL(text).format(schema=sql.Identifier(SCHEMA), **parts)
 
 
 def stage_name(table: str, date: dt.date) -> str:
@@ -165,8 +165,7 @@ def replace_listing(connection: Connection, name: str, rows: Sequence[Mapping[st
     with connection.cursor() as cursor:
         cursor.execute(_sql("DROP TABLE IF EXISTS {schema}.{name}", name=name))
         columns = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(key), sql.SQL(cast(LiteralString, kind)))
-            for key, kind in kinds.items()
+            sql.SQL("{} {}").format(sql.Identifier(key), sql.SQL(kind)) for key, kind in kinds.items()
         )
         cursor.execute(_sql("CREATE TABLE {schema}.{name} ({columns})", name=name, columns=columns))
         marks = sql.SQL(", ").join(sql.Placeholder() * len(kinds))
@@ -177,16 +176,47 @@ def replace_listing(connection: Connection, name: str, rows: Sequence[Mapping[st
 
 
 def mark(connection: Connection, date: dt.date, run_id: str, state: str, note: str = "") -> None:
-    """Say which run stands for ``date`` (``published``), or why none does (``refused``)."""
+    """Say which run stands for ``date`` (``published``), or why none does (``refused``): what is published stays so."""
     with connection.cursor() as cursor:
         cursor.execute(
             _sql(
                 "INSERT INTO {schema}.night VALUES (%s, %s, %s, %s, now()) ON CONFLICT (business_date) DO UPDATE SET "
                 "run_id = excluded.run_id, state = excluded.state, note = excluded.note, "
-                "published_at = excluded.published_at"
+                "published_at = excluded.published_at WHERE excluded.state = 'published' OR night.state <> 'published'"
             ),
             (date, run_id, state, note),
         )
+
+
+def last_published(connection: Connection, before: dt.date) -> dt.date | None:
+    """The newest published business date before ``before``."""
+    with connection.cursor() as cursor:
+        row = cursor.execute(
+            _sql("SELECT max(business_date) FROM {schema}.night WHERE state = 'published' AND business_date < %s"),
+            (before,),
+        ).fetchone()
+    return row[0] if row else None
+
+
+def withdraw(connection: Connection, table: str, date: dt.date, keys: Sequence[tuple[int, int]]) -> int:
+    """Mark rows of ``date`` as withdrawn for ``(customer_id, channel id)``, 63 for every channel; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE refused (customer_id bigint, channel int) ON COMMIT DROP")
+        with cursor.copy("COPY refused FROM STDIN") as copy:
+            for key in keys:
+                copy.write_row(key)
+        cursor.execute(
+            _sql(
+                "UPDATE {schema}.{table} t SET withdrawn = true FROM refused r WHERE t.business_date = %s AND "
+                "NOT t.withdrawn AND t.customer_id = r.customer_id AND t.channel IS NOT NULL AND "
+                "(r.channel = 63 OR r.channel = t.channel)",
+                table=table,
+            ),
+            (date,),
+        )
+        changed = cursor.rowcount
+        cursor.execute("DROP TABLE refused")
+    return changed
 
 
 def stops(connection: Connection) -> pa.Table:
@@ -199,9 +229,7 @@ def stops(connection: Connection) -> pa.Table:
 
 def _column(column: Column) -> sql.Composed:
     rule = "" if column.nullable else " NOT NULL"
-    return sql.SQL("{} {}").format(
-        sql.Identifier(column.name), sql.SQL(cast(LiteralString, f"{_TYPES[column.type]}{rule}"))
-    )
+    return sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(f"{_TYPES[column.type]}{rule}"))
 
 
 def csv_bytes(batch: pa.RecordBatch) -> bytes:

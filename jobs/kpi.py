@@ -1,0 +1,140 @@
+"""Figures of the operation on a night: what contacts of the past came to, and what tonight's plan promises.
+
+What contacts came to is read from matured outcomes of the ``WINDOW_DAYS`` before the night, by product, channel,
+city and grade; against control by intention to treat: every decision of a role counts, reached or not.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from conf.offer import MICRO, Channel, Product
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+WINDOW_DAYS = 120
+#: What a slice may be; each is a grouping set of its own.
+SLICES = ("role", "product", "channel", "city", "grade")
+SUMS = (
+    "decisions", "attempted", "reached", "converted", "kept", "opted_out", "complained", "margin_micro", "cost_micro",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A figure that is one sum over another, times ``scale``."""
+
+    name: str
+    label: str
+    label_zh: str
+    numerator: str
+    denominator: str
+    scale: float = 1.0
+
+
+RATIOS = (
+    Ratio("reached_rate", "reached / attempted", "接触成功率", "reached", "attempted"),
+    Ratio("conversion_rate", "converted / reached", "营销成功率", "converted", "reached"),
+    Ratio("orders_per_contact", "orders / contact", "单次接触订单", "converted", "attempted"),
+    Ratio("kept_rate", "orders kept / orders", "留存订单率", "kept", "converted"),
+    Ratio("opt_outs_per_10000", "opt-outs / 10,000 contacts", "万次接触拒收", "opted_out", "attempted", 1e4),
+    Ratio("complaints_per_10000", "complaints / 10,000 contacts", "万次接触投诉", "complained", "attempted", 1e4),
+    Ratio("cost_per_order_yuan", "contact cost / order, 元", "单笔订单营销成本", "cost_micro", "converted", 1 / MICRO),
+    Ratio("margin_per_contact_yuan", "margin / contact, 元", "单次接触毛利", "margin_micro", "attempted", 1 / MICRO),
+)
+Tally = Mapping[str, Any]
+
+
+def window(date: dt.date) -> tuple[dt.date, dt.date]:
+    """First and last decision date of the outcomes that count on ``date``."""
+    return date - dt.timedelta(days=WINDOW_DAYS), date - dt.timedelta(days=1)
+
+
+def tally(outcomes: DataFrame, customers: DataFrame, channels: Sequence[Channel]) -> list[Tally]:
+    """Sums by slice: one row for all, one a role, product, channel, city and grade (tens to hundreds of rows).
+
+    Args:
+        outcomes: matured rows of ``outcome``.
+        customers: ``customer_id, city, grade``.
+        channels: the channels, for the cost of an attempt.
+    """
+    from pyspark.sql import functions as sf
+
+    cost = sf.lit(0).cast("bigint")
+    for channel in channels:
+        cost = sf.when(sf.col("channel") == channel.id, sf.lit(channel.cost_micro)).otherwise(cost)
+    rows = outcomes.join(customers, "customer_id", "left").select(
+        *SLICES,
+        sf.lit(1).alias("decisions"),
+        *(sf.coalesce(sf.col(name), sf.lit(False)).cast("int").alias(name) for name in ("attempted", "reached")),
+        sf.coalesce("converted", sf.lit(False)).cast("int").alias("converted"),
+        sf.expr("cast(coalesce(converted, false) and not coalesce(reversed, false) as int)").alias("kept"),
+        *(sf.coalesce(sf.col(name), sf.lit(False)).cast("int").alias(name) for name in ("opted_out", "complained")),
+        "margin_micro",
+        sf.when(sf.col("attempted"), cost).otherwise(sf.lit(0)).alias("cost_micro"),
+    )
+    rows.createOrReplaceTempView("kpi_rows")
+    sums = ", ".join(f"sum({name}) as {name}" for name in SUMS)
+    sets = ", ".join(f"({name})" for name in SLICES)
+    query = (
+        f"select {', '.join(SLICES)}, grouping_id() as level, {sums} from kpi_rows group by grouping sets ((), {sets})"
+    )
+    tallies = [row.asDict() for row in rows.sparkSession.sql(query).collect()]
+    rows.sparkSession.catalog.dropTempView("kpi_rows")
+    return tallies
+
+
+def name_slices(tallies: Iterable[Tally], products: Sequence[Product], channels: Sequence[Channel]) -> dict[str, Tally]:
+    """Tallies by slice name (``all``, ``product:data_pack_10g`` …), sorted; what has no code has no slice."""
+    codes: dict[str, dict[Any, str]] = {
+        "product": {product.id: product.code for product in products},
+        "channel": {channel.id: channel.code for channel in channels},
+    }
+    named: dict[str, Tally] = {}
+    everything = 2 ** len(SLICES) - 1
+    for row in tallies:
+        level = int(row["level"])
+        if level == everything:
+            named["all"] = row
+            continue
+        key = SLICES[len(SLICES) - 1 - (everything - level).bit_length() + 1]
+        value = codes[key].get(row[key]) if key in codes else row[key]
+        if value is not None:
+            named[f"{key}:{value}"] = row
+    return dict(sorted(named.items()))
+
+
+def ratios(slices: Mapping[str, Tally]) -> list[dict[str, Any]]:
+    """The contact figures of every slice in which something was counted."""
+    return [
+        figure(ratio.name, name, float(row[ratio.numerator]) * ratio.scale, float(row[ratio.denominator]))
+        for name, row in slices.items()
+        for ratio in RATIOS
+        if row[ratio.denominator] and not (name.startswith("role:control"))
+    ]
+
+
+def against_control(slices: Mapping[str, Tally]) -> list[dict[str, Any]]:
+    """Incremental margin over control, a decision and a 元 of contact cost (投入产出比)."""
+    control = slices.get("role:control")
+    treated = [slices[name] for name in ("role:exploit", "role:explore") if name in slices]
+    decisions = sum(int(row["decisions"]) for row in treated)
+    if not control or not control["decisions"] or not decisions:
+        return []
+    margin = sum(int(row["margin_micro"]) for row in treated) / decisions
+    extra = margin - int(control["margin_micro"]) / int(control["decisions"])
+    cost = sum(int(row["cost_micro"]) for row in treated)
+    rows = [figure("incremental_margin_yuan_per_1000", "all", extra * 1000 / MICRO * decisions, float(decisions))]
+    if cost:
+        rows.append(figure("roi", "all", extra * decisions, float(cost)))
+    return rows
+
+
+def figure(name: str, slice_: str, numerator: float, denominator: float) -> dict[str, Any]:
+    """One row of ``kpi`` without its date; nothing over nothing is no value."""
+    value = numerator / denominator if denominator else None
+    return {"kpi": name, "slice": slice_, "value": value, "numerator": numerator, "denominator": denominator}

@@ -1,0 +1,64 @@
+"""The numbers behind customers, for the campaign files only: subscriber → pseudonym → vault → number.
+
+The vault's key is not in the lake: it comes from ``CPC_VAULT_KEY`` or ``$CPC_HOME/secrets/vault.key`` (mode 600).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.errors import MendableError
+from jobs.campaign import holders
+from jobs.night import Night
+
+NUMBERS = pa.schema([("customer_id", pa.int64()), ("phone", pa.string())])
+
+
+def numbers_of(night: Night, customers: pa.ChunkedArray) -> pa.Table:
+    """``customer_id, phone`` of those customers who hold a number when the night's day begins.
+
+    A number that has passed to somebody else since is that person's: the map is asked for the day of the contact.
+    """
+    wanted = pc.unique(customers).cast(pa.int64())
+    if not len(wanted) or not night.lake.exists("vault"):
+        return NUMBERS.empty_table()
+    columns = ["customer_id", "phone_pseudonym", "valid_from", "valid_to"]
+    subscribers = night.lake.delta("subscriber").to_pyarrow_dataset()
+    subscriber = subscribers.to_table(columns=columns, filter=pc.field("customer_id").isin(wanted))
+    held = holders(subscriber, night.day_start)
+    sealed = night.lake.delta("vault").to_pyarrow_dataset().to_table(
+        columns=["phone_pseudonym", "phone"], filter=pc.field("phone_pseudonym").isin(held["phone_pseudonym"])
+    )  # fmt: skip
+    rows = held.join(sealed, "phone_pseudonym", join_type="inner").sort_by("customer_id")
+    opened = opener(night)
+    clear = [opened(token) for token in rows["phone"].to_pylist()]
+    return pa.table([rows["customer_id"].cast(pa.int64()), pa.array(clear, pa.string())], schema=NUMBERS)
+
+
+def opener(night: Night) -> Callable[[bytes], str]:
+    """What opens a number of the vault.
+
+    Raises:
+        MendableError: there is no key, or it is not the vault's.
+    """
+    from cryptography.fernet import Fernet, InvalidToken
+
+    path = night.settings.home / "secrets" / "vault.key"
+    remedy = "set CPC_VAULT_KEY, or restore that file from its backup: without it no number can be read"
+    try:
+        key = os.environ.get("CPC_VAULT_KEY") or path.read_text(encoding="ascii").strip()
+        box = Fernet(key)
+    except (OSError, ValueError) as error:
+        raise MendableError("the vault's key is missing or malformed", where=str(path), remedy=remedy) from error
+
+    def opened(token: bytes) -> str:
+        try:
+            return box.decrypt(token).decode("ascii")
+        except InvalidToken as error:
+            raise MendableError("the key does not open the vault", where=str(path), remedy=remedy) from error
+
+    return opened
