@@ -36,7 +36,7 @@ def make_history(world: World, folder: Path) -> dict[str, int]:
     orders = sort_by(orders, "time", "customer")
     ledgers = {
         "order": cancellations(world, orders),
-        "contact": contacts,
+        "contact": stack([part for part in (contacts, background(world)) if part]),
         "consent": consents(world, optouts),
         "complaint": complaints(world, protests),
     }
@@ -220,3 +220,29 @@ def _feelings(world: World, day: int, contact: Table) -> tuple[Table, Table]:
         chosen["time"] = chosen["time"] + rng.integers(60, 3 * 86400, size=len(hit))
         tables.append(chosen)
     return tables[0], tables[1]
+
+
+def background(world: World) -> Table:
+    """Mass messages of days without a logged night: a part of each channel's volume, to anyone, without effect."""
+    plan = world.plan
+    tables: list[Table] = []
+    may = np.flatnonzero(~world["opted_out"] & ~world["minor"] & ~world["suspended"])
+    for day in sorted(set(range(plan.first_day, plan.end_day)) - set(plan.night_days)):
+        rng = stream(plan.seed, "background", day)
+        selling = np.flatnonzero((plan.launch_day <= day) & (plan.last_day > day))
+        for c in plan.outbound:
+            habit = plan.habits[c]
+            n = min(int(0.3 * habit.daily * world.size / 1000), len(may))
+            if not n or not len(selling):
+                continue
+            who = rng.choice(may, size=n, replace=False)
+            who = who[world["may_meet"][who, c] & world.living(who, day)]
+            reached = rng.random(len(who)) < world["reach"][who, c]
+            tables.append({
+                "customer": who, "time": day * 86400 + hours(rng, len(who), OFFICE), "channel": np.full(len(who), c),
+                "product": selling[rng.integers(0, len(selling), len(who))], "night": np.full(len(who), NONE),
+                "reached": reached, "converted": np.zeros(len(who), dtype=bool),
+                "refused": reached & (rng.random(len(who)) < 0.25 / (1 + np.exp(world["persuade"][who]))),
+                "seconds": np.where(reached, habit.seconds, 0),
+            })  # fmt: skip
+    return stack(tables)

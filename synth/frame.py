@@ -1,0 +1,92 @@
+"""Who the rows of a file are about, and draws that depend on what these customers have in mind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from synth.events import Table
+from synth.keyed import key
+from synth.plan import Floats, Ints
+from synth.world import World
+
+Column = pa.Array | np.ndarray
+#: Words in codes that tell which product group a customer has in mind.
+HINTS = (
+    ("data", 2), ("flow", 2), ("video", 2), ("plan", 2), ("5g", 2), ("broadband", 2), ("net", 2), ("roam", 0), ("voice", 0),
+    ("call", 0), ("family", 0), ("ring", 0), ("sms", 1), ("mms", 1), ("message", 1), ("msg", 1), ("terminal", 3), ("phone", 3),
+    ("device", 3), ("handset", 3), ("contract", 3),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a file's rows are about, before columns are made.
+
+    Attributes:
+        choices: column → values that it may take (a literal, what the feed holds, the field's code list).
+        ledger: the ledger's rows where there are such; period: days that one row sums.
+    """
+
+    world: World
+    rng: np.random.Generator
+    customer: Ints
+    time: Ints
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    ledger: Table | None = None
+    period: int = 1
+
+    @property
+    def size(self) -> int:
+        """Rows."""
+        return len(self.time)
+
+    def trait(self, name: str) -> Floats:
+        """A hidden trait of each row's customer."""
+        return np.asarray(self.world[name][self.customer], dtype=float)
+
+    def noisy(self, signal: Floats, spread: float = 1.0) -> Floats:
+        """exp of a signal with the preset's noise (log scale), mean about one."""
+        noise = self.world.plan.preset.noise * spread
+        return np.asarray(np.exp(signal + noise * self.rng.normal(size=self.size) - noise**2 / 2))
+
+    def only(self, name: str) -> str:
+        """The one value a column can take, else empty."""
+        values = self.choices.get(name, ())
+        return values[0] if len(values) == 1 else ""
+
+
+def group_of_code(code: str, seed: int) -> int:
+    """The product group a code hints at; −1 where none."""
+    lowered = code.lower()
+    return next((group for word, group in HINTS if word in lowered), -1)
+
+
+def by_intent(frame: Frame, values: tuple[str, ...], sharpness: float = 0.9) -> pa.Array:
+    """One of ``values`` a row, more often one whose group the customer has in mind."""
+    seed = frame.world.plan.seed
+    group = np.array([group_of_code(value, seed) for value in values])
+    base = np.array([0.4 * ((key(seed, "topic", value) % 100) / 50 - 1) for value in values])
+    mind = frame.trait("intent") + 0.8 * frame.world.boosted(frame.customer, frame.time // 86400)
+    score = np.where(group >= 0, sharpness * mind[:, np.maximum(group, 0)], 0.0) + base
+    return pa.array(values).take(pa.array(np.argmax(score + frame.rng.gumbel(size=score.shape), axis=1)))
+
+
+def product_in_mind(frame: Frame, none: float) -> pa.Array:
+    """The product a customer looks at or asks about (null with chance ``none``)."""
+    plan, world = frame.world.plan, frame.world
+    day = int(np.median(frame.time)) // 86400 if frame.size else plan.start_day
+    selling = np.flatnonzero((plan.launch_day <= day) & (plan.last_day > day))
+    if not len(selling):
+        return pa.nulls(frame.size, pa.string())
+    intent = frame.trait("intent")[:, plan.group_of[selling]]
+    taste = frame.trait("taste") @ plan.loading[selling].T / np.sqrt(3)
+    score = 1.0 * intent + 0.5 * taste + 0.5 * np.log(plan.popularity[selling] + 1e-6)
+    score += 0.9 * world.boosted(frame.customer, frame.time // 86400)[:, plan.group_of[selling]]
+    index = selling[np.argmax(score + frame.rng.gumbel(size=score.shape), axis=1)]
+    codes = pa.array([p.code for p in plan.products])
+    return codes.take(pa.array(index, mask=frame.rng.random(frame.size) < none))
+
+

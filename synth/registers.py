@@ -1,0 +1,124 @@
+"""Columns of registers: the profile of a customer as of a day, and the shift calendars of the centres."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from conf.geography import GRADES
+from synth.events import Table
+from synth.frame import Column, Frame
+from synth.keyed import stream, uniform
+from synth.people import BRANDS, PLANS
+from synth.plan import MICRO, Ints
+from synth.wording import clipped, numbered, with_nulls
+from synth.world import World
+
+#: Shift, start in minutes of the day, paid minutes, meal minutes, training minutes.
+SHIFTS = (
+    ("early", 480, 480, 30, 20), ("mid", 720, 480, 30, 15), ("late", 930, 480, 30, 10), ("night", 1050, 360, 30, 0),
+    ("night7", 1110, 360, 30, 0),
+)  # fmt: skip
+#: Agents for each million customers, all centres together.
+AGENTS = {"10086": 420, "12580": 60, "outbound": 300}
+
+
+def changed_at(world: World, rows: Ints, day: int | Ints) -> Ints:
+    """Local second since when the profile as of the end of ``day`` holds."""
+    opened, closed = world["opened"][rows].astype(np.int64), world["closed"][rows].astype(np.int64)
+    handset = world["event_day"][rows, 0].astype(np.int64)
+    last = np.where((handset >= opened) & (handset <= day) & (handset < closed), handset, opened)
+    last = np.where(closed <= day, closed, last)
+    return last * 86400 + (uniform(rows, world.plan.seed, "changed") * 3600 * 8).astype(np.int64) + 9 * 3600 * (last > 0)
+
+
+def profile(frame: Frame) -> dict[str, Column]:
+    """Profiles as of the end of the day of ``frame.time``."""
+    w, rows = frame.world, frame.customer
+    day = frame.time // 86400
+    opened, closed = w["opened"][rows].astype(np.int64), w["closed"][rows].astype(np.int64)
+    handset = w["event_day"][rows, 0].astype(np.int64)
+    new = (handset >= opened) & (handset <= day)
+    geography = w.plan.geography
+    state = np.where(closed <= day, 2, np.where(w["suspended"][rows], 1, 0))
+    group = w["group"][rows]
+    fee = np.array([p[1] for p in PLANS])[w["plan"][rows]]
+    return {
+        "account": numbered("A", rows, width=9),
+        "birth_year": w["birth_year"][rows],
+        "gender": with_nulls(clipped(["F", "M", "M"], w["gender"][rows].astype(int)), w["gender"][rows] == 2),
+        "opened_on": opened,
+        "status": clipped(["active", "suspended", "closed"], state),
+        "city": clipped([c.code for c in geography.cities], w["city"][rows].astype(int)),
+        "centre": clipped([c.code for c in geography.centres], w["centre"][rows].astype(int)),
+        "grade": clipped(list(GRADES), w["grade"][rows].astype(int)),
+        "star": w["star"][rows].astype(int),
+        "group_id": with_nulls(numbered("G", np.maximum(group, 0), width=5), group < 0),
+        "manager_id": with_nulls(numbered("M", np.maximum(group, 0) % 97, width=3), group < 0),
+        "plan": clipped([p[0] for p in PLANS], w["plan"][rows].astype(int)),
+        "plan_fee_micro": fee.astype(np.int64) * MICRO,
+        "contract_end": w["contract_end"][rows].astype(np.int64),
+        "terminal_brand": clipped([b[0] for b in BRANDS], w["brand"][rows].astype(int)),
+        "terminal_model": numbered("MD", w["model"][rows].astype(int) + 100 * new, width=3),
+        "terminal_price_micro": (w["terminal_price"][rows] * np.where(new, 1.2, 1.0)).astype(np.int64) * MICRO,
+        "terminal_5g": w["terminal_5g"][rows] | new,
+        "terminal_since": np.where(new, handset, np.maximum(w["terminal_since"][rows], opened)),
+        "real_name": w["real_name"][rows],
+        "minor": w["minor"][rows],
+        "broadband": w["broadband"][rows],
+        "household_size": w["household"][rows].astype(int).clip(max=12),
+    }
+
+
+def profile_rows(world: World, first: int, last: int, census: bool) -> Ints:
+    """Whose profile a file of ``[first, last)`` holds: everyone of that time, or those with a change in it."""
+    opened, closed = world["opened"], world["closed"]
+    if census:
+        return np.flatnonzero((opened < last) & (closed >= first))
+    handset = world["event_day"][:, 0]
+    changed = (opened >= first) & (opened < last) | (closed >= first) & (closed < last)
+    changed |= (handset >= first) & (handset < last) & (opened < first) & (closed > first)
+    touched = uniform(np.arange(world.size), world.plan.seed, "touched", first) < 0.002
+    return np.flatnonzero(changed | (touched & (opened < last) & (closed >= last)))
+
+
+def shift_rows(world: World, first: int, last: int, centres: tuple[str, ...]) -> Table:
+    """Shifts of ``[first, last)`` of the named centres (all if none), a row a day, service and shift."""
+    plan = world.plan
+    known = plan.geography.centres
+    share = np.bincount(world["centre"], minlength=len(known)) / world.size
+    rows: list[tuple[int, int, str, int, int]] = []
+    for z, centre in enumerate(known):
+        if centres and centre.code not in centres:
+            continue
+        for service in centre.services:
+            for s in range(len(SHIFTS)):
+                rng = stream(plan.seed, "shift", centre.code, service, s, first)
+                part = (0.34, 0.28, 0.22, 0.10, 0.06)[s] * (1.0 if service == "12580" else float(share[z]))
+                for day in range(first, last):
+                    weekend = 0.8 if (day + 3) % 7 >= 5 else 1.0
+                    agents = AGENTS[service] * part * weekend * (0.9 + 0.2 * rng.random())
+                    rows.append((day, z, service, s, round(agents)))
+    day, z, service, s, agents = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [], [], [])
+    return {
+        "day": np.array(day, dtype=np.int64), "centre": np.array(z, dtype=np.int64), "shift": np.array(s, dtype=np.int64),
+        "service": np.array(service, dtype=object), "agents": np.array(agents, dtype=np.int64),
+        "time": np.array(day, dtype=np.int64) * 86400 + np.array([SHIFTS[k][1] for k in s], dtype=np.int64) * 60,
+    }  # fmt: skip
+
+
+def shift(frame: Frame) -> dict[str, Column]:
+    """Columns of shift rows; their end is ``ends``."""
+    rows = frame.ledger or {}
+    kinds = rows["shift"]
+    minutes = np.array([s[2] for s in SHIFTS])[kinds]
+    return {
+        "date": rows["day"],
+        "centre": clipped([c.code for c in frame.world.plan.geography.centres], rows["centre"]),
+        "service": pa.array(rows["service"].tolist(), pa.string()),
+        "shift": clipped([s[0] for s in SHIFTS], kinds),
+        "agents": rows["agents"],
+        "minutes": minutes,
+        "meal_minutes": np.array([s[3] for s in SHIFTS])[kinds],
+        "training_minutes": np.array([s[4] for s in SHIFTS])[kinds],
+    }

@@ -1,0 +1,165 @@
+"""Which feed tells a row of a ledger: one of each class (monthly archives, running feeds), the most specific that fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from conf.catalogue import Catalogue
+from conf.feed import Feed
+from conf.schema import Conform, Schema
+from synth.aftermath import ACTIONS, CONSENTS, KINDS, STEPS
+from synth.events import Table
+from synth.inverse import Source, invert, required_values
+from synth.keyed import hash64, key
+from synth.plan import Ints
+from synth.world import World
+
+LEDGERS = ("order", "contact", "complaint", "consent", "decision")
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """One ``conform`` of a schema read backwards for a feed.
+
+    Attributes:
+        sources: entity column → where it comes from; event: source of the event time.
+        choices: column → values that this feed can tell; needs: field → values that ``where`` asks for.
+        narrow: columns and ``centre``/``city`` that the feed itself is narrowed to (literals and ``holds``).
+    """
+
+    conform: Conform
+    sources: dict[str, Source]
+    event: Source
+    choices: dict[str, tuple[str, ...]]
+    needs: dict[str, tuple[str, ...]]
+    narrow: dict[str, tuple[str, ...]]
+
+
+
+
+def mappings(feed: Feed, schema: Schema) -> tuple[Mapping, ...]:
+    """All conforms of a feed's schema, read backwards."""
+    key_ = (feed.code, schema.name)
+    if key_ not in _CACHE:
+        _CACHE[key_] = tuple(_mapping(schema, conform, dict(feed.holds)) for conform in schema.conform)
+    return _CACHE[key_]
+
+
+_CACHE: dict[tuple[str, str], tuple[Mapping, ...]] = {}
+
+
+def _mapping(schema: Schema, conform: Conform, holds: dict[str, tuple[str, ...]]) -> Mapping:
+    fields = frozenset(schema.by_name)
+    needs = required_values(conform.where, fields)
+    sources = {column: invert(text, fields) for column, text in conform.columns.items()}
+    choices: dict[str, tuple[str, ...]] = {}
+    narrow: dict[str, tuple[str, ...]] = {}
+    for column, source in sources.items():
+        if source.kind == "literal" and isinstance(source.value, str):
+            choices[column] = narrow[column] = (source.value,)
+        if source.kind in ("field", "codes"):
+            known = _values(schema, source, holds, needs)
+            if known:
+                choices[column] = known
+            if source.field in holds or source.field in needs:
+                narrow[column] = known
+    return Mapping(conform, sources, invert(conform.event_time, fields), choices, needs, narrow)
+
+
+def _values(
+    schema: Schema, source: Source, holds: dict[str, tuple[str, ...]], needs: dict[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    field = schema.by_name[source.field]
+    codes = holds.get(field.name) or needs.get(field.name) or tuple(schema.codes.get(field.codes, {}))
+    if source.kind == "codes":
+        return tuple(dict.fromkeys(value for code, value in source.codes if not codes or code in codes))
+    return codes
+
+
+Tell = Callable[[World, Table], np.ndarray]
+
+
+def ledger_of(feed: Feed, schema: Schema) -> str:
+    """The ledger a feed draws on, else empty (behaviour is then drawn for it)."""
+    if not schema.conform or schema.conform[0].entity not in LEDGERS:
+        return ""
+    mapping = mappings(feed, schema)[0]
+    if mapping.conform.entity == "contact":
+        pushes = mapping.choices.get("direction") == ("out",) and mapping.sources.get("decision_id") is not None
+        return "contact" if pushes else ""
+    return mapping.conform.entity
+
+
+def fits(world: World, mapping: Mapping, places: dict[str, tuple[str, ...]], table: Table) -> np.ndarray:
+    """Rows of a ledger that the feed can tell."""
+    ok = np.ones(len(table["time"]), dtype=bool)
+    for column, values in mapping.choices.items():
+        names = _names(world, mapping.conform.entity, column)
+        if names is None or column not in table:
+            continue
+        allowed = np.array([name in values for name in names])
+        position = table[column].astype(np.int64)
+        ok &= np.where(position < 0, "all" in values or column == "product", allowed[np.maximum(position, 0)])
+    for kind, codes in places.items():
+        geography = world.plan.geography
+        known = [c.code for c in (geography.centres if kind == "centre" else geography.cities)]
+        ok &= np.isin(world[kind][table["customer"]], [known.index(code) for code in codes])
+    return ok
+
+
+def _names(world: World, entity: str, column: str) -> list[str] | None:
+    """Names by position of a ledger's column."""
+    if column == "channel":
+        return [c.code for c in world.plan.channels]
+    if column == "product" and entity == "order":
+        return [p.code for p in world.plan.products]
+    return {
+        ("order", "action"): list(ACTIONS), ("complaint", "kind"): list(KINDS), ("complaint", "step"): list(STEPS),
+        ("consent", "kind"): list(CONSENTS),
+    }.get((entity, column))  # fmt: skip
+
+
+def told_by(world: World, catalogue: Catalogue, feed: Feed, table: Table, ledger: str) -> np.ndarray:
+    """Which rows ``feed`` tells: of all feeds of its class that can tell a row, the narrowest; ties by hash."""
+    monthly = feed.granularity == "monthly"
+    rivals = [
+        other
+        for _, other in sorted(catalogue.feeds.items())
+        if (other.granularity == "monthly") == monthly and ledger_of(other, catalogue.schemas[other.schema_name]) == ledger
+    ]
+    n = len(table["time"])
+    best = np.full(n, -1.0)
+    winner = np.full(n, -1)
+    row = (table["time"] * 31 + table["customer"]).astype(np.int64)
+    for k, other in enumerate(rivals):
+        schema = catalogue.schemas[other.schema_name]
+        mapping = mappings(other, schema)[0]
+        places = held_places(world, other, schema)
+        rank = len(mapping.narrow) + len(places)
+        lot = (hash64(row, world.plan.seed, "route", other.code) >> np.uint64(11)).astype(float) * 2.0**-53
+        score = np.where(fits(world, mapping, places, table), rank + lot, -1.0)
+        winner = np.where(score > best, k, winner)
+        best = np.maximum(best, score)
+    return np.asarray(winner == next(k for k, other in enumerate(rivals) if other.code == feed.code))
+
+
+def held_places(world: World, feed: Feed, schema: Schema) -> dict[str, tuple[str, ...]]:
+    """Centres or cities that a feed is narrowed to by ``holds``."""
+    geography = world.plan.geography
+    found: dict[str, tuple[str, ...]] = {}
+    for name, values in feed.holds.items():
+        if name in schema.by_name and schema.by_name[name].codes:
+            codes = set(schema.codes[schema.by_name[name].codes])
+            for kind, known in (("centre", geography.centres), ("city", geography.cities)):
+                if codes <= {c.code for c in known} and kind not in found and set(values) != codes:
+                    found[kind] = values
+                    break
+    return found
+
+
+def salt(feed: Feed, schema: Schema) -> int:
+    """A stable number of a feed."""
+    return key(0, feed.code, schema.name) & 0xFFFF
