@@ -205,3 +205,32 @@ def test_the_audit_chain_shows_what_was_changed_or_removed():
     assert audit.broken(rows[::-1]) == ""  # order of storage does not matter
     assert "was changed" in audit.broken([rows[0], {**rows[1], "rows": 99}, *rows[2:]])
     assert "does not follow" in audit.broken([rows[0], *rows[2:]])
+
+
+def test_a_table_is_exported_with_codes(planned, monkeypatch, tmp_path):
+    from typer.testing import CliRunner
+
+    from jobs.cli import publish as commands
+
+    night = planned(verdict=GOOD)
+    monkeypatch.setattr(commands, "open_night", lambda date, env, overrides: night)
+    monkeypatch.setattr(commands, "run_id", lambda night: "2026-01-09-feed00c0ffee")
+
+    def call(*arguments):
+        return CliRunner().invoke(commands.app, ["export", "--run", "2026-01-09-feed00c0ffee", *arguments])
+
+    out = tmp_path / "sms.csv"
+    assert call("--channel", "sms_hall", "--out", str(out), "--json").exit_code == 0
+    rows = rows_of(out)
+    assert {row["channel"] for row in rows} == {"sms_hall"}
+    assert {row["product"] for row in rows} <= {product.code for product in night.catalogue.products}
+    assert [int(row["customer_id"]) for row in rows] == sorted(int(row["customer_id"]) for row in rows)
+    for wrong, words in (
+        (("--what", "vault", "--out", str(out)), "is not exported"),
+        (("--channel", "fax", "--out", str(out)), "no channel 'fax'"),
+        (("--out", str(tmp_path / "x.doc")), "cannot write"),
+        (("--what", "funnel", "--channel", "wap", "--out", str(out)), "funnel has no channel"),
+    ):
+        assert words in str(call(*wrong).exception)
+    with pytest.raises(MendableError, match="is run 2026-01-09-feed00c0ffee now"):
+        commands.night_of("2026-01-09-0ther", None, None)
