@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from conf.feed import Feed
 from conf.schema import Field, Schema
@@ -18,7 +19,6 @@ from synth.fill import Context, fill
 from synth.frame import Column, Frame
 from synth.inverse import Source
 from synth.keyed import stream, uniform
-from synth.people import phones  # noqa: F401  (re-exported for tests)
 from synth.plan import Floats, Ints, date_of
 from synth.registers import changed_at, profile, profile_rows, shift, shift_rows
 from synth.routes import Mapping, held_places, ledger_of, mappings, told_by
@@ -81,11 +81,17 @@ def table_of(world: World, feed: Feed, period: Period, folder: Path, scale: floa
     context = Context(world, schema, rng, rows.customer, rows.time, dict(feed.holds), tag)
     if "ends_at" in schema.by_name and rows.ledger is not None and "shift" in rows.ledger:
         columns["ends_at"] = instants(rows.time + 8 * 3600)
-    arrays = [
-        columns[field.name] if field.name in columns else fill(field, context, position)
-        for position, field in enumerate(schema.fields)
-    ]
+    arrays = [_complete(field, columns.get(field.name), context, position) for position, field in enumerate(schema.fields)]
     return pa.table(dict(zip([field.name for field in schema.fields], arrays, strict=True)))
+
+
+def _complete(field: Field, column: pa.Array | None, context: Context, position: int) -> pa.Array:
+    """The field's own column, made up where there is none or where a value must not be missing."""
+    if column is None:
+        return fill(field, context, position)
+    if not field.nullable and column.null_count:
+        return pc.coalesce(column, fill(field, context, position))
+    return column
 
 
 def rows_of(
@@ -258,8 +264,6 @@ def to_field(schema: Schema, field: Field, source: Source, made: Column, rng: np
             if made.null_count == 0 and None in fits:
                 spare = rng.integers(0, len(known_codes), len(made))
                 chosen = pa.array(known_codes).take(pa.array(spare))
-                import pyarrow.compute as pc
-
                 return pc.coalesce(pa.array(fits, pa.string()).take(index.indices), chosen)
             return pa.array(fits, pa.string()).take(index.indices)
         return made

@@ -1,4 +1,4 @@
-"""Which feed tells a row of a ledger: one of each class (monthly archives, running feeds), the most specific that fits."""
+"""Which feed tells a row of a ledger: one of each class (monthly archives, running feeds) that can."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from conf.schema import Conform, Schema
 from synth.aftermath import ACTIONS, CONSENTS, KINDS, STEPS
 from synth.events import Table
 from synth.inverse import Source, invert, required_values
-from synth.keyed import hash64, key
-from synth.plan import Ints
+from synth.keyed import uniform
 from synth.world import World
 
 LEDGERS = ("order", "contact", "complaint", "consent", "decision")
@@ -27,7 +26,6 @@ class Mapping:
     Attributes:
         sources: entity column → where it comes from; event: source of the event time.
         choices: column → values that this feed can tell; needs: field → values that ``where`` asks for.
-        narrow: columns and ``centre``/``city`` that the feed itself is narrowed to (literals and ``holds``).
     """
 
     conform: Conform
@@ -35,7 +33,6 @@ class Mapping:
     event: Source
     choices: dict[str, tuple[str, ...]]
     needs: dict[str, tuple[str, ...]]
-    narrow: dict[str, tuple[str, ...]]
 
 
 
@@ -56,17 +53,14 @@ def _mapping(schema: Schema, conform: Conform, holds: dict[str, tuple[str, ...]]
     needs = required_values(conform.where, fields)
     sources = {column: invert(text, fields) for column, text in conform.columns.items()}
     choices: dict[str, tuple[str, ...]] = {}
-    narrow: dict[str, tuple[str, ...]] = {}
     for column, source in sources.items():
         if source.kind == "literal" and isinstance(source.value, str):
-            choices[column] = narrow[column] = (source.value,)
+            choices[column] = (source.value,)
         if source.kind in ("field", "codes"):
             known = _values(schema, source, holds, needs)
             if known:
                 choices[column] = known
-            if source.field in holds or source.field in needs:
-                narrow[column] = known
-    return Mapping(conform, sources, invert(conform.event_time, fields), choices, needs, narrow)
+    return Mapping(conform, sources, invert(conform.event_time, fields), choices, needs)
 
 
 def _values(
@@ -123,7 +117,8 @@ def _names(world: World, entity: str, column: str) -> list[str] | None:
 
 
 def told_by(world: World, catalogue: Catalogue, feed: Feed, table: Table, ledger: str) -> np.ndarray:
-    """Which rows ``feed`` tells: of all feeds of its class that can tell a row, the narrowest; ties by hash."""
+    """Which rows ``feed`` tells: of all feeds of its class that can tell a row, one by
+    a keyed lottery weighted by their volume (Efraimidis and Spirakis 2006)."""
     monthly = feed.granularity == "monthly"
     rivals = [
         other
@@ -138,9 +133,8 @@ def told_by(world: World, catalogue: Catalogue, feed: Feed, table: Table, ledger
         schema = catalogue.schemas[other.schema_name]
         mapping = mappings(other, schema)[0]
         places = held_places(world, other, schema)
-        rank = len(mapping.narrow) + len(places)
-        lot = (hash64(row, world.plan.seed, "route", other.code) >> np.uint64(11)).astype(float) * 2.0**-53
-        score = np.where(fits(world, mapping, places, table), rank + lot, -1.0)
+        lot = uniform(row, world.plan.seed, "route", other.code) ** (1.0 / other.rows_per_1000)
+        score = np.where(fits(world, mapping, places, table), lot, -1.0)
         winner = np.where(score > best, k, winner)
         best = np.maximum(best, score)
     return np.asarray(winner == next(k for k, other in enumerate(rivals) if other.code == feed.code))
@@ -158,8 +152,3 @@ def held_places(world: World, feed: Feed, schema: Schema) -> dict[str, tuple[str
                     found[kind] = values
                     break
     return found
-
-
-def salt(feed: Feed, schema: Schema) -> int:
-    """A stable number of a feed."""
-    return key(0, feed.code, schema.name) & 0xFFFF

@@ -1,0 +1,92 @@
+"""Which deliveries a province sends, and when: every feed's dates, arrival times, and the faults of arrival."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from conf.dates import SHANGHAI, month_end
+from conf.feed import Feed
+from synth.emit import Period
+from synth.keyed import key, stream
+from synth.plan import Plan, date_of, day_of
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One file series to write: ``resend`` 1 restates what 0 sent; ``created`` is the arrival that its control file tells."""
+
+    feed: str
+    period: Period
+    created: dt.datetime
+    resend: int = 0
+
+    @property
+    def data_date(self) -> dt.date:
+        """The data date in its name."""
+        return date_of(self.period.day)
+
+
+def deliveries(plan: Plan) -> list[Delivery]:
+    """Everything that is sent, in order of data date and feed."""
+    found: list[Delivery] = []
+    absent, tardy = last_date_faults(plan)
+    for code, feed in sorted(plan.catalogue.feeds.items()):
+        for period in periods(plan, feed):
+            if code in absent and period.day == plan.end_day - 1:
+                continue
+            late = code in tardy and period.day == plan.end_day - 1
+            found.extend(_sent(plan, feed, period, late))
+    return sorted(found, key=lambda d: (d.period.day, d.feed, d.period.hour, d.resend))
+
+
+def periods(plan: Plan, feed: Feed) -> Iterator[Period]:
+    """The deliveries that a feed owes: complete months of history and demo, or every date (and hour) of the demo."""
+    if feed.granularity == "monthly":
+        first = date_of(plan.first_day)
+        while (last := month_end(first)) < date_of(plan.end_day):
+            yield Period(day_of(first), day_of(last) + 1, day_of(last))
+            first = last + dt.timedelta(days=1)
+        return
+    for day in range(plan.start_day, plan.end_day):
+        for hour in range(24) if feed.granularity == "hourly" else (-1,):
+            yield Period(day, day + 1, day, hour)
+
+
+def last_date_faults(plan: Plan) -> tuple[set[str], set[str]]:
+    """Optional daily feeds that send nothing, and that send too late, on the last date (of those least used)."""
+    faults = plan.preset.faults
+    optional = [
+        code for code, feed in plan.catalogue.feeds.items() if not feed.required and feed.granularity == "daily"
+    ]
+    order = sorted(optional, key=lambda code: key(plan.seed, "fault of arrival", code))
+    missing, late = faults.last_date_missing, faults.last_date_late
+    return set(order[:missing]), set(order[missing : missing + late])
+
+
+def _sent(plan: Plan, feed: Feed, period: Period, late: bool) -> Iterator[Delivery]:
+    faults = plan.preset.faults
+    rng = stream(plan.seed, "arrival", feed.code, period.day, period.hour)
+    lot, again, part = rng.random(3)
+    late = late or (not feed.required and feed.granularity == "daily" and lot < faults.late_files)
+    created = _arrival(feed, period, float(part), late)
+    yield Delivery(feed.code, period, created)
+    if again < faults.resent_files and feed.granularity == "daily":
+        days = int(rng.integers(0, 3))  # at once, or a later night restates it
+        yield Delivery(feed.code, period, created + dt.timedelta(days=days, minutes=25), resend=1)
+
+
+def _arrival(feed: Feed, period: Period, part: float, late: bool) -> dt.datetime:
+    """Between 00:30 and the feed's deadline on the day after (the 2nd of the next month; the next hour)."""
+    after = dt.datetime.combine(date_of(period.last), dt.time(), SHANGHAI)
+    if period.hour >= 0:
+        close = after + dt.timedelta(hours=period.hour - 23)
+        return close + dt.timedelta(seconds=120 + int(part * 900))
+    if feed.granularity == "monthly":
+        after += dt.timedelta(days=1)
+    if late:
+        return after + dt.timedelta(hours=5, seconds=int(part * 3 * 3600))
+    hour, minute = (int(text) for text in feed.deadline.split(":"))
+    window = max((hour * 60 + minute - 40) * 60, 600)
+    return after + dt.timedelta(minutes=30, seconds=int(part * window))

@@ -1,0 +1,171 @@
+"""The province in a box: customers, behaviour with known truth, written in the real dialects.
+
+The model is drawn once (traits, registers, past policy, ledgers) and mapped by workers; each delivery then depends
+on the seed, its feed and its date alone, so any number of workers writes the same bytes.
+Cost: nights × customers for the past decisions; bytes of source otherwise. Memory: the world's columns (some 400
+bytes a customer, mapped from disk by workers) and one delivery a worker.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import multiprocessing
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from conf.catalogue import ROOT, load_catalogue
+from conf.errors import MendableError
+from conf.preset import load_preset
+from dialects import write_delivery
+from synth.deliveries import Delivery, deliveries
+from synth.emit import table_of
+from synth.history import make_history
+from synth.plan import Plan, date_of
+from synth.truth import write_truth
+from synth.volume import scale_of
+from synth.world import World, make_world, open_world, save_world
+
+WORK = ".province"
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a province came to. ``source_bytes`` is before compression."""
+
+    customers: int
+    first_date: str
+    last_date: str
+    decision_date: str
+    feeds: int
+    deliveries: int
+    files: int
+    rows: int
+    bytes: int
+    decisions: int
+    truth_rows: int
+    seconds: float
+
+    def as_dict(self) -> dict[str, object]:
+        """For ``--json``."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to write one delivery."""
+
+    delivery: Delivery
+    landing: Path
+    scale: float
+
+
+def write_province(
+    out: Path,
+    customers: int,
+    start: dt.date,
+    days: int,
+    seed: int,
+    preset: str = "real",
+    bytes_per_day: int | None = None,
+    workers: int = 2,
+    history_days: int = 180,
+    catalogue_root: Path = ROOT,
+    progress: Progress | None = None,
+) -> Summary:
+    """Write the landing files of every feed into ``out`` and the truth into ``out/truth/``.
+
+    Args:
+        out: folder for the files; made if absent, must hold no province yet.
+        start, days: data dates with daily and hourly files; ``history_days`` before come as monthly archives.
+        bytes_per_day: source bytes wanted a customer and night (None: as the feeds declare).
+        workers: processes; any number writes the same bytes.
+
+    Raises:
+        MendableError: a size, date or preset that cannot be, or a folder that already holds files.
+    """
+    began = time.perf_counter()
+    if out.exists() and any(out.iterdir()):
+        raise MendableError("the folder is not empty", where=str(out), remedy="name a new folder with --out")
+    plan = Plan(load_catalogue(catalogue_root), load_preset(preset), customers, start, days, seed, history_days, bytes_per_day)
+    work = out / WORK
+    counts = make_model(plan, work)
+    world = open_world(plan, work / "world")
+    truth_rows = write_truth(world, out / "truth")
+    tasks = [Task(d, out, scale) for d in deliveries(plan) for scale in (scale_of(plan, d.feed),)]
+    done = _write_all(plan, preset, work, tasks, workers, progress)
+    shutil.rmtree(work)
+    return Summary(
+        customers=customers, first_date=start.isoformat(), last_date=date_of(plan.end_day - 1).isoformat(),
+        decision_date=date_of(plan.end_day).isoformat(), feeds=len({t.delivery.feed for t in tasks}), deliveries=len(tasks),
+        files=sum(d[0] for d in done), rows=sum(d[1] for d in done), bytes=sum(d[2] for d in done),
+        decisions=counts["decision"], truth_rows=truth_rows, seconds=round(time.perf_counter() - began, 1),
+    )  # fmt: skip
+
+
+def make_model(plan: Plan, work: Path) -> dict[str, int]:
+    """Draw the world and its history into ``work``."""
+    world = make_world(plan)
+    save_world(world, work / "world")
+    return make_history(world, work)
+
+
+_WORLD: World | None = None
+_WORK: Path | None = None
+
+
+def _open(plan_args: tuple[object, ...], preset: str, work: Path) -> None:
+    """Worker start: load conf and map the world."""
+    global _WORLD, _WORK
+    root, *rest = plan_args
+    plan = Plan(load_catalogue(Path(str(root))), load_preset(preset), *rest)  # type: ignore[arg-type]
+    _WORLD, _WORK = open_world(plan, work / "world"), work
+
+
+def write_one(task: Task) -> tuple[int, int, int]:
+    """Write one delivery; files, rows and bytes."""
+    assert _WORLD is not None and _WORK is not None
+    plan, delivery = _WORLD.plan, task.delivery
+    feed = plan.catalogue.feeds[delivery.feed]
+    table = table_of(_WORLD, feed, delivery.period, _WORK, task.scale)
+    files = write_delivery(
+        feed, plan.catalogue.schemas[feed.schema_name], table, task.landing, delivery.data_date,
+        hour=delivery.period.hour, resend=delivery.resend, created=delivery.created,
+    )  # fmt: skip
+    return len(files), table.num_rows, sum(path.stat().st_size for path in files)
+
+
+def _write_all(
+    plan: Plan, preset: str, work: Path, tasks: list[Task], workers: int, progress: Progress | None
+) -> list[tuple[int, int, int]]:
+    arguments = (
+        plan.catalogue.root, plan.customers, plan.start, plan.days, plan.seed, plan.history_days, plan.bytes_per_day
+    )  # fmt: skip
+    heavy_first = sorted(tasks, key=lambda t: -_weight(plan, t))
+    done: list[tuple[int, int, int]] = []
+    if workers <= 1:
+        _open(arguments, preset, work)
+        results = map(write_one, heavy_first)
+        done = _collect(results, len(tasks), progress)
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=_open, initargs=(arguments, preset, work)) as pool:
+            done = _collect(pool.map(write_one, heavy_first, chunksize=8), len(tasks), progress)
+    return done
+
+
+def _collect(results, total: int, progress: Progress | None):  # type: ignore[no-untyped-def]
+    done = []
+    for count, result in enumerate(results, start=1):
+        done.append(result)
+        if progress is not None:
+            progress(count, total)
+    return done
+
+
+def _weight(plan: Plan, task: Task) -> float:
+    return plan.catalogue.feeds[task.delivery.feed].rows_per_1000 * task.scale
