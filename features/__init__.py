@@ -1,0 +1,1 @@
+"""WHAT we know of a customer: each feature declared once (``declared/*.yml``), point-in-time by construction."""

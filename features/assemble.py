@@ -41,7 +41,8 @@ def snapshot(
         joined = joined.join(windows, key, "left")
     stale = [f"{staleness_sql(anchors[family.family])} as {family.staleness}" for family in declared.families]
     values = [
-        f"{_value(feature, anchors[family.family]) if family.family in families else _nothing(feature)} as {feature.name}"
+        (_value(feature, anchors[family.family]) if family.family in families else _nothing(feature))
+        + f" as {feature.name}"
         for family in declared.families
         for feature in family.features
     ]
