@@ -1,0 +1,172 @@
+"""``.Z``: the adaptive LZW of Unix ``compress`` (Welch 1984; 9 to 16 bits, block mode), compiled.
+
+Codes are packed from the low bit. Readers take codes in groups of eight: when the width changes, the group in
+progress is padded to eight codes of the old width, and the writer must pad the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from conf.errors import MendableError
+
+MAGIC = b"\x1f\x9d"
+_BITS = 16
+_CLEAR = 256
+_HASH = 1 << 18
+Bytes = npt.NDArray[np.uint8]
+
+
+def compress(data: bytes) -> bytes:
+    """``data`` as a ``.Z`` file."""
+    source = np.frombuffer(data, np.uint8)
+    out = np.zeros(len(data) * 2 + 64, np.uint8)
+    size = _encode(source, out)
+    return MAGIC + bytes([0x80 | _BITS]) + out[:size].tobytes()
+
+
+def decompress(data: bytes, most: int) -> bytes:
+    """The content of a ``.Z`` file, of at most ``most`` bytes.
+
+    Raises:
+        MendableError: this is no ``.Z`` file, it is broken, or it holds more than ``most`` bytes.
+    """
+    if data[:2] != MAGIC or len(data) < 3:
+        raise MendableError("not a .Z file", remedy="ask the sender for it again")
+    flags = data[2]
+    source = np.frombuffer(data, np.uint8)[3:]
+    out = np.zeros(max(len(data) * 4, 1 << 16), np.uint8)
+    while True:
+        size = _decode(source, out, flags & 0x1F, bool(flags & 0x80))
+        if size == -1:
+            raise MendableError("a broken .Z file", remedy="ask the sender for it again")
+        if size >= 0:
+            return out[:size].tobytes()
+        if len(out) > most:
+            raise MendableError(f"the .Z file holds more than {most} bytes", remedy="raise the bound, or refuse it")
+        out = np.zeros(len(out) * 4, np.uint8)
+
+
+@njit(cache=True)
+def _put(out, at, bits, held, code, width):
+    held |= np.uint64(code) << np.uint64(bits)
+    bits += width
+    while bits >= 8:
+        out[at] = held & np.uint64(255)
+        at += 1
+        held >>= np.uint64(8)
+        bits -= 8
+    return at, bits, held
+
+
+@njit(cache=True)
+def _encode(source, out):
+    n = len(source)
+    if n == 0:
+        return 0
+    keys = np.full(_HASH, -1, np.int64)
+    codes = np.zeros(_HASH, np.int32)
+    at, bits, held = 0, 0, np.uint64(0)
+    width, following, in_group = 9, 257, 0
+    prefix = np.int64(source[0])
+    for i in range(1, n):
+        key = (prefix << 8) | np.int64(source[i])
+        slot = (key * 2654435761) & (_HASH - 1)
+        while keys[slot] != -1 and keys[slot] != key:
+            slot = (slot + 1) & (_HASH - 1)
+        if keys[slot] == key:
+            prefix = np.int64(codes[slot])
+            continue
+        at, bits, held = _put(out, at, bits, held, prefix, width)
+        in_group = (in_group + 1) & 7
+        if following < (1 << _BITS):
+            keys[slot] = key
+            codes[slot] = following
+            following += 1
+            if following > (1 << width) and width < _BITS:
+                while in_group:  # pad the group of eight
+                    at, bits, held = _put(out, at, bits, held, 0, width)
+                    in_group = (in_group + 1) & 7
+                width += 1
+        prefix = np.int64(source[i])
+    at, bits, held = _put(out, at, bits, held, prefix, width)
+    if bits:
+        out[at] = held & np.uint64(255)
+        at += 1
+    return at
+
+
+@njit(cache=True)
+def _decode(source, out, most_bits, block):
+    """Bytes written; −1 broken, −2 ``out`` is too small."""
+    n = len(source)
+    parent = np.zeros(1 << 16, np.int32)
+    last = np.zeros(1 << 16, np.uint8)
+    length = np.zeros(1 << 16, np.int32)
+    for c in range(256):
+        last[c] = c
+        length[c] = 1
+    following = 257 if block else 256
+    width, at_bit, group_start, size = 9, 0, 0, 0
+    previous = -1
+    while True:
+        if following >= (1 << width) and width < most_bits and previous >= 0 and following > (1 << width) - 1:
+            if following > (1 << width) - 1 and following == (1 << width):
+                used = at_bit - group_start
+                group = width * 8
+                at_bit = group_start + ((used + group - 1) // group) * group
+                group_start = at_bit
+                width += 1
+        if at_bit + width > n * 8:
+            return size
+        code, got = 0, 0
+        while got < width:
+            byte = at_bit >> 3
+            shift = at_bit & 7
+            take = min(8 - shift, width - got)
+            code |= ((source[byte] >> shift) & ((1 << take) - 1)) << got
+            got += take
+            at_bit += take
+        if block and code == _CLEAR:
+            used = at_bit - group_start
+            group = width * 8
+            at_bit = group_start + ((used + group - 1) // group) * group
+            group_start = at_bit
+            width, following, previous = 9, 257, -1
+            continue
+        if previous < 0:
+            if code > 255:
+                return -1
+            if size + 1 > len(out):
+                return -2
+            out[size] = code
+            size += 1
+            previous = code
+            continue
+        if code > following or (code == following and following >= (1 << most_bits)):
+            return -1
+        special = code == following
+        walk = previous if special else code
+        count = length[walk] + (1 if special else 0)
+        if size + count > len(out):
+            return -2
+        at = size + count - 1
+        if special:
+            at -= 1
+        while walk > 255:
+            out[at] = last[walk]
+            at -= 1
+            walk = parent[walk]
+        out[at] = walk
+        head = np.uint8(walk)
+        if special:
+            out[size + count - 1] = head
+        size += count
+        if following < (1 << most_bits):
+            parent[following] = previous
+            last[following] = head
+            length[following] = length[previous] + 1
+            following += 1
+        previous = code
