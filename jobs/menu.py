@@ -1,0 +1,115 @@
+"""The catalogue as the affinity model sees it, and what last night's prices charge an arc."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from conf.catalogue import Catalogue
+from conf.offer import MICRO, Limit, Product
+from models.affinity.encode import Offer, Way
+from models.affinity.scorer import Menu
+
+_GROUPS = ("voice", "message", "data", "terminal")
+Ints = NDArray[np.int64]
+
+
+def menu(catalogue: Catalogue) -> Menu:
+    """Products and channels of the catalogue, in order of id."""
+    offers = tuple(_offer(product) for product in catalogue.products)
+    ways = tuple(
+        Way(c.id, c.direction == "inbound", float(c.cost), float(c.seconds), float(c.block_days))
+        for c in catalogue.channels
+    )
+    return Menu(
+        offers=offers, ways=ways, groups=tuple(product.group for product in catalogue.products),
+        channels=tuple(channel.code for channel in catalogue.channels),
+        margin_micro=tuple(product.margin_micro for product in catalogue.products),
+        cost_micro=tuple(channel.cost_micro for channel in catalogue.channels),
+    )  # fmt: skip
+
+
+def _offer(product: Product) -> Offer:
+    return Offer(
+        product.id, _GROUPS.index(product.group), float(product.price), product.margin_micro / MICRO,
+        float(product.subsidy), float(product.term_months),
+    )  # fmt: skip
+
+
+def arcs_of(limit: Limit, catalogue: Catalogue) -> NDArray[np.bool_]:
+    """(arcs,) the arcs that a limit's ``where`` selects by product, group and channel; customers are not looked at."""
+    products = np.array([_fits(limit, "product", p.code) and _fits(limit, "group", p.group) for p in catalogue.products])
+    channels = np.array([_fits(limit, "channel", c.code) for c in catalogue.channels])
+    return (products[:, None] & channels[None, :]).ravel()
+
+
+def _fits(limit: Limit, key: str, code: str) -> bool:
+    wanted = limit.where.get(key)
+    return wanted is None or code in (wanted if isinstance(wanted, list) else [wanted])
+
+
+def floors(catalogue: Catalogue) -> NDArray[np.bool_]:
+    """(floors, arcs) the arcs of each limit that asks for a least number and names products."""
+    rows = [
+        arcs_of(limit, catalogue) for limit in catalogue.limits
+        if limit.side == "at_least" and {"product", "group"} & set(limit.where)
+    ]  # fmt: skip
+    arcs = len(catalogue.products) * len(catalogue.channels)
+    return np.array(rows, bool) if rows else np.zeros((0, arcs), bool)
+
+
+def charges(catalogue: Catalogue, prices: Mapping[str, int], customers: pa.Table) -> Ints:
+    """(customers, arcs) what the limits charge at given prices, micro-元; the same for all arcs left out.
+
+    A limit without product, group or channel (a share of contacts, a cap on a segment) charges every arc of a
+    customer alike: it cannot change which arcs are best and is left out, as is one that names a segment.
+
+    Args:
+        catalogue: limits, products, channels.
+        prices: pico-元 a unit by limit.
+        customers: their snapshot, with the attributes that limits name.
+    """
+    channels, products = len(catalogue.channels), len(catalogue.products)
+    total = np.zeros((customers.num_rows, products * channels), np.int64)
+    for limit in catalogue.limits:
+        price = prices.get(limit.name, 0)
+        if price == 0 or not _moves_arcs(limit):
+            continue
+        use = _uses(limit, catalogue)
+        charged = np.rint(use * (price / MICRO)).astype(np.int64) * arcs_of(limit, catalogue)
+        held = _customers(limit, customers)
+        if held is None:
+            total += charged
+        else:
+            total[held] += charged
+    return total
+
+
+def _moves_arcs(limit: Limit) -> bool:
+    """Whether a limit can charge one arc of a customer more than another, as far as is looked at here."""
+    if limit.share or "segment" in limit.where:
+        return False
+    return limit.counts != "contacts" or bool({"product", "group", "channel"} & set(limit.where))
+
+
+def _uses(limit: Limit, catalogue: Catalogue) -> Ints:
+    """(arcs,) units that an arc uses of what the limit counts."""
+    of = {"contacts": lambda c: 1, "seconds": lambda c: c.seconds, "cost_micro": lambda c: c.cost_micro}[limit.counts]
+    return np.tile(np.array([of(channel) for channel in catalogue.channels], np.int64), len(catalogue.products))
+
+
+def _customers(limit: Limit, customers: pa.Table) -> NDArray[np.bool_] | None:
+    """(customers,) those whose attributes the limit names; None for all."""
+    chosen: NDArray[np.bool_] | None = None
+    for key, wanted in limit.where.items():
+        if key in {"product", "group", "channel"} or key not in customers.column_names:
+            continue
+        options: Sequence[str | int] = wanted if isinstance(wanted, list) else [wanted]
+        column = customers[key]
+        mine = pc.is_in(column, value_set=pa.array(options).cast(column.type)).to_numpy(zero_copy_only=False)
+        chosen = mine if chosen is None else chosen & mine
+    return chosen

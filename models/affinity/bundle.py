@@ -1,0 +1,99 @@
+"""A trained affinity model as a folder of text: LightGBM's model text and one JSON. No pickles.
+
+``model.lgb`` is LightGBM's text over (kept customer features, arc attributes); ``bundle.json`` holds everything else:
+features and their categories, calibration, lifts, hazards. ``digest`` is the SHA-256 of both: what a run pins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.affinity.calibrate import Map
+from models.affinity.effect import Hazard, Lifts
+from models.affinity.encode import Feature
+
+FORMAT = 1
+TEXT, FACTS = "model.lgb", "bundle.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Everything scoring needs.
+
+    Attributes:
+        text: LightGBM's model text.
+        features: customer features in the order of the trees' columns.
+        contact, base: calibration with and without a contact.
+        offsets: shift of the log-odds by ``product|channel`` (ids).
+        lifts: by ``product group|channel`` (codes).
+        reversals: share of orders that are cancelled within the horizon, by product id; ``""`` is the whole.
+        opt_out, complaint: what a contact adds to these rates.
+        trailing_micro: expected reduced value a customer and night, used until there is a history, micro-元.
+        facts: data versions, label window, dates, metrics; shown on the model card.
+    """
+
+    text: str
+    features: tuple[Feature, ...]
+    contact: Map
+    base: Map
+    offsets: dict[str, float]
+    lifts: Lifts
+    reversals: dict[str, float]
+    opt_out: Hazard
+    complaint: Hazard
+    trailing_micro: int
+    facts: dict[str, Any]
+
+    def save(self, folder: Path) -> None:
+        """Write the folder's two files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / TEXT).write_text(self.text, encoding="utf-8")
+        (folder / FACTS).write_text(json.dumps(self._facts(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "features": [[feature.name, feature.kind, list(feature.categories)] for feature in self.features],
+            "contact": self.contact.to_dict(), "base": self.base.to_dict(),
+            "offsets": dict(sorted(self.offsets.items())), "lifts": self.lifts.to_dict(),
+            "reversals": dict(sorted(self.reversals.items())),
+            "opt_out": _hazard(self.opt_out), "complaint": _hazard(self.complaint),
+            "trailing_micro": self.trailing_micro, "facts": self.facts,
+        }  # fmt: skip
+
+
+def load(folder: Path) -> Bundle:
+    """Read a folder written by ``Bundle.save``.
+
+    Raises:
+        ValueError: the folder is of another format.
+        OSError: a file is missing.
+    """
+    data = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    if data.get("format") != FORMAT:
+        raise ValueError(f"model format {data.get('format')!r}, this release reads {FORMAT}")
+    return Bundle(
+        text=(folder / TEXT).read_text(encoding="utf-8"),
+        features=tuple(Feature(name, kind, tuple(categories)) for name, kind, categories in data["features"]),
+        contact=Map.from_dict(data["contact"]), base=Map.from_dict(data["base"]), offsets=data["offsets"],
+        lifts=Lifts.from_dict(data["lifts"]), reversals=data["reversals"],
+        opt_out=_read_hazard(data["opt_out"]), complaint=_read_hazard(data["complaint"]),
+        trailing_micro=data["trailing_micro"], facts=data["facts"],
+    )  # fmt: skip
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of the model's text and facts."""
+    return hashlib.sha256((folder / TEXT).read_bytes() + (folder / FACTS).read_bytes()).hexdigest()
+
+
+def _hazard(hazard: Hazard) -> dict[str, Any]:
+    return {"whole": hazard.whole, "channels": {str(key): value for key, value in sorted(hazard.channels.items())}}
+
+
+def _read_hazard(data: dict[str, Any]) -> Hazard:
+    return Hazard(data["whole"], {int(key): value for key, value in data["channels"].items()})

@@ -1,0 +1,51 @@
+"""The value of an arc in money (5-assignment.md, "Value of an arc"), in int64 micro-元.
+
+v = effect on net margin over the horizon − cost of the attempt − fatigue − L·g
+
+where the effect is lift · (p_convert − p_base) · unit margin, fatigue is what the contact does to later contacts
+through opt-outs and complaints, L the nights that the frequency window blocks afterwards and g the customer's
+trailing reduced value a night: a contact tonight must be worth more than what it keeps from the next nights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ArcMoney:
+    """What an arc costs and brings, by arc; money in micro-元."""
+
+    unit_margin: Ints  # (arcs,) net margin of an order, cancellations counted
+    lift: Floats  # (arcs,)
+    cost: Ints  # (arcs,) of an attempt
+    fatigue: Ints  # (arcs,)
+    block: Ints  # (arcs,) nights blocked afterwards
+
+
+def effects(p_convert: Floats, p_base: Floats, money: ArcMoney) -> Ints:
+    """(customers, arcs) effect on net margin, micro-元, rounded half to even.
+
+    Args:
+        p_convert: (customers, arcs) probability to order when contacted.
+        p_base: (customers, arcs) the same without a contact.
+        money: of the arcs.
+    """
+    return np.rint((p_convert - p_base) * (money.lift * money.unit_margin)).astype(np.int64)
+
+
+def values(effect: Ints, money: ArcMoney, trailing: Ints) -> Ints:
+    """(customers, arcs) value, micro-元.
+
+    Args:
+        effect: (customers, arcs) micro-元.
+        money: of the arcs.
+        trailing: (customers,) reduced value a night of late, micro-元.
+    """
+    return effect - (money.cost + money.fatigue) - trailing[:, None] * money.block
