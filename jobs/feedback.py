@@ -92,7 +92,9 @@ def orders(events: DataFrame, catalogue: Catalogue) -> DataFrame:
     )
     line = "partition by customer_id, product order by event_time, action, order_id"
     before = f"max(action in {_TAKES}) over ({line} rows between unbounded preceding and 1 preceding)"
-    after = f"min(if(action = 'cancel', event_time, null)) over ({line} rows between 1 following and unbounded following)"
+    after = (
+        f"min(if(action = 'cancel', event_time, null)) over ({line} rows between 1 following and unbounded following)"
+    )
     return once.selectExpr(
         "customer_id", "event_time as at", f"{ids(products, 'product')} as product", f"action in {_TAKES} as take",
         "decision_id", f"if(action = 'cancel' and coalesce({before}, false), 0, coalesce(margin_micro, 0)) as margin_micro",
@@ -203,7 +205,9 @@ def run(night: Night) -> Figures:
     past = logged(seen("decision"), night.catalogue)
     if night.lake.exists("assignment"):
         past = past.unionByName(ours(night.table("assignment")))
-    dates = [row[0] for row in past.where(f"business_date < date'{night.date}'").select("business_date").distinct().collect()]
+    dates = [
+        row[0] for row in past.where(f"business_date < date'{night.date}'").select("business_date").distinct().collect()
+    ]
     wanted = sorted(set(dates) - done)
     if not wanted:
         return {"dates": 0, "settled": len(done)}

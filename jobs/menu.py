@@ -42,7 +42,9 @@ def _offer(product: Product) -> Offer:
 
 def arcs_of(limit: Limit, catalogue: Catalogue) -> NDArray[np.bool_]:
     """(arcs,) the arcs that a limit's ``where`` selects by product, group and channel; customers are not looked at."""
-    products = np.array([_fits(limit, "product", p.code) and _fits(limit, "group", p.group) for p in catalogue.products])
+    products = np.array(
+        [_fits(limit, "product", p.code) and _fits(limit, "group", p.group) for p in catalogue.products]
+    )
     channels = np.array([_fits(limit, "channel", c.code) for c in catalogue.channels])
     return (products[:, None] & channels[None, :]).ravel()
 

@@ -52,7 +52,10 @@ class Lifts:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return {"whole": self.whole.to_dict(), "cells": {key: lift.to_dict() for key, lift in sorted(self.cells.items())}}
+        return {
+            "whole": self.whole.to_dict(),
+            "cells": {key: lift.to_dict() for key, lift in sorted(self.cells.items())},
+        }
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Lifts:
@@ -83,7 +86,12 @@ def winsorize(values: Floats, share: float = 1e-3) -> Floats:
 
 
 def measure(
-    residual: Floats, predicted: Floats, cluster: Ints, cell: Ints, names: Sequence[str], prior: tuple[float, float] = PRIOR
+    residual: Floats,
+    predicted: Floats,
+    cluster: Ints,
+    cell: Ints,
+    names: Sequence[str],
+    prior: tuple[float, float] = PRIOR,
 ) -> Lifts:
     """Lifts of all cells.
 
@@ -98,7 +106,9 @@ def measure(
     slope, variance = clustered_slope(residual, predicted, cluster)
     own = prior[1] ** 2 / (prior[1] ** 2 + variance)
     whole = Lift(max(0.0, own * slope + (1 - own) * prior[0]), float(own), len(residual))
-    estimates = [clustered_slope(residual[cell == k], predicted[cell == k], cluster[cell == k]) for k in range(len(names))]
+    estimates = [
+        clustered_slope(residual[cell == k], predicted[cell == k], cluster[cell == k]) for k in range(len(names))
+    ]
     slopes, variances = (np.array(column) for column in zip(*estimates, strict=True)) if names else (np.zeros(0),) * 2
     known = np.isfinite(variances) & (variances > 0)
     spread = 0.0

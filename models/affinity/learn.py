@@ -82,7 +82,9 @@ class Learnt:
     contacts: int
 
 
-def learn(sample: Sample, features: tuple[Feature, ...], menu: Menu, knobs: Knobs, late_share: float, facts: dict[str, Any]) -> Learnt:
+def learn(
+    sample: Sample, features: tuple[Feature, ...], menu: Menu, knobs: Knobs, late_share: float, facts: dict[str, Any]
+) -> Learnt:
     """Fit everything.
 
     Args:
@@ -132,7 +134,10 @@ def _positions(ids: Ints, known: list[int]) -> Ints:
 
 def _rows(met: Sample, alone: Sample, menu: Menu, first_late: int, seed: int) -> tuple[Rows, Floats]:
     """Training rows of the response: contacts, then control nights × products without a contact."""
-    offer, way = _positions(met.product, [o.id for o in menu.offers]), _positions(met.channel, [w.id for w in menu.ways])
+    offer, way = (
+        _positions(met.product, [o.id for o in menu.offers]),
+        _positions(met.channel, [w.id for w in menu.ways]),
+    )
     matrix = menu.matrix()
     group = offer * len(menu.ways) + way
     ordered = (met.ordered >> met.product & 1).astype(np.float64)
@@ -172,7 +177,13 @@ def _without(alone: Sample, menu: Menu, seed: int) -> tuple[Ints, Ints, Floats, 
 
 
 def _predicted(
-    rows: Rows, base_arcs: Floats, met: Sample, menu: Menu, response: Response, features: tuple[Feature, ...], knobs: Knobs
+    rows: Rows,
+    base_arcs: Floats,
+    met: Sample,
+    menu: Menu,
+    response: Response,
+    features: tuple[Feature, ...],
+    knobs: Knobs,
 ) -> Floats:
     """(contacts,) p_convert − p_base, each customer predicted by a model that did not see them."""
     out = np.zeros(len(met.day))
@@ -181,7 +192,9 @@ def _predicted(
     X = met.X[:, response.kept]
     arcs, groups = rows.arcs[: len(out)], rows.group[: len(out)]
     for held in (0, 1):
-        text = fitting.refit(rows, rows.fold != held, response.kept, names, categories, knobs, int(response.metrics["trees"]))
+        text = fitting.refit(
+            rows, rows.fold != held, response.kept, names, categories, knobs, int(response.metrics["trees"])
+        )
         trees, at = parse(text), met.fold == held
         contact = response.contact(score_rows(trees, np.hstack([X[at], arcs[at]]))) + response.offsets[groups[at]]
         base = response.base(score_rows(trees, np.hstack([X[at], base_arcs[at]])))

@@ -54,7 +54,15 @@ def _keep(value, reduced, eligible, outbound, channel, floors, keep, inbound, ou
 
 
 def prune(
-    value: Ints, reduced: Ints, eligible: Flags, outbound: Flags, channel: Ints, floors: Flags, *, keep: int, inbound: int = 3
+    value: Ints,
+    reduced: Ints,
+    eligible: Flags,
+    outbound: Flags,
+    channel: Ints,
+    floors: Flags,
+    *,
+    keep: int,
+    inbound: int = 3,
 ) -> Flags:
     """(customers, arcs) flags of the arcs that are kept.
 

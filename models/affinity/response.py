@@ -125,7 +125,9 @@ def refit(
     return _train(matrix, rows, use, names + list(ARC_COLUMNS), categories, knobs, rounds=trees).model_to_string()
 
 
-def _calibrated(rows: Rows, score: Floats, final: lgb.Booster, kept: tuple[int, ...], groups: int, trees: int) -> Response:
+def _calibrated(
+    rows: Rows, score: Floats, final: lgb.Booster, kept: tuple[int, ...], groups: int, trees: int
+) -> Response:
     late = rows.late
     y, weight, group, fold = rows.y[late], rows.weight[late], rows.group[late], rows.fold[late]
     met, alone = group >= 0, group < 0
@@ -139,7 +141,10 @@ def _calibrated(rows: Rows, score: Floats, final: lgb.Booster, kept: tuple[int, 
                 for name, value in _figures(y[mask], p[mask], weight[mask], group[mask]).items()}  # fmt: skip
     metrics["trees"] = float(trees)
     gain = dict(zip(final.feature_name(), map(float, final.feature_importance("gain")), strict=True))
-    tables = {"contact": reliability(y[met], p[met], weight[met]), "base": reliability(y[alone], p[alone], weight[alone])}
+    tables = {
+        "contact": reliability(y[met], p[met], weight[met]),
+        "base": reliability(y[alone], p[alone], weight[alone]),
+    }
     return Response(final.model_to_string(), kept, contact, base, offsets, metrics, tables, gain, p)
 
 

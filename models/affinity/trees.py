@@ -212,7 +212,20 @@ def resolve(trees: Trees, attributes: Floats) -> ArcTrees:
 
 @njit(cache=True, nogil=True)
 def _walk(  # type: ignore[no-untyped-def]  # noqa: ANN202
-    rows, wanted, roots, feature, threshold, decision, left, right, leaf, cat_start, cat_bits, sides, first, out  # noqa: ANN001
+    rows,
+    wanted,
+    roots,
+    feature,
+    threshold,
+    decision,
+    left,
+    right,
+    leaf,
+    cat_start,
+    cat_bits,
+    sides,
+    first,
+    out,  # noqa: ANN001
 ):
     words = sides.shape[1]
     depth = 256
@@ -234,8 +247,12 @@ def _walk(  # type: ignore[no-untyped-def]  # noqa: ANN202
                 while node >= 0:
                     if feature[node] < first:
                         if _goes_left(
-                            rows[row, feature[node]], threshold[node], decision[node], cat_bits,
-                            cat_start[node], cat_start[node + 1],
+                            rows[row, feature[node]],
+                            threshold[node],
+                            decision[node],
+                            cat_bits,
+                            cat_start[node],
+                            cat_start[node + 1],
                         ):
                             node = left[node]
                         else:

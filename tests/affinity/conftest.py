@@ -29,7 +29,9 @@ def truth(X: np.ndarray, product: np.ndarray, channel: np.ndarray, effect: float
     return expit(-4.2 + 0.8 * taste - 0.2 * product + effect * lift * (channel >= 0))
 
 
-def make_sample(customers: int = 1500, nights: int = 20, seed: int = 0, effect: float = 1.0, products: int = 4) -> Sample:
+def make_sample(
+    customers: int = 1500, nights: int = 20, seed: int = 0, effect: float = 1.0, products: int = 4
+) -> Sample:
     rng = np.random.default_rng(seed)
     n = customers * nights
     customer, day = np.repeat(np.arange(customers), nights), np.tile(np.arange(nights), customers)

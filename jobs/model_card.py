@@ -1,0 +1,83 @@
+"""The model card and the plots of a training: what the model is for, what it saw, how far it can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from models.affinity.drift import Drift
+from models.affinity.learn import Learnt
+
+_TOP = 25
+
+
+def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]) -> str:
+    """The model card, Markdown."""
+    bundle, facts = learnt.bundle, learnt.bundle.facts
+    left_out = sorted((d for d in moved if d.name not in {f.name for f in bundle.features}), key=lambda d: -d.psi)
+    lines = [
+        f"# Affinity model, trained for {facts['date']}",
+        "",
+        "**For**: the value in 元 of each eligible product × channel for each customer, every night. Not for prices, credit",
+        "or any other decision about a person. Minors and customers without consent are never scored by behaviour.",
+        "",
+        f"**Data**: {facts['decisions']:,} matured decisions of {facts['first_decision']} … {facts['last_decision']} "
+        f"({facts['sampled']:,} sampled, {learnt.contacts:,} contacts), snapshots of {len(facts['snapshots'])} dates; "
+        f"outcome version {facts['outcome_version']}, customer_features version {facts['features_version']}.",
+        f"**Label**: ordered within {facts['conversion_days']} days; margin over {facts['horizon_days']} days, whatever the cause.",
+        "",
+        "| out of time (late nights) | contacts | no contact |", "|---|---:|---:|",
+        *(
+            f"| {label} | {_figure(metrics, name + '_contact')} | {_figure(metrics, name + '_base')} |"
+            for name, label in (
+                ("auc", "AUC"), ("auc_within", "AUC within product × channel"), ("logloss_gain", "log-loss gained over the mean"),
+                ("ratio", "Σ predicted / Σ observed"), ("slope", "calibration slope"), ("conversions", "orders"),
+            )
+        ),
+        "",
+        f"**Calibration**: {bundle.contact.kind} for contacts, {bundle.base.kind} without; then by product × channel.",
+        f"**Lift of a contact on margin** (1 = as the response says): {bundle.lifts.whole.value:.2f}, "
+        f"{bundle.lifts.whole.own:.0%} of it from data, the rest prior. Cells whose own data weighs half or more: "
+        f"{sum(lift.own >= 0.5 for lift in bundle.lifts.cells.values())} of {len(bundle.lifts.cells)}.",
+        f"**Fatigue**: a contact adds {bundle.opt_out.whole:.5f} opt-outs and {bundle.complaint.whole:.5f} complaints.",
+        "",
+        f"**Left out** ({len(left_out)} features: empty, drifted, or not worth keeping): "
+        + (", ".join(f"{d.name} (PSI {d.psi:.2f}, missing {d.missing_then:.0%} → {d.missing_now:.0%})" for d in left_out[:_TOP]) or "none")
+        + (" …" if len(left_out) > _TOP else ""),
+        "",
+        "**What it cannot know**: the effect of months of use, of other capacities, of arcs that were never explored.",
+        "Inbound channels without a log of their own score as the response of their products (`basis` says `group` or `prior`).",
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _figure(metrics: Mapping[str, float], name: str) -> str:
+    value = metrics.get(name)
+    return "–" if value is None else f"{value:,.4g}"
+
+
+def plots(learnt: Learnt, folder: Path) -> None:
+    """Reliability, importance and lifts as PNG."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 3, figsize=(15, 4.5), constrained_layout=True)
+    for name, rows in learnt.response.tables.items():
+        axes[0].plot([r["predicted"] for r in rows], [r["observed"] for r in rows], "o-", label=name, markersize=4)
+    top = max([r["predicted"] for rows in learnt.response.tables.values() for r in rows] + [1e-6])
+    axes[0].plot([0, top], [0, top], "k:", linewidth=1)
+    axes[0].set(title="Reliability, late nights", xlabel="predicted", ylabel="observed")
+    axes[0].legend()
+    gain = sorted(learnt.response.gain.items(), key=lambda item: item[1])[-_TOP:]
+    axes[1].barh([name[:34] for name, _ in gain], [value for _, value in gain])
+    axes[1].set(title="Importance (gain)")
+    axes[1].tick_params(axis="y", labelsize=7)
+    cells = [(name, lift) for name, lift in sorted(learnt.bundle.lifts.cells.items()) if lift.rows]
+    axes[2].barh([name for name, _ in cells], [lift.value for _, lift in cells])
+    axes[2].axvline(learnt.bundle.lifts.whole.value, color="k", linestyle=":")
+    axes[2].set(title="Lift of a contact on margin")
+    axes[2].tick_params(axis="y", labelsize=7)
+    figure.savefig(folder / "model.png", dpi=110)
+    plt.close(figure)

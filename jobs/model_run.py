@@ -1,0 +1,121 @@
+"""A training as an MLflow run: parameters, data versions, metrics, plots, SHAP, signature, model card, registration."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightgbm as lgb
+import numpy as np
+
+from conf.settings import Settings
+from jobs.registry import client, register
+from models.affinity.bundle import TEXT
+from models.affinity.drift import Drift
+from models.affinity.learn import Learnt
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_REQUIREMENTS = ["lightgbm==4.7.0", "numpy==2.4.6", "mlflow==3.17.2"]
+
+
+def keep(settings: Settings, learnt: Learnt, moved: Sequence[Drift], params: Mapping[str, Any]) -> str:
+    """Log one training and register its model.
+
+    Returns:
+        The registered version.
+    """
+    store = client(settings)
+    run = store.create_run(_experiment(store, settings), run_name=f"affinity {learnt.bundle.facts['date']}")
+    run_id = run.info.run_id
+    metrics = _metrics(learnt)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "model"
+        _save(learnt, folder)
+        pages = Path(scratch) / "report"
+        _report(learnt, moved, metrics, pages)
+        store.log_batch(
+            run_id, metrics=_as_metrics(metrics), params=_as_params({**params, **_flat(learnt.bundle.facts)})
+        )
+        store.log_artifacts(run_id, str(folder), "model")
+        store.log_artifacts(run_id, str(pages), "report")
+        uri = f"{store.get_run(run_id).info.artifact_uri}/model"
+        tags = {
+            "date": str(learnt.bundle.facts["date"]), "auc": f"{metrics.get('auc_contact', float('nan')):.4f}",
+            "ratio": f"{metrics.get('ratio_contact', float('nan')):.4f}",
+        }  # fmt: skip
+        version = register(settings, folder, run_id, uri, tags)
+    store.set_terminated(run_id)
+    return version
+
+
+def _experiment(store: MlflowClient, settings: Settings) -> str:
+    found = store.get_experiment_by_name(settings.mlflow.experiment)
+    if found is not None:
+        return str(found.experiment_id)
+    place = None if settings.mlflow.uri else (settings.home / "mlruns").as_uri()
+    return str(store.create_experiment(settings.mlflow.experiment, artifact_location=place))
+
+
+def _save(learnt: Learnt, folder: Path) -> None:
+    """An MLflow LightGBM model with the bundle beside its text."""
+    from mlflow.lightgbm import save_model
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    booster = lgb.Booster(model_str=learnt.bundle.text)
+    columns = Schema([ColSpec("double", name) for name in booster.feature_name()])
+    save_model(
+        booster, str(folder), signature=ModelSignature(inputs=columns, outputs=Schema([ColSpec("double")])),
+        pip_requirements=_REQUIREMENTS,
+    )  # fmt: skip
+    learnt.bundle.save(folder)
+    assert (folder / TEXT).read_text(encoding="utf-8") == learnt.bundle.text
+
+
+def _metrics(learnt: Learnt) -> dict[str, float]:
+    lifts, bundle = learnt.bundle.lifts, learnt.bundle
+    found = dict(learnt.response.metrics) | {
+        "lift": lifts.whole.value, "lift_own_share": lifts.whole.own, "contacts": float(learnt.contacts),
+        "opt_out_per_contact": bundle.opt_out.whole, "complaint_per_contact": bundle.complaint.whole,
+        "reversal_share": bundle.reversals[""], "trailing_yuan": bundle.trailing_micro / 1e6,
+    }  # fmt: skip
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def _as_metrics(metrics: Mapping[str, float]) -> list[Any]:
+    import time
+
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    return [Metric(name, float(value), now, 0) for name, value in metrics.items()]
+
+
+def _as_params(params: Mapping[str, Any]) -> list[Any]:
+    from mlflow.entities import Param
+
+    return [Param(name, str(value)[:6000]) for name, value in params.items()]
+
+
+def _flat(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"data.{name}": value for name, value in facts.items()}
+
+
+def _report(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float], folder: Path) -> None:
+    from jobs.model_card import card, plots
+
+    folder.mkdir()
+    gain = sorted(learnt.response.gain.items(), key=lambda item: -item[1])
+    tables = {
+        "reliability": learnt.response.tables, "gain": dict(gain), "lifts": learnt.bundle.lifts.to_dict(),
+        "drift": [{"feature": d.name, "psi": d.psi, "missing_then": d.missing_then, "missing_now": d.missing_now} for d in moved],
+    }  # fmt: skip
+    for name, table in tables.items():
+        (folder / f"{name}.json").write_text(json.dumps(table, indent=1, ensure_ascii=False), encoding="utf-8")
+    (folder / "model_card.md").write_text(card(learnt, moved, metrics), encoding="utf-8")
+    plots(learnt, folder)

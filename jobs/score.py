@@ -1,0 +1,248 @@
+"""What each eligible offer is worth tonight: every customer × product × channel scored, and the few worth keeping.
+
+Tasks get names of Parquet files of ``eligible``, read the customers' snapshot beside them, score only eligible arcs
+with the champion's trees compiled, price them at last night's limits and keep the arcs that can win; one commit
+publishes all. Where the registry is down the last champion serves, and the figures say so.
+
+*Reads*: eligible, customer_features; of earlier nights limit_price and assignment.
+*Writes*: candidate.
+*Cost*: customers × eligible arcs × trees; nothing crosses into the JVM.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from conf.catalogue import Catalogue, load_catalogue
+from conf.errors import MendableError
+from conf.settings import Settings
+from jobs.lake import WrittenFile, arrow_schema, nullable, write_file
+from jobs.menu import charges, floors, menu
+from jobs.night import Figures, Night
+from jobs.registry import champion
+from jobs.training import dates_of
+from models.affinity.bundle import load
+from models.affinity.encode import MissingFeatureError, encode
+from models.affinity.prune import prune
+from models.affinity.scorer import BASES, MICRO, Money, Scorer, prepare
+
+READS = ("eligible", "customer_features")
+READS_PREVIOUS = ("limit_price", "assignment")
+WRITES = ("candidate",)
+_BLOCK = 4096  # customers scored at once: bounds memory
+_TRAILING_NIGHTS = 14
+_PRIOR_NIGHTS = 7.0  # weight of the whole's trailing value in a customer's own
+_IN_PROCESS = 64 << 20  # bytes of `eligible` up to which threads here beat starting Python workers
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a task needs, small enough to send: names and numbers, no rows."""
+
+    date: dt.date
+    catalogue: str  # folder
+    model: str  # folder
+    model_version: str
+    sha256: str
+    features: tuple[str, ...]  # files of customer_features of the night
+    assigned: tuple[tuple[str, ...], ...]  # files of `assignment` of each earlier night
+    prices: tuple[tuple[str, int], ...]  # pico-元 a unit by limit
+    money: Money
+    keep: int
+    out: str  # folder of `candidate`
+
+
+@lru_cache(maxsize=2)
+def _scorer(model: str, sha256: str, catalogue: str, money: Money) -> Scorer:
+    """The champion made ready for the menu, once a process; ``sha256`` makes a changed model another entry."""
+    return prepare(load(Path(model)), menu(load_catalogue(Path(catalogue))), money)
+
+
+def score_file(task: Task, path: str) -> tuple[WrittenFile | None, dict[str, int]]:
+    """Score the customers of one file of ``eligible`` and write their candidates."""
+    scorer = _scorer(task.model, task.sha256, task.catalogue, task.money)
+    catalogue = load_catalogue(Path(task.catalogue))
+    eligible = pq.read_table(path, columns=["customer_id", "masks"], partitioning=None).sort_by("customer_id")
+    masks = _masks(eligible)
+    some = masks.any(axis=1)
+    customers, masks = eligible["customer_id"].to_numpy()[some], masks[some]
+    figures = {"customers": len(customers), "arcs": 0, "kept": 0, "without_snapshot": 0}
+    if len(customers) == 0:
+        return None, figures
+    snapshot = _snapshot(task, scorer, catalogue, customers)
+    parts = []
+    for start in range(0, len(customers), _BLOCK):
+        part, counts = _block(
+            task, scorer, catalogue, snapshot, customers[start : start + _BLOCK], masks[start : start + _BLOCK]
+        )
+        parts.append(part)
+        figures = {name: value + counts.get(name, 0) for name, value in figures.items()}
+    rows = pa.concat_tables(parts)
+    figures["kept"] = rows.num_rows
+    return write_file(Path(task.out), rows, {"business_date": task.date}), figures
+
+
+def _masks(eligible: pa.Table) -> Ints:
+    """(customers, channels) masks of product bits; shorter lists are filled with 0."""
+    column = eligible["masks"].combine_chunks()
+    lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
+    width = int(lengths.max()) if len(lengths) else 0
+    out = np.zeros((len(lengths), max(width, 1)), np.int64)
+    out[np.arange(width)[None, :] < lengths[:, None]] = column.flatten().to_numpy()
+    return out
+
+
+def _snapshot(task: Task, scorer: Scorer, catalogue: Catalogue, customers: Ints) -> pa.Table:
+    """The customers' rows of ``customer_features``, ascending, with what the model and the limits name."""
+    source = ds.dataset(list(task.features), format="parquet")
+    names = [feature.name for feature in scorer.bundle.features]
+    if missing := sorted(set(names) - set(source.schema.names)):
+        raise MissingFeatureError(missing)
+    named = {key for limit in catalogue.limits for key in limit.where} & set(source.schema.names)
+    key = pc.field("customer_id")
+    near = (key >= int(customers[0])) & (key <= int(customers[-1]))
+    return source.to_table(columns=["customer_id", *dict.fromkeys([*names, *sorted(named)])], filter=near).sort_by(
+        "customer_id"
+    )
+
+
+def _block(
+    task: Task, scorer: Scorer, catalogue: Catalogue, snapshot: pa.Table, customers: Ints, masks: Ints
+) -> tuple[pa.Table, dict[str, int]]:
+    known = snapshot["customer_id"].to_numpy()
+    at = np.minimum(np.searchsorted(known, customers), max(0, len(known) - 1))
+    found = known[at] == customers if len(known) else np.zeros(len(customers), bool)
+    customers, masks, rows = customers[found], masks[found], snapshot.take(pa.array(at[found]))
+    eligible = scorer.menu.eligible(masks)
+    trailing = _trailing(task, customers, scorer.bundle.trailing_micro)
+    scores = scorer.score(encode(rows, scorer.bundle.features), eligible, trailing)
+    reduced = scores.value - charges(catalogue, dict(task.prices), rows)
+    kept = prune(
+        scores.value, reduced, eligible, scorer.menu.outbound(), scorer.menu.channel(), floors(catalogue), keep=task.keep
+    )  # fmt: skip
+    who, arc = np.nonzero(kept)
+    seconds = np.array([channel.seconds for channel in catalogue.channels], np.int32)
+    columns = {
+        "customer_id": customers[who], "product": scorer.menu.product()[arc], "channel": scorer.menu.channel()[arc],
+        "value_micro": scores.value[who, arc], "p_convert": scores.p_convert[who, arc], "p_base": scores.p_base[who, arc],
+        "effect_micro": scores.effect[who, arc], "cost_micro": scorer.money.cost[arc],
+        "seconds": seconds[arc % len(catalogue.channels)], "basis": np.array(BASES, object)[scorer.basis[arc]],
+        "model_version": np.full(len(who), task.model_version, object),
+    }  # fmt: skip
+    schema = nullable(arrow_schema(catalogue.tables["candidate"]))
+    fields = [field for field in schema if field.name in columns]
+    table = pa.table({field.name: pa.array(columns[field.name], field.type) for field in fields}, pa.schema(fields))
+    return table, {"arcs": int(eligible.sum()), "without_snapshot": int((~found).sum())}
+
+
+def _trailing(task: Task, customers: Ints, whole: int) -> Ints:
+    """(customers,) reduced value a night of late, micro-元: own nights, shrunk to the mean of all."""
+    if not task.assigned or len(customers) == 0:
+        return np.full(len(customers), whole, np.int64)
+    total, nights = np.zeros(len(customers), np.int64), np.zeros(len(customers), np.int64)
+    key = pc.field("customer_id")
+    near = (key >= int(customers[0])) & (key <= int(customers[-1]))
+    for files in task.assigned:
+        rows = ds.dataset(list(files), format="parquet").to_table(
+            columns=["customer_id", "value_micro", "price_micro", "role"], filter=near & (pc.field("role") == "exploit")
+        )  # fmt: skip
+        who = rows["customer_id"].to_numpy()
+        at = np.minimum(np.searchsorted(customers, who), len(customers) - 1)
+        mine = customers[at] == who
+        value = pc.fill_null(rows["value_micro"], 0).to_numpy() - pc.fill_null(rows["price_micro"], 0).to_numpy()
+        np.add.at(total, at[mine], np.maximum(value[mine], 0))
+        np.add.at(nights, at[mine], 1)
+    return np.rint((total + _PRIOR_NIGHTS * whole) / (nights + _PRIOR_NIGHTS)).astype(np.int64)
+
+
+def prices_before(night: Night) -> tuple[dict[str, int], str]:
+    """Prices of the last night before this one, pico-元 a unit by limit, and its date; empty where there is none."""
+    before = [date for date in dates_of(night, "limit_price") if date < night.date]
+    if not before:
+        return {}, ""
+    rows = night.lake.arrow("limit_price", partition={"business_date": before[-1]}, columns=["limit", "price_pico"])
+    return dict(zip(rows["limit"].to_pylist(), rows["price_pico"].to_pylist(), strict=True)), before[-1].isoformat()
+
+
+def money(settings: Settings) -> Money:
+    """What fatigue costs, as the environment says."""
+    return Money(round(settings.affinity.complaint_cost * MICRO), settings.affinity.future_nights)
+
+
+def plan(night: Night) -> tuple[Task, list[str], Figures]:
+    """The task, the files to run it on, and what the figures say of model and prices.
+
+    Raises:
+        MendableError: no champion, nothing eligible, or no snapshot of tonight.
+    """
+    files = night.lake.files("eligible", night.partition)
+    features = night.lake.files("customer_features", night.partition)
+    for table, found, job in (("eligible", files, "eligibility"), ("customer_features", features, "snapshot")):
+        if not found:
+            raise MendableError(
+                f"table {table} has no rows of {night.date}", where=f"table {table}",
+                remedy=f"run `cpc nightly --date {night.date} --from {job}`",
+            )  # fmt: skip
+    model = champion(night.settings)
+    prices, of = prices_before(night)
+    past = [date for date in dates_of(night, "assignment") if date < night.date][-_TRAILING_NIGHTS:]
+    assigned = tuple(tuple(night.lake.files("assignment", {"business_date": date})) for date in past)
+    night.lake.delta("candidate")
+    task = Task(
+        night.date, str(night.catalogue.root), str(model.folder), model.version, model.sha256, tuple(features), assigned,
+        tuple(sorted(prices.items())), money(night.settings), night.settings.solve.keep_arcs, str(night.lake.path("candidate")),
+    )  # fmt: skip
+    told: dict[str, Any] = {"model_version": model.version, "model_sha256": model.sha256[:16], "prices_of": of or None}
+    if model.degraded:
+        told["degraded"] = f"last champion kept: {model.degraded}"
+    return task, files, told
+
+
+def run(night: Night) -> Figures:
+    """Write tonight's ``candidate``."""
+    clock = time.perf_counter()
+    task, files, told = plan(night)
+    try:
+        results = _run_tasks(night, task, files)
+    except MissingFeatureError as error:
+        raise MendableError(
+            f"the champion needs features that tonight's snapshot lacks: {', '.join(error.names)}",
+            where=f"model version {task.model_version}, table customer_features",
+            remedy="declare them again in features/declared, `cpc models rollback`, or train anew with `cpc train`",
+        ) from error  # fmt: skip
+    written = [file for file, _ in results if file is not None]
+    night.lake.commit_files("candidate", written, replace=[night.partition])
+    figures = {name: sum(counts[name] for _, counts in results) for name in results[0][1]}
+    seconds = time.perf_counter() - clock
+    rate = {"arcs_per_second": round(figures["arcs"] / seconds)} if seconds > 0 else {}
+    return {**figures, **told, **rate}
+
+
+def _run_tasks(night: Night, task: Task, files: Sequence[str]) -> list[tuple[WrittenFile | None, dict[str, int]]]:
+    """Run the task on every file: by threads here while small (the kernel holds no lock), by Spark beyond."""
+    if sum(Path(path).stat().st_size for path in files) <= _IN_PROCESS:
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(lambda path: score_file(task, path), files))
+    context = night.spark.sparkContext
+    try:
+        return context.parallelize(list(files), len(files)).map(lambda path: score_file(task, path)).collect()
+    except Exception as error:  # Spark wraps what a task raised: find the one that has a remedy
+        text = str(error)
+        if "features missing: " in text:
+            raise MissingFeatureError(text.split("features missing: ")[1].splitlines()[0].split(", ")) from error
+        raise
