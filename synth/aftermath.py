@@ -54,7 +54,10 @@ def complaints(world: World, provoked: Table) -> Table:
     opened = take(opened, world.living(opened["customer"], opened["time"] // 86400))
     n = len(opened["time"])
     order = np.lexsort((opened["customer"], opened["time"]))
-    opened = take(opened, order) | {"ticket": np.arange(n), "severity": rng.choice([1, 2, 3, 4], n, p=[0.4, 0.35, 0.2, 0.05])}
+    opened = take(opened, order) | {
+        "ticket": np.arange(n),
+        "severity": rng.choice([1, 2, 3, 4], n, p=[0.4, 0.35, 0.2, 0.05]),
+    }
     rows = [opened | {"step": np.zeros(n, dtype=int)}]
     again = opened["time"]
     for step, (chance, days) in enumerate(((0.7, 1.5), (0.93, 4.0), (0.04, 3.0)), start=1):
@@ -64,7 +67,9 @@ def complaints(world: World, provoked: Table) -> Table:
     table = stack(rows)
     table["satisfied"] = uniform(table["ticket"], plan.seed, "satisfied") < 0.7
     paid = uniform(table["ticket"], plan.seed, "paid")
-    table["compensation"] = np.where((table["step"] == 2) & (paid < 0.15), np.floor(paid * 300) * 1_000_000, 0).astype(np.int64)
+    table["compensation"] = np.where((table["step"] == 2) & (paid < 0.15), np.floor(paid * 300) * 1_000_000, 0).astype(
+        np.int64
+    )
     return take(table, table["time"] < plan.end_day * 86400)
 
 

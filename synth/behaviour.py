@@ -15,10 +15,31 @@ from synth.wording import clipped, numbered
 
 MIX = {
     "visit.channel": ("website", "wap", "wechat", "weibo", "sms_hall", "ivr", "app"),
-    "visit.action": ("visit", "visit", "visit", "search", "login", "click", "exposure", "answer", "query", "order_step"),
+    "visit.action": (
+        "visit",
+        "visit",
+        "visit",
+        "search",
+        "login",
+        "click",
+        "exposure",
+        "answer",
+        "query",
+        "order_step",
+    ),
     "visit.result": ("ok", "ok", "ok", "ok", "failed", "left"),
     "visit.device": ("phone", "phone", "phone", "pc", "pad"),
-    "visit.topic": ("bill", "data_plan", "voice_pack", "sms_pack", "terminal_mall", "points", "roaming", "home", "help"),
+    "visit.topic": (
+        "bill",
+        "data_plan",
+        "voice_pack",
+        "sms_pack",
+        "terminal_mall",
+        "points",
+        "roaming",
+        "home",
+        "help",
+    ),
     "contact.channel": ("10086",),
     "contact.topic": ("bill", "data", "plan", "terminal", "network", "voice", "message", "roaming", "other"),
     "contact.result": ("handled", "handled", "handled", "handled", "abandoned", "transferred"),
@@ -29,8 +50,6 @@ MIX = {
     "life.kind": ("terminal", "contract", "roaming", "data_used_up", "plan", "top_up"),
     "life.code": tuple(f"E{k:02d}" for k in range(12)),
 }
-
-
 
 
 def visit(frame: Frame) -> dict[str, Column]:
@@ -57,9 +76,7 @@ def visit(frame: Frame) -> dict[str, Column]:
 def _liked_channel(frame: Frame, values: tuple[str, ...]) -> pa.Array:
     codes = [c.code for c in frame.world.plan.channels]
     habit = frame.trait("habit")
-    score = np.stack(
-        [habit[:, codes.index(v)] if v in codes else 0.7 * frame.trait("digital") for v in values], axis=1
-    )
+    score = np.stack([habit[:, codes.index(v)] if v in codes else 0.7 * frame.trait("digital") for v in values], axis=1)
     return pa.array(values).take(pa.array(np.argmax(0.9 * score + frame.rng.gumbel(size=score.shape), axis=1)))
 
 
@@ -168,5 +185,3 @@ def life(frame: Frame) -> dict[str, Column]:
         "code": by_intent(frame, frame.choices.get("code", MIX["life.code"])),
         "ends_at": frame.time + frame.rng.integers(1, 40, frame.size) * 86400,
     }
-
-

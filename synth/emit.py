@@ -81,7 +81,9 @@ def table_of(world: World, feed: Feed, period: Period, folder: Path, scale: floa
     context = Context(world, schema, rng, rows.customer, rows.time, dict(feed.holds), tag)
     if "ends_at" in schema.by_name and rows.ledger is not None and "shift" in rows.ledger:
         columns["ends_at"] = instants(rows.time + 8 * 3600)
-    arrays = [_complete(field, columns.get(field.name), context, position) for position, field in enumerate(schema.fields)]
+    arrays = [
+        _complete(field, columns.get(field.name), context, position) for position, field in enumerate(schema.fields)
+    ]
     return pa.table(dict(zip([field.name for field in schema.fields], arrays, strict=True)))
 
 
@@ -101,7 +103,11 @@ def rows_of(
     entity = schema.conform[0].entity if schema.conform else ""
     places = held_places(world, feed, schema)
     if entity == "shift":
-        following = (period.last, period.last + _month_days(period.last)) if feed.granularity == "monthly" else (period.first, period.last)
+        following = (
+            (period.last, period.last + _month_days(period.last))
+            if feed.granularity == "monthly"
+            else (period.first, period.last)
+        )
         table = shift_rows(world, *following, places.get("centre", ()))
         return Rows(np.full(len(table["time"]), -1), table["time"], table)
     if ledger := ledger_of(feed, schema):
@@ -207,7 +213,10 @@ def _drawn_rows(
     day = period.first + rng.integers(0, max(period.last - period.first, 1), n)
     second = hours(rng, n, AWAKE) if period.hour < 0 else period.hour * 3600 + rng.integers(0, 3600, n)
     time = np.sort(day * 86400 + second, kind="stable")
-    return Rows(who.astype(np.int64), np.maximum(time, (world["opened"][who].astype(np.int64) + 1) * 86400 - 1).clip(max=period.last * 86400 - 1))
+    return Rows(
+        who.astype(np.int64),
+        np.maximum(time, (world["opened"][who].astype(np.int64) + 1) * 86400 - 1).clip(max=period.last * 86400 - 1),
+    )
 
 
 def _season(period: Period) -> float:
@@ -228,7 +237,9 @@ def _active_rows(world: World, feed: Feed, schema: Schema, period: Period, place
     return Rows(who, np.full(len(who), period.last * 86400 - 1))
 
 
-def _place(columns: dict[str, pa.Array], schema: Schema, mapping: Mapping, made: dict[str, Column], rng: np.random.Generator) -> None:
+def _place(
+    columns: dict[str, pa.Array], schema: Schema, mapping: Mapping, made: dict[str, Column], rng: np.random.Generator
+) -> None:
     for column, source in mapping.sources.items():
         if source.field in columns or source.kind in ("literal", "unknown", "day") or column not in made:
             continue
@@ -285,7 +296,9 @@ def _typed(field: Field, source: Source, made: Column) -> pa.Array | None:
     low, high = field.minimum, field.maximum
     if field.type == "decimal":
         units = made * (10**field.scale * source.over) // source.times if source.times > 1 else made * 10**field.scale
-        units = np.clip(units, None if low is None else low * 10**field.scale, None if high is None else high * 10**field.scale)
+        units = np.clip(
+            units, None if low is None else low * 10**field.scale, None if high is None else high * 10**field.scale
+        )
         return decimals(np.asarray(units).astype(np.int64), field.scale)
     value = made * source.over / source.times
     if low is not None or high is not None:

@@ -15,7 +15,18 @@ from synth.plan import Floats, Ints
 from synth.world import World
 
 #: A typical value of a quantity by its unit, for fields that no entity column fills.
-TYPICAL = {"s": 60.0, "ms": 400.0, "min": 12.0, "byte": 4e5, "kb": 800.0, "mb": 40.0, "元": 12.0, "分": 900.0, "%": 60.0, "d": 4.0}
+TYPICAL = {
+    "s": 60.0,
+    "ms": 400.0,
+    "min": 12.0,
+    "byte": 4e5,
+    "kb": 800.0,
+    "mb": 40.0,
+    "元": 12.0,
+    "分": 900.0,
+    "%": 60.0,
+    "d": 4.0,
+}
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Frame:
         return np.asarray(self.world[name][self.customer], dtype=float)
 
     def noisy(self, signal: Floats, spread: float = 1.0) -> Floats:
-        """exp of a signal with the preset's noise (log scale), mean about one."""
+        """Exp of a signal with the preset's noise (log scale), mean about one."""
         noise = self.world.plan.preset.noise * spread
         return np.asarray(np.exp(signal + noise * self.rng.normal(size=self.size) - noise**2 / 2))
 
@@ -88,5 +88,3 @@ def product_in_mind(frame: Frame, none: float) -> pa.Array:
     index = selling[np.argmax(score + frame.rng.gumbel(size=score.shape), axis=1)]
     codes = pa.array([p.code for p in plan.products])
     return codes.take(pa.array(index, mask=frame.rng.random(frame.size) < none))
-
-

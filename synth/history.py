@@ -8,13 +8,15 @@ Cost: nights × customers for the decisions, all else grows with the number of e
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from conf.offer import MICRO
 from synth.aftermath import cancellations, complaints, consents
 from synth.events import AWAKE, OFFICE, Table, first_of, hours, sort_by, stack, take
 from synth.keyed import stream
-from synth.plan import BLOCK, MICRO, Ints
+from synth.plan import BLOCK, Ints
 from synth.policy import Night, best_arcs, decide
 from synth.response import lift, offered_discount_base, organic
 from synth.world import World
@@ -41,7 +43,8 @@ def make_history(world: World, folder: Path) -> dict[str, int]:
         "complaint": complaints(world, protests),
     }
     for name, table in ledgers.items():
-        np.savez(folder / f"{name}.npz", **sort_by(table, "time", "customer"))
+        arrays: dict[str, Any] = dict(sort_by(table, "time", "customer"))
+        np.savez(folder / f"{name}.npz", **arrays)
     counts = {name: len(table["time"]) for name, table in ledgers.items()}
     return counts | {"decision": decided, "nights": len(plan.night_days)}
 
@@ -105,7 +108,10 @@ def _nights(world: World, orders: Table, folder: Path) -> tuple[Table, Table, Ta
     next_free = np.zeros(world.size, dtype=np.int64)
     tired = np.zeros(world.size, dtype=np.float32)
     pushed = np.zeros((world.size, len(plan.products)), dtype=bool)
-    contacts, answers, optouts, protests = [], [], [], []
+    contacts: list[Table] = []
+    answers: list[Table] = []
+    optouts: list[Table] = []
+    protests: list[Table] = []
     decided = 0
     may_ask = ~world["opted_out"] & ~world["minor"] & world["consent_profiling"] & ~world["suspended"]
     for day in plan.night_days:
@@ -124,10 +130,11 @@ def _nights(world: World, orders: Table, folder: Path) -> tuple[Table, Table, Ta
         tired[who] += 1
         left, angry = _feelings(world, day, contact)
         closed[left["customer"]] = np.minimum(closed[left["customer"]], left["time"] // 86400)
-        contacts.append(contact), answers.append(answer), optouts.append(left), protests.append(angry)
+        for pile, table in ((contacts, contact), (answers, answer), (optouts, left), (protests, angry)):
+            pile.append(table)
     if not contacts:
         nothing = np.zeros(0, dtype=np.int64)
-        empty = {name: nothing for name in ("customer", "time", "channel", "product", "night", "seconds")}
+        empty = dict.fromkeys(("customer", "time", "channel", "product", "night", "seconds"), nothing)
         empty |= {"reached": nothing.astype(bool), "refused": nothing.astype(bool), "converted": nothing.astype(bool)}
         return empty, take(orders, np.zeros(0, dtype=int)), empty, empty, 0
     return stack(contacts), stack(answers), stack(optouts), stack(protests), decided
@@ -142,9 +149,7 @@ def _save_night(path: Path, night: Night, living: np.ndarray) -> None:
     )  # fmt: skip
 
 
-def _contact(
-    world: World, day: int, night: Night, orders: Table, keys: Ints, tired: np.ndarray
-) -> tuple[Table, Table]:
+def _contact(world: World, day: int, night: Night, orders: Table, keys: Ints, tired: np.ndarray) -> tuple[Table, Table]:
     """The night's contacts, and the orders that they cause; organic orders are discounted, lost or displaced."""
     plan, r = world.plan, world.plan.preset.response
     rng = stream(plan.seed, "contact", day)

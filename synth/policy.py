@@ -12,17 +12,20 @@ where g_i is what i would get as an exploiter and q̃ includes the chance to pas
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from conf.offer import MICRO
 from synth.keyed import hash64, stream, uniform
-from synth.plan import BLOCK, MICRO, Floats, Ints, Plan
+from synth.plan import BLOCK, Floats, Ints, Plan
 from synth.response import organic
 from synth.world import World
 
 BEST = 8  # arcs kept a customer: the best five of those still eligible are the explorers' favourites
 FAVOURITES = 5
+NONE = -1
 CONTROL, EXPLORE, EXPLOIT = 0, 1, 2
 ROLES = ("control", "explore", "exploit")
 
@@ -40,7 +43,7 @@ class Night:
     arcs: np.ndarray  # int16, eligible arcs
 
 
-def best_arcs(world: World) -> tuple[np.ndarray, Floats]:
+def best_arcs(world: World) -> tuple[np.ndarray, np.ndarray]:
     """The BEST arcs of each customer by the crude score: (product · C + channel) n × BEST, −1 where fewer; scores.
 
     Crude: group-level response and list margin, a rough idea of intent, less the cost of the attempt.
@@ -71,40 +74,71 @@ def best_arcs(world: World) -> tuple[np.ndarray, Floats]:
     return arcs, scores
 
 
-def decide(world: World, day: int, top: np.ndarray, scores: Floats, held: np.ndarray, open_: np.ndarray) -> Night:
+@dataclass(frozen=True)
+class Scene:
+    """What may be done tonight, for every customer (n rows).
+
+    Attributes:
+        top: the best arcs (−1 where fewer); valid: those still eligible; favourite: the first five of these.
+        may_p: n × products, may_c: n × outbound channels; arcs: how many eligible arcs there are.
+    """
+
+    world: World
+    day: int
+    role: np.ndarray
+    top: Ints
+    valid: np.ndarray
+    favourite: np.ndarray
+    may_p: np.ndarray
+    may_c: np.ndarray
+
+    @property
+    def rows(self) -> Ints:
+        """Positions of all customers."""
+        return np.arange(len(self.role))
+
+    @property
+    def arcs(self) -> Ints:
+        """Eligible arcs of each customer."""
+        return np.asarray(self.may_p.sum(axis=1) * self.may_c.sum(axis=1))
+
+    @property
+    def some(self) -> np.ndarray:
+        """Who has an eligible arc among the best (others get none for certain)."""
+        return np.asarray((self.arcs > 0) & self.favourite.any(axis=1))
+
+
+def decide(world: World, day: int, top: np.ndarray, scores: np.ndarray, held: np.ndarray, open_: np.ndarray) -> Night:
     """Decide for everyone on ``day``.
 
     Args:
         top, scores: of ``best_arcs``.
         held: n × products, what customers have; open_: n, who may be contacted at all.
     """
-    plan, policy = world.plan, world.plan.preset.policy
-    rows, c_count = np.arange(world.size), len(plan.channels)
-    role = roles(plan, rows, day)
+    plan, policy, c_count = world.plan, world.plan.preset.policy, len(world.plan.channels)
     selling = (plan.launch_day <= day) & (plan.last_day > day)
     may_p = world["may_have"] & ~held & selling & open_[:, None]
     may_c = world["may_meet"][:, plan.outbound] & open_[:, None]
-    n_p, n_c = may_p.sum(axis=1), may_c.sum(axis=1)
-    arcs = n_p * n_c
-    valid = (top >= 0) & np.take_along_axis(may_p, np.maximum(top, 0).astype(np.int64) // c_count, axis=1)
-    wish = np.argmax(valid, axis=1)
-    able = valid.any(axis=1)
-    arc = np.where(able, top[rows, wish], -1).astype(np.int64)
-    score = np.where(able, scores[rows, wish], -np.inf)
-    given = np.where(_within_caps(plan, arc % c_count, score, (role == EXPLOIT) & able), arc, -1)
-    choice, probability = _explore(world, day, top, valid, may_p, may_c, arcs)
-    final = np.where(role == EXPLOIT, given, np.where(role == EXPLORE, choice, -1))
-    same = (final == given).astype(float)
-    pscore = (1 - policy.explore) * same + policy.explore * probability(final)
-    pscore = np.where((role == CONTROL) | (arcs == 0), 1.0, pscore)
-    shown = np.where(final >= 0, np.where(np.isfinite(score), score, 0), 0)
+    arcs = top.astype(np.int64)
+    valid = (arcs >= 0) & np.take_along_axis(may_p, np.maximum(arcs, 0) // c_count, axis=1)
+    valid &= np.isin(np.maximum(arcs, 0) % c_count, plan.outbound) & may_c.any(axis=1)[:, None]
+    favourite = valid & (np.cumsum(valid, axis=1) <= FAVOURITES)
+    scene = Scene(world, day, roles(plan, np.arange(world.size), day), arcs, valid, favourite, may_p, may_c)
+    given, score = _exploit(scene, scores)
+    choice, chance = _explore(scene)
+    final = np.where(scene.role == EXPLOIT, given, np.where(scene.role == EXPLORE, choice, NONE))
+    in_play = (scene.role != CONTROL) & (scene.arcs > 0)
+    pscore = (1 - policy.explore) * (final == given) + policy.explore * chance(final)
     bits = _bits(may_p) << np.uint64(16) | _bits(world["may_meet"] & open_[:, None])
     return Night(
-        np.where(final >= 0, final // c_count, -1).astype(np.int8),
-        np.where(final >= 0, final % c_count, -1).astype(np.int8),
-        role, pscore, np.rint(shown * MICRO).astype(np.int64),
-        hash64(bits.astype(np.int64), plan.seed, "eligible"), arcs.astype(np.int16),
-    )  # fmt: skip
+        product=np.where(final >= 0, final // c_count, NONE).astype(np.int8),
+        channel=np.where(final >= 0, final % c_count, NONE).astype(np.int8),
+        role=scene.role,
+        pscore=np.where(in_play, pscore, 1.0),
+        score=np.rint(np.where((final >= 0) & np.isfinite(score), score, 0) * MICRO).astype(np.int64),
+        digest=hash64(bits.astype(np.int64), plan.seed, "eligible"),
+        arcs=scene.arcs.astype(np.int16),
+    )
 
 
 def roles(plan: Plan, rows: Ints, day: int) -> np.ndarray:
@@ -115,71 +149,79 @@ def roles(plan: Plan, rows: Ints, day: int) -> np.ndarray:
     return np.where(uniform(rows, plan.seed, "control") < policy.control, CONTROL, role).astype(np.int8)
 
 
-def _within_caps(plan: Plan, channel: Ints, score: Floats, exploiters: np.ndarray) -> np.ndarray:
-    """Who would be within capacity as an exploiter: at or above the score of the channel's last one taken."""
-    cut = np.full(len(plan.channels), 0.0)
+def _exploit(scene: Scene, scores: np.ndarray) -> tuple[Ints, Floats]:
+    """What everyone would get as an exploiter (arc or −1), and the score of the wish.
+
+    The best arc still eligible, where it is within its channel's capacity: at or above the score of the last
+    exploiter taken.
+    """
+    plan, rows = scene.world.plan, scene.rows
+    wish, able = np.argmax(scene.valid, axis=1), scene.valid.any(axis=1)
+    arc = np.where(able, scene.top[rows, wish], NONE)
+    score = np.where(able, scores[rows, wish].astype(float), -np.inf)
+    channel = np.maximum(arc, 0) % len(plan.channels)
+    cut = np.full(len(plan.channels), np.inf)
     for c in plan.outbound:
-        mine = np.sort(score[exploiters & (channel == c)])[::-1]
-        room = int(plan.habits[c].daily * len(score) / 1000)
-        cut[c] = max(0.0, mine[room - 1]) if 0 < room <= len(mine) else (0.0 if room else np.inf)
-    return np.asarray((score >= cut[channel]) & (score > 0))
+        mine = np.sort(score[(scene.role == EXPLOIT) & able & (channel == c)])[::-1]
+        room = int(plan.habits[c].daily * len(rows) / 1000)
+        cut[c] = mine[room - 1] if 0 < room <= len(mine) else (0.0 if room else np.inf)
+    return np.where((score >= cut[channel]) & (score > 0), arc, NONE), score
 
 
-def _explore(world, day, top, valid, may_p, may_c, arcs):  # type: ignore[no-untyped-def]
-    """Explorers' draws for everyone (used where the role says so), and the function arc → q̃."""
-    plan, policy = world.plan, world.plan.preset.policy
-    n, c_count = len(arcs), len(plan.channels)
-    rows = np.arange(n)
-    order = np.cumsum(valid, axis=1)
-    favourite = valid & (order <= FAVOURITES)
-    n_best = favourite.sum(axis=1)
-    some = (arcs > 0) & (n_best > 0)
-    best = np.where(some, policy.best_share / np.maximum(n_best, 1), 0.0)
-    spread = np.where(some, (1 - policy.none_share - policy.best_share) / np.maximum(arcs, 1), 0.0)
-    raw = _draw(world, day, top, favourite, may_p, may_c, some)
-    by_channel = np.zeros((n, c_count))  # q of each channel
-    by_channel[:, plan.outbound] = spread[:, None] * may_p.sum(axis=1)[:, None] * may_c
-    for k in range(top.shape[1]):
-        on = favourite[:, k]
-        np.add.at(by_channel, (rows[on], top[on, k].astype(np.int64) % c_count), best[on])
-    role = roles(plan, rows, day)
+def _explore(scene: Scene) -> tuple[Ints, Callable[[Ints], Floats]]:
+    """Explorers' choices after the quota (for everyone; the role says where they count), and q̃ of any arc."""
+    world, plan, policy = scene.world, scene.world.plan, scene.world.plan.preset.policy
+    c_count, some = len(plan.channels), scene.some
+    best = np.where(some, policy.best_share / np.maximum(scene.favourite.sum(axis=1), 1), 0.0)
+    rest = 1 - policy.none_share - policy.best_share
+    spread = np.where(some, rest / np.maximum(scene.arcs, 1), 0.0)
+    by_channel = _by_channel(scene, best, spread)
     room = _quota(world)
-    eligible = (role != CONTROL) & some
-    load = np.zeros_like(room)
+    eligible = (scene.role != CONTROL) & some
+    passing = np.zeros(room.shape)
     for c in plan.outbound:
-        load[c] = policy.explore * np.bincount(
-            world["centre"][eligible], weights=by_channel[eligible, c], minlength=room.shape[1]
-        )
-    passing = np.array([[_pass_chance(room[c, z], load[c, z]) for z in range(room.shape[1])] for c in range(c_count)])
-    kept = _within_quota(world, day, raw, role, room)
-    choice = np.where(kept, raw, -1)
+        load = np.bincount(world["centre"][eligible], by_channel[eligible, c], minlength=room.shape[1])
+        passing[c] = [_pass_chance(int(r), policy.explore * float(w)) for r, w in zip(room[c], load, strict=True)]
+    drawn = _draw(scene)
+    choice = np.where(_within_quota(scene, drawn, room), drawn, NONE)
     mine = passing[:, world["centre"]].T  # n × C
 
-    def probability(arc: Ints) -> Floats:
+    def chance(arc: Ints) -> Floats:
         channel = np.maximum(arc, 0) % c_count
-        in_best = ((top == arc[:, None]) & favourite).any(axis=1)
-        some_arc = (spread + best * in_best) * mine[rows, channel]
+        liked = ((scene.top == arc[:, None]) & scene.favourite).any(axis=1)
+        one = (spread + best * liked) * mine[scene.rows, channel]
         none = np.where(some, policy.none_share + (by_channel * (1 - mine)).sum(axis=1), 1.0)
-        return np.asarray(np.where(arc >= 0, some_arc, none))
+        return np.where(arc >= 0, one, none)
 
-    return choice, probability
+    return choice, chance
 
 
-def _draw(world, day, top, favourite, may_p, may_c, some):  # type: ignore[no-untyped-def]
+def _by_channel(scene: Scene, best: Floats, spread: Floats) -> Floats:
+    """Chance to ask for each channel, before the quota: n × channels."""
+    outbound, c_count = scene.world.plan.outbound, len(scene.world.plan.channels)
+    result = np.zeros((len(best), c_count))
+    result[:, outbound] = spread[:, None] * scene.may_p.sum(axis=1)[:, None] * scene.may_c
+    for k in range(scene.top.shape[1]):
+        on = scene.favourite[:, k]
+        np.add.at(result, (scene.rows[on], scene.top[on, k] % c_count), best[on])
+    return result
+
+
+def _draw(scene: Scene) -> Ints:
     """An arc (or −1) for everyone from q, before the quota."""
-    plan, policy = world.plan, world.plan.preset.policy
-    rows, c_count = np.arange(world.size), len(plan.channels)
-    kind = uniform(rows, plan.seed, "draw kind", day)
-    which = uniform(rows, plan.seed, "draw which", day)
-    n_best = np.maximum(favourite.sum(axis=1), 1)
-    order = np.cumsum(favourite, axis=1)
-    best = top[rows, np.argmax(order > np.floor(which * n_best)[:, None], axis=1)].astype(np.int64)
+    plan, policy = scene.world.plan, scene.world.plan.preset.policy
+    rows, may_p, may_c = scene.rows, scene.may_p, scene.may_c
+    kind = uniform(rows, plan.seed, "draw kind", scene.day)
+    which = uniform(rows, plan.seed, "draw which", scene.day)
+    n_best = np.maximum(scene.favourite.sum(axis=1), 1)
+    order = np.cumsum(scene.favourite, axis=1)
+    best = scene.top[rows, np.argmax(order > np.floor(which * n_best)[:, None], axis=1)]
     n_c = np.maximum(may_c.sum(axis=1), 1)
     pick = np.floor(which * np.maximum(may_p.sum(axis=1), 1) * n_c).astype(np.int64)
     product = np.argmax(np.cumsum(may_p, axis=1) > (pick // n_c)[:, None], axis=1)
     channel = plan.outbound[np.argmax(np.cumsum(may_c, axis=1) > (pick % n_c)[:, None], axis=1)]
-    lucky = np.where(kind < policy.none_share + policy.best_share, best, product * c_count + channel)
-    return np.where(~some | (kind < policy.none_share), -1, lucky)
+    lucky = np.where(kind < policy.none_share + policy.best_share, best, product * len(plan.channels) + channel)
+    return np.where(~scene.some | (kind < policy.none_share), NONE, lucky)
 
 
 def _quota(world: World) -> Ints:
@@ -191,17 +233,16 @@ def _quota(world: World) -> Ints:
     return np.asarray(np.floor(daily[:, None] * share[None, :]).astype(np.int64))
 
 
-def _within_quota(world, day, raw, role, room):  # type: ignore[no-untyped-def]
+def _within_quota(scene: Scene, drawn: Ints, room: Ints) -> np.ndarray:
     """Explorers whose hash is among the smallest of their channel × centre."""
-    plan = world.plan
-    c_count, centres = room.shape
-    asks = np.flatnonzero((role == EXPLORE) & (raw >= 0))
-    cell = (raw[asks] % c_count) * centres + world["centre"][asks]
-    lot = hash64(asks, plan.seed, "quota", day)
+    centres = room.shape[1]
+    asks = np.flatnonzero((scene.role == EXPLORE) & (drawn >= 0))
+    cell = (drawn[asks] % len(room)) * centres + scene.world["centre"][asks]
+    lot = hash64(asks, scene.world.plan.seed, "quota", scene.day)
     order = np.lexsort((lot, cell))
     ordered = cell[order]
     first = np.searchsorted(ordered, ordered, side="left")
-    kept = np.zeros(len(raw), dtype=bool)
+    kept = np.zeros(len(drawn), dtype=bool)
     kept[asks[order]] = np.arange(len(order)) - first < room.reshape(-1)[ordered]
     return kept
 

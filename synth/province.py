@@ -91,7 +91,9 @@ def write_province(
     began = time.perf_counter()
     if out.exists() and any(out.iterdir()):
         raise MendableError("the folder is not empty", where=str(out), remedy="name a new folder with --out")
-    plan = Plan(load_catalogue(catalogue_root), load_preset(preset), customers, start, days, seed, history_days, bytes_per_day)
+    plan = Plan(
+        load_catalogue(catalogue_root), load_preset(preset), customers, start, days, seed, history_days, bytes_per_day
+    )
     work = out / WORK
     counts = make_model(plan, work)
     world = open_world(plan, work / "world")
@@ -153,7 +155,9 @@ def _write_all(
         done = _collect(results, len(tasks), progress)
     else:
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=_open, initargs=(arguments, preset, work)) as pool:
+        with ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_open, initargs=(arguments, preset, work)
+        ) as pool:
             done = _collect(pool.map(write_one, heavy_first, chunksize=8), len(tasks), progress)
     return done
 

@@ -6,11 +6,12 @@ import numpy as np
 import pyarrow as pa
 
 from conf.geography import GRADES
+from conf.offer import MICRO
 from synth.events import Table
 from synth.frame import Column, Frame
 from synth.keyed import stream, uniform
 from synth.people import BRANDS, PLANS
-from synth.plan import MICRO, Ints
+from synth.plan import Ints
 from synth.wording import clipped, numbered, with_nulls
 from synth.world import World
 
@@ -29,7 +30,9 @@ def changed_at(world: World, rows: Ints, day: int | Ints) -> Ints:
     handset = world["event_day"][rows, 0].astype(np.int64)
     last = np.where((handset >= opened) & (handset <= day) & (handset < closed), handset, opened)
     last = np.where(closed <= day, closed, last)
-    return last * 86400 + (uniform(rows, world.plan.seed, "changed") * 3600 * 8).astype(np.int64) + 9 * 3600 * (last > 0)
+    return (
+        last * 86400 + (uniform(rows, world.plan.seed, "changed") * 3600 * 8).astype(np.int64) + 9 * 3600 * (last > 0)
+    )
 
 
 def profile(frame: Frame) -> dict[str, Column]:
@@ -99,12 +102,10 @@ def shift_rows(world: World, first: int, last: int, centres: tuple[str, ...]) ->
                     weekend = 0.8 if (day + 3) % 7 >= 5 else 1.0
                     agents = AGENTS[service] * part * weekend * (0.9 + 0.2 * rng.random())
                     rows.append((day, z, service, s, round(agents)))
-    day, z, service, s, agents = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [], [], [])
-    return {
-        "day": np.array(day, dtype=np.int64), "centre": np.array(z, dtype=np.int64), "shift": np.array(s, dtype=np.int64),
-        "service": np.array(service, dtype=object), "agents": np.array(agents, dtype=np.int64),
-        "time": np.array(day, dtype=np.int64) * 86400 + np.array([SHIFTS[k][1] for k in s], dtype=np.int64) * 60,
-    }  # fmt: skip
+    starts = np.array([row[0] * 86400 + SHIFTS[row[3]][1] * 60 for row in rows], dtype=np.int64)
+    table = {name: np.array([row[k] for row in rows], dtype=np.int64) for k, name in enumerate(("day", "centre"))}
+    table |= {name: np.array([row[k] for row in rows], dtype=np.int64) for k, name in ((3, "shift"), (4, "agents"))}
+    return table | {"service": np.array([row[2] for row in rows], dtype=object), "time": starts}
 
 
 def shift(frame: Frame) -> dict[str, Column]:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from synth.plan import MICRO, Floats, Ints
+from conf.offer import MICRO
+from synth.plan import Floats, Ints
 from synth.world import World
 
 DEAR = 0.35
@@ -38,7 +39,9 @@ def organic(world: World, rows: Ints, products: Ints, boosted: np.ndarray | None
     return np.asarray(np.where(world["may_have"][rows][:, products], np.minimum(rate, 0.5), 0.0))
 
 
-def lift(world: World, rows: Ints, products: Ints, channels: Ints, p0: Floats, reached: np.ndarray | None = None) -> Floats:
+def lift(
+    world: World, rows: Ints, products: Ints, channels: Ints, p0: Floats, reached: np.ndarray | None = None
+) -> Floats:
     """Change of the chance to order because of a contact, for matching arrays (broadcast of rows, products, channels).
 
     Args:

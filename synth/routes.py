@@ -35,8 +35,6 @@ class Mapping:
     needs: dict[str, tuple[str, ...]]
 
 
-
-
 def mappings(feed: Feed, schema: Schema) -> tuple[Mapping, ...]:
     """All conforms of a feed's schema, read backwards."""
     key_ = (feed.code, schema.name)
@@ -118,12 +116,14 @@ def _names(world: World, entity: str, column: str) -> list[str] | None:
 
 def told_by(world: World, catalogue: Catalogue, feed: Feed, table: Table, ledger: str) -> np.ndarray:
     """Which rows ``feed`` tells: of all feeds of its class that can tell a row, one by
-    a keyed lottery weighted by their volume (Efraimidis and Spirakis 2006)."""
+    a keyed lottery weighted by their volume (Efraimidis and Spirakis 2006).
+    """
     monthly = feed.granularity == "monthly"
     rivals = [
         other
         for _, other in sorted(catalogue.feeds.items())
-        if (other.granularity == "monthly") == monthly and ledger_of(other, catalogue.schemas[other.schema_name]) == ledger
+        if (other.granularity == "monthly") == monthly
+        and ledger_of(other, catalogue.schemas[other.schema_name]) == ledger
     ]
     n = len(table["time"])
     best = np.full(n, -1.0)

@@ -59,7 +59,7 @@ def order(frame: Frame) -> dict[str, Column]:
     prefix = np.where(rows["action"] == 1, "C", "O")
     numbers = numbered("", rows["number"], width=10)
     return {
-        "order_id": pc.binary_join_element_wise(pa.array(prefix.tolist()), numbers, ""),
+        "order_id": pc.binary_join_element_wise(pa.array(prefix.tolist(), pa.string()), numbers, ""),
         "product": _codes([p.code for p in plan.products], rows["product"]),
         "channel": _codes([c.code for c in plan.channels], rows["channel"]),
         "action": _codes(list(ACTIONS), rows["action"]),
@@ -120,5 +120,3 @@ def hex_digits(values: np.ndarray) -> pa.Array:
     digits = np.ascontiguousarray(table[octets]).reshape(-1)
     offsets = np.arange(0, 16 * len(values) + 1, 16, dtype=np.int32)
     return pa.Array.from_buffers(pa.string(), len(values), [None, pa.py_buffer(offsets), pa.py_buffer(digits)])
-
-

@@ -51,7 +51,9 @@ def is_drawn(feed: Feed, schema: Schema) -> bool:
         return False
     if any(conform.entity in _REGISTERS for conform in schema.conform):
         return False
-    return not any("'day'" in c.columns.get("period", "") or "'month'" in c.columns.get("period", "") for c in schema.conform)
+    return not any(
+        "'day'" in c.columns.get("period", "") or "'month'" in c.columns.get("period", "") for c in schema.conform
+    )
 
 
 def scale_of(plan: Plan, code: str) -> float:

@@ -9,16 +9,11 @@ import pyarrow.compute as pc
 from synth.plan import Floats, Ints
 
 SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡林郭何高罗"
-ASKS = (
-    "客户来电咨询", "客户要求办理", "客户反映", "用户投诉", "客户询问", "客户表示不满", "用户申请", "回访得知", "系统提示", "客户多次来电反映",
-)  # fmt: skip
-THINGS = (
-    "流量套餐超出后资费过高", "晚上八点后上网很慢", "电梯里没有信号", "宽带经常掉线", "收到大量营销短信", "5G套餐升档优惠", "国际漫游开通方式", "合约到期后如何续约",
-    "积分兑换话费", "亲情网成员变更", "充值未到账", "彩铃被莫名订购", "换机补贴活动", "營業廳排隊時間過長", "個人資料需要變更", "珠江東路基站故障",
-)  # fmt: skip
-ENDS = ("，已解释", "，请核实", "，要求尽快回复", "。", "，客户认可", "，待回访", "，已转后台处理", "，情绪激动！")
-DIRT = ("　", "？？", "……", "【重复】", "锟斤拷", "～", "ＡＢＣ", "客戶　", "·", "—")
-PLACES = ("天河区", "福田区", "南山区", "禅城区", "香洲区", "龙湖区", "赤坎区", "越秀区", "宝安区", "东城街道", "石岐街道", "惠城区")
+ASKS = ["客户来电咨询", "客户要求办理", "客户反映", "用户投诉", "客户询问", "客户表示不满", "用户申请", "回访得知", "系统提示", "客户多次来电反映"]
+THINGS = ["流量套餐超出后资费过高", "晚上八点后上网很慢", "电梯里没有信号", "宽带经常掉线", "收到大量营销短信", "5G套餐升档优惠", "国际漫游开通方式", "合约到期后如何续约", "积分兑换话费", "亲情网成员变更", "充值未到账", "彩铃被莫名订购", "换机补贴活动", "營業廳排隊時間過長", "個人資料需要變更", "珠江東路基站故障"]
+ENDS = ["，已解释", "，请核实", "，要求尽快回复", "。", "，客户认可", "，待回访", "，已转后台处理", "，情绪激动！"]
+DIRT = ["　", "？？", "……", "【重复】", "锟斤拷", "～", "ＡＢＣ", "客戶　", "·", "—"]
+PLACES = ["天河区", "福田区", "南山区", "禅城区", "香洲区", "龙湖区", "赤坎区", "越秀区", "宝安区", "东城街道", "石岐街道", "惠城区"]
 
 
 def texts(rng: np.random.Generator, n: int, longest: int, dirty: float) -> pa.Array:
@@ -27,7 +22,7 @@ def texts(rng: np.random.Generator, n: int, longest: int, dirty: float) -> pa.Ar
     marks = np.where(rng.random(n) < dirty, rng.integers(1, len(DIRT) + 1, n), 0)
     parts = [
         pa.array(pool).take(pa.array(index))
-        for pool, index in ((ASKS, a), (("", *DIRT), marks), (THINGS, b), (ENDS, c))
+        for pool, index in ((ASKS, a), (["", *DIRT], marks), (THINGS, b), (ENDS, c))
     ]
     joined = pc.binary_join_element_wise(*parts, "")
     return pc.utf8_slice_codeunits(joined, 0, longest) if longest else joined
@@ -56,8 +51,8 @@ def numbered(prefix: str, numbers: Ints, width: int = 0, longest: int = 0) -> pa
     digits = pa.array(numbers).cast(pa.string())
     if width:
         digits = pc.utf8_lpad(digits, width, "0")
-    if longest and longest > len(prefix):
-        digits = pc.utf8_slice_codeunits(digits, -(longest - len(prefix)), None) if width > longest - len(prefix) else digits
+    if longest and width > longest - len(prefix) > 0:
+        digits = pc.utf8_slice_codeunits(digits, len(prefix) - longest, None)
     return pc.binary_join_element_wise(prefix[:longest] if longest else prefix, digits, "")
 
 
