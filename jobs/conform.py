@@ -14,20 +14,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.dates import CUT_OFF, SHANGHAI, local_date
 from conf.errors import MendableError
-from jobs.entities import events, owners
+from jobs import staging
+from jobs.entities import events
 from jobs.entities.plan import PROFILE, Delivery, Work, accepted, sources_by_entity, work_of
+from jobs.entities.profiles import Profiles, conform_profiles, keep_owners
 from jobs.night import Figures, Night
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 READS = ("raw", "ops_delivery", "ops_quality")
 WRITES = (
@@ -37,12 +35,6 @@ WRITES = (
 READS_PREVIOUS = ("subscriber", "ops_conform")
 #: Entities written at the same time: planning and commits of one overlap with the tasks of another.
 AT_ONCE = 3
-#: Up to this many owners the map is sent to every task instead of shuffling the events.
-BROADCAST_OWNERS = 3_000_000
-#: Columns of `customer` that the job fills itself.
-NOT_TOLD = ("customer_id", "valid_from", "valid_to", "arrived_at", "feed", "data_date")
-#: Version of the pseudonyms' key that a number new to the map is recorded with.
-KEY_VERSION = 1
 
 
 def run(night: Night) -> Figures:
@@ -89,75 +81,6 @@ def fingerprints(night: Night) -> dict[str, dict[dt.date, str]]:
     return found
 
 
-@dataclass(frozen=True)
-class Profiles:
-    """Who holds which number now.
-
-    Attributes:
-        owners: the map (`subscriber`), as it is or as it will be once the events are written.
-        new: the map differs from what `subscriber` holds.
-        touched: data dates of entities on which numbers appear that changed hands.
-        few: the map is small enough to be sent to every task.
-    """
-
-    owners: DataFrame
-    new: bool
-    few: bool
-    touched: Mapping[str, set[dt.date]]
-
-
-def conform_profiles(night: Night, works: Sequence[Work], deliveries: Sequence[Delivery]) -> Profiles:
-    """Write `customer` anew where profiles changed, and find who holds which number.
-
-    Profiles of all dates are read, not the touched ones only: what holds after a restated profile depends on
-    those before and after it. `subscriber` itself is written after the events (`keep_owners`): until then a
-    killed job finds the old map, hence the same ids and the same dates to rebuild.
-    """
-    known = night.table("subscriber")
-    work = next((work for work in works if work.entity == PROFILE), None)
-    if work is None or not work.dates:
-        return Profiles(known, False, known.count() <= BROADCAST_OWNERS, {})
-    whole = replace(
-        work,
-        dates=tuple(sorted(work.fingerprints)),
-        deliveries=tuple(d for d in deliveries if d.data_date in work.fingerprints),
-    )
-    rows = events.union(night.spark, night.lake, night.catalogue, whole, extra=("file",))
-    if rows is None:
-        return Profiles(known, False, known.count() <= BROADCAST_OWNERS, {})
-    told = owners.with_opening(rows).cache()
-    found = owners.stints(told)
-    highest = known.agg({"customer_id": "max"}).collect()[0][0] or 0
-    now = owners.subscribers(found, known, highest, KEY_VERSION).cache()
-    columns = [column.name for column in night.lake.table(PROFILE).columns if column.name not in NOT_TOLD]
-    night.lake.replace_spark(PROFILE, owners.history(told, found, now, columns))
-    told.unpersist()
-    touched = dates_of_new_owners(night, known, now, works) if highest else {}
-    return Profiles(now, True, now.count() <= BROADCAST_OWNERS, touched)
-
-
-def keep_owners(night: Night, profiles: Profiles) -> None:
-    """Write the map of numbers to customers, once everything that rests on it is written."""
-    if profiles.new:
-        night.lake.replace_spark("subscriber", profiles.owners)
-        profiles.owners.unpersist()
-
-
-def dates_of_new_owners(night: Night, old: DataFrame, new: DataFrame, works: Sequence[Work]) -> dict[str, set[dt.date]]:
-    """Data dates, not to be rebuilt anyway, on which numbers appear whose owners changed."""
-    changed = new.exceptAll(old).unionByName(old.exceptAll(new)).selectExpr("phone_pseudonym as _phone", "valid_from")
-    since = changed.selectExpr("min(unix_seconds(valid_from)) as since").collect()[0]["since"]
-    if since is None:
-        return {}
-    first = local_date(dt.datetime.fromtimestamp(since, dt.UTC))
-    found = {}
-    for work in works:
-        candidates = [date for date in work.fingerprints if date >= first and date not in work.dates]
-        if work.entity != PROFILE and candidates:
-            found[work.entity] = events.dates_of_numbers(night.spark, night.lake, work.sources, candidates, changed)
-    return found
-
-
 def widened(work: Work, also: set[dt.date], deliveries: Sequence[Delivery], schema_of: Mapping[str, str]) -> Work:
     """The work with more dates to rebuild."""
     if not also:
@@ -172,7 +95,6 @@ def conform_events(night: Night, work: Work, profiles: Profiles) -> events.Count
     """Replace the touched dates of one entity in one commit."""
     table = night.lake.table(work.entity)
     rows = events.union(night.spark, night.lake, night.catalogue, work)
-    where = events.of_dates(work.dates)
     if rows is None:
         night.lake.commit_files(work.entity, [], replace=[{"data_date": date} for date in work.dates])
         return events.Counts(0, {}, {})
@@ -181,7 +103,8 @@ def conform_events(night: Night, work: Work, profiles: Profiles) -> events.Count
     feeds = sorted({delivery.feed for delivery in work.deliveries})
     good, observation = events.observed(rows, table, feeds)
     try:
-        night.lake.replace_spark(work.entity, events.laid_out(good, table, 0), where=where)
+        dates = [{"data_date": date} for date in work.dates]
+        staging.replace(night.lake, work.entity, events.laid_out(good, table, 0), partitions=dates)
     except Exception as error:
         raise explained(work, error) from error
     return events.counts_of(observation)

@@ -112,11 +112,6 @@ def laid_out(rows: DataFrame, table: Table, rows_a_date: int) -> DataFrame:
     return placed.sortWithinPartitions("data_date", name, "feed", "delivery_id", "line")
 
 
-def of_dates(dates: Sequence[dt.date]) -> str:
-    """The predicate of a commit that replaces these data dates."""
-    return f"data_date in ({', '.join(f'''date'{date}' '''.strip() for date in dates)})"
-
-
 def dates_of_numbers(
     spark: SparkSession, lake: Lake, sources: Sequence[Source], candidates: Sequence[dt.date], changed: DataFrame
 ) -> set[dt.date]:
