@@ -1,0 +1,183 @@
+"""What is expected of the records of a schema: generated from the schema, extended by ``extended/<schema>.yml``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import model_validator
+
+from conf.documents import Document, Strict, read_yaml, validate
+from conf.errors import MendableError
+from conf.feed import Feed
+from conf.schema import Field, Schema
+
+EXTENDED = Path(__file__).resolve().parent / "extended"
+#: What is measured of a column; the bounds are inclusive.
+Kind = Literal[
+    "empty",  # share of records without a value
+    "least",  # least number
+    "greatest",  # greatest number
+    "average",  # mean of a number
+    "earliest",  # days from the data date back to the earliest date or time
+    "latest",  # days from the data date to the latest date or time (its own day counts 0 … 1)
+    "longest",  # characters of the longest text
+    "other_codes",  # share of records with a code that is not expected
+    "share",  # share of records with one of `codes`
+    "different",  # number of different values
+    "repeated",  # share of records whose key was there before
+    "faults",  # share of records set aside because of the column
+]
+Severity = Literal["stop", "warn", "info"]
+NUMBERS = frozenset({"short", "int", "long", "decimal", "double"})
+TIMES = frozenset({"date", "timestamp"})
+
+
+@dataclass(frozen=True)
+class Expect:
+    """One expectation: ``kind`` of ``column`` lies between ``low`` and ``high`` (None: open).
+
+    Attributes:
+        column: a field of the schema; '' is the record as a whole.
+        codes: the codes meant by ``other_codes`` and ``share``.
+        severity: ``stop`` keeps the feed's delivery from being trusted, ``warn`` is shown, ``info`` is noted.
+        rows: fewer records than this are not judged (a mean of three says nothing).
+        why: in the domain's words, for Data Docs; empty where the schema says it.
+    """
+
+    column: str
+    kind: Kind
+    low: float | None = None
+    high: float | None = None
+    codes: tuple[str, ...] = ()
+    severity: Severity = "warn"
+    rows: int = 0
+    why: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the check is called in ``ops_quality``: unique within a suite."""
+        chosen = f" {'+'.join(self.codes)}" if self.kind == "share" else ""
+        return f"{self.kind} {self.column or 'record'}{chosen}"
+
+
+class Row(Strict):
+    """An expectation as written in ``extended/<schema>.yml``."""
+
+    column: str = ""
+    kind: Kind
+    low: float | None = None
+    high: float | None = None
+    codes: tuple[str, ...] = ()
+    severity: Severity = "warn"
+    rows: int = 50
+    why: str
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Row:
+        if self.low is None and self.high is None:
+            raise ValueError("give `low`, `high` or both")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError("low is above high")
+        if (self.kind in ("share", "other_codes")) != bool(self.codes):
+            raise ValueError("share and other_codes need `codes`, and only they")
+        return self
+
+
+class Extension(Strict):
+    """What people who know the domain add to (or loosen in) the generated suite of a schema."""
+
+    schema_name: str
+    expect: tuple[Row, ...] = ()
+
+
+def suite(schema: Schema, feed: Feed | None = None, folder: Path = EXTENDED) -> tuple[Expect, ...]:
+    """The suite of ``schema``; with ``feed`` narrowed by what the feed holds and its threshold.
+
+    An extension of the same column and kind replaces the generated expectation.
+
+    Raises:
+        MendableError: an extension names no field, or a kind that its type does not have.
+    """
+    chosen = {expect.name: expect for expect in generated(schema, feed)}
+    chosen |= {expect.name: expect for expect in extended(schema, folder)}
+    return tuple(chosen.values())
+
+
+def generated(schema: Schema, feed: Feed | None = None) -> Iterator[Expect]:
+    """What the schema itself says."""
+    threshold = feed.quarantine_threshold if feed else 0.01
+    yield Expect("", "repeated", high=0.0, severity="stop")
+    yield Expect("", "faults", high=threshold, severity="stop")
+    for field in schema.fields:
+        yield from _of_field(field, schema, feed)
+    for name in sorted(event_fields(schema)):
+        yield Expect(name, "latest", high=1.0, why="an event cannot lie after its data date")
+
+
+def _of_field(field: Field, schema: Schema, feed: Feed | None) -> Iterator[Expect]:
+    if not field.nullable:
+        yield Expect(field.name, "empty", high=0.0, severity="stop")
+    if field.type in NUMBERS and field.minimum is not None:
+        yield Expect(field.name, "least", low=field.minimum)
+    if field.type in NUMBERS and field.maximum is not None:
+        yield Expect(field.name, "greatest", high=field.maximum)
+    if field.type == "string" and field.max_length:
+        yield Expect(field.name, "longest", high=field.max_length)
+    if field.codes:
+        held = feed.holds.get(field.name) if feed else None
+        codes = held or tuple(schema.codes[field.codes])
+        yield Expect(field.name, "other_codes", high=0.0, codes=codes, severity="stop" if held else "warn")
+
+
+def event_fields(schema: Schema) -> set[str]:
+    """Timestamps of the schema that are the event time of an entity as they are."""
+    return {
+        conform.event_time
+        for conform in schema.conform
+        if (field := schema.by_name.get(conform.event_time)) and field.type == "timestamp"
+    }
+
+
+def extended(schema: Schema, folder: Path = EXTENDED) -> tuple[Expect, ...]:
+    """What ``<folder>/<schema>.yml`` adds; nothing if there is no such file."""
+    path = folder / f"{schema.name}.yml"
+    if not path.exists():
+        return ()
+    document = read_yaml(path)
+    extension = validate(Extension, document)
+    if extension.schema_name != schema.name:
+        raise MendableError(
+            f"the file is about {extension.schema_name!r}", where=document.where(), remedy=f"write {schema.name!r}"
+        )
+    for i, row in enumerate(extension.expect):
+        _check(row, schema, document, i)
+    return tuple(Expect(r.column, r.kind, r.low, r.high, r.codes, r.severity, r.rows, r.why) for r in extension.expect)
+
+
+def _check(row: Row, schema: Schema, document: Document, i: int) -> None:
+    where = document.where(("expect", i))
+    field = schema.by_name.get(row.column)
+    if field is None:
+        if row.column == "" and row.kind in ("repeated", "faults"):
+            return
+        raise MendableError(
+            f"no field {row.column!r} in schema {schema.name}",
+            where=where,
+            remedy=f"choose among: {', '.join(schema.by_name)}",
+        )
+    fits: Mapping[str, bool] = {
+        "least": field.type in NUMBERS, "greatest": field.type in NUMBERS, "average": field.type in NUMBERS,
+        "earliest": field.type in TIMES, "latest": field.type in TIMES, "longest": field.type == "string",
+        "share": bool(field.codes), "other_codes": bool(field.codes), "repeated": False,
+    }  # fmt: skip
+    if not fits.get(row.kind, True):
+        raise MendableError(
+            f"{row.kind} cannot be asked of {row.column}, a {field.type}",
+            where=where,
+            remedy="see the kinds in expectations/suite.py",
+        )
+    if field.codes and (lost := sorted(set(row.codes) - set(schema.codes[field.codes]))):
+        raise MendableError(f"no codes {lost} in {row.column}", where=where, remedy="use codes of the schema's list")

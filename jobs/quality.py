@@ -1,0 +1,243 @@
+"""Quality: hold every delivery of the night against its suite and every feed against its own past.
+
+What was loaded is not read again: the loader measured each column while writing (`ops_load`), and Great Expectations
+judges all suites in one validation of these figures. Counts are reconciled against the tables themselves: rows that
+Delta's log says are there = rows loaded, and loaded + quarantined = records of the control file. A delivery is judged
+on the night that first sees it; running the night again judges the same deliveries.
+
+Reads: ops_load, ops_delivery, the log (not the rows) of raw_*; ops_quality of earlier nights.
+Writes: ops_quality (what failed, and one line a delivery, volume and freshness), Data Docs below `$CPC_HOME/docs`.
+Cost: grows with deliveries × columns, not with rows: some 5,000 checks a night, a few seconds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.catalogue import Catalogue
+from expectations import docs, history
+from expectations.measure import check, checks, frame
+from expectations.suite import EXTENDED, Expect, suite
+from expectations.verdict import judge
+from jobs.lake import Lake
+from jobs.night import Figures, Night
+
+READS = ("ops_load", "ops_delivery", "raw")
+READS_PREVIOUS = ("ops_quality",)
+WRITES = ("ops_quality",)
+
+Row = Mapping[str, Any]
+#: Days of deliveries that a night looks at for history.
+HISTORY_DAYS = 400
+
+
+def run(night: Night) -> Figures:
+    """Judge what this night is the first to see."""
+    lake, catalogue = night.lake, night.catalogue
+    accepted = deliveries(lake, night.date, night.cut_off)
+    fresh = unjudged(accepted, judged_before(lake, night.date))
+    rows = [
+        *suite_checks(catalogue, fresh, measured(lake, fresh)),
+        *count_checks(accepted, fresh, table_rows(lake, catalogue, fresh)),
+        *history_checks(catalogue, accepted, fresh, night.date),
+    ]
+    verdict = judge(frame(rows))
+    kept = report(verdict.checks, fresh)
+    lake.replace_arrow("ops_quality", as_table(kept, night.date), partition=night.partition)
+    docs.build(verdict, catalogue, night.settings.home / "docs", folder(catalogue))
+    return figures(verdict.checks, fresh)
+
+
+def folder(catalogue: Catalogue) -> Path:
+    """Where the extensions of a catalogue lie: an overlay may bring its own."""
+    own = catalogue.root / "expectations"
+    return own if own.is_dir() else EXTENDED
+
+
+# -- what is there -----------------------------------------------------------------------------------------------
+
+
+def deliveries(lake: Lake, date: dt.date, cut_off: dt.datetime) -> list[Row]:
+    """Accepted deliveries that count in the night of ``date``, one row each (a delivery may have several files)."""
+    columns = ["delivery_id", "feed", "data_date", "hour", "control_records", "loaded", "quarantined", "arrived_at"]
+    files = _recent(lake, "ops_delivery", date, [*columns, "state"])
+    known = files.filter(pc.and_(pc.equal(files["state"], "accepted"), pc.less(files["arrived_at"], _instant(cut_off))))
+    keys = ["delivery_id", "feed", "data_date", "hour"]
+    summed = known.group_by(keys).aggregate(
+        [("control_records", "sum"), ("loaded", "sum"), ("quarantined", "sum"), ("arrived_at", "max")]
+    )
+    named = summed.rename_columns([*keys, "control_records", "loaded", "quarantined", "arrived_at"])
+    return cast(list[Row], named.sort_by([(key, "ascending") for key in ("feed", "data_date", "hour")]).to_pylist())
+
+
+def _instant(moment: dt.datetime) -> pa.Scalar:
+    return pa.scalar(moment, pa.timestamp("us", tz="UTC"))
+
+
+def _recent(lake: Lake, table: str, date: dt.date, columns: Sequence[str]) -> pa.Table:
+    """Columns of the rows with a data date in the year before ``date``."""
+    if not lake.exists(table):
+        return lake.arrow(table, columns=columns)
+    since = pc.field("data_date") >= pa.scalar(date - dt.timedelta(days=HISTORY_DAYS))
+    until = pc.field("data_date") < pa.scalar(date)
+    return lake.delta(table).to_pyarrow_dataset().to_table(columns=list(columns), filter=since & until)
+
+
+def judged_before(lake: Lake, date: dt.date) -> frozenset[str]:
+    """Deliveries that an earlier night has judged already."""
+    rows = lake.arrow("ops_quality", columns=["business_date", "check", "details"])
+    chosen = rows.filter(
+        pc.and_(pc.less(rows["business_date"], pa.scalar(date)), pc.starts_with(rows["check"], "suite · "))
+    )
+    return frozenset(json.loads(text)["delivery_id"] for text in chosen["details"].to_pylist())
+
+
+def unjudged(accepted: Iterable[Row], before: frozenset[str]) -> list[Row]:
+    """What is left to judge."""
+    return [row for row in accepted if row["delivery_id"] not in before]
+
+
+def measured(lake: Lake, fresh: Sequence[Row]) -> dict[tuple[str, str], dict[str, Row]]:
+    """What the loader measured: (feed, delivery) → column → figures."""
+    if not fresh:
+        return {}
+    newest = max(row["data_date"] for row in fresh) + dt.timedelta(days=1)
+    wanted = {row["delivery_id"] for row in fresh}
+    columns = [column.name for column in lake.table("ops_load").columns]
+    rows = _recent(lake, "ops_load", newest, columns)
+    found: dict[tuple[str, str], dict[str, Row]] = defaultdict(dict)
+    for row in rows.filter(pc.is_in(rows["delivery_id"], pa.array(sorted(wanted)))).to_pylist():
+        found[row["feed"], row["delivery_id"]][row["column"]] = row
+    return found
+
+
+def table_rows(lake: Lake, catalogue: Catalogue, fresh: Sequence[Row]) -> dict[tuple[str, dt.date], int]:
+    """Rows in the raw tables by feed and data date, from Delta's log alone."""
+    schemas = sorted({catalogue.feeds[row["feed"]].schema_name for row in fresh if row["feed"] in catalogue.feeds})
+    found: dict[tuple[str, dt.date], int] = defaultdict(int)
+    for schema in schemas:
+        if not lake.exists(f"raw_{schema}"):
+            continue
+        for action in pa.table(lake.delta(f"raw_{schema}").get_add_actions(flatten=True)).to_pylist():
+            day = action["partition.data_date"]
+            day = dt.date.fromisoformat(day) if isinstance(day, str) else day
+            found[action["partition.feed"], day] += action["num_records"]
+    return found
+
+
+# -- what is checked ---------------------------------------------------------------------------------------------
+
+
+def suite_checks(
+    catalogue: Catalogue, fresh: Sequence[Row], loads: Mapping[tuple[str, str], Mapping[str, Row]]
+) -> list[dict[str, Any]]:
+    """Every expectation of every delivery's suite."""
+    suites: dict[str, tuple[Expect, ...]] = {}
+    rows = []
+    for delivery in fresh:
+        feed = catalogue.feeds.get(delivery["feed"])
+        columns = loads.get((delivery["feed"], delivery["delivery_id"]))
+        if feed is None or columns is None:
+            continue
+        schema = catalogue.schemas[feed.schema_name]
+        if feed.code not in suites:
+            suites[feed.code] = suite(schema, feed, folder(catalogue))
+        rows += checks(feed.code, suites[feed.code], columns, schema, delivery["data_date"], delivery["hour"])
+    return rows
+
+
+def count_checks(
+    accepted: Sequence[Row], fresh: Sequence[Row], there: Mapping[tuple[str, dt.date], int]
+) -> list[dict[str, Any]]:
+    """Control records = loaded + quarantined, and the table holds what was loaded of the whole date."""
+    rows = []
+    for delivery in fresh:
+        lost = delivery["control_records"] - delivery["loaded"] - delivery["quarantined"]
+        name = f"control count · {_when(delivery)}"
+        rows.append(check(delivery["feed"], name, "control", float(lost), 0.0, 0.0, "stop"))
+    loaded: dict[tuple[str, dt.date], int] = defaultdict(int)
+    for delivery in accepted:
+        loaded[delivery["feed"], delivery["data_date"]] += delivery["loaded"]
+    for feed, day in sorted({(delivery["feed"], delivery["data_date"]) for delivery in fresh}):
+        off = float(there.get((feed, day), 0) - loaded[feed, day])
+        rows.append(check(feed, f"table count · {day}", "table", off, 0.0, 0.0, "stop"))
+    return rows
+
+
+def history_checks(
+    catalogue: Catalogue, accepted: Sequence[Row], fresh: Sequence[Row], date: dt.date
+) -> list[dict[str, Any]]:
+    """Volume and punctuality of what is new, freshness of every feed."""
+    by_feed: dict[str, dict[dt.date, history.Load]] = defaultdict(dict)
+    for row in accepted:
+        day, loads = row["data_date"], by_feed[row["feed"]]
+        rest = loads.get(day, history.Load(day, 0, row["arrived_at"]))
+        loads[day] = history.Load(day, rest.rows + row["loaded"], max(rest.arrived_at, row["arrived_at"]))
+    new = {(row["feed"], row["data_date"]) for row in fresh}
+    rows = []
+    for code, feed in sorted(catalogue.feeds.items()):
+        loads = by_feed.get(code, {})
+        past = history.series(list(loads.values()))
+        for day in sorted(loads):
+            if (code, day) in new:
+                rows += [history.volume(feed, loads[day], past), history.punctual(feed, loads[day])]
+        rows.append(history.freshness(feed, date, max(loads, default=None)))
+    return rows
+
+
+def _when(delivery: Row) -> str:
+    hour = f" {delivery['hour']:02d}h" if delivery["hour"] >= 0 else ""
+    return f"{delivery['data_date']}{hour}"
+
+
+# -- what is kept ------------------------------------------------------------------------------------------------
+
+
+def report(judged: pd.DataFrame, fresh: Sequence[Row]) -> list[dict[str, Any]]:
+    """What `ops_quality` keeps: all that failed, volume and freshness, and a line for each delivery's suite."""
+    always = judged["kind"].isin(["volume", "freshness"])
+    kept = cast(list[dict[str, Any]], judged[~judged["success"] | always].to_dict("records"))
+    whole = judged.groupby(["subject", judged["check"].str.rpartition(" · ")[2]])["success"].agg(["size", "sum"])
+    for delivery in fresh:
+        key = (delivery["feed"], _when(delivery))
+        size, passed = (int(n) for n in whole.loc[key]) if key in whole.index else (0, 0)
+        line = check(
+            delivery["feed"], f"suite · {_when(delivery)}", "suite", passed / size if size else None, 1.0, 1.0, "info",
+            delivery_id=delivery["delivery_id"], checks=size, failed=size - passed,
+        )  # fmt: skip
+        kept.append({**line, "success": passed == size})
+    return sorted(kept, key=lambda row: (row["subject"], row["check"]))
+
+
+def as_table(rows: Sequence[Row], date: dt.date) -> pa.Table:
+    """Rows of `ops_quality`; NaN is null."""
+    names = ("subject", "check", "success", "severity", "details")
+    columns: dict[str, pa.Array] = {name: pa.array([row[name] for row in rows]) for name in names}
+    columns["success"] = pa.array([bool(row["success"]) for row in rows], pa.bool_())
+    for name in ("observed", "low", "high"):
+        columns[name] = pa.array([row[name] for row in rows], pa.float64(), from_pandas=True)
+    columns["business_date"] = pa.array([date] * len(rows), pa.date32())
+    return pa.table(columns)
+
+
+def figures(judged: pd.DataFrame, fresh: Sequence[Row]) -> dict[str, Any]:
+    """What the summary shows."""
+    failed = judged[~judged["success"]]
+    stops = failed[failed["severity"] == "stop"]
+    return {
+        "deliveries": len(fresh),
+        "checks": len(judged),
+        "failed": len(failed),
+        "warned_feeds": int(failed.loc[failed["severity"] == "warn", "subject"].nunique()),
+        "stopped_feeds": sorted(set(stops["subject"])),
+        "behind": sorted(set(failed.loc[failed["kind"] == "freshness", "subject"])),
+    }
