@@ -99,8 +99,9 @@ class Settings(Strict):
 
     @cached_property
     def home(self) -> Path:
-        """Where all data of the embedded default lives (``CPC_HOME``, default ``./var``)."""
-        return Path(os.environ.get("CPC_HOME", "var")).resolve()
+        """Where all data of the embedded default lives (``CPC_HOME``, default ``./var``); a demo has its own below."""
+        home = Path(os.environ.get("CPC_HOME", "var")).resolve()
+        return home / "demo" / self.demo if self.demo else home
 
     @property
     def lake(self) -> Path:

@@ -21,11 +21,15 @@ from conf.dates import month_end
 from synth.real.facts import DATA, Facts, deliver, instant, numbers, told
 
 NIGHT = dt.date(2010, 5, 1)
-_MONTHS = {m: i for i, m in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)}
-_WEEKDAYS = {d: i for i, d in enumerate("mon tue wed thu fri".split())}
+_MONTHS = {
+    "jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6, "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11,
+    "dec": 12,
+}  # fmt: skip
+_WEEKDAYS = {"mon": 0, "tue": 1, "wed": 2, "thu": 3, "fri": 4}
 _INDICATORS = {
     "emp.var.rate": ("employment_variation", 1), "cons.price.idx": ("consumer_prices", 3),
-    "cons.conf.idx": ("consumer_confidence", 1), "euribor3m": ("euribor_3m", 3), "nr.employed": ("employed_thousand", 1),
+    "cons.conf.idx": ("consumer_confidence", 1), "euribor3m": ("euribor_3m", 3),
+    "nr.employed": ("employed_thousand", 1),
 }  # fmt: skip
 
 
