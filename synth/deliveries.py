@@ -15,12 +15,17 @@ from synth.plan import Plan, date_of, day_of
 
 @dataclass(frozen=True)
 class Delivery:
-    """One file series to write: ``resend`` 1 restates what 0 sent; ``created`` is the arrival that its control file tells."""
+    """One delivery to write.
+
+    ``created`` is the arrival that its control file tells; ``resend`` 1 restates what 0 sent, which ``restated``
+    marks.
+    """
 
     feed: str
     period: Period
     created: dt.datetime
     resend: int = 0
+    restated: bool = False
 
     @property
     def data_date(self) -> dt.date:
@@ -71,8 +76,9 @@ def _sent(plan: Plan, feed: Feed, period: Period, late: bool) -> Iterator[Delive
     lot, again, part = rng.random(3)
     late = late or (not feed.required and feed.granularity == "daily" and lot < faults.late_files)
     created = _arrival(feed, period, float(part), late)
-    yield Delivery(feed.code, period, created)
-    if again < faults.resent_files and feed.granularity == "daily":
+    twice = bool(again < faults.resent_files and feed.granularity == "daily")
+    yield Delivery(feed.code, period, created, restated=twice)
+    if twice:
         days = int(rng.integers(0, 3))  # at once, or a later night restates it
         yield Delivery(feed.code, period, created + dt.timedelta(days=days, minutes=25), resend=1)
 

@@ -31,6 +31,7 @@ MAKERS = {
     "decision": decision, "bill": bill, "usage": usage, "life": life, "customer": profile, "shift": shift,
 }  # fmt: skip
 TOLD = {"contact": attempts}
+LATE = 0.003  # share of a day's records that are about the day before
 
 
 @dataclass(frozen=True)
@@ -212,6 +213,7 @@ def _drawn_rows(
     who = np.searchsorted(weight, rng.random(n) * total, side="right").clip(max=world.size - 1)
     day = period.first + rng.integers(0, max(period.last - period.first, 1), n)
     second = hours(rng, n, AWAKE) if period.hour < 0 else period.hour * 3600 + rng.integers(0, 3600, n)
+    day = day - (rng.random(n) < LATE) if period.hour < 0 and period.last - period.first == 1 else day
     time = np.sort(day * 86400 + second, kind="stable")
     return Rows(
         who.astype(np.int64),

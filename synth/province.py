@@ -12,7 +12,7 @@ import datetime as dt
 import multiprocessing
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,10 +23,12 @@ from conf.preset import load_preset
 from dialects import write_delivery
 from synth.deliveries import Delivery, deliveries
 from synth.emit import table_of
+from synth.faults import incomplete, with_faults
 from synth.history import make_history
+from synth.keyed import stream
 from synth.plan import Plan, date_of
 from synth.truth import write_truth
-from synth.volume import scale_of
+from synth.volume import is_drawn, scale_of
 from synth.world import World, make_world, open_world, save_world
 
 WORK = ".province"
@@ -81,9 +83,16 @@ def write_province(
 
     Args:
         out: folder for the files; made if absent, must hold no province yet.
-        start, days: data dates with daily and hourly files; ``history_days`` before come as monthly archives.
+        customers: customers who ever hold a number of it.
+        start: first data date with daily and hourly files (the first of a month, or its archive is missing).
+        days: such dates; the decision date is the day after the last.
+        seed: of everything.
+        preset: name in ``conf/presets``.
         bytes_per_day: source bytes wanted a customer and night (None: as the feeds declare).
         workers: processes; any number writes the same bytes.
+        history_days: days before ``start`` that come as monthly archives.
+        catalogue_root: folder of the catalogue.
+        progress: called with deliveries written and all deliveries.
 
     Raises:
         MendableError: a size, date or preset that cannot be, or a folder that already holds files.
@@ -130,13 +139,21 @@ def _open(plan_args: tuple[object, ...], preset: str, work: Path) -> None:
 
 def write_one(task: Task) -> tuple[int, int, int]:
     """Write one delivery; files, rows and bytes."""
-    assert _WORLD is not None and _WORK is not None
+    if _WORLD is None or _WORK is None:
+        raise RuntimeError("a worker writes only after it has opened the world")
     plan, delivery = _WORLD.plan, task.delivery
     feed = plan.catalogue.feeds[delivery.feed]
     table = table_of(_WORLD, feed, delivery.period, _WORK, task.scale)
+    schema = plan.catalogue.schemas[feed.schema_name]
+    if delivery.restated:
+        table = incomplete(table)
+    raw: dict[int, bytes] = {}
+    if is_drawn(feed, schema):
+        rng = stream(plan.seed, "faults", feed.code, delivery.period.day, delivery.period.hour, delivery.resend)
+        table, raw = with_faults(feed, schema, table, rng, plan.preset.faults)
     files = write_delivery(
-        feed, plan.catalogue.schemas[feed.schema_name], table, task.landing, delivery.data_date,
-        hour=delivery.period.hour, resend=delivery.resend, created=delivery.created,
+        feed, schema, table, task.landing, delivery.data_date,
+        hour=delivery.period.hour, resend=delivery.resend, created=delivery.created, raw=raw,
     )  # fmt: skip
     return len(files), table.num_rows, sum(path.stat().st_size for path in files)
 
@@ -162,8 +179,10 @@ def _write_all(
     return done
 
 
-def _collect(results, total: int, progress: Progress | None):  # type: ignore[no-untyped-def]
-    done = []
+def _collect(
+    results: Iterable[tuple[int, int, int]], total: int, progress: Progress | None
+) -> list[tuple[int, int, int]]:
+    done: list[tuple[int, int, int]] = []
     for count, result in enumerate(results, start=1):
         done.append(result)
         if progress is not None:
