@@ -10,6 +10,7 @@ setup(
         "conf": ["**/*.yml", "**/*.json"],
         "features": ["declared/*.yml"],
         "expectations": ["**/*.yml"],
+        "synth": ["real/data/*"],
         "jobs": ["**/*.html", "**/*.j2", "**/*.css", "**/*.sql"],
     },
 )

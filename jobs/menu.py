@@ -14,7 +14,7 @@ from conf.offer import MICRO, Limit, Product
 from models.affinity.encode import Offer, Way
 from models.affinity.scorer import Menu
 
-_GROUPS = ("voice", "message", "data", "terminal")
+_GROUPS = ("voice", "message", "data", "terminal", "finance", "retail")
 Ints = NDArray[np.int64]
 
 

@@ -1,0 +1,146 @@
+import datetime as dt
+import gzip
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from conf.catalogue import ROOT, load_catalogue
+from conf.errors import MendableError
+from synth.real import NAMES, told, write
+from synth.real import bank as banking
+from synth.real import pega as hub
+from synth.real.facts import NUMBERS, source
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    out = tmp_path_factory.mktemp("bank") / "landing"
+    return write("bank", out), out
+
+
+@pytest.fixture(scope="module")
+def pega(tmp_path_factory):
+    out = tmp_path_factory.mktemp("pega") / "landing"
+    return write("pega", out), out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_overlay_is_a_whole_catalogue(name):
+    catalogue = load_catalogue(ROOT / "demo" / name)
+    assert catalogue.features.families
+    assert catalogue.limits
+    read = {schema.name for schema in catalogue.schemas.values() if schema.conform}
+    assert {feed.schema_name for feed in catalogue.feeds.values()} == read
+    assert len({feed.dialect for feed in catalogue.feeds.values()}) == 4  # every dialect is spoken
+    assumptions, absent = told(name)
+    assert len(assumptions) > 3
+    assert absent
+
+
+def test_every_call_of_the_bank_is_written_or_held_back(bank):
+    facts, _ = bank
+    later = pq.read_table(facts.held_back)
+    assert facts.records == 41_188
+    assert facts.written["bank_contact"] + later.num_rows == 41_188
+    assert facts.written["bank_order"] + sum(later["converted"].to_pylist()) == 4_640  # all who said yes
+    assert facts.written["bank_decision"] == facts.written["bank_contact"]
+
+
+def test_dates_of_calls_keep_order_month_and_weekday():
+    rows = banking.read()
+    days = pd.to_datetime(rows["called_on"])
+    assert (days.dt.month == rows["month"].map(banking._MONTHS)).all()
+    assert (days.dt.weekday == rows["day_of_week"].map(banking._WEEKDAYS)).all()
+    assert rows["year"].tolist()[0] == 2008
+    assert rows["year"].max() == 2010
+    assert rows["list"].is_monotonic_increasing
+
+
+def test_a_day_is_the_first_that_fits():
+    may = dt.date(2008, 5, 1)  # a Thursday
+    assert banking.days([may] * 3, [0, 0, 2]) == [dt.date(2008, 5, 5), dt.date(2008, 5, 5), dt.date(2008, 5, 7)]
+    assert banking.days([may] * 12, [3, 0] * 6)[-1] <= dt.date(2008, 5, 31)
+
+
+def test_no_list_knows_an_indicator_of_its_own_month():
+    rows = banking.read()
+    macro = banking.known(rows)
+    months = sorted(set(rows["list"]))
+    assert macro.loc[months[0]].isna().all()
+    before = rows[rows["list"] == months[4]]["euribor3m"].iloc[-1]
+    assert macro.loc[months[5], "euribor_3m"] == before
+
+
+def test_what_leaks_reaches_no_feature_of_the_bank():
+    catalogue = load_catalogue(ROOT / "demo" / "bank")
+    contact = catalogue.schemas["bank_contact"]
+    assert {"talk_seconds", "calls_made"} <= set(contact.by_name)  # loaded
+    sources = {family.source for family in catalogue.features.families}
+    assert sources == {"life"}  # features read the list only
+    client = catalogue.schemas["bank_client"]
+    assert not {"duration", "talk_seconds", "calls_made", "answer"} & set(client.by_name)
+    rows = banking.read().head(50)
+    missing = banking.profiles(rows, banking.known(banking.read()), dt.date(2008, 6, 1))["days_since_previous"]
+    assert missing.null_count == 50  # 999 in the set
+
+
+def test_tonights_clients_answer_nowhere_in_the_files(bank):
+    facts, out = bank
+    numbers = set(pq.read_table(facts.held_back)["number"].to_pylist())
+    assert len(numbers) == 1_620
+    for path in out.iterdir():
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        held = sum(number.encode() in data for number in list(numbers)[:200])
+        expected = 200 if path.name.startswith("a700012010040") and path.suffix == ".gz" else 0
+        assert held == expected, path.name
+
+
+def test_the_same_set_gives_the_same_bytes(bank, tmp_path):
+    _, out = bank
+    write("bank", tmp_path / "landing")
+    for path in out.iterdir():
+        assert (tmp_path / "landing" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_every_offer_of_the_hub_is_written_or_held_back(pega):
+    facts, _ = pega
+    rows = hub.read()
+    offers = rows[rows["pyChannel"] != ""]
+    kept = offers[offers["night"] < hub.HELD_FROM]
+    assert facts.records == 127_123
+    assert facts.written["pega_decision"] == len(kept)
+    assert facts.written["pega_contact"] + facts.written["pega_view"] == len(kept)
+    assert facts.written["pega_order"] == kept["pyOutcome"].isin(hub.POSITIVE).sum()
+    later = pq.read_table(facts.held_back)
+    assert later.num_rows == len(
+        offers[offers["night"] >= hub.HELD_FROM].drop_duplicates(["row", "pyName", "pyChannel"])
+    )
+
+
+def test_actions_are_named_alike_in_code_and_conf():
+    catalogue = load_catalogue(ROOT / "demo" / "pega")
+    assert sorted(hub.ACTIONS.values()) == sorted(product.code for product in catalogue.products)
+    for schema in ("pega_decision", "pega_contact", "pega_view", "pega_order"):
+        said = catalogue.schemas[schema].conform[0].columns["product"]
+        for action, code in hub.ACTIONS.items():
+            assert f"when '{action}' then '{code}'" in said
+
+
+def test_a_score_is_not_taken_for_a_probability_of_logging(pega):
+    columns = load_catalogue(ROOT / "demo" / "pega").schemas["pega_decision"].conform[0].columns
+    assert columns["pscore"] == "1.0D"
+    assert any("no logging probability" in line for line in pega[0].absent)
+
+
+def test_numbers_are_from_a_range_that_no_network_has(pega):
+    numbers = pq.read_table(pega[0].held_back)["number"].to_pylist()
+    assert all(NUMBERS <= int(number) < NUMBERS + 10_000_000 for number in numbers)
+
+
+def test_an_unknown_set_and_an_absent_file_are_mendable(tmp_path, monkeypatch):
+    with pytest.raises(MendableError, match="no data set 'moon'"):
+        write("moon", tmp_path)
+    monkeypatch.setenv("CPC_DATA", str(tmp_path))
+    with pytest.raises(MendableError, match="starbucks_offers is not here"):
+        source("starbucks_offers", "portfolio.json")
