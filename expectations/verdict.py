@@ -61,6 +61,7 @@ def judge(checks: pd.DataFrame) -> Verdict:
 def bounds(kinds: list[str]) -> list[Any]:
     """Two expectations a kind: nothing lies under its low bound, nothing over its high one."""
     import great_expectations.expectations as gxe
+    from great_expectations.expectations.row_conditions import Column
 
     made = []
     for kind in kinds:
@@ -71,8 +72,7 @@ def bounds(kinds: list[str]) -> list[Any]:
                     column_B=lower,
                     or_equal=True,
                     ignore_row_if="either_value_is_missing",
-                    row_condition=f'kind=="{kind}"',
-                    condition_parser="pandas",
+                    row_condition=Column("kind") == kind,
                     meta={"kind": kind, "side": side},
                 )
             )
