@@ -117,6 +117,7 @@ def run(night: Night) -> Figures:
         "auc_within": round(metrics.get("auc_within_contact", float("nan")), 4),
         "ratio": round(metrics.get("ratio_contact", float("nan")), 4),
         "lift": round(learnt.bundle.lifts.whole.value, 3), "calibration": learnt.bundle.contact.kind,
+        "reliability": learnt.response.tables.get("contact", []),  # what the night report draws
         "train_seconds": round(trained, 1), "keep_seconds": round(time.perf_counter() - clock - trained, 1),
     }  # fmt: skip
 

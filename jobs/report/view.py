@@ -207,12 +207,12 @@ def model_section(facts: Facts) -> dict[str, Any]:
     """Figures of the last training, and its calibration where training logged one."""
     flat = {key: value for key, value in facts.training.items() if isinstance(value, int | float | str)}
     points = [
-        (float(point["predicted"]), float(point["observed"]), float(point["rows"]))
-        for point in facts.training.get("calibration", [])
+        (float(point["predicted"]), float(point["observed"]), float(point["weight"]))
+        for point in facts.training.get("reliability", [])
     ]
     return {
         "figures": [(key, f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else v)
-                    for key, v in flat.items() if key != "seconds"],
+                    for key, v in flat.items() if "seconds" not in key],
         "calibration": charts.calibration(points, label="calibration") if points else "",
         "score": [(key, value) for key, value in facts.jobs.get("score", {}).items()
                   if isinstance(value, int | str) and key != "state"][:8],

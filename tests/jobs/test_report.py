@@ -152,3 +152,19 @@ def test_a_browser_shows_the_page(planned, tmp_path):
         assert page.evaluate("document.documentElement.scrollWidth") <= 420
         browser.close()
     assert (tmp_path / "report.png").stat().st_size > 50_000
+
+
+def test_the_last_training_is_shown_with_its_calibration(planned):
+    import json
+
+    night = planned(verdict=GOOD)
+    kept = night.lake.arrow("ops_run", partition=night.partition).to_pylist()
+    figures = {"auc": 0.7312, "calibration": "isotonic", "version": "3", "keep_seconds": 1.5, "reliability": [
+        {"predicted": 0.01, "observed": 0.012, "weight": 900.0}, {"predicted": 0.05, "observed": 0.04, "weight": 100.0},
+    ]}  # fmt: skip
+    row = {**kept[0], "job": "train", "figures": json.dumps(figures)}
+    rows = pa.Table.from_pylist([*kept, row], schema=night.lake.arrow("ops_run").schema)
+    night.lake.replace_arrow("ops_run", rows, partition=night.partition)
+    model = view(gather(night, "r"), night.catalogue, "", operational=False)["model"]
+    assert dict(model["figures"]) == {"auc": "0.7312", "calibration": "isotonic", "version": "3"}
+    assert model["calibration"].count("<circle") == 2
