@@ -12,19 +12,25 @@ explanation of this night needs neither Spark nor tonight's rules.
 from __future__ import annotations
 
 import datetime as dt
+import tempfile
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as sf
 
 from conf.errors import MendableError
 from jobs import staging
+from jobs.lake import WrittenFile, write_file
 from jobs.night import Figures, Night
-from jobs.rules import state
-from jobs.rules.arcs import Arcs
-from jobs.rules.steps import Step, steps
+from jobs.rules import arcs, state
+from jobs.rules.arcs import Shape
+from jobs.rules.steps import Step, shape_of, steps
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -34,31 +40,75 @@ WRITES = ("eligible", "funnel")
 READS_PREVIOUS: tuple[str, ...] = ()
 
 
+#: Up to this many customers are decided in this process; more are spread as tasks that get file names.
+ALONE = 2_000_000
+
+
 def run(night: Night) -> Figures:
     """Write the arcs of every active customer, and the funnel."""
     catalogue = night.catalogue
     found = steps(catalogue, night.date)
-    arcs = Arcs(found, catalogue.products, catalogue.channels)
+    shape = shape_of(found, catalogue.products, catalogue.channels)
     if not night.lake.files("customer_features", night.partition):
         raise MendableError(
             f"there is no snapshot of {night.date}", where="customer_features",
             remedy=f"cpc nightly --date {night.date} --until eligibility",
         )  # fmt: skip
-    rows = decided(with_state(night), found, arcs, night.date)
-    customers = staging.replace(night.lake, "eligible", rows, partitions=[night.partition])
-    counts = night.tonight("eligible").selectExpr(*arcs.counts()).collect()[0].asDict()
+    root = night.lake.path("eligible")
+    night.lake.delta("eligible")
+    files, counts = [], np.zeros((4, len(found) + 1), np.int64)
+    with tempfile.TemporaryDirectory(dir=night.settings.home) as folder:
+        staged = staging.stage(removals(with_state(night), found), Path(folder), ())
+        parts = [str(Path(folder) / file.path) for file in staged]
+        decide = partial(decide_part, root=str(root), date=night.date, shape=shape)
+        if sum(file.rows for file in staged) <= ALONE:
+            done = [decide(part) for part in parts]
+        else:
+            done = night.spark.sparkContext.parallelize(parts, len(parts)).map(decide).collect()
+    for file, part in done:
+        files.append(file)
+        counts += part
+    night.lake.commit_files("eligible", files, replace=[night.partition])
     funnel = funnel_rows(found, counts, night.date)
     schema = night.lake.arrow("funnel").schema
     night.lake.replace_arrow("funnel", pa.Table.from_pylist(funnel, schema=schema), partition=night.partition)
-    last = funnel[-1]
     return {
-        "customers": customers,
+        "customers": sum(file.rows for file in files),
         "rules": len(found),
-        "customers_with_an_arc": last["customers_left"],
-        "customers_with_an_outbound_arc": last["outbound_customers_left"],
-        "arcs": last["arcs_before"] - last["arcs_removed"],
-        "arcs_considered": funnel[0]["arcs_before"],
+        "customers_with_an_arc": int(counts[1, -1]),
+        "customers_with_an_outbound_arc": int(counts[3, -1]),
+        "arcs": int(counts[0, -1]),
+        "arcs_considered": int(counts[0, 0]),
     }
+
+
+def decide_part(path: str, *, root: str, date: dt.date, shape: Shape) -> tuple[WrittenFile, arcs.Ints]:
+    """A task: bits removed of some customers → their rows of `eligible`, written below ``root``, and their counts."""
+    rows = pq.read_table(path).sort_by("customer_id")
+    table, counts = decided(rows, date, shape)
+    return write_file(Path(root), table, {"business_date": date}), counts
+
+
+def decided(rows: pa.Table, date: dt.date, shape: Shape) -> tuple[pa.Table, arcs.Ints]:
+    """Rows of `eligible` (without its partition column) from ``customer_id, removed``, and `arcs.totals` of them."""
+    flat = rows["removed"].combine_chunks().flatten().to_numpy()
+    removed = flat.reshape(rows.num_rows, len(shape.names))
+    left = arcs.leave(removed, shape)
+    masks = pa.array(left.masks.ravel())
+    width = left.masks.shape[1]
+    offsets = pa.array(np.arange(rows.num_rows + 1, dtype=np.int32) * width)
+    element = pa.list_(pa.field("element", pa.int64()))
+    table = pa.table(
+        {
+            "customer_id": rows["customer_id"],
+            "masks": pa.ListArray.from_arrays(offsets, masks, type=element),
+            "reason": pa.array(arcs.first_empty(left.arcs, shape.names), pa.string()),
+            "outbound_reason": pa.array(arcs.first_empty(left.outbound, shape.names), pa.string()),
+            "removed": rows["removed"].cast(element),
+            "eligible_hash": pa.array(arcs.hashes(left.masks), pa.string()),
+        }
+    )
+    return table, arcs.totals(left)
 
 
 def with_state(night: Night) -> DataFrame:
@@ -92,27 +142,16 @@ def with_state(night: Night) -> DataFrame:
     return state.filled(rows, wanted)
 
 
-def decided(rows: DataFrame, found: Sequence[Step], arcs: Arcs, date: dt.date) -> DataFrame:
-    """Rows of `eligible`: the bits each step removes, the masks left, the step that left nothing.
+def removals(rows: DataFrame, found: Sequence[Step]) -> DataFrame:
+    """``customer_id, removed``: the bits that each step removes, alone.
 
     Raises:
         MendableError: a predicate that Spark does not understand; names its file and line.
     """
     try:
-        removed = rows.select(
-            "customer_id", sf.expr(f"array({', '.join(step.sql for step in found)})").alias("removed")
-        )
+        return rows.select("customer_id", sf.expr(f"array({', '.join(step.sql for step in found)})").alias("removed"))
     except (AnalysisException, ParseException) as error:
         raise misread(rows, found, error) from error
-    masked = removed.select(
-        sf.lit(date).alias("business_date"), "customer_id", "removed",
-        sf.expr(arcs.masks()).alias("masks"),
-        sf.expr(arcs.reason()).alias("reason"),
-        sf.expr(arcs.reason(("outbound",))).alias("outbound_reason"),
-    )  # fmt: skip
-    hashed = sf.expr("left(sha2(concat_ws(',', cast(masks as array<string>)), 256), 32)")
-    ordered = masked.withColumn("eligible_hash", hashed).repartition("customer_id")
-    return ordered.sortWithinPartitions("customer_id")
 
 
 def misread(rows: DataFrame, found: Sequence[Step], error: Exception) -> MendableError:
@@ -129,23 +168,16 @@ def misread(rows: DataFrame, found: Sequence[Step], error: Exception) -> Mendabl
     return MendableError(str(error).splitlines()[0], where="rules.yml")
 
 
-def funnel_rows(found: Sequence[Step], counts: dict[str, Any], date: dt.date) -> list[dict[str, Any]]:
-    """Rows of `funnel` from the aggregates of `Arcs.counts` (null where there is no customer)."""
-    rows = []
-    for k, step in enumerate(found):
-        before = "_" if k == 0 else str(k - 1)
-        total = {
-            name: int(counts[name] or 0) for name in (f"a{before}", f"a{k}", f"c{k}", f"oa{before}", f"oa{k}", f"oc{k}")
+def funnel_rows(found: Sequence[Step], counts: arcs.Ints, date: dt.date) -> list[dict[str, Any]]:
+    """Rows of `funnel` from `arcs.totals`."""
+    every, customers, outbound, outbound_customers = counts.tolist()
+    return [
+        {
+            "business_date": date, "position": k, "rule": step.name,
+            "arcs_before": every[k], "arcs_removed": every[k] - every[k + 1], "customers_left": customers[k + 1],
+            "outbound_arcs_before": outbound[k], "outbound_arcs_removed": outbound[k] - outbound[k + 1],
+            "outbound_customers_left": outbound_customers[k + 1],
+            "scope": step.scope, "direction": step.direction, "reason": step.reason, "reason_zh": step.reason_zh,
         }
-        rows.append(
-            {
-                "business_date": date, "position": k, "rule": step.name,
-                "arcs_before": total[f"a{before}"], "arcs_removed": total[f"a{before}"] - total[f"a{k}"],
-                "customers_left": total[f"c{k}"],
-                "outbound_arcs_before": total[f"oa{before}"],
-                "outbound_arcs_removed": total[f"oa{before}"] - total[f"oa{k}"],
-                "outbound_customers_left": total[f"oc{k}"],
-                "scope": step.scope, "direction": step.direction, "reason": step.reason, "reason_zh": step.reason_zh,
-            }
-        )  # fmt: skip
-    return rows
+        for k, step in enumerate(found)
+    ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Arcs as bits: what is left after each step of the funnel, without a row for any arc.
+"""Arcs as bits: what is left after each step of the funnel, without a row for any arc. Arrays in, arrays out.
 
 A step removes products or channels, never a single pair; so after step k the arcs of a customer are, for each
 direction, (products left) × (channels left):
@@ -8,89 +8,127 @@ direction, (products left) × (channels left):
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
-from conf.offer import Channel, Product
-from jobs.rules.steps import Step, channel_mask
+import numpy as np
+import numpy.typing as npt
 
-Pushed = Literal["outbound", "inbound"]
-DIRECTIONS: tuple[Pushed, Pushed] = ("outbound", "inbound")
+Ints = npt.NDArray[np.int64]
+Direction = Literal["outbound", "inbound", "both"]
+PUSHED: tuple[Direction, Direction] = ("outbound", "inbound")
 
 
 @dataclass(frozen=True)
-class Arcs:
-    """SQL over ``removed`` (array of bigint, a position a step) of one customer."""
+class Shape:
+    """What bits mean on a night.
 
-    steps: Sequence[Step]
-    products: Sequence[Product]
-    channels: Sequence[Channel]
+    Attributes:
+        names: the steps in order.
+        scopes: ``product``, ``channel`` or ``customer`` (bits of channels) of each step.
+        directions: the channels each step is about.
+        products: ids of all products.
+        channels: direction of each channel id that exists.
+    """
 
-    @cached_property
+    names: tuple[str, ...]
+    scopes: tuple[str, ...]
+    directions: tuple[Direction, ...]
+    products: tuple[int, ...]
+    channels: dict[int, Direction]
+
+    @property
     def every_product(self) -> int:
         """Bits of all products."""
-        return sum(1 << product.id for product in self.products)
+        return sum(1 << product for product in self.products)
 
-    def removed_products(self, k: int, direction: Pushed) -> str:
-        """SQL of the products gone after step ``k`` on channels of ``direction``."""
-        return self._gone(k, direction, products=True)
+    def of_direction(self, direction: Direction) -> int:
+        """Bits of the channels of a direction."""
+        return sum(1 << c for c, its in self.channels.items() if direction in ("both", its))
 
-    def removed_channels(self, k: int, direction: Pushed) -> str:
-        """SQL of the channels of ``direction`` gone after step ``k``."""
-        return self._gone(k, direction, products=False)
 
-    def _gone(self, k: int, direction: Pushed, *, products: bool) -> str:
-        terms = [
-            f"removed[{j}]"
-            for j, step in enumerate(self.steps[: k + 1])
-            if (step.scope == "product") == products and step.direction in ("both", direction)
-        ]
-        return "(" + (" | ".join(terms) or "0L") + ")"
+@dataclass(frozen=True)
+class Left:
+    """What is left of customers.
 
-    def left(self, k: int, direction: Pushed) -> str:
-        """SQL of the number of arcs of ``direction`` left after step ``k`` (−1: before the first)."""
-        products = f"bit_count({self.every_product}L & ~{self.removed_products(k, direction)})"
-        of_direction = channel_mask(self.channels, direction)
-        channels = f"bit_count({of_direction}L & ~{self.removed_channels(k, direction)})"
-        return f"({products} * {channels})"
+    Attributes:
+        masks: (n, channels) products left on each channel, position = channel id.
+        arcs: (steps + 1, n) arcs before the first step and after each, on all channels.
+        outbound: the same on outbound channels.
+    """
 
-    def masks(self) -> str:
-        """SQL of one mask a channel, in order of id: the products left on it in the end."""
-        last = len(self.steps) - 1
-        by_id = {channel.id: channel for channel in self.channels}
-        found = []
-        for position in range(max(by_id, default=-1) + 1):
-            channel = by_id.get(position)
-            if channel is None:
-                found.append("0L")
-                continue
-            gone = self.removed_channels(last, channel.direction)
-            left = f"{self.every_product}L & ~{self.removed_products(last, channel.direction)}"
-            found.append(f"if(({gone} & {1 << position}L) <> 0L, 0L, {left})")
-        return f"array({', '.join(found)})"
+    masks: Ints
+    arcs: Ints
+    outbound: Ints
 
-    def reason(self, directions: Sequence[Pushed] = DIRECTIONS) -> str:
-        """SQL of the first step after which no arc of ``directions`` was left, null where one is."""
-        whens = []
-        for k, step in enumerate(self.steps):
-            left = " + ".join(self.left(k, direction) for direction in directions)
-            whens.append(f"when {left} = 0 then '{step.name}'")
-        return f"case {' '.join(whens)} end"
 
-    def counts(self) -> list[str]:
-        """SQL aggregates of the funnel: before the first step and after each, all arcs, then outbound ones.
+def leave(removed: Ints, shape: Shape) -> Left:
+    """What the steps leave.
 
-        Names: ``a<k>`` arcs, ``c<k>`` customers with an arc, ``oa<k>`` and ``oc<k>`` the same outbound; k = −1 is
-        written ``_``.
-        """
-        found = []
-        for k in range(-1, len(self.steps)):
-            name = "_" if k < 0 else str(k)
-            outbound = self.left(k, "outbound")
-            every = f"({outbound} + {self.left(k, 'inbound')})"
-            for prefix, arcs in (("", every), ("o", outbound)):
-                found.append(f"sum(cast({arcs} as bigint)) as {prefix}a{name}")
-                found.append(f"count_if({arcs} > 0) as {prefix}c{name}")
-        return found
+    Args:
+        removed: (n, steps) bits that each step removes.
+        shape: what the bits mean.
+    """
+    n = removed.shape[0]
+    gone = {(d, kind): np.zeros(n, np.int64) for d in PUSHED for kind in ("product", "channel")}
+    arcs, outbound = [], []
+    for k in range(-1, len(shape.names)):
+        if k >= 0:
+            kind = "product" if shape.scopes[k] == "product" else "channel"
+            for direction in PUSHED:
+                if shape.directions[k] in ("both", direction):
+                    gone[direction, kind] |= removed[:, k]
+        each = {
+            d: np.bitwise_count(shape.every_product & ~gone[d, "product"]).astype(np.int64)
+            * np.bitwise_count(shape.of_direction(d) & ~gone[d, "channel"])
+            for d in PUSHED
+        }
+        outbound.append(each["outbound"])
+        arcs.append(each["outbound"] + each["inbound"])
+    masks = np.zeros((n, max(shape.channels, default=-1) + 1), np.int64)
+    for channel, direction in shape.channels.items():
+        left = shape.every_product & ~gone[direction, "product"]
+        masks[:, channel] = np.where(gone[direction, "channel"] >> channel & 1, 0, left)
+    return Left(masks, np.array(arcs, np.int64), np.array(outbound, np.int64))
+
+
+def first_empty(arcs: Ints, names: Sequence[str]) -> list[str | None]:
+    """The step after which nothing was left, None where something is.
+
+    Args:
+        arcs: (steps + 1, n) as in `Left`.
+        names: the steps.
+    """
+    empty = arcs[1:] == 0
+    first = np.where(empty.any(axis=0), empty.argmax(axis=0), len(names))
+    known: list[str | None] = [*names, None]
+    return [known[k] for k in first.tolist()]
+
+
+def hashes(masks: Ints) -> list[str]:
+    """SHA-256 of each customer's masks (little-endian int64 in order of channel id), 32 hex digits."""
+    rows = np.ascontiguousarray(masks.astype("<i8"))
+    if not rows.size:
+        return [hashlib.sha256(b"").hexdigest()[:32]] * rows.shape[0]
+    keys, inverse = np.unique(rows.view(np.dtype((np.void, rows.shape[1] * 8))).ravel(), return_inverse=True)
+    known = [hashlib.sha256(key.tobytes()).hexdigest()[:32] for key in keys]
+    return [known[i] for i in inverse.tolist()]
+
+
+def totals(left: Left) -> Ints:
+    """(4, steps + 1) sums over customers: arcs, customers with an arc, and the same outbound; additive over parts."""
+    parts = (left.arcs, left.arcs > 0, left.outbound, left.outbound > 0)
+    return np.array([part.sum(axis=1) for part in parts], np.int64)
+
+
+def first_remover(removed: Sequence[int], shape: Shape, product: int, channel: int) -> int | None:
+    """The position of the first step that removes an arc of one customer, None where it is left."""
+    direction = shape.channels[channel]
+    for k, bits in enumerate(removed):
+        if shape.directions[k] in ("both", direction):
+            bit = product if shape.scopes[k] == "product" else channel
+            if bits >> bit & 1:
+                return k
+    return None

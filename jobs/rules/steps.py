@@ -17,8 +17,21 @@ from conf.catalogue import Catalogue
 from conf.documents import read_rows
 from conf.errors import MendableError
 from conf.offer import Channel, Product, Rule
+from jobs.rules.arcs import Direction, Shape
 
-Direction = Literal["outbound", "inbound", "both"]
+#: Reasons of the steps that come before the rules, in both languages, and where they are written.
+_OWN = {
+    "on_sale": ("not on sale on this date", "当日不在售", "products.yml"),
+    "product_eligible": ("the product is not for this customer", "不符合产品条件", "products.yml"),
+    "channel_eligible": ("the channel is not for this customer", "不符合渠道条件", "channels.yml"),
+}
+#: Predicates whose bits are a state column as they stand.
+_WHOLE = {
+    "product.held": "holds",
+    "product.cancelled_90d": "cancelled_90d",
+    "product.refused_30d": "refused_30d",
+    "channel.opted_out": "opted_out_channels",
+}
 _NAME = re.compile(r"\b(product|channel)\.([a-z_][a-z0-9_]*)\b")
 _QUOTED = re.compile(r"('(?:[^']|'')*')")
 _CONTACTS = ("contacts_1d", "contacts_7d", "contacts_30d")
@@ -59,16 +72,10 @@ def steps(catalogue: Catalogue, date: dt.date) -> list[Step]:
     unfit = [(_no(names.of_product(p.eligible, p, at)), 1 << p.id) for p, at in products if p.eligible != "true"]
     closed = [(_no(names.of_channel(c.eligible, c, at)), 1 << c.id) for c, at in channels if c.eligible != "true"]
     found = [
-        Step("on_sale", "product", "both", f"{every & ~sold}L", "not on sale on this date", "当日不在售", "products.yml"),
-        Step(
-            "product_eligible", "product", "both", _either(unfit), "the product is not for this customer", "不符合产品条件",
-            "products.yml",
-        ),
-        Step(
-            "channel_eligible", "channel", "both", _either(closed), "the channel is not for this customer", "不符合渠道条件",
-            "channels.yml",
-        ),
-    ]  # fmt: skip
+        Step("on_sale", "product", "both", f"{every & ~sold}L", *_OWN["on_sale"]),
+        Step("product_eligible", "product", "both", _either(unfit), *_OWN["product_eligible"]),
+        Step("channel_eligible", "channel", "both", _either(closed), *_OWN["channel_eligible"]),
+    ]
     for document, loc, rule in read_rows(root / "rules.yml", "rules", Rule):
         where = document.where((*loc, "removes"))
         sql = names.sql(rule, where)
@@ -81,9 +88,15 @@ def on_sale(product: Product, date: dt.date) -> bool:
     return product.launch_date <= date and (product.end_date is None or date < product.end_date)
 
 
-def channel_mask(channels: Sequence[Channel], direction: Direction) -> int:
-    """Bits of the channels of a direction."""
-    return sum(1 << channel.id for channel in channels if direction in ("both", channel.direction))
+def shape_of(found: Sequence[Step], products: Sequence[Product], channels: Sequence[Channel]) -> Shape:
+    """What the bits of the steps mean."""
+    return Shape(
+        tuple(step.name for step in found),
+        tuple(step.scope for step in found),
+        tuple(step.direction for step in found),
+        tuple(product.id for product in products),
+        {channel.id: channel.direction for channel in channels},
+    )
 
 
 @dataclass(frozen=True)
@@ -93,13 +106,19 @@ class _Names:
     products: tuple[Product, ...]
     channels: tuple[Channel, ...]
 
+    @property
+    def every(self) -> int:
+        return sum(1 << p.id for p in self.products)
+
     def sql(self, rule: Rule, where: str) -> str:
+        mine = [c for c in self.channels if rule.direction in ("both", c.direction)]
+        mask = sum(1 << c.id for c in mine)
         if rule.scope == "customer":
-            mask = channel_mask(self.channels, rule.direction)
             return f"if({_yes(_replace(rule.removes, {}, where))}, {mask}L, 0L)"
+        if rule.removes in _WHOLE:  # the bits are there already
+            return f"({_WHOLE[rule.removes]} & {mask if rule.scope == 'channel' else self.every}L)"
         if rule.scope == "product":
             return _either((_yes(self.of_product(rule.removes, p, where)), 1 << p.id) for p in self.products)
-        mine = [c for c in self.channels if rule.direction in ("both", c.direction)]
         return _either((_yes(self.of_channel(rule.removes, c, where)), 1 << c.id) for c in mine)
 
     def of_product(self, predicate: str, product: Product, where: str) -> str:
