@@ -1,5 +1,6 @@
 """HOW FILES SPEAK: bytes only. Readers and writers of the interface formats ``avl``, ``verf``, ``vgop`` and ``jsonl``."""
 
+from dialects.reader import Records, Refused, read, unpack
 from dialects.writer import write_delivery
 
-__all__ = ["write_delivery"]
+__all__ = ["Records", "Refused", "read", "unpack", "write_delivery"]

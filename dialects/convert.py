@@ -1,0 +1,183 @@
+"""Text columns → typed columns, a column at a time; what does not fit its type is named by row, field and code.
+
+Codes of the record level: 1 type, 2 length, 3 code list, 4 missing, 9 other (out of range).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.schema import Field, Schema
+
+TYPE, LENGTH, CODE, MISSING, TWICE, OTHER = 1, 2, 3, 4, 5, 9
+Mask = npt.NDArray[np.bool_]
+#: Phone digits → their pseudonyms (32 bytes), for distinct values.
+Pseudonym = Callable[[list[str]], list[bytes]]
+_INTEGER = {"short": pa.int16(), "int": pa.int32(), "long": pa.int64()}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Records of one column that do not fit: rows (from 0) and what is wrong with them."""
+
+    field: str
+    code: int
+    reason: str
+    rows: npt.NDArray[np.int64]
+
+
+def convert(schema: Schema, columns: list[pa.Array], pseudonym: Pseudonym) -> tuple[list[pa.Array], list[Fault]]:
+    """Every field of ``schema`` typed as stored; values at fault are null and named.
+
+    Args:
+        schema: the fields, in the order of ``columns``.
+        columns: text, null where missing.
+        pseudonym: for phone fields.
+    """
+    typed: list[pa.Array] = []
+    faults: list[Fault] = []
+    for field, column in zip(schema.fields, columns, strict=True):
+        value, bad, code, reason = _convert(field, schema, column, pseudonym)
+        _note(faults, field, code, reason, bad)
+        if not field.nullable:
+            _note(faults, field, MISSING, "missing", _mask(pc.is_null(column)))
+        if field.minimum is not None or field.maximum is not None:
+            _note(faults, field, OTHER, f"outside {field.minimum} … {field.maximum}", _outside(field, value))
+        typed.append(value)
+    return typed, faults
+
+
+def _note(faults: list[Fault], field: Field, code: int, reason: str, bad: Mask) -> None:
+    if bad.any():
+        faults.append(Fault(field.name, code, f"{field.name}: {reason}", np.flatnonzero(bad)))
+
+
+def _mask(values: pa.Array) -> Mask:
+    return np.asarray(pc.fill_null(values, False).to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _outside(field: Field, value: pa.Array) -> Mask:
+    number = pc.cast(value, pa.float64())
+    bad = np.zeros(len(value), bool)
+    if field.minimum is not None:
+        bad |= _mask(pc.less(number, field.minimum))
+    if field.maximum is not None:
+        bad |= _mask(pc.greater(number, field.maximum))
+    return bad
+
+
+def _convert(field: Field, schema: Schema, column: pa.Array, pseudonym: Pseudonym) -> tuple[pa.Array, Mask, int, str]:
+    kind = field.type
+    if kind == "string":
+        if not field.max_length:
+            return column, np.zeros(len(column), bool), LENGTH, ""
+        return (
+            column,
+            _mask(pc.greater(pc.utf8_length(column), field.max_length)),
+            LENGTH,
+            f"over {field.max_length} characters",
+        )
+    if kind == "code":
+        known = pc.is_in(column, value_set=_codes(tuple(schema.codes[field.codes])))
+        bad = _mask(pc.and_(pc.invert(known), pc.is_valid(column)))
+        return column, bad, CODE, f"not in code list {field.codes}"
+    if kind == "phone":
+        return (*_phones(column, pseudonym), TYPE, "no phone number")
+    if kind == "bool":
+        yes, no = pc.is_in(column, value_set=_codes(("1", "true"))), pc.is_in(column, value_set=_codes(("0", "false")))
+        value = pc.if_else(pc.or_(yes, no), yes, None)
+        return value, _lost(column, value), TYPE, "neither 1 nor 0"
+    if kind in ("date", "timestamp"):
+        value = _instant(field, column)
+        return value, _lost(column, value), TYPE, f"no {kind} of form {form_of(field)}"
+    target, pattern = _number(field)
+    try:
+        value = pc.cast(column, target)
+        if kind == "double":
+            value = pc.if_else(pc.is_finite(value), value, None)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        value = _slowly(column, target, pattern)
+    return value, _lost(column, value), TYPE, f"no {kind}"
+
+
+def _lost(column: pa.Array, value: pa.Array) -> Mask:
+    return _mask(pc.and_(pc.is_valid(column), pc.is_null(value)))
+
+
+@lru_cache(maxsize=1024)
+def _codes(values: tuple[str, ...]) -> pa.Array:
+    return pa.array(values, pa.string())
+
+
+def _number(field: Field) -> tuple[pa.DataType, str]:
+    if field.type == "decimal":
+        point = rf"(\.[0-9]{{1,{field.scale}}})?" if field.scale else ""
+        return pa.decimal128(18, field.scale), rf"^[+-]?[0-9]{{1,{18 - field.scale}}}{point}$"
+    if field.type == "double":
+        return pa.float64(), r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
+    return _INTEGER[field.type], r"^-?[0-9]{1,19}$"
+
+
+def _slowly(column: pa.Array, target: pa.DataType, pattern: str) -> pa.Array:
+    """The column with what cannot be cast as null: by pattern, then one by one where a number is out of range."""
+    plausible = pc.if_else(pc.match_substring_regex(column, pattern), column, None)
+    try:
+        return pc.cast(plausible, target)
+    except pa.ArrowInvalid:
+        coded = pc.dictionary_encode(plausible)
+        values = pa.concat_arrays([_one(value, target) for value in coded.dictionary] or [pa.array([], target)])
+        return values.take(coded.indices)
+
+
+def _one(value: pa.Scalar, target: pa.DataType) -> pa.Array:
+    try:
+        return pc.cast(pa.array([value.as_py()], pa.string()), target)
+    except pa.ArrowInvalid:
+        return pa.nulls(1, target)
+
+
+def form_of(field: Field) -> str:
+    """The strptime format of a date or timestamp field."""
+    return field.format or ("%Y%m%d" if field.type == "date" else "%Y%m%d%H%M%S")
+
+
+def _instant(field: Field, column: pa.Array) -> pa.Array:
+    form = form_of(field)
+    digits = {"%Y%m%d": 8, "%Y%m%d%H%M%S": 14}.get(form)
+    if digits:  # strptime is lenient about missing digits, the contract is not
+        column = pc.if_else(pc.match_substring_regex(column, rf"^[0-9]{{{digits}}}$"), column, None)
+    local = pc.strptime(column, format=form, unit="s", error_is_null=True)
+    if field.type == "date":
+        return pc.cast(local, pa.date32())
+    aware = pc.assume_timezone(local, "Asia/Shanghai", ambiguous="earliest", nonexistent="earliest")
+    return pc.cast(aware, pa.timestamp("us", "UTC"))
+
+
+def _phones(column: pa.Array, pseudonym: Pseudonym) -> tuple[pa.Array, Mask]:
+    plausible = pc.if_else(pc.match_substring_regex(column, r"^[0-9]{5,20}$"), column, None)
+    coded = pc.dictionary_encode(plausible)
+    values = pa.array(pseudonym(coded.dictionary.to_pylist()), pa.binary())
+    return values.take(coded.indices), _lost(column, plausible)
+
+
+def repeated(schema: Schema, table: pa.Table) -> Mask:
+    """Rows whose key has been seen in an earlier row of ``table``."""
+    bad = np.zeros(table.num_rows, bool)
+    if not schema.key or table.num_rows == 0:
+        return bad
+    codes = np.zeros(table.num_rows, np.int64)
+    for name in schema.key:
+        coded = pc.dictionary_encode(table[name].combine_chunks(), null_encoding="encode")
+        codes = codes * max(len(coded.dictionary), 1) + np.asarray(coded.indices)
+        _, codes = np.unique(codes, return_inverse=True)  # keeps the product of sizes within 64 bits
+    _, first = np.unique(codes, return_index=True)
+    bad[:] = True
+    bad[first] = False
+    return bad
