@@ -112,7 +112,8 @@ def _skewed(field: Field, context: Context, n: int) -> Ints:
 def _string(field: Field, context: Context, position: int) -> pa.Array:
     n, rng, longest = context.size, context.rng, field.max_length or (field.width // 2 if field.width else 0)
     if field.name in context.schema.key[:1]:
-        return wording.numbered(f"{context.tag}", np.arange(n), width=6, longest=field.max_length)
+        room = field.max_length or field.width or 99
+        return wording.numbered(context.tag[-max(room - 6, 0) :] if room > 6 else "", np.arange(n), width=min(6, room))
     if field.personal == "free_text":
         return wording.texts(rng, n, longest, context.world.plan.preset.faults.dirty_text)
     if field.personal == "name":

@@ -94,7 +94,8 @@ def numbered(prefix: str, numbers: Ints, width: int = 0, longest: int = 0) -> pa
         digits = pc.utf8_lpad(digits, width, "0")
     if longest and width > longest - len(prefix) > 0:
         digits = pc.utf8_slice_codeunits(digits, len(prefix) - longest, None)
-    return pc.binary_join_element_wise(prefix[:longest] if longest else prefix, digits, "")
+    whole = pc.binary_join_element_wise(prefix, digits, "")
+    return pc.utf8_slice_codeunits(whole, 0, longest) if longest else whole
 
 
 def decimals(units: Ints, scale: int) -> pa.Array:

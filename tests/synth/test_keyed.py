@@ -1,0 +1,35 @@
+"""Keyed draws depend on seed and name alone, and are uniform."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synth.keyed import hash64, key, stream, uniform
+
+
+def test_streams_differ_by_every_part_of_their_name() -> None:
+    draws = {name: stream(1, *name).random() for name in [("a",), ("b",), ("a", 1), ("a", "1"), ("a", 1, 2)]}
+    assert len(set(draws.values())) == len(draws)
+    assert stream(1, "a").random() == stream(1, "a").random() != stream(2, "a").random()
+
+
+def test_key_keeps_the_type_of_a_name() -> None:
+    assert key(0, 1) != key(0, "1")
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**31), st.integers(0, 2**40))
+def test_the_hash_of_a_value_does_not_depend_on_its_neighbours(seed: int, value: int) -> None:
+    alone = hash64(np.array([value]), seed, "x")[0]
+    among = hash64(np.arange(value - min(value, 5), value + 5), seed, "x")[min(value, 5)]
+    assert alone == among
+
+
+def test_uniform_is_uniform_and_independent_by_name() -> None:
+    rows = np.arange(200_000)
+    a, b = uniform(rows, 3, "a"), uniform(rows, 3, "b")
+    assert abs(a.mean() - 0.5) < 0.003
+    assert abs(np.corrcoef(a, b)[0, 1]) < 0.01
+    assert np.abs(np.bincount((a * 20).astype(int), minlength=20) / 10_000 - 1).max() < 0.05
