@@ -20,8 +20,11 @@ CUSTOMERS = 240
 
 
 def put(night: Night, table: str, rows: list[dict], partition: dict | None = None) -> None:
-    """Write rows of a table."""
-    schema = nullable(arrow_schema(night.lake.table(table)))
+    """Write rows of a table; a number that must be there and is not given is 0."""
+    entry = night.lake.table(table)
+    schema = nullable(arrow_schema(entry))
+    zeros = {column.name: 0 for column in entry.columns if not column.nullable and "int" in column.type}
+    rows = [zeros | row for row in rows]
     night.lake.replace_arrow(table, pa.Table.from_pylist(rows, schema=schema), partition=partition)
 
 
