@@ -1,0 +1,138 @@
+"""Newton steps on the dual: curvature from the margin kernel, signs by a box QP, a trust region for safety.
+
+Minimise L(p) over p >= 0, L convex and piecewise linear with so many pieces that, at the width of a step, it is
+smooth. docs/developer/assignment.md, "Newton".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from models.assignment.passes import Dual, Engine, evaluate
+from models.assignment.problem import Floats, Ints, Problem
+
+PICO_YUAN = 1e-12
+
+
+@njit(cache=True, nogil=True)
+def box_qp(H, g, low, high, sweeps):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Minimise g'd + d'Hd/2 with low <= d <= high by exact coordinate steps; H positive definite."""
+    n = len(g)
+    d = np.zeros(n)
+    slope = g.copy()
+    for _ in range(sweeps):
+        moved = 0.0
+        for i in range(n):
+            new = min(max(d[i] - slope[i] / H[i, i], low[i]), high[i])
+            step = new - d[i]
+            if step != 0.0:
+                d[i] = new
+                for j in range(n):
+                    slope[j] += step * H[j, i]
+                moved = max(moved, abs(step) / (1e-12 + high[i] - low[i]))
+        if moved < 1e-9:
+            break
+    return d
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Where Newton got to.
+
+    Attributes:
+        best: the lowest bound seen, with its prices.
+        passes: passes made.
+        history: the bound after each pass, micro-yuan.
+    """
+
+    best: Dual
+    passes: int
+    history: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Aim:
+    """When to stop.
+
+    Attributes:
+        passes: at most so many.
+        gain: stop when the model promises less than this share of the bound.
+        width: the first kernel width, pico-yuan; it shrinks with the steps, down to ``least``.
+        least: the last kernel width, pico-yuan.
+        until: asked before each pass; True stops.
+    """
+
+    passes: int
+    gain: float
+    width: float
+    least: float
+    radius: float
+    until: Callable[[Dual], bool] = lambda dual: False
+
+
+def shift_of(width: float) -> int:
+    """The kernel shift whose width 2^(shift + 8) is nearest to ``width`` pico-yuan."""
+    return int(min(max(round(np.log2(max(width, 1.0))) - 8, 0), 48))
+
+
+def descend(problem: Problem, engine: Engine, prices: Ints, aim: Aim) -> Descent:
+    """Newton from ``prices`` until nothing is gained or ``aim`` is met.
+
+    A step is taken where it lowers the exact bound; otherwise the trust region shrinks and the step is made again
+    from the best prices with the curvature known there.
+    """
+    scale = problem.scale
+    amount = problem.limits.amount
+    width = aim.width
+    here = evaluate(problem, engine, prices, shift_of(width))
+    history = [here.bound]
+    radius = aim.radius
+    passes, idle = 1, 0
+    while passes < aim.passes and not aim.until(here):
+        step, promise = newton_step(here, amount, scale, radius)
+        if promise <= aim.gain * max(1.0, abs(here.bound) * 1e-6):
+            if width <= aim.least:
+                break
+            width = max(aim.least, width / 4)
+            here = evaluate(problem, engine, here.prices, shift_of(width))
+            passes += 1
+            continue
+        moved = moved_prices(here.prices, step, scale)
+        if not problem.fits(moved) or np.array_equal(moved, here.prices):
+            break
+        reach = float(np.abs(step).max()) / PICO_YUAN
+        narrower = max(aim.least, min(width, 2.0 * reach))
+        there = evaluate(problem, engine, moved, shift_of(narrower))
+        passes += 1
+        history.append(there.bound)
+        gained = (here.bound - there.bound) * 1e-6
+        if gained > 0:
+            radius = radius * 2.0 if gained > 0.7 * promise else radius if gained > 0.25 * promise else radius / 2.0
+            here, width, idle = there, narrower, 0
+        else:
+            radius = min(radius, float(np.abs(step).max())) / 4.0
+            idle += 1
+            if idle > 6 or radius / PICO_YUAN < 1.0:
+                break
+    return Descent(here, passes, tuple(history))
+
+
+def newton_step(here: Dual, amount: Ints, scale: Floats, radius: float) -> tuple[Floats, float]:
+    """The step in scaled prices (yuan) and the fall of the bound (yuan) that the quadratic model promises."""
+    slope = np.array([float(int(b) - u) for b, u in zip(amount, here.used, strict=True)]) / scale
+    H = here.curvature.copy()
+    middle = float(np.median(np.diag(H)[np.diag(H) > 0])) if (np.diag(H) > 0).any() else 1.0
+    H[np.diag_indices_from(H)] += 1e-6 * middle + 1e-9
+    now = here.prices * (scale * PICO_YUAN)
+    step = box_qp(H, slope, np.maximum(-now, -radius), np.full(len(now), radius), 400)
+    return step, float(-(slope @ step + 0.5 * step @ (H @ step)))
+
+
+def moved_prices(prices: Ints, step: Floats, scale: Floats) -> Ints:
+    """Integer prices after a step in scaled prices."""
+    moved = prices + np.rint(step / (scale * PICO_YUAN)).astype(np.int64)
+    return np.maximum(moved, 0)

@@ -1,0 +1,124 @@
+"""HiGHS where the arrays are small: the LP for prices, and a MIP over the choices that can still matter.
+
+The MIP is restricted to options near the customers' best (all options where few are left). It runs on one thread
+with a limit on nodes, so the same input gives the same plan; a limit on seconds is a guard only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import highspy
+import numpy as np
+
+from models.assignment.problem import Floats, Ints, Kinds
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A choice problem over options: one of each group, value as high as the amounts allow.
+
+    Attributes:
+        group: of each option, ascending from 0.
+        kind: of each option, -1 for none.
+        value: micro-yuan.
+        amount: what is left of each limit, at-most form.
+    """
+
+    group: Ints
+    kind: Ints
+    value: Ints
+    amount: Ints
+
+
+@dataclass(frozen=True)
+class Found:
+    """What HiGHS found.
+
+    Attributes:
+        hold: the option each group takes; None where no whole plan was found.
+        bound: the solver's claim in micro-yuan; infinite where it has none.
+        duals: prices of the limits in micro-yuan a unit (LP only).
+        status: HiGHS's word.
+    """
+
+    hold: Ints | None
+    bound: float
+    duals: Floats
+    status: str
+
+
+def model(choice: Choice, kinds: Kinds, scale: Floats, *, whole: bool, money: float = 1e-6) -> highspy.Highs:
+    """The LP or MIP: a column an option (none has no column), a row a limit (scaled), a row a group."""
+    columns = np.flatnonzero(choice.kind >= 0)
+    kind = choice.kind[columns]
+    groups, limits = int(choice.group[-1]) + 1 if len(choice.group) else 0, len(choice.amount)
+    size = kinds.first[kind + 1] - kinds.first[kind]
+    start = np.concatenate(([0], np.cumsum(size + 1)))
+    index, entry = np.empty(start[-1], np.int32), np.empty(start[-1])
+    place = np.repeat(start[:-1], size) + (np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size))
+    source = np.repeat(kinds.first[kind], size) + (np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size))
+    index[place], entry[place] = kinds.limit[source], kinds.use[source] / scale[kinds.limit[source]]
+    index[start[1:] - 1], entry[start[1:] - 1] = limits + choice.group[columns], 1.0
+    free = np.zeros(groups, bool)
+    free[choice.group[choice.kind < 0]] = True
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = len(columns), limits + groups
+    lp.col_cost_ = choice.value[columns] * money
+    lp.col_lower_, lp.col_upper_ = np.zeros(len(columns)), np.ones(len(columns))
+    lp.row_lower_ = np.concatenate((np.full(limits, -highspy.kHighsInf), np.where(free, 0.0, 1.0)))
+    lp.row_upper_ = np.concatenate((choice.amount / scale, np.ones(groups)))
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = start.astype(np.int32), index, entry
+    lp.sense_ = highspy.ObjSense.kMaximize
+    if whole:
+        lp.integrality_ = [highspy.HighsVarType.kInteger] * len(columns)
+    solver = highspy.Highs()
+    solver.setOptionValue("output_flag", False)
+    solver.setOptionValue("threads", 1)
+    solver.setOptionValue("random_seed", 1)
+    solver.passModel(lp)
+    return solver
+
+
+def relaxed(choice: Choice, kinds: Kinds, scale: Floats, seconds: float) -> Found:
+    """The LP: its duals are prices."""
+    solver = model(choice, kinds, scale, whole=False)
+    solver.setOptionValue("time_limit", seconds)
+    solver.run()
+    status = solver.modelStatusToString(solver.getModelStatus())
+    solution = solver.getSolution()
+    duals = np.array(solution.row_dual[: len(choice.amount)]) / scale * 1e6 if solution.row_dual else np.zeros(0)
+    return Found(None, solver.getObjectiveValue() * 1e6, np.abs(duals), status)
+
+
+def whole_plan(
+    choice: Choice, kinds: Kinds, scale: Floats, *, start: Ints | None, gap: float, seconds: float, nodes: int
+) -> Found:
+    """The MIP, from the plan ``start`` (the option that each group holds) where there is one."""
+    solver = model(choice, kinds, scale, whole=True)
+    for name, value in (("time_limit", seconds), ("mip_max_nodes", nodes), ("mip_rel_gap", gap), ("mip_abs_gap", 1e-7),
+                        ("mip_feasibility_tolerance", 1e-9), ("primal_feasibility_tolerance", 1e-9)):  # fmt: skip
+        solver.setOptionValue(name, value)
+    columns = np.flatnonzero(choice.kind >= 0)
+    if start is not None:
+        taken = np.zeros(len(choice.group))
+        taken[start] = 1.0
+        known = highspy.HighsSolution()
+        known.col_value = taken[columns].tolist()
+        known.value_valid = True
+        solver.setSolution(known)
+    solver.run()
+    status = solver.modelStatusToString(solver.getModelStatus())
+    info = solver.getInfo()
+    bound = float(info.mip_dual_bound) * 1e6
+    if info.primal_solution_status != 2:  # kSolutionStatusFeasible
+        return Found(None, bound, np.zeros(0), status)
+    values = np.array(solver.getSolution().col_value)
+    groups = int(choice.group[-1]) + 1
+    hold = np.full(groups, -1, np.int64)
+    nothing = np.flatnonzero(choice.kind < 0)
+    hold[choice.group[nothing]] = nothing
+    picked = columns[values > 0.5]
+    hold[choice.group[picked]] = picked
+    return Found(hold if (hold >= 0).all() else None, bound, np.zeros(0), status)

@@ -1,0 +1,182 @@
+"""Full passes over a problem's blocks, shared among threads; the sums are of integers and need no order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from models.assignment.kernels import WEIGHT, choose, options, sweep
+from models.assignment.problem import PICO, Block, Floats, Ints, Kinds, Problem
+
+#: Scaled uses are integers up to this in size, so that curvature is a sum of integers.
+GRAIN = 1024
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What one pass adds up.
+
+    Attributes:
+        total: sum of the customers' best reduced values, each rounded up, micro-yuan.
+        counts: chosen arcs by kind.
+        curve: sum of weight x d d', scaled.
+        near: customers within the kernel.
+    """
+
+    total: int
+    counts: Ints
+    curve: Ints
+    near: int
+
+    def __add__(self, other: Sum) -> Sum:
+        return Sum(
+            self.total + other.total, self.counts + other.counts, self.curve + other.curve, self.near + other.near
+        )
+
+
+@dataclass(frozen=True)
+class Dual:
+    """The dual function at some prices.
+
+    Attributes:
+        prices: pico-yuan a unit, at-most form, int64 [M].
+        bound: micro-yuan, exact: no plan is worth more.
+        used: of each limit by everyone's best choice.
+        curvature: of the smoothed dual in scaled prices (yuan), [M, M]; zeros if not asked.
+        near: customers within the kernel.
+    """
+
+    prices: Ints
+    bound: int
+    used: list[int]
+    curvature: Floats
+    near: int
+
+
+class Engine(Protocol):
+    """Who runs passes: threads here, or tasks of a cluster."""
+
+    def sum(self, prices: Ints, shift: int) -> Sum:
+        """One pass at ``prices`` with kernel width 2^(shift + 8) (shift < 0: no curvature)."""
+        ...
+
+
+def threads() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def over_blocks(task: Callable[[Block], Result], blocks: Sequence[Block]) -> list[Result]:
+    """``task`` of every block, in their order; on all cores where there are several blocks."""
+    if len(blocks) < 2 or threads() < 2:
+        return [task(block) for block in blocks]
+    with ThreadPoolExecutor(threads()) as pool:
+        return list(pool.map(task, blocks))
+
+
+def scaled_uses(kinds: Kinds, scale: Floats) -> Ints:
+    """Uses as integers of at most ``GRAIN`` in size."""
+    return np.rint(kinds.use * (GRAIN / scale[kinds.limit])).astype(np.int64)
+
+
+def sum_block(block: Block, kinds: Kinds, price: Ints, grains: Ints, limits: int, must: bool, shift: int) -> Sum:
+    """One block's part of a pass: what a thread or a task of a cluster does."""
+    counts = np.zeros(len(kinds), np.int64)
+    curve = np.zeros((limits, limits), np.int64)
+    total, near = sweep(
+        block.customer, block.first, block.value, block.kind, price, kinds.label, must, shift, kinds.first,
+        kinds.limit, grains, counts, curve,
+    )  # fmt: skip
+    return Sum(int(total), counts, curve, int(near))
+
+
+@dataclass
+class Local:
+    """Passes by the threads of this process."""
+
+    problem: Problem
+    passes: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.grains = scaled_uses(self.problem.kinds, self.problem.scale)
+
+    def sum(self, prices: Ints, shift: int) -> Sum:
+        """One pass."""
+        problem = self.problem
+        price = problem.kinds.price(prices)
+        self.passes += 1
+
+        def part(blocks: Sequence[Block]) -> Sum:
+            return _add([
+                sum_block(b, problem.kinds, price, self.grains, len(problem.limits), problem.exactly_one, shift)
+                for b in blocks
+            ])  # fmt: skip
+
+        groups = _shares(problem.blocks, threads())
+        if len(groups) == 1:
+            return part(groups[0])
+        with ThreadPoolExecutor(len(groups)) as pool:
+            return _add(list(pool.map(part, groups)))
+
+
+def _shares(blocks: Sequence[Block], count: int) -> list[Sequence[Block]]:
+    count = max(1, min(count, len(blocks)))
+    return [blocks[i::count] for i in range(count)]
+
+
+def _add(parts: Sequence[Sum]) -> Sum:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def evaluate(problem: Problem, engine: Engine, prices: Ints, shift: int = -1) -> Dual:
+    """The dual at ``prices``: L(p) = sum p b + sum of the customers' best reduced values (weak duality).
+
+    The curvature is the margin kernel's: sum over customers with margin m < h of
+    (1 - m/h)/h x d d', d = scaled uses of best less second best; docs/developer/assignment.md, "Curvature".
+    """
+    found = engine.sum(prices, shift)
+    amounts = sum(int(p) * int(b) for p, b in zip(prices, problem.limits.amount, strict=True))
+    bound = -((-amounts) // PICO) + found.total
+    curvature = np.zeros(found.curve.shape)
+    if shift >= 0:
+        width = float(1 << (shift + 8)) * 1e-12  # yuan
+        curvature = found.curve * (1.0 / (float(GRAIN) ** 2 * WEIGHT * width))
+    return Dual(prices, bound, problem.kinds.used(found.counts, len(problem.limits)), curvature, found.near)
+
+
+def choices(problem: Problem, prices: Ints) -> list[tuple[Ints, Ints, Ints]]:
+    """Of each block: every customer's arc (-1: none), reduced value and margin, pico-yuan."""
+    price = problem.kinds.price(prices)
+
+    def task(block: Block) -> tuple[Ints, Ints, Ints]:
+        arc, reduced, margin = (np.empty(len(block), np.int64) for _ in range(3))
+        choose(
+            block.customer, block.first, block.value, block.kind, price, problem.kinds.label, problem.exactly_one,
+            arc, reduced, margin,
+        )  # fmt: skip
+        return arc, reduced, margin
+
+    return over_blocks(task, problem.blocks)
+
+
+def near_options(problem: Problem, prices: Ints, width: int) -> list[Ints]:
+    """Of each block: rows (place, arc or -1, loss, 1 for the choice itself) of customers with margin < ``width``."""
+    price = problem.kinds.price(prices)
+
+    def task(block: Block) -> Ints:
+        args = (block.customer, block.first, block.value, block.kind, price, problem.kinds.label,
+                problem.exactly_one, np.int64(width))  # fmt: skip
+        rows = np.empty((options(*args, np.empty((0, 4), np.int64), False), 4), np.int64)
+        options(*args, rows, True)
+        return rows
+
+    return over_blocks(task, problem.blocks)

@@ -1,0 +1,171 @@
+"""The problem in arrays: customers with arcs, kinds of arcs with their uses, limits; integers throughout.
+
+An arc's *kind* is what all arcs of one product, one channel and one vector of uses share. A pass over the arcs
+then costs one look-up an arc: the price of each kind is computed once. Limits are kept in one form, *at most*
+with prices >= 0: an at-least limit is its negative (uses, amount and price change sign).
+See docs/developer/assignment.md, "Form".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+PICO = 1_000_000  # pico-yuan in a micro-yuan
+#: Exact integers: 10^6 |value| + sum |price| |use| stays below this.
+LARGEST = 1 << 62
+#: Customers a block: small enough that all cores have work, large enough that a call costs nothing.
+BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive customers and their arcs, arcs of a customer ascending by (product, channel).
+
+    Attributes:
+        customer: ids, int64 [n], ascending.
+        first: where each customer's arcs begin, int64 [n + 1].
+        value: micro-yuan, int32 or int64 [arcs].
+        kind: row of ``Kinds``, uint16 or uint32 [arcs].
+    """
+
+    customer: Ints
+    first: Ints
+    value: npt.NDArray[np.signedinteger]
+    kind: npt.NDArray[np.unsignedinteger]
+
+    def __len__(self) -> int:
+        return len(self.customer)
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Kinds of arcs: product, channel, and uses as sparse rows (limits ascending within a row).
+
+    Attributes:
+        product: int64 [K].
+        channel: int64 [K].
+        first: int64 [K + 1], where each kind's uses begin.
+        limit: int64 [U], position of the limit.
+        use: int64 [U], units of the limit, in the at-most form.
+    """
+
+    product: Ints
+    channel: Ints
+    first: Ints
+    limit: Ints
+    use: Ints
+
+    def __len__(self) -> int:
+        return len(self.product)
+
+    @cached_property
+    def label(self) -> Ints:
+        """Product and channel in one integer, int64 [K]: what ties are hashed by."""
+        return self.product * np.int64(1 << 16) + self.channel
+
+    @cached_property
+    def rows(self) -> Ints:
+        """The kind of each use, int64 [U]."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.first))
+
+    def price(self, prices: Ints) -> Ints:
+        """What each kind is charged, pico-yuan int64 [K]: sum over its limits of price x use."""
+        charged = np.zeros(len(self), np.int64)
+        np.add.at(charged, self.rows, prices[self.limit] * self.use)
+        return charged
+
+    def price_float(self, weights: Floats) -> Floats:
+        """Sum over each kind's limits of weight x use, float [K]."""
+        return np.bincount(self.rows, weights[self.limit] * self.use, len(self))
+
+    def used(self, counts: Ints, limits: int) -> list[int]:
+        """Use of each limit by ``counts`` arcs of each kind, exact."""
+        amounts = counts[self.rows].astype(object) * self.use if self._large(counts) else counts[self.rows] * self.use
+        total = np.zeros(limits, object if amounts.dtype == object else np.int64)
+        np.add.at(total, self.limit, amounts)
+        return [int(v) for v in total]
+
+    def _large(self, counts: Ints) -> bool:
+        most = int(np.abs(self.use).max(initial=0))
+        return most * max(1, int(counts.sum())) >= LARGEST
+
+    @cached_property
+    def largest(self) -> Ints:
+        """The largest |use| of each limit that any kind has, as far as a limit is used at all; int64."""
+        limits = int(self.limit.max(initial=-1)) + 1
+        most = np.zeros(limits, np.int64)
+        np.maximum.at(most, self.limit, np.abs(self.use))
+        return most
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits in the at-most form.
+
+    Attributes:
+        names: of each limit.
+        amount: int64 [M]; negated where the limit is an at-least one.
+        sign: +1 for at most, -1 for at least, int64 [M].
+    """
+
+    names: tuple[str, ...]
+    amount: Ints
+    sign: Ints
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An assignment problem: at most one (or exactly one) arc a customer, value as high as the limits allow.
+
+    Attributes:
+        blocks: the customers, ascending.
+        kinds: the kinds of arcs.
+        limits: the limits.
+        exactly_one: every customer must get an arc.
+        most: the largest |value| of an arc, micro-yuan.
+    """
+
+    blocks: Sequence[Block]
+    kinds: Kinds
+    limits: Limits
+    exactly_one: bool
+    most: int
+
+    @cached_property
+    def customers(self) -> int:
+        """Number of customers."""
+        return sum(len(block) for block in self.blocks)
+
+    @cached_property
+    def arcs(self) -> int:
+        """Number of arcs."""
+        return sum(int(block.first[-1]) for block in self.blocks)
+
+    @cached_property
+    def scale(self) -> Floats:
+        """The largest |use| of each limit, at least 1: what the numerical steps divide by."""
+        most = np.ones(len(self.limits))
+        found = self.kinds.largest
+        most[: len(found)] = np.maximum(found, 1)
+        return most
+
+    def fits(self, prices: Ints) -> bool:
+        """Whether reduced values at ``prices`` stay within 62 bits whatever the arc."""
+        largest = [int(v) for v in self.scale]
+        total = sum(abs(int(p)) * u for p, u in zip(prices, largest, strict=True))
+        return PICO * self.most + total < LARGEST
+
+    @property
+    def shape(self) -> str:
+        """Size in words."""
+        return f"{self.customers:,} customers, {self.arcs:,} arcs, {len(self.limits)} limits, {len(self.kinds):,} kinds"

@@ -1,0 +1,259 @@
+"""From prices to a whole plan that keeps every limit: moves of customers near a change of mind, least loss first.
+
+At good prices nearly everybody's best choice is the plan; limits are missed by a few units that sit in ties. The
+moves are made in one fixed order (loss, then a keyed hash), so the plan is a pure function of arcs, limits and
+prices. docs/developer/assignment.md, "Repair".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from models.assignment.passes import choices, near_options
+from models.assignment.problem import PICO, Ints, Problem
+from models.assignment.sample import hashes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole assignment.
+
+    Attributes:
+        arcs: of each block, every customer's arc (place in the block's arcs; -1: none).
+        primal: micro-yuan.
+        used: of each limit, at-most form.
+        moved: customers whose arc is not their best at the prices.
+        excess: how far limits are over, in scaled units; 0 is feasible.
+    """
+
+    arcs: list[Ints]
+    primal: int
+    used: list[int]
+    moved: int
+    excess: float
+
+
+@dataclass(frozen=True)
+class Options:
+    """Choices near the best of customers that may move; a customer's are consecutive.
+
+    Attributes:
+        block, place, arc: where the choice is (arc -1: none).
+        group: running number of the customer.
+        kind: kind of the arc, -1 for none.
+        value: micro-yuan.
+        loss: pico-yuan below the customer's best.
+        start: the option that each customer holds at first, int64 [groups].
+        rank: place of each option when sorted by loss, then by hash: what ties go by.
+    """
+
+    block: Ints
+    place: Ints
+    arc: Ints
+    group: Ints
+    kind: Ints
+    value: Ints
+    loss: Ints
+    start: Ints
+    rank: Ints
+
+
+def gather(problem: Problem, prices: Ints, width: int) -> Options:
+    """The options of customers with a margin below ``width`` pico-yuan."""
+    found = near_options(problem, prices, width)
+    sizes = [len(rows) for rows in found]
+    rows = np.concatenate(found) if found else np.empty((0, 4), np.int64)
+    block = np.repeat(np.arange(len(found)), sizes)
+    arc = rows[:, 1]
+    kind, value = np.full(len(rows), -1, np.int64), np.zeros(len(rows), np.int64)
+    customer = np.zeros(len(rows), np.int64)
+    for number, part in enumerate(problem.blocks):
+        mine = np.flatnonzero(block == number) if len(found) > 1 else np.arange(len(rows))
+        customer[mine] = part.customer[rows[mine, 0]]
+        real = mine[arc[mine] >= 0]
+        kind[real], value[real] = part.kind[arc[real]], part.value[arc[real]]
+    change = np.ones(len(rows), bool)
+    change[1:] = (rows[1:, 0] != rows[:-1, 0]) | (block[1:] != block[:-1])
+    group = np.cumsum(change) - 1
+    start = np.flatnonzero(rows[:, 3] == 1)
+    label = np.where(kind >= 0, problem.kinds.label[kind] if len(problem.kinds) else 0, -1)
+    mixed = hashes(customer, 2) ^ hashes(label, 3)
+    rank = np.empty(len(rows), np.int64)
+    rank[np.lexsort((mixed, rows[:, 2]))] = np.arange(len(rows))
+    return Options(block, rows[:, 0], arc, group, kind, value, rows[:, 2], start, rank)
+
+
+@njit(cache=True, nogil=True)
+def _shift(kind, ptr, lim, use, used, sign):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    if kind >= 0:
+        for x in range(ptr[kind], ptr[kind + 1]):
+            used[lim[x]] += sign * use[x]
+
+
+@njit(cache=True, nogil=True)
+def _over(kind, other, ptr, lim, used, amount, weight):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Excess of the limits that either kind touches (a limit of both counts twice, before and after alike)."""
+    total = 0.0
+    for k in (kind, other):
+        if k >= 0:
+            for x in range(ptr[k], ptr[k + 1]):
+                m = lim[x]
+                if used[m] > amount[m]:
+                    total += (used[m] - amount[m]) * weight[m]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _breaks(kind, other, ptr, lim, used, before, amount):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Whether a limit that either kind touches is over and more used than before."""
+    for k in (kind, other):
+        if k >= 0:
+            for x in range(ptr[k], ptr[k + 1]):
+                m = lim[x]
+                if used[m] > amount[m] and used[m] > before[m]:
+                    return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def mend(order, group, kind, hold, ptr, lim, use, used, amount, weight, strict):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """One sweep over the options: take each that lowers the excess (``strict``: and raises it nowhere).
+
+    Returns options taken.
+    """
+    taken = 0
+    before_use = used.copy()
+    for o in order:
+        g = group[o]
+        now = hold[g]
+        if now == o:
+            continue
+        before = _over(kind[now], kind[o], ptr, lim, used, amount, weight)
+        if before == 0.0:
+            continue
+        for k in (kind[now], kind[o]):
+            if k >= 0:
+                for x in range(ptr[k], ptr[k + 1]):
+                    before_use[lim[x]] = used[lim[x]]
+        _shift(kind[now], ptr, lim, use, used, -1)
+        _shift(kind[o], ptr, lim, use, used, 1)
+        after = _over(kind[now], kind[o], ptr, lim, used, amount, weight)
+        broken = strict and _breaks(kind[now], kind[o], ptr, lim, used, before_use, amount)
+        if after < before - 1e-12 and not broken:
+            hold[g] = o
+            taken += 1
+        else:
+            _shift(kind[o], ptr, lim, use, used, -1)
+            _shift(kind[now], ptr, lim, use, used, 1)
+    return taken
+
+
+@njit(cache=True, nogil=True)
+def fill(order, group, kind, value, hold, ptr, lim, use, used, amount, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """One sweep over the options: take each that gains at least ``least`` and keeps every limit."""
+    taken = 0
+    for o in order:
+        g = group[o]
+        now = hold[g]
+        if value[o] - value[now] < least:
+            continue
+        _shift(kind[now], ptr, lim, use, used, -1)
+        _shift(kind[o], ptr, lim, use, used, 1)
+        keeps = True
+        if kind[o] >= 0:
+            for x in range(ptr[kind[o]], ptr[kind[o] + 1]):
+                if used[lim[x]] > amount[lim[x]]:
+                    keeps = False
+                    break
+        if keeps and kind[now] >= 0:
+            for x in range(ptr[kind[now]], ptr[kind[now] + 1]):
+                if used[lim[x]] > amount[lim[x]]:
+                    keeps = False
+                    break
+        if keeps:
+            hold[g] = o
+            taken += 1
+        else:
+            _shift(kind[o], ptr, lim, use, used, -1)
+            _shift(kind[now], ptr, lim, use, used, 1)
+    return taken
+
+
+def repaired(problem: Problem, prices: Ints, width: int, most: int = 4_000_000) -> Plan:
+    """The plan at ``prices``, mended and filled by moves of customers with margin below ``width`` pico-yuan.
+
+    The width grows fourfold until every limit is kept, everybody may move, or the options are more than ``most``.
+    """
+    arcs = [arc.copy() for arc, _, _ in choices(problem, prices)]
+    used = used_by(problem, arcs)
+    while True:
+        options = gather(problem, prices, width)
+        hold, state = options.start.copy(), np.array(used, np.int64)
+        excess = _mend(options, hold, state, problem, prices)
+        whole = len(hold) >= problem.customers and width > PICO * problem.most * 4
+        if excess == 0.0 or whole or len(options.group) * 4 > most:
+            break
+        width *= 4
+    if excess == 0.0:
+        _gain(options, hold, state, problem)
+    taken = hold != options.start
+    kept = hold[taken]
+    for number in range(len(arcs)):
+        mine = kept[options.block[kept] == number]
+        arcs[number][options.place[mine]] = options.arc[mine]
+    return Plan(arcs, value_of(problem, arcs), used_by(problem, arcs), int(taken.sum()), excess)
+
+
+def _mend(options: Options, hold: Ints, state: Ints, problem: Problem, prices: Ints, sweeps: int = 80) -> float:
+    """Moves that lower the excess, least cost a unit of excess first, until there is none; returns what is left.
+
+    The cost of a move is what it adds to bound - primal = sum of losses + sum of price x slack: its loss, and the
+    price of what it leaves unused of limits that are not over.
+    """
+    kinds, amount, weight = problem.kinds, problem.limits.amount, 1.0 / problem.scale
+    strict = True
+    for _ in range(sweeps):
+        over = state > amount
+        if not over.any():
+            return 0.0
+        relief = np.append(kinds.price_float(np.where(over, weight, 0.0)), 0.0)  # last: no arc
+        slack = np.append(kinds.price_float(np.where(over, 0.0, prices.astype(float))), 0.0)
+        now, mine = options.kind[hold][options.group], options.kind
+        gained = relief[now] - relief[mine]
+        useful = np.flatnonzero(gained > 0)
+        cost = options.loss - options.loss[hold][options.group] + slack[now] - slack[mine]
+        order = useful[np.lexsort((options.rank[useful], cost[useful] / gained[useful]))]
+        if not mend(order, options.group, options.kind, hold, kinds.first, kinds.limit, kinds.use, state, amount,
+                    weight, strict):  # fmt: skip
+            if not strict:
+                break
+            strict = False
+    return float((np.maximum(state - amount, 0) * weight).sum())
+
+
+def _gain(options: Options, hold: Ints, state: Ints, problem: Problem, sweeps: int = 30) -> None:
+    """Fill slack by the moves that gain most, until nothing is gained."""
+    kinds, amount = problem.kinds, problem.limits.amount
+    for _ in range(sweeps):
+        gain = options.value - options.value[hold][options.group]
+        order = np.flatnonzero(gain > 0)
+        order = order[np.lexsort((options.rank[order], -gain[order]))]
+        if not fill(order, options.group, options.kind, options.value, hold, kinds.first, kinds.limit, kinds.use,
+                    state, amount, 1):  # fmt: skip
+            break
+
+
+def value_of(problem: Problem, arcs: list[Ints]) -> int:
+    """Value of a plan, micro-yuan."""
+    return sum(int(b.value[a[a >= 0]].sum(dtype=np.int64)) for b, a in zip(problem.blocks, arcs, strict=True))
+
+
+def used_by(problem: Problem, arcs: list[Ints]) -> list[int]:
+    """Use of each limit by a plan, at-most form."""
+    counts = np.zeros(len(problem.kinds), np.int64)
+    for block, arc in zip(problem.blocks, arcs, strict=True):
+        counts += np.bincount(block.kind[arc[arc >= 0]], minlength=len(counts))
+    return problem.kinds.used(counts, len(problem.limits))

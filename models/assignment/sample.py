@@ -1,0 +1,65 @@
+"""Multi-resolution start: the same problem on a sample of customers drawn by hash, amounts in proportion."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from models.assignment.passes import over_blocks
+from models.assignment.problem import BLOCK, Block, Ints, Limits, Problem
+
+
+def hashes(customer: Ints, key: int) -> np.ndarray:
+    """Keyed 64-bit hash of ids (the finaliser of splitmix64), uint64."""
+    x = customer.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key & 0xFFFFFFFFFFFFFFFF)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
+    return x ^ (x >> np.uint64(31))
+
+
+def pick(block: Block, places: Ints) -> Block:
+    """The customers at ``places`` of a block."""
+    size = block.first[places + 1] - block.first[places]
+    first = np.concatenate(([0], np.cumsum(size)))
+    arcs = np.repeat(block.first[places] - first[:-1], size) + np.arange(first[-1])
+    return Block(np.asarray(block.customer)[places], first, block.value[arcs], block.kind[arcs])
+
+
+def join(blocks: list[Block]) -> list[Block]:
+    """Small blocks as blocks of the usual size."""
+    filled = [block for block in blocks if len(block)]
+    if not filled:
+        return []
+    first = np.concatenate([[0]] + [np.diff(block.first) for block in filled]).cumsum()
+    whole = Block(
+        np.concatenate([block.customer for block in filled]), first,
+        np.concatenate([block.value for block in filled]), np.concatenate([block.kind for block in filled]),
+    )  # fmt: skip
+    return split(whole, BLOCK)
+
+
+def split(whole: Block, size: int) -> list[Block]:
+    """A block in pieces of ``size`` customers."""
+    pieces = []
+    for lo in range(0, len(whole), size):
+        hi = min(len(whole), lo + size)
+        a, b = int(whole.first[lo]), int(whole.first[hi])
+        pieces.append(
+            Block(whole.customer[lo:hi], whole.first[lo : hi + 1] - a, whole.value[a:b], whole.kind[a:b])
+        )
+    return pieces
+
+
+def sample(problem: Problem, size: int) -> Problem:
+    """About ``size`` customers of the problem by hash; amounts in proportion to what was drawn, rounded."""
+    cut = np.uint64(min(float(2**64 - 2048), 2.0**64 * size / problem.customers))
+
+    def part(block: Block) -> Block:
+        return pick(block, np.flatnonzero(hashes(block.customer, 1) < cut))
+
+    blocks = join(over_blocks(part, problem.blocks))
+    drawn = sum(len(block) for block in blocks)
+    amount = np.array([int(b) * drawn // problem.customers for b in problem.limits.amount], np.int64)
+    limits = Limits(problem.limits.names, amount, problem.limits.sign)
+    return replace(problem, blocks=blocks, limits=limits)
