@@ -123,6 +123,7 @@ def load(
                 key=sql.SQL(", ").join(map(sql.Identifier, table.key)),
             )
         )
+        grow(connection, table.name, columns)
         cursor.execute(_sql("DROP TABLE IF EXISTS {schema}.{stage}", stage=stage))
         cursor.execute(
             _sql(
@@ -131,11 +132,34 @@ def load(
                 table=table.name,
             )
         )
-        with cursor.copy(_sql("COPY {schema}.{stage} FROM STDIN (FORMAT csv)", stage=stage)) as copy:
+        names = sql.SQL(", ").join(sql.Identifier(column.name) for column in columns)
+        with cursor.copy(
+            _sql("COPY {schema}.{stage} ({names}) FROM STDIN (FORMAT csv)", stage=stage, names=names)
+        ) as copy:
             for batch in batches:
                 copy.write(csv_bytes(batch))
                 rows += batch.num_rows
     return rows
+
+
+def grow(connection: Connection, name: str, columns: Sequence[Column]) -> None:
+    """Give the store's table the columns that the catalogue has gained; what it has lost stays, and may be null."""
+    with connection.cursor() as cursor:
+        found = cursor.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
+            (SCHEMA, name),
+        ).fetchall()
+        have = {row[0] for row in found}
+        for column in columns:
+            if column.name not in have:
+                free = column.model_copy(update={"nullable": True})  # nights published before have none
+                cursor.execute(
+                    _sql("ALTER TABLE {schema}.{table} ADD COLUMN {column}", table=name, column=_column(free))
+                )
+        for lost in sorted(have - {column.name for column in columns}):
+            cursor.execute(
+                _sql("ALTER TABLE {schema}.{table} ALTER COLUMN {lost} DROP NOT NULL", table=name, lost=lost)
+            )
 
 
 def swap(connection: Connection, table: Table, date: dt.date) -> None:

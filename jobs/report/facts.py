@@ -144,7 +144,8 @@ def funnel_rows(night: Night) -> list[dict[str, Any]]:
     reasons = {rule.name: (rule.reason, rule.reason_zh) for rule in night.catalogue.rules}
     rows = night.lake.arrow("funnel", partition=night.partition).sort_by("position").to_pylist()
     for row in rows:
-        row["reason"], row["reason_zh"] = reasons.get(row["rule"]) or BUILT_IN.get(row["rule"], (row["rule"], ""))
+        known = reasons.get(row["rule"]) or BUILT_IN.get(row["rule"], (row["rule"], ""))
+        row["reason"], row["reason_zh"] = row.get("reason") or known[0], row.get("reason_zh") or known[1]
     return rows
 
 

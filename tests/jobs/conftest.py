@@ -20,12 +20,18 @@ CUSTOMERS = 240
 
 
 def put(night: Night, table: str, rows: list[dict], partition: dict | None = None) -> None:
-    """Write rows of a table; a number that must be there and is not given is 0."""
+    """Write rows of a table; what must be there and is not given is 0 or empty."""
     entry = night.lake.table(table)
     schema = nullable(arrow_schema(entry))
-    zeros = {column.name: 0 for column in entry.columns if not column.nullable and "int" in column.type}
+    zeros = {c.name: "" if c.type == "string" else 0 for c in entry.columns if c.type in {"string", "bigint", "int"}}
+    zeros = {name: zero for name, zero in zeros.items() if not schema_nullable(entry, name)}
     rows = [zeros | row for row in rows]
     night.lake.replace_arrow(table, pa.Table.from_pylist(rows, schema=schema), partition=partition)
+
+
+def schema_nullable(entry, name: str) -> bool:
+    """Whether a column of a table may be absent."""
+    return next(column.nullable for column in entry.columns if column.name == name)
 
 
 def assigned(night: Night, run_id: str, shift: int = 0) -> list[dict]:

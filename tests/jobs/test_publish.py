@@ -157,6 +157,23 @@ def test_readers_see_the_last_night_until_the_new_one_is_whole(planned):
     assert stored(night, "SELECT count(*) FROM cpc.assignment")[0] == (7,)
 
 
+def test_the_store_follows_a_catalogue_that_grows_and_shrinks(planned):
+    night = planned(verdict=GOOD)
+    publish.run(night)
+    table = night.lake.table("limit_price")
+    rows = night.lake.arrow("limit_price", partition=night.partition).select([c.name for c in table.columns])
+    fewer = table.model_copy(update={"columns": tuple(c for c in table.columns if c.name != "unit")})
+    more = table.model_copy(update={"columns": (*table.columns, publish.WITHDRAWN)})
+    for entry, content in (
+        (fewer, rows.drop_columns(["unit"])),
+        (more, rows.append_column("withdrawn", pa.array([False] * rows.num_rows))),
+    ):
+        with serving.connect(night.settings) as store:
+            serving.load(store, entry, night.date, content.to_batches())
+            serving.swap(store, entry, night.date)
+    assert stored(night, "SELECT count(*), count(unit), count(withdrawn) FROM cpc.limit_price") == [(3, 3, 3)]
+
+
 def test_without_an_address_the_store_is_embedded(night):
     alone = night()
     with serving.connect(alone.settings) as store:
