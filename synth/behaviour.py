@@ -157,19 +157,20 @@ def usage(frame: Frame) -> dict[str, Column]:
     count = np.maximum(np.rint(level * {"voice": 3.2, "sms": 1.0, "mms": 0.15, "data": 18.0}.get(kind, 1.0)), 0)
     over = np.maximum(level / days - 1.6, 0) * days * 0.12
     five = frame.world["terminal_5g"][frame.customer]
+    none = np.zeros(frame.size, dtype=int)
     rats = frame.choices.get("rat", ("4g", "5g"))
     rat = np.where(five & (frame.rng.random(frame.size) < 0.8), "5g", "4g")
     rat = rat if {"4g", "5g"} <= set(rats) else np.array(rats)[frame.rng.integers(0, len(rats), frame.size)]
     return {
-        "kind": clipped([kind], np.zeros(frame.size, dtype=int)),
-        "period": clipped([frame.only("period") or "event"], np.zeros(frame.size, dtype=int)),
-        "direction": clipped(list(frame.choices.get("direction", ("out",))), np.zeros(frame.size, dtype=int)),
-        "seconds": np.minimum(level * 260, 80_000 * max(days, 1)).astype(np.int64) if kind == "voice" else np.zeros(frame.size, dtype=np.int64),
-        "bytes": (level * 4.2e8).astype(np.int64) if kind == "data" else np.zeros(frame.size, dtype=np.int64),
+        "kind": clipped([kind], none),
+        "period": clipped([frame.only("period") or "event"], none),
+        "direction": clipped(list(frame.choices.get("direction", ("out",))), none),
+        "seconds": np.minimum(level * 260 * (kind == "voice"), 80_000 * max(days, 1)).astype(np.int64),
+        "bytes": (level * 4.2e8 * (kind == "data")).astype(np.int64),
         "count": count.astype(np.int64),
         "fee_micro": np.rint(over * 100).astype(np.int64) * 10_000,
         "bundle_share": np.round(np.minimum(level / days / 1.6, 15.0), 4),
-        "roaming": clipped(list(frame.choices.get("roaming", MIX["usage.roaming"]))[:1], np.zeros(frame.size, dtype=int)),
+        "roaming": clipped(list(frame.choices.get("roaming", MIX["usage.roaming"])[:1]), none),
         "rat": pa.array(rat.tolist(), pa.string()),
         "hour": np.minimum(frame.rng.binomial(23, 0.72, frame.size), 23),
         "app": by_intent(frame, frame.choices.get("app", MIX["usage.app"])),

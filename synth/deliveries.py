@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from conf.dates import SHANGHAI, month_end
 from conf.feed import Feed
-from synth.emit import Period
 from synth.keyed import key, stream
 from synth.plan import Plan, date_of, day_of
+from synth.rows import Period
 
 
 @dataclass(frozen=True)

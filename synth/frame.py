@@ -14,11 +14,11 @@ from synth.world import World
 
 Column = pa.Array | np.ndarray
 #: Words in codes that tell which product group a customer has in mind.
-HINTS = (
-    ("data", 2), ("flow", 2), ("video", 2), ("plan", 2), ("5g", 2), ("broadband", 2), ("net", 2), ("roam", 0), ("voice", 0),
-    ("call", 0), ("family", 0), ("ring", 0), ("sms", 1), ("mms", 1), ("message", 1), ("msg", 1), ("terminal", 3), ("phone", 3),
-    ("device", 3), ("handset", 3), ("contract", 3),
-)  # fmt: skip
+HINTS = {
+    "data": 2, "flow": 2, "video": 2, "plan": 2, "5g": 2, "broadband": 2, "net": 2, "roam": 0, "voice": 0, "call": 0,
+    "family": 0, "ring": 0, "sms": 1, "mms": 1, "message": 1, "msg": 1, "terminal": 3, "phone": 3, "device": 3,
+    "handset": 3, "contract": 3,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,16 @@ class Frame:
         return values[0] if len(values) == 1 else ""
 
 
-def group_of_code(code: str, seed: int) -> int:
+def group_of_code(code: str) -> int:
     """The product group a code hints at; −1 where none."""
     lowered = code.lower()
-    return next((group for word, group in HINTS if word in lowered), -1)
+    return next((group for word, group in HINTS.items() if word in lowered), -1)
 
 
 def by_intent(frame: Frame, values: tuple[str, ...], sharpness: float = 0.9) -> pa.Array:
     """One of ``values`` a row, more often one whose group the customer has in mind."""
     seed = frame.world.plan.seed
-    group = np.array([group_of_code(value, seed) for value in values])
+    group = np.array([group_of_code(value) for value in values])
     base = np.array([0.4 * ((key(seed, "topic", value) % 100) / 50 - 1) for value in values])
     mind = frame.trait("intent") + 0.8 * frame.world.boosted(frame.customer, frame.time // 86400)
     score = np.where(group >= 0, sharpness * mind[:, np.maximum(group, 0)], 0.0) + base

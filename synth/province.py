@@ -14,8 +14,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from conf.catalogue import ROOT, load_catalogue
 from conf.errors import MendableError
@@ -31,13 +32,11 @@ from synth.truth import write_truth
 from synth.volume import is_drawn, scale_of
 from synth.world import World, make_world, open_world, save_world
 
-WORK = ".province"
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What a province came to. ``source_bytes`` is before compression."""
+class Summary(TypedDict):
+    """What a province came to; ``bytes`` are those of the files as sent."""
 
     customers: int
     first_date: str
@@ -51,10 +50,6 @@ class Summary:
     decisions: int
     truth_rows: int
     seconds: float
-
-    def as_dict(self) -> dict[str, object]:
-        """For ``--json``."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -103,16 +98,21 @@ def write_province(
     plan = Plan(
         load_catalogue(catalogue_root), load_preset(preset), customers, start, days, seed, history_days, bytes_per_day
     )
-    work = out / WORK
+    part, work = out.with_name(out.name + ".part"), out.with_name(out.name + ".model")
+    for unfinished in (part, work):
+        shutil.rmtree(unfinished, ignore_errors=True)
     counts = make_model(plan, work)
-    world = open_world(plan, work / "world")
-    truth_rows = write_truth(world, out / "truth")
-    tasks = [Task(d, out, scale) for d in deliveries(plan) for scale in (scale_of(plan, d.feed),)]
+    truth_rows = write_truth(open_world(plan, work / "world"), part / "truth")
+    tasks = [Task(d, part, scale_of(plan, d.feed)) for d in deliveries(plan)]
     done = _write_all(plan, preset, work, tasks, workers, progress)
     shutil.rmtree(work)
+    if out.exists():
+        out.rmdir()
+    part.rename(out)
     return Summary(
         customers=customers, first_date=start.isoformat(), last_date=date_of(plan.end_day - 1).isoformat(),
-        decision_date=date_of(plan.end_day).isoformat(), feeds=len({t.delivery.feed for t in tasks}), deliveries=len(tasks),
+        decision_date=date_of(plan.end_day).isoformat(),
+        feeds=len({t.delivery.feed for t in tasks}), deliveries=len(tasks),
         files=sum(d[0] for d in done), rows=sum(d[1] for d in done), bytes=sum(d[2] for d in done),
         decisions=counts["decision"], truth_rows=truth_rows, seconds=round(time.perf_counter() - began, 1),
     )  # fmt: skip

@@ -3,7 +3,8 @@
 For customer i, product p, channel c over the 30 days after a decision::
 
     p0(i, p)     = base_p · exp(spread·(0.75·intent_g + 0.35·taste_i·load_p) − 0.35·sense_i·dear_p − …) · boost_g
-    push(i, p, c) = effect · push_c · ease_p · exp(persuasion·persuade_i + 0.35·intent_g + 0.3·habit_c − 0.25·sense_i·dear_p − …)
+    push(i, p, c) = effect · push_c · ease_p
+                    · exp(persuasion·persuade_i + 0.35·intent_g + 0.3·habit_c − 0.25·sense_i·dear_p − …)
     delta        = reach(i, c) · ((1 − p0)·min(push, 0.8) − dogs·p0·[irritable])
     margin effect = discounted, less cancellations, less what it takes from other products of the group.
 
@@ -46,7 +47,9 @@ def lift(
 
     Args:
         world: the province.
-        rows, products, channels: positions, broadcast against each other.
+        rows: positions of customers, broadcast against the next two.
+        products: positions of products.
+        channels: positions of channels.
         p0: the organic chance, broadcast likewise.
         reached: 0 or 1 where it is known; the chance to be reached otherwise.
     """
@@ -77,7 +80,12 @@ def margin_effect(world: World, rows: Ints, p0: Floats, delta: Floats, products:
     takes from others of its group; the cost of the attempt is not in it.
 
     Args:
-        p0: n × P, all products; delta: n × products × channels.
+        world: the province.
+        rows: n customers.
+        p0: n × P, organic chances of all products.
+        delta: n × products × channels, as of ``lift``.
+        products: positions.
+        channels: positions.
     """
     plan, r = world.plan, world.plan.preset.response
     margin = plan.margin_micro / MICRO

@@ -115,8 +115,9 @@ def _names(world: World, entity: str, column: str) -> list[str] | None:
 
 
 def told_by(world: World, catalogue: Catalogue, feed: Feed, table: Table, ledger: str) -> np.ndarray:
-    """Which rows ``feed`` tells: of all feeds of its class that can tell a row, one by
-    a keyed lottery weighted by their volume (Efraimidis and Spirakis 2006).
+    """Which rows ``feed`` tells: of all feeds of its class that can tell a row, one does.
+
+    It is drawn by a keyed lottery weighted by volume (Efraimidis and Spirakis 2006).
     """
     monthly = feed.granularity == "monthly"
     rivals = [

@@ -11,9 +11,10 @@ import pytest
 
 from conf.catalogue import load_catalogue
 from conf.schema import Field
-from synth.emit import Period, table_of
+from synth.emit import table_of
 from synth.people import FIRST_NUMBER, NUMBERS, phones
 from synth.plan import day_of
+from synth.rows import Period
 from tests.synth.conftest import Small
 
 TYPES = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synth import policy
-from synth.policy import CONTROL, EXPLOIT, EXPLORE, Night, best_arcs, decide, roles
+from synth.explore import CONTROL, EXPLOIT, EXPLORE, pass_chance, quota
+from synth.policy import Night, best_arcs, decide, roles
 from synth.world import World, make_world
 from tests.synth.conftest import Small, plan_of
 
@@ -55,7 +55,7 @@ def test_exploiters_keep_to_the_capacity_of_each_channel(world: World) -> None:
 
 
 def test_explorers_keep_to_the_quota(world: World) -> None:
-    room = policy._quota(world)
+    room = quota(world)
     for night in nights(world, 5):
         for c in world.plan.outbound:
             mine = (night.role == EXPLORE) & (night.channel == c)
@@ -63,9 +63,9 @@ def test_explorers_keep_to_the_quota(world: World) -> None:
 
 
 def test_pass_chance_is_certain_with_room_and_shared_without() -> None:
-    assert policy._pass_chance(50, 3.0) == pytest.approx(1.0, abs=1e-9)
-    assert policy._pass_chance(0, 3.0) == 0
-    assert policy._pass_chance(2, 40.0) == pytest.approx(2 / 40, rel=0.06)
+    assert pass_chance(50, 3.0) == pytest.approx(1.0, abs=1e-9)
+    assert pass_chance(0, 3.0) == 0
+    assert pass_chance(2, 40.0) == pytest.approx(2 / 40, rel=0.06)
 
 
 def test_only_eligible_products_are_given(small: Small) -> None:
