@@ -13,9 +13,10 @@ from functools import cached_property
 from typing import Literal
 
 from pydantic import Field as Key
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from conf.documents import Strict
+from conf.formula import parse
 from conf.table import Column
 
 #: What may be asked of an input over a window of days.
@@ -24,7 +25,7 @@ Aggregate = Literal[
 ]
 #: Aggregates of a customer without a single event: 0, provided that the source is known.
 ZERO: frozenset[str] = frozenset({"sum", "count", "distinct", "frequency", "trend"})
-_ARITHMETIC = frozenset({"sum", "mean", "trend"})
+_ARITHMETIC = frozenset({"sum", "mean", "trend", "min", "max"})
 _OF_CODES = frozenset({"entropy", "top"})
 #: A frequency counts days in a 63-bit mask; a trend needs whole weeks.
 LONGEST_FREQUENCY, SHORTEST_TREND = 63, 14
@@ -46,13 +47,14 @@ class Input(Strict):
     """A value of an event with a filter, and what is wanted of it.
 
     ``value`` and ``where`` are Spark SQL over the source's columns. A ``bigint`` is summed exactly and divided by
-    ``scale`` in the feature (bytes to MB, micro-元 to 元); ``string`` and ``double`` values are not summed.
+    ``scale`` in the feature (bytes to MB, micro-元 to 元); a ``string`` is not summed. There are no doubles: states are
+    exact, whatever the order of rows (write ``cast(round(share * 1000) as bigint)`` with ``scale: 1000``).
     """
 
     name: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
     value: str = "1"
     where: str = "true"
-    type: Literal["bigint", "double", "string"] = "bigint"
+    type: Literal["bigint", "string"] = "bigint"
     scale: int = Key(default=1, ge=1)
     unit: str
     label_zh: str
@@ -79,16 +81,24 @@ class Input(Strict):
 
 
 class Derived(Strict):
-    """A formula (Spark SQL) over other features; division by zero gives null: write ``a / nullif(b, 0)``."""
+    """A formula over other features: ``+ - * /``, ``coalesce``, ``least`` … (``conf/formula.py``).
+
+    A missing value and a division by zero give a missing value.
+    """
 
     input: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
-    aggregate: Literal["ratio", "change", "entropy", "score"]
+    aggregate: Literal["ratio", "change", "score"]
     window: int = Key(ge=1)
     formula: str
-    type: Literal["double", "int", "bigint", "string"] = "double"
     unit: str
     label_zh: str
     doc: str
+
+    @field_validator("formula")
+    @classmethod
+    def _parses(cls, formula: str) -> str:
+        parse(formula)
+        return formula
 
     @property
     def name(self) -> str:

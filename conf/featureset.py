@@ -10,6 +10,7 @@ from pathlib import Path
 from conf.documents import Document, Loc, read_rows, read_yaml, validate
 from conf.errors import MendableError
 from conf.feature import Attribute, Derived, Family, Feature, names_in
+from conf.formula import names
 from conf.partial import partial_table
 from conf.schema import Schema
 from conf.table import Column, Table
@@ -51,7 +52,7 @@ class FeatureSet:
             )
             for family in self.families
         ]  # fmt: skip
-        derived = [Column(name=d.name, type=d.type, doc=d.doc, unit=d.unit) for _, d in self.derived]
+        derived = [Column(name=d.name, type="double", doc=d.doc, unit=d.unit) for _, d in self.derived]
         return (*attributes, PROFILED, *stale, *(feature.column for feature in self.features), *derived)
 
     @cached_property
@@ -166,7 +167,11 @@ def _check_derived(features: FeatureSet, documents: Mapping[str, Document], seen
     for family in features.families:
         for position, derived in enumerate(family.derived):
             loc = ("derived", position, "formula")
-            _known(derived.formula, set(seen), "the snapshot", documents[family.family], loc)
+            if unknown := sorted(names(derived.formula) - set(seen)):
+                raise MendableError(
+                    f"{derived.name}: no feature {unknown[0]!r}", where=documents[family.family].where(loc),
+                    remedy="`cpc features list` shows those there are",
+                )  # fmt: skip
     try:
         _ = features.derived
     except ValueError as circle:
@@ -183,9 +188,9 @@ def _ordered(pairs: list[tuple[Family, Derived]]) -> list[tuple[Family, Derived]
     waiting = {d.name: (f, d) for f, d in pairs}
     done: set[str] = set()
     order: list[tuple[Family, Derived]] = []
-    names = set(waiting)
+    known = set(waiting)
     while waiting:
-        ready = [n for n, (_, d) in waiting.items() if names_in(d.formula) & names <= done]
+        ready = [n for n, (_, d) in waiting.items() if names(d.formula) & known <= done]
         if not ready:
             raise ValueError(sorted(waiting)[0])
         for name in ready:

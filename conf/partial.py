@@ -1,66 +1,54 @@
-"""Daily partials: which states the aggregates of an input are made of, and the tables that keep them.
+"""Daily partials: the table of additive states that every family keeps, and what each aggregate needs of them.
 
-A state is additive (integer sums, extremes, sketches): days merge into any window in any order to the same value.
+A row is one input of a customer's day as first known on a night: how many events, their sum, least and greatest value
+(integers: days merge into any window, in any order, to the same value). Inputs of which the first, last or distinct
+values are wanted keep the time (``at``) or text apart, so that ties break the same way everywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from conf.feature import Family
+from conf.feature import Family, Input
 from conf.table import Column, Table
 
-#: Columns of every partial before its states.
+#: Customers of one bucket: 2^17 surrogate ids, which are dense. A bucket is what one task merges.
+BUCKET_BITS = 17
 PARTIAL_COLUMNS = (
     Column(name="business_date", type="date", doc="first night that may see these events", nullable=False),
+    Column(name="bucket", type="int", doc=f"customer_id >> {BUCKET_BITS}: what one task merges", nullable=False),
     Column(name="feed", type="string", doc="source feed", nullable=False),
     Column(name="day", type="date", doc="day of the events in Shanghai", nullable=False),
     Column(name="customer_id", type="bigint", doc="surrogate id of the subscriber", nullable=False),
+    Column(name="input", type="string", doc="input of the family, or input=code", nullable=False),
+    Column(name="at", type="bigint", doc="time of the event where order matters", unit="microseconds since 1970 UTC"),
+    Column(name="text", type="string", doc="value of a text input where first, last or distinct are wanted"),
+    Column(name="count", type="bigint", doc="events with a value", unit="event", nullable=False),
+    Column(name="sum", type="bigint", doc="sum of integer values"),
+    Column(name="least", type="bigint", doc="least integer value"),
+    Column(name="greatest", type="bigint", doc="greatest integer value"),
 )
-#: State of an input → (suffix of its columns, type or None for the input's own).
-STATES: dict[str, tuple[tuple[str, str | None], ...]] = {
-    "count": (("count", "bigint"),),
-    "sum": (("sum", "bigint"),),
-    "min": (("min", None),),
-    "max": (("max", None),),
-    "last": (("last_at", "timestamp"), ("last", None)),
-    "first": (("first_at", "timestamp"), ("first", None)),
-    "sketch": (("sketch", "binary"),),
-}
-#: Aggregate → the states it is made of.
-NEEDS: dict[str, tuple[str, ...]] = {
-    "sum": ("sum",), "count": ("count",), "distinct": ("sketch",), "min": ("min",), "max": ("max",),
-    "mean": ("sum", "count"), "last": ("last",), "first": ("first",), "recency": ("count",), "frequency": ("count",),
-    "trend": ("sum",), "entropy": ("codes",), "top": ("codes",),
-}  # fmt: skip
+_ORDERED = frozenset({"first", "last"})
+_OF_CODES = frozenset({"entropy", "top"})
 
 
 def partial_table(family: Family) -> Table:
-    """The table of daily partials of ``family``: one row a customer, day and feed, for the night that first saw it."""
-    states = [
-        Column(name=name, type=kind, doc=f"{name.split('__')[-1]} of: {source.doc}", unit=source.unit)
-        for source in family.inputs
-        for name, kind in state_columns(source.name, source.type, source.codes, source.features)
-    ]
+    """The table of daily partials of ``family``."""
     return Table(
-        name=family.table, row=f"a customer's day of {family.doc}, as first known on a night", writer="partials",
-        kind="partial", key=("business_date", "feed", "day", "customer_id"), partition_by=("business_date",),
-        columns=(*PARTIAL_COLUMNS, *states),
+        name=family.table, row=f"an input of a customer's day ({family.doc}), as first known on a night",
+        writer="partials", kind="partial", key=("business_date", "feed", "day", "customer_id", "input", "at", "text"),
+        partition_by=("business_date", "bucket"), columns=PARTIAL_COLUMNS,
     )  # fmt: skip
 
 
-def states_of(aggregates: Iterable[str]) -> tuple[str, ...]:
-    """The states that the asked aggregates need, in a fixed order; a count is always kept (was there any event?)."""
-    needed = {"count", *(state for aggregate in aggregates for state in NEEDS[aggregate])}
-    return tuple(state for state in (*STATES, "codes") if state in needed)
+def keeps_time(source: Input) -> bool:
+    """Whether the partial keeps the time of every event: first and last need it."""
+    return bool(_ORDERED & set(source.features))
 
 
-def state_columns(name: str, kind: str, codes: tuple[str, ...], aggregates: Iterable[str]) -> list[tuple[str, str]]:
-    """Columns (name, type) of an input's states in its partial table."""
-    columns: list[tuple[str, str]] = []
-    for state in states_of(aggregates):
-        if state == "codes":
-            columns += [(f"{name}__n{position}", "bigint") for position, _ in enumerate(codes)]
-        else:
-            columns += [(f"{name}__{suffix}", fixed or kind) for suffix, fixed in STATES[state]]
-    return columns
+def keeps_text(source: Input) -> bool:
+    """Whether the partial keeps the values of a text: first, last and distinct need them."""
+    return source.type == "string" and bool((_ORDERED | {"distinct"}) & set(source.features))
+
+
+def plain(source: Input) -> bool:
+    """Whether the partial has rows of the input itself (not only of its codes)."""
+    return bool(set(source.features) - _OF_CODES)

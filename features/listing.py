@@ -1,4 +1,4 @@
-"""The compiled listing ``conf/generated/features.yml``: every column of a snapshot, so that a review sees the effect."""
+"""The compiled listing ``conf/generated/features.yml``: every column of a snapshot, for review."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from conf.featureset import FeatureSet
 from conf.table import Column
 
 GENERATED = ROOT / "generated" / "features.yml"
-_HEAD = "# Compiled from features/declared by `cpc features list --write`: every column of customer_features, in order.\n"
+_HEAD = (
+    "# Compiled from features/declared by `cpc features list --write`: every column of customer_features, in order.\n"
+)
 
 
 def rows(declared: FeatureSet) -> list[dict[str, str]]:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def population(customers: DataFrame, dates: Sequence[dt.date], attributes: Sequence[Attribute]) -> DataFrame:
+def population(
+    customers: DataFrame, consents: DataFrame, dates: Sequence[dt.date], attributes: Sequence[Attribute]
+) -> DataFrame:
     """Active customers of every date with their attributes.
 
     The version in force is the latest that began before D 00:00 Shanghai among those that had arrived by D's
@@ -22,11 +24,12 @@ def population(customers: DataFrame, dates: Sequence[dt.date], attributes: Seque
 
     Args:
         customers: the slowly changing ``customer`` table.
+        consents: the ``consent`` table.
         dates: decision dates.
         attributes: the declarations.
 
     Returns:
-        ``as_of, customer_id`` and one column an attribute.
+        ``as_of, customer_id``, ``refused`` (profiling) and one column an attribute.
     """
     from pyspark.sql import functions as f
 
@@ -40,8 +43,12 @@ def population(customers: DataFrame, dates: Sequence[dt.date], attributes: Seque
         .select("as_of", "customer_id", "version.*")
         .where("status = 'active'")
     )
-    return in_force.selectExpr(
-        "as_of", "customer_id", *(f"cast({a.value} as {a.type}) as `{a.name}`" for a in attributes)
+    refused = refusals(consents, dates).withColumn("refused", f.lit(True))
+    return in_force.join(refused, ["as_of", "customer_id"], "left").selectExpr(
+        "as_of",
+        "customer_id",
+        "coalesce(refused, false) as refused",
+        *(f"cast({a.value} as {a.type}) as `{a.name}`" for a in attributes),
     )
 
 

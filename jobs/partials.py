@@ -22,7 +22,8 @@ import pyarrow as pa
 
 from conf.catalogue import Catalogue
 from conf.dates import CUT_OFF, local_date
-from conf.feature import Family
+from conf.feature import Family, Input
+from conf.partial import keeps_text, keeps_time, plain
 from features.anchor import feeds_of
 from features.daily import KNOWN_ON_SQL, partials
 from features.sql import date_literal
@@ -120,8 +121,7 @@ def known_on(arrived_at: dt.datetime) -> dt.date:
 def definition(family: Family, catalogue: Catalogue) -> str:
     """A hash of what decides the states of ``family``: its inputs (not windows or words) and the conforming."""
     inputs = [
-        [source.name, source.value, source.where, source.type, source.codes, sorted(source.features)]
-        for source in family.inputs
+        [source.name, source.value, source.where, source.type, source.codes, *kept(source)] for source in family.inputs
     ]
     conforms = [
         conform.model_dump(mode="json")
@@ -130,6 +130,11 @@ def definition(family: Family, catalogue: Catalogue) -> str:
         if conform.entity == family.source and (not family.schemas or schema.name in family.schemas)
     ]
     return _hash([family.source, family.schemas, inputs, conforms])
+
+
+def kept(source: Input) -> tuple[bool, bool, bool]:
+    """What of an input its partial keeps: rows of its own, times, texts."""
+    return plain(source), keeps_time(source), keeps_text(source)
 
 
 def _hash(content: object) -> str:

@@ -4,32 +4,41 @@ A row of ``customer_features`` sees events before D 00:00 Shanghai that had arri
 attributes from ``customer``, windows of 1 to 180 days merged from the daily partials, ratios and trends over them.
 A feed that brought nothing is not 0: its windows end where its last good data ends, and a staleness column says so.
 
+Spark finds the customers of each date and hands them out by bucket; a task reads its bucket's partials and writes its
+file by Arrow; one transaction publishes all dates.
+
 *Reads* ``customer``, ``consent``, ``customer_day_<family>``, ``ops_delivery``. *Writes* ``customer_features``,
 ``feature_profile``. *Cost* grows with customers × days with events within the longest window of each family; several
-dates share one pass.
+dates share one pass over the partials.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-import pyarrow.parquet as pq
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
+from conf.dates import parse_date
+from conf.featureset import FeatureSet
+from conf.partial import BUCKET_BITS
 from features.anchor import Anchor, Delivered, anchors, feeds_of
-from features.assemble import snapshot
-from features.profile import population, refusals
-from features.sql import date_literal, literal
-from features.window import windows
+from features.bucket import READ, Rows, code, empty, snapshot
+from features.cells import cells_of
+from features.profile import population
+from jobs.lake import WrittenFile, write_file
 from jobs.night import Figures, Night
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 READS = ("customer", "consent", "customer_day", "ops_delivery")
 WRITES = ("customer_features", "feature_profile")
 READS_PREVIOUS = ("feature_profile",)
+_WRITTEN = "path string, size bigint, business_date date, stats string, rows bigint"
+#: Days by which an event may be dated after the night that first saw it: files of older nights are not read.
+_SLACK = 31
 
 
 def run(night: Night) -> Figures:
@@ -41,35 +50,92 @@ def snapshots(night: Night, dates: Sequence[dt.date]) -> Figures:
     """Write the snapshots of ``dates`` in one pass, each as its own night could have seen it."""
     dates = sorted(set(dates))
     ends = family_anchors(night, dates)
-    frame = frame_of(night, dates, ends)
-    listed = ", ".join(date_literal(date) for date in dates)
-    night.lake.replace_spark(
-        "customer_features",
-        frame.sortWithinPartitions("business_date", "customer_id"),
-        where=f"business_date in ({listed})",
-    )
-    stale = {
-        family: ends[family][-1].staleness for family in sorted(ends) if ends[family][-1].staleness not in (0, None)
-    }
+    files = write_snapshots(night, dates, ends)
+    night.lake.commit_files("customer_features", files, replace=[{"business_date": date} for date in dates])
+    last = {name: of_family[-1] for name, of_family in sorted(ends.items())}
     return {
         "dates": len(dates),
         "features": len(night.catalogue.features.columns),
-        "customers": _rows(night, dates[-1]),
-        "families_stale": stale,
-        "families_unknown": sorted(family for family in ends if ends[family][-1].through is None),
+        "rows": sum(file.rows for file in files),
+        "customers": sum(file.rows for file in files if file.partition["business_date"] == dates[-1].isoformat()),
+        "families_stale": {name: end.staleness for name, end in last.items() if end.staleness},
+        "families_unknown": [name for name, end in last.items() if end.through is None],
     }
 
 
-def frame_of(night: Night, dates: Sequence[dt.date], ends: dict[str, list[Anchor]]) -> DataFrame:
-    """The snapshot of ``dates`` as a frame."""
+def write_snapshots(night: Night, dates: Sequence[dt.date], ends: Mapping[str, list[Anchor]]) -> list[WrittenFile]:
+    """Write the files of ``customer_features`` for ``dates``, a bucket a task; nothing is published yet."""
     declared = night.catalogue.features
-    families = {
-        family.family: windows(night.table(family.table), _anchor_frame(night, ends[family.family]), family)
-        for family in declared.families
-        if any(end.through for end in ends[family.family])
-    }
-    people = population(night.table("customer"), dates, declared.attributes)
-    return snapshot(people, refusals(night.table("consent"), dates), families, ends, declared)
+    people = population(night.table("customer"), night.table("consent"), dates, declared.attributes)
+    task = Task(declared, ends, _partial_files(night, dates, ends), night.lake.path("customer_features"))
+    night.lake.delta("customer_features")
+    buckets = len({bucket for files in task.files.values() for _, _, bucket in files}) or 1
+    rows = (
+        people.selectExpr("*", f"cast(shiftright(customer_id, {BUCKET_BITS}) as int) as bucket")
+        .repartition(max(buckets, 1), "bucket")
+        .mapInArrow(task, _WRITTEN)
+        .collect()
+    )
+    return sorted(
+        (
+            WrittenFile(
+                row["path"], row["size"], {"business_date": row["business_date"].isoformat()}, row["stats"], row["rows"]
+            )
+            for row in rows
+        ),
+        key=lambda file: (str(file.partition["business_date"]), file.stats),
+    )
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a Python worker does: customers of some buckets in, written files out.
+
+    Attributes:
+        declared: the features.
+        ends: family → where its windows end on each date.
+        files: family → (path, night, bucket) of its partials.
+        target: the folder of ``customer_features``.
+    """
+
+    declared: FeatureSet
+    ends: Mapping[str, Sequence[Anchor]]
+    files: Mapping[str, Sequence[tuple[str, dt.date, int]]]
+    target: Path
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Write one file a bucket and date."""
+        batches = list(batches)
+        if not batches:
+            return
+        people = pa.Table.from_batches(batches)
+        written = [
+            row for bucket in sorted(pc.unique(people["bucket"]).to_pylist()) for row in self._bucket(people, bucket)
+        ]
+        columns = [list(column) for column in zip(*written, strict=True)]
+        types = [pa.string(), pa.int64(), pa.date32(), pa.string(), pa.int64()]
+        names = ["path", "size", "business_date", "stats", "rows"]
+        yield pa.RecordBatch.from_arrays([pa.array(c, t) for c, t in zip(columns, types, strict=True)], names)
+
+    def _bucket(self, people: pa.Table, bucket: int) -> Iterator[tuple[str, int, dt.date, str, int]]:
+        mine = people.filter(pc.equal(people["bucket"], bucket))
+        partials = {family.family: self._read(family.family, bucket) for family in self.declared.families}
+        for position, date in enumerate(sorted({end.as_of for ends in self.ends.values() for end in ends})):
+            then = mine.filter(pc.equal(mine["as_of"], pa.scalar(date, pa.date32())))
+            if not then.num_rows:
+                continue
+            ends = {family: of_family[position] for family, of_family in self.ends.items()}
+            file = write_file(self.target, snapshot(then, partials, ends, self.declared), {"business_date": date})
+            yield file.path, file.size, date, file.stats, file.rows
+
+    def _read(self, family: str, bucket: int) -> Rows:
+        tables = [empty()]
+        for path, night, of_bucket in self.files[family]:
+            if of_bucket == bucket:
+                table = ds.dataset(path).to_table(columns=list(READ))
+                known = pa.repeat(pa.scalar(night, pa.date32()), table.num_rows)
+                tables.append(table.append_column("business_date", known))
+        return code(pa.concat_tables(tables, promote_options="permissive"), cells_of(self.declared.family(family)))
 
 
 def family_anchors(night: Night, dates: Iterable[dt.date]) -> dict[str, list[Anchor]]:
@@ -87,16 +153,22 @@ def family_anchors(night: Night, dates: Iterable[dt.date]) -> dict[str, list[Anc
     }
 
 
-def _anchor_frame(night: Night, ends: Sequence[Anchor]) -> DataFrame:
-    rows = ", ".join(
-        f"({date_literal(end.as_of)}, {literal(feed)}, {date_literal(day)})"
-        for end in ends
-        for feed, day in end.feeds.items()
-    )
-    return night.spark.sql(f"select * from values {rows} as t (as_of, feed, anchor)")
-
-
-def _rows(night: Night, date: dt.date) -> int:
-    return sum(
-        pq.read_metadata(path).num_rows for path in night.lake.files("customer_features", {"business_date": date})
-    )
+def _partial_files(
+    night: Night, dates: Sequence[dt.date], ends: Mapping[str, Sequence[Anchor]]
+) -> dict[str, list[tuple[str, dt.date, int]]]:
+    """Live files of the partials that any of ``dates`` may need, in name order."""
+    found: dict[str, list[tuple[str, dt.date, int]]] = {}
+    for family in night.catalogue.features.families:
+        found[family.family] = []
+        through = [end.through for end in ends[family.family] if end.through]
+        if not through or not night.lake.exists(family.table):
+            continue
+        oldest = min(through) - dt.timedelta(days=max(family.windows) + _SLACK)
+        for action in pa.table(night.lake.delta(family.table).get_add_actions(flatten=True)).to_pylist():
+            date = action["partition.business_date"]
+            date = parse_date(date) if isinstance(date, str) else date
+            if oldest <= date <= dates[-1]:
+                path = str(night.lake.path(family.table) / action["path"])
+                found[family.family].append((path, date, int(action["partition.bucket"])))
+        found[family.family].sort()
+    return found
