@@ -1,0 +1,75 @@
+"""Drafts load as they are, decide nothing yet, and never overwrite."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conf.catalogue import ROOT, Catalogue
+from conf.errors import MendableError
+from conf.scaffold import KINDS, draft, main
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A copy of conf to write into."""
+    made = tmp_path / "conf"
+    shutil.copytree(ROOT, made, ignore=shutil.ignore_patterns("*.py", "__pycache__", "demo", "presets"))
+    shutil.copytree(ROOT.parent / "features" / "declared", made / "features")
+    return made
+
+
+def test_a_feed_gets_its_own_unit_code_and_schema(root):
+    before = Catalogue(root).feeds
+    written = draft("feed", "drone_visit", root)
+    feed = Catalogue(root).feeds["drone_visit"]
+    assert {path.parent.name for path in written} == {"hotline", "schemas"}
+    assert feed.unit_code not in {known.unit_code for known in before.values()}
+    assert Catalogue(root).schemas["drone_visit"].conform[0].entity == "contact"
+
+
+def test_a_product_gets_the_next_id_and_is_not_on_sale(root):
+    before = Catalogue(root).products
+    draft("product", "data_pack_1t", root)
+    product = Catalogue(root).products[-1]
+    assert product.id == before[-1].id + 1
+    assert product.launch_date.year == 2099
+    assert set(product.attributes) == set(before[0].attributes)
+
+
+def test_a_rule_removes_nothing_yet(root):
+    draft("rule", "rainy_day", root)
+    assert Catalogue(root).rules[-1].name == "rainy_day"
+    assert Catalogue(root).rules[-1].removes == "false"
+
+
+def test_a_family_of_features_is_declared(root):
+    draft("feature", "weather", root)
+    assert "weather_events_count_30d" in {feature.name for feature in Catalogue(root).features.features}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("feed", "bill_month"), ("product", "ring_tone"), ("rule", "opt_out"), ("feature", "complaint")]
+)
+def test_what_exists_is_not_overwritten(root, kind, name):
+    with pytest.raises(MendableError, match="already"):
+        draft(kind, name, root)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_name_that_does_not_fit_is_refused(root, kind):
+    with pytest.raises(MendableError, match="cannot be a name"):
+        draft(kind, "Größe", root)
+
+
+def test_a_draft_that_breaks_the_catalogue_is_taken_back(root):
+    path = root / "schemas" / "sunspot.yml"
+    path.write_text("name: sunspots\n", encoding="utf-8")  # broken before we came
+    with pytest.raises(MendableError):
+        draft("rule", "rainy_day", root)
+    assert "rainy_day" not in (root / "rules.yml").read_text(encoding="utf-8")
+
+
+def test_the_command_line_says_what_is_wrong(capsys):
+    assert main(["rule", "opt_out"]) == 2
+    assert "already" in capsys.readouterr().err
