@@ -27,6 +27,8 @@ RAW_COLUMNS = (
     Column(name="file", type="string", doc="name of the file", nullable=False),
     Column(name="line", type="bigint", doc="line in the file, from 1", nullable=False),
 )
+#: And after them.
+REST = Column(name="_rest", type="string", doc="keys of a jsonl object that the schema does not know, as JSON")
 _SPARK_TYPE = {
     "string": "string", "code": "string", "phone": "binary", "short": "smallint", "int": "int", "long": "bigint",
     "double": "double", "date": "date", "timestamp": "timestamp", "bool": "boolean",
@@ -166,7 +168,7 @@ def raw_table(schema: Schema) -> Table:
     )
     return Table(
         name=f"raw_{schema.name}", row=f"a record of {schema.doc}, as sent, typed", writer="ingest", kind="raw",
-        key=("feed", "data_date", "hour", "line"), partition_by=("data_date", "feed"), columns=(*RAW_COLUMNS, *own),
+        key=("feed", "data_date", "hour", "line"), partition_by=("data_date", "feed"), columns=(*RAW_COLUMNS, *own, REST),
     )  # fmt: skip
 
 

@@ -259,9 +259,14 @@ def statistics(rows: pa.Table) -> str:
 
 
 def _in_partition(action: Mapping[str, Any], keys: Partition) -> bool:
-    return all(
-        _partition_text(action.get(f"partition.{name}")) == _partition_text(value) for name, value in keys.items()
-    )
+    """Whether a file belongs to ``keys``: partition values, or a column that has one value in the whole file."""
+    for name, value in keys.items():
+        if f"partition.{name}" in action:
+            if _partition_text(action[f"partition.{name}"]) != _partition_text(value):
+                return False
+        elif not action.get(f"min.{name}") == action.get(f"max.{name}") == value:
+            return False
+    return True
 
 
 def _commit(

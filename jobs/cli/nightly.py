@@ -20,9 +20,9 @@ from jobs.cli.output import (
     print_json,
     print_table,
 )
+from jobs.cli.report import print_summary
 from jobs.lake import Lake
 from jobs.runner import Record, plan, run_job, run_night
-from jobs.cli.report import print_summary
 from jobs.summary import line
 
 app = typer.Typer()

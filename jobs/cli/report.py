@@ -1,0 +1,80 @@
+"""The summary a night ends with on the terminal: what was loaded, decided, proved, and where to look next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs.cli.output import console, print_table
+from jobs.identity import run_id
+from jobs.night import Night
+from jobs.report.facts import job_figures, read_plan
+
+
+def summary(night: Night) -> dict[str, Any]:
+    """The night in figures; what a job did not report is None."""
+    run = run_id(night)
+    jobs = job_figures(night, night.date, run)
+    plan = read_plan(night, night.date)
+    channels = {channel.id: channel.code for channel in night.catalogue.channels}
+    ledger = night.lake.arrow("ops_delivery", columns=["file", "loaded", "quarantined", "run_id"]).to_pylist()
+    tonight = [row for row in ledger if row["run_id"] == run]
+    return {
+        "business_date": night.date.isoformat(),
+        "run_id": run,
+        "files_loaded": len(tonight),
+        "rows_loaded": sum(row["loaded"] or 0 for row in tonight),
+        "quarantined": sum(row["quarantined"] or 0 for row in tonight),
+        "customers_scored": jobs.get("score", {}).get("customers"),
+        "customers_assigned": plan.customers,
+        "contacts": plan.contacts,
+        "contacts_by_channel": {channels[key]: count for key, count in sorted(plan.by(1).items())},
+        "roles": dict(sorted(plan.roles.items())),
+        "value_yuan": plan.value_micro / 1e6,
+        "certified_gap": jobs.get("assign", {}).get("gap"),
+        "certificate": jobs.get("prove", {}).get("verdict"),
+        "lift_over_arbitrate_then_cap": jobs.get("assign", {}).get("lift"),
+        "seconds": sum(figures["seconds"] for figures in jobs.values()),
+        "look": places(night, run),
+    }
+
+
+def places(night: Night, run: str) -> dict[str, str]:
+    """Where to look next."""
+    home = night.settings.home
+    return {
+        "night report": str(home / "published" / night.date.isoformat() / "report.html"),
+        "campaign files": str(home / "published" / night.date.isoformat()),
+        "tables": str(night.settings.lake),
+        "certificate": f"cpc certify --run {run}",
+        "why, for all": f"cpc funnel --run {run}",
+        "models": f"mlflow ui --backend-store-uri sqlite:///{home}/mlflow.db",
+        "airflow": f"AIRFLOW_HOME={home}/airflow airflow standalone",
+    }
+
+
+def print_summary(night: Night) -> None:
+    """The summary as a table for people."""
+    told = summary(night)
+    by_channel = ", ".join(f"{name} {count:,}" for name, count in told["contacts_by_channel"].items()) or "nobody"
+    gap, lift = told["certified_gap"], told["lift_over_arbitrate_then_cap"]
+    rows: list[tuple[str, Any]] = [
+        ("run", told["run_id"]),
+        ("files loaded", told["files_loaded"]),
+        ("rows loaded", told["rows_loaded"]),
+        ("rows quarantined", told["quarantined"]),
+        ("customers scored", told["customers_scored"]),
+        ("customers assigned", told["customers_assigned"]),
+        ("contacts", f"{told['contacts']:,} ({by_channel})"),
+        ("roles", ", ".join(f"{name} {count:,}" for name, count in told["roles"].items())),
+        ("predicted value", f"{told['value_yuan']:,.2f} yuan (元)"),
+        ("certified gap", "–" if gap is None else f"{gap:.2e} of the optimum at most; checker: {told['certificate']}"),
+        ("lift of predicted value", "–" if lift is None else f"{lift:+.1%} over arbitrate-then-cap"),
+    ]
+    print_table(
+        f"the night of {night.date}",
+        ("what", "figure"),
+        [(name, str(value) if not isinstance(value, int) else value) for name, value in rows],
+    )
+    console.print("look next:")
+    for name, place in told["look"].items():
+        console.print(f"  {name:<15} {place}")

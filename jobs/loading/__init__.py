@@ -1,0 +1,1 @@
+"""How a delivery becomes rows: control files, tasks, pseudonyms, the ledger, return reports."""

@@ -1,0 +1,36 @@
+"""Return reports of ``vgop`` feeds: one of the file, and one of its records where any were refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+
+from dialects import Refused
+from dialects.names import local_text
+
+#: The one-digit errors that a record report knows; anything else is 9.
+KNOWN = frozenset("1234567")
+
+
+def file_report(name: str, code: str, arrived_at: dt.datetime) -> bytes:
+    """Name 40, code 2, time 14, CRLF. The time is the delivery's own: a rerun writes the same bytes."""
+    return f"{name:<40}{code:<2}{local_text(arrived_at):<14}\r\n".encode("ascii")
+
+
+def record_report(unit_code: str, refused: Sequence[Refused]) -> bytes:
+    """A line a refused record: line number 12, unit code 5, field number 3, error 1, CRLF."""
+    return "".join(
+        f"{one.line:012d}{unit_code:<5}{one.position:03d}{one.code if str(one.code) in KNOWN else 9}\r\n"
+        for one in refused
+    ).encode("ascii")
+
+
+def write_reports(
+    outbox: Path, name: str, unit_code: str, code: str, arrived_at: dt.datetime, refused: Sequence[Refused]
+) -> None:
+    """Write ``f_<name>.rpt``, and ``r_<name>.rpt`` where records were refused."""
+    outbox.mkdir(parents=True, exist_ok=True)
+    (outbox / f"f_{name}.rpt").write_bytes(file_report(name, code, arrived_at))
+    if refused:
+        (outbox / f"r_{name}.rpt").write_bytes(record_report(unit_code, refused))

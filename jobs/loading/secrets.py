@@ -1,0 +1,71 @@
+"""The two keys of personal data, kept outside the lake: of pseudonyms, and of the vault.
+
+Each comes from the environment or from a file of mode 600 below ``$CPC_HOME/secrets``, made on first use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from conf.errors import MendableError
+
+KEY_VERSION = 1
+
+
+def pseudonym_key(home: Path) -> bytes:
+    """The key of the pseudonyms, 32 bytes (``CPC_PSEUDONYM_KEY`` in hex).
+
+    Raises:
+        MendableError: it is no hex, or shorter than 32 bytes.
+    """
+    text = os.environ.get("CPC_PSEUDONYM_KEY") or _kept(
+        home / "secrets" / "pseudonym.key", lambda: secrets.token_hex(32)
+    )
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) < 32:
+        raise MendableError(
+            "the key of the pseudonyms is not 32 bytes in hex", where="CPC_PSEUDONYM_KEY or secrets/pseudonym.key",
+            remedy="restore it: another key would give every number a new pseudonym",
+        )  # fmt: skip
+    return key
+
+
+def vault_key(home: Path) -> bytes:
+    """The key of the vault (``CPC_VAULT_KEY``, a Fernet key)."""
+    text = os.environ.get("CPC_VAULT_KEY") or _kept(
+        home / "secrets" / "vault.key", lambda: Fernet.generate_key().decode("ascii")
+    )
+    return text.encode("ascii")
+
+
+def _kept(path: Path, make: Callable[[], str]) -> str:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as out:
+            out.write(make() + "\n")
+    return path.read_text(encoding="ascii").strip()
+
+
+def pseudonyms(key: bytes, numbers: list[str]) -> list[bytes | None]:
+    """HMAC-SHA-256 (RFC 2104) of each number, 32 bytes; None stays None."""
+    keyed = hmac.new(key, digestmod=hashlib.sha256)
+    found: list[bytes | None] = []
+    for number in numbers:
+        if number is None:
+            found.append(None)
+            continue
+        one = keyed.copy()
+        one.update(number.encode("ascii"))
+        found.append(one.digest())
+    return found
