@@ -28,7 +28,7 @@ class Ray:
     deficit: int
 
 
-class Infeasible(Exception):
+class Infeasible(Exception):  # noqa: N818 - it is what happens
     """No plan keeps these limits together.
 
     Attributes:

@@ -24,6 +24,10 @@ LARGEST = 1 << 62
 BLOCK = 1 << 16
 
 
+class Overflow(Exception):  # noqa: N818 - it is what happens
+    """Integers of the instance would leave 62 bits."""
+
+
 @dataclass(frozen=True)
 class Block:
     """Consecutive customers and their arcs, arcs of a customer ascending by (product, channel).

@@ -22,11 +22,11 @@ from models.assignment.sample import sample
 YUAN = 1e12  # pico-yuan
 SAMPLES = (10_000, 100_000)
 #: Up to so many arcs the LP gives prices where Newton's gap is wide; up to so many options the MIP is asked.
-SMALL_ARCS = 200_000
+SMALL_ARCS = 50_000
 MIP_OPTIONS = 12_000
 
 
-class NoPlan(Exception):
+class NoPlan(Exception):  # noqa: N818 - it is what happens
     """No feasible plan was found in the time given; the instance was not shown to be infeasible."""
 
 

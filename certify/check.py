@@ -1,0 +1,247 @@
+"""Checks a plan and its bound against the instance: exact integers, one pass, bounded memory.
+
+*Feasible*: every customer of the instance once, every chosen arc there with its value, every limit kept.
+*Bound*: ceil(sum price x amount / 10^6) + sum over customers of ceil(best reduced value / 10^6), the reduced value of
+an arc being 10^6 x value - sum price x use, with 0 as a choice unless everybody must take an arc. By weak duality
+no feasible plan is worth more, whatever the prices.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from certify.limits import Limit, Refused, read_certificate, read_limits
+
+_BATCH = 1 << 19
+_MOST = 1 << 62
+_RECORD = np.dtype([("customer", "<i8"), ("product", "<i2"), ("channel", "<i2"), ("value", "<i8")])
+_TYPES = {"customer": pa.int64(), "product": pa.int16(), "channel": pa.int16(), "value": pa.int64()}
+
+
+@dataclass
+class _Tally:
+    customers: int = 0
+    arcs: int = 0
+    primal: int = 0
+    reduced: int = 0
+    used: list[int] = field(default_factory=list)
+    digest: Any = field(default_factory=hashlib.sha256)
+
+
+def check(instance: Path, out: Path) -> dict[str, Any]:
+    """Accept a plan: returns what was re-derived.
+
+    Raises:
+        Refused: anything in the plan or its certificate is not so.
+    """
+    must, plain = read_limits(instance / "limits.yml")
+    said, limits = read_certificate(out / "certificate.json", plain)
+    tally = _Tally(used=[0] * len(limits))
+    plan = _plan(out / "assignment")
+    for rows in _whole_customers(instance / "arcs", _columns(limits)):
+        _judge(rows, limits, must, plan, tally)
+    plan.finished()
+    return _compare(said, limits, tally)
+
+
+def _columns(limits: list[Limit]) -> list[str]:
+    named = {key for limit in limits for key in limit.where} | {limit.counts for limit in limits if limit.counts}
+    return [*_TYPES, *sorted(named - set(_TYPES))]
+
+
+def _files(folder: Path) -> list[Path]:
+    files = sorted(folder.glob("*.parquet"), key=lambda path: path.name)
+    if not files:
+        raise Refused("there are no Parquet files", str(folder))
+    return files
+
+
+def _read(path: Path, columns: list[str], nulls: bool) -> Iterator[dict[str, np.ndarray]]:
+    """Batches of integer columns; where nulls are allowed, ``product`` etc. are -1, -1, 0 with ``none`` true."""
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise Refused("not a Parquet file", str(path)) from error
+    with file:
+        for name in columns:
+            if name not in file.schema_arrow.names:
+                raise Refused(f"no column {name!r}", path.name)
+            kind = file.schema_arrow.field(name).type
+            if not pa.types.is_integer(kind) or kind == pa.uint64() or kind != _TYPES.get(name, kind):
+                raise Refused(f"column {name!r} is {kind}", path.name)
+        for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
+            yield _batch(batch, columns, nulls, path)
+
+
+def _batch(batch: pa.RecordBatch, columns: list[str], nulls: bool, path: Path) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    empty = [batch.column(i).is_null().to_numpy(zero_copy_only=False) for i in range(len(columns))]
+    none = empty[1] if nulls else np.zeros(batch.num_rows, bool)
+    for i, name in enumerate(columns):
+        allowed = nulls and name != "customer"
+        if (empty[i].any() and not allowed) or (allowed and (empty[i] != none).any()):
+            raise Refused(f"column {name!r} has nulls where none may be", path.name)
+        filler = 0 if name == "value" else -1
+        column = batch.column(i).cast(pa.int64()).fill_null(filler)
+        found[name] = column.to_numpy(zero_copy_only=False)
+    found["none"] = none
+    return found
+
+
+def _whole_customers(folder: Path, columns: list[str]) -> Iterator[dict[str, np.ndarray]]:
+    """The arcs in order, cut so that no customer is in two pieces."""
+    rest: dict[str, np.ndarray] | None = None
+    last = None
+    for path in _files(folder):
+        for part in _read(path, columns, nulls=False):
+            customer = part["customer"]
+            if not len(customer):
+                continue
+            if (customer[1:] < customer[:-1]).any() or (last is not None and int(customer[0]) < last):
+                raise Refused("customers are out of order", path.name)
+            last = int(customer[-1])
+            if rest is not None:
+                part = {name: np.concatenate((rest[name], part[name])) for name in part}
+            cut = int(np.searchsorted(part["customer"], last))
+            if cut:
+                yield {name: values[:cut] for name, values in part.items()}
+            rest = {name: values[cut:] for name, values in part.items()}
+    if rest is not None:
+        yield rest
+
+
+class _plan:  # noqa: N801 - a reader with a place in its files
+    """The plan's rows in order, handed out as the arcs ask for them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.parts = (part for path in _files(folder) for part in _read(path, list(_TYPES), nulls=True))
+        self.rest: dict[str, np.ndarray] | None = None
+        self.last: int | None = None
+
+    def take(self, count: int) -> dict[str, np.ndarray]:
+        """The next ``count`` rows."""
+        have: list[dict[str, np.ndarray]] = [] if self.rest is None else [self.rest]
+        while sum(len(part["customer"]) for part in have) < count:
+            more = next(self.parts, None)
+            if more is None:
+                raise Refused("the plan ends before the instance", "assignment")
+            have.append(more)
+        rows = {name: np.concatenate([part[name] for part in have]) for name in have[0]}
+        self.rest = {name: values[count:] for name, values in rows.items()}
+        return {name: values[:count] for name, values in rows.items()}
+
+    def finished(self) -> None:
+        """Refuse rows beyond the instance."""
+        left = 0 if self.rest is None else len(self.rest["customer"])
+        if left or any(len(part["customer"]) for part in self.parts):
+            raise Refused("the plan has rows beyond the instance's customers", "assignment")
+
+
+def _judge(rows: dict[str, np.ndarray], limits: list[Limit], must: bool, plan: _plan, tally: _Tally) -> None:
+    """One piece: the arcs' reduced values for the bound, the chosen arcs for feasibility."""
+    customer = rows["customer"]
+    first = np.concatenate(([0], np.flatnonzero(customer[1:] != customer[:-1]) + 1))
+    size = np.diff(np.append(first, len(customer)))
+    uses = [_use(rows, limit) for limit in limits]
+    _within(rows["value"], limits, uses)
+    reduced = rows["value"] * 1_000_000
+    for limit, use in zip(limits, uses, strict=True):
+        if limit.price:
+            reduced = reduced - limit.price * use
+    best = np.maximum.reduceat(reduced, first)
+    best = best if must else np.maximum(best, 0)
+    tally.reduced += _exact_sum(-((-best) // 1_000_000))
+    chosen = plan.take(len(first))
+    if (chosen["customer"] != customer[first]).any():
+        raise Refused("the plan's customers are not the instance's, in order", "assignment")
+    if must and chosen["none"].any():
+        raise Refused("a customer without an arc under exactly_one", "assignment")
+    arc = _find(rows, first, size, chosen)
+    tally.customers += len(first)
+    tally.arcs += len(customer)
+    tally.primal += _exact_sum(rows["value"][arc])
+    for m, use in enumerate(uses):
+        tally.used[m] += _exact_sum(use[arc])
+    records = np.empty(len(first), _RECORD)
+    for name in _TYPES:
+        records[name] = chosen[name]
+    tally.digest.update(records.tobytes())
+
+
+def _use(rows: dict[str, np.ndarray], limit: Limit) -> np.ndarray:
+    mask = np.ones(len(rows["customer"]), bool)
+    for name, values in limit.where.items():
+        mask &= np.isin(rows[name], np.array(values, np.int64))
+    return np.where(mask, rows[limit.counts] if limit.counts else 1, 0)
+
+
+def _size(values: np.ndarray) -> int:
+    return max(abs(int(values.max())), abs(int(values.min()))) if len(values) else 0
+
+
+def _within(value: np.ndarray, limits: list[Limit], uses: list[np.ndarray]) -> None:
+    """10^6 x max|value| + sum |price| x max|use| must stay below 2^62, or integers would overflow unseen."""
+    total = 1_000_000 * _size(value)
+    for limit, use in zip(limits, uses, strict=True):
+        total += abs(limit.price) * _size(use)
+    if total >= _MOST:
+        raise Refused("reduced values leave 62 bits", "certificate.json")
+
+
+def _exact_sum(values: np.ndarray) -> int:
+    """The sum as an integer of any size: high and low halves apart."""
+    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
+
+
+def _find(rows: dict[str, np.ndarray], first: np.ndarray, size: np.ndarray, chosen: dict[str, np.ndarray]) -> np.ndarray:
+    """The arc of each choice; refuses one that the customer does not have, or whose value is another."""
+    owner = np.repeat(np.arange(len(first)), size)
+    hit = (rows["product"] == chosen["product"][owner]) & (rows["channel"] == chosen["channel"][owner])
+    hit &= ~chosen["none"][owner]
+    order = np.lexsort((rows["channel"], rows["product"], owner))
+    p, c, o = rows["product"][order], rows["channel"][order], owner[order]
+    if ((p[1:] == p[:-1]) & (c[1:] == c[:-1]) & (o[1:] == o[:-1])).any():
+        raise Refused("an arc is in the instance twice", "arcs")
+    found = np.bincount(owner[hit], minlength=len(first))
+    lost = np.flatnonzero((found == 0) & ~chosen["none"])
+    if len(lost):
+        raise Refused(f"customer {int(chosen['customer'][lost[0]])} has no such arc", "assignment")
+    arc = np.flatnonzero(hit)
+    if (rows["value"][arc] != chosen["value"][~chosen["none"]]).any():
+        raise Refused("a value in the plan is not the arc's", "assignment")
+    return arc
+
+
+def _compare(said: dict[str, Any], limits: list[Limit], tally: _Tally) -> dict[str, Any]:
+    """What the certificate says against what was found."""
+    amounts = sum(limit.price * limit.amount for limit in limits)
+    bound = -((-amounts) // 1_000_000) + tally.reduced
+    for limit, used in zip(limits, tally.used, strict=True):
+        if limit.used_said != used:
+            raise Refused(f"limit {limit.name}: {used} is used, not {limit.used_said}", "certificate.json")
+        if limit.side * used > limit.side * limit.amount:
+            raise Refused(f"limit {limit.name} is broken: {used} against {limit.amount}", "assignment")
+    gap = (bound - tally.primal) / max(1, abs(bound))
+    found = {
+        "customers": tally.customers, "arcs": tally.arcs, "primal": tally.primal, "bound": bound,
+        "assignment_sha256": tally.digest.hexdigest(),
+    }  # fmt: skip
+    for key, value in found.items():
+        if said[key] != value:
+            raise Refused(f"{key} is {value}, not {said[key]}", "certificate.json")
+    if type(said["gap"]) not in {int, float} or not math.isclose(said["gap"], gap, rel_tol=1e-9, abs_tol=1e-15):
+        raise Refused(f"gap is {gap}, not {said['gap']}", "certificate.json")
+    if "bound_claimed" in said:
+        claimed = said["bound_claimed"]
+        if type(claimed) is not int or not tally.primal <= claimed <= bound:
+            raise Refused("bound_claimed is no integer between primal and bound", "certificate.json")
+    return {**found, "gap": gap, "used": {limit.name: used for limit, used in zip(limits, tally.used, strict=True)}}

@@ -1,0 +1,95 @@
+"""``cpc solve`` and ``cpc certify``, ``cpc whatif``, ``cpc goal`` and ``cpc replay``: plans, proofs and what limits cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from conf.errors import MendableError
+from jobs.cli.output import EnvOption, JsonOption, console, print_figures, print_json
+
+app = typer.Typer()
+
+
+@app.command()
+def solve(
+    instance: Annotated[Path, typer.Argument(help="folder with arcs/*.parquet and limits.yml")],
+    out: Annotated[Path, typer.Option("--out", help="folder for the plan and its certificate")],
+    gap: Annotated[float, typer.Option("--gap", min=0.0, help="stop at this certified gap")] = 1e-4,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="stop after so long with the best plan")] = 600.0,
+    engine: Annotated[str, typer.Option("--engine", help="local or spark")] = "local",
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Solve an assignment instance from files. Example: cpc solve INSTANCE --out PLAN --gap 1e-5."""
+    from jobs.instance import read_instance
+    from jobs.plan_files import write_plan
+    from jobs.solving import solved
+    from models.assignment.solve import Goal, NoPlan
+
+    if engine not in {"local", "spark"}:
+        raise MendableError(f"no engine {engine!r}", where="--engine", remedy="use local or spark")
+    if not instance.is_dir():
+        raise MendableError("no such instance", where=str(instance), remedy="give a folder with arcs/ and limits.yml")
+    read = read_instance(instance)
+    if not as_json:
+        console.print(read.problem.shape)
+        for warning in read.warnings:
+            console.print(f"warning: {warning}")
+
+    def tell(stage: str, at: float, bound: int, primal: int | None) -> None:
+        if not as_json:
+            wide = "" if primal is None else f"  gap {(bound - primal) / max(1, abs(bound)):.2e}"
+            console.print(f"  {at:7.2f} s  {stage:<22} bound {bound / 1e6:,.2f} 元{wide}")
+
+    goal = Goal(gap=gap, seconds=seconds, told=tell)
+    try:
+        solution = solved(read, goal, str(instance), _engine(engine, read.problem, env))
+    except NoPlan as error:
+        console.print(f"no plan: {error}")
+        raise typer.Exit(1) from error
+    said = write_plan(out, read.problem, solution)
+    figures = {key: value for key, value in said.items() if key != "limits"} | {"warnings": list(read.warnings)}
+    if as_json:
+        print_json(said | {"warnings": list(read.warnings)})
+    else:
+        print_figures(f"plan in {out}", figures)
+
+
+def _engine(name: str, problem: Any, env: str | None) -> Any:
+    if name == "local":
+        return None
+    from conf.settings import load_settings
+    from jobs.solving_spark import Spread
+    from jobs.spark import session
+
+    return Spread(problem, session(load_settings(env)))
+
+
+@app.command()
+def certify(
+    instance: Annotated[Path | None, typer.Argument(help="the instance")] = None,
+    out: Annotated[Path | None, typer.Argument(help="the plan")] = None,
+    run: Annotated[str | None, typer.Option("--run", help="a night's run instead")] = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a plan and its bound, independently. Example: cpc certify INSTANCE PLAN, or cpc certify --run R."""
+    from jobs.solving import checked
+
+    if run is not None:
+        from conf.settings import load_settings
+        from jobs.frozen import certified
+
+        figures = certified(load_settings(env), run)
+    elif instance is None or out is None:
+        raise MendableError("nothing to check", where="cpc certify", remedy="give INSTANCE and OUT, or --run R")
+    else:
+        figures = checked(instance, out)
+    shown = {key: value for key, value in figures.items() if key != "used"}
+    if as_json:
+        print_json({"verdict": "accepted", **figures})
+    else:
+        print_figures("accepted", shown)
