@@ -1,4 +1,4 @@
-"""HOW FILES SPEAK: bytes only. Readers and writers of the interface formats ``avl``, ``verf``, ``vgop`` and ``jsonl``."""
+"""HOW FILES SPEAK: bytes only. Readers and writers of the formats ``avl``, ``verf``, ``vgop`` and ``jsonl``."""
 
 from dialects.reader import Records, Refused, read, unpack
 from dialects.writer import write_delivery

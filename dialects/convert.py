@@ -5,6 +5,7 @@ Codes of the record level: 1 type, 2 length, 3 code list, 4 missing, 9 other (ou
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.schema import Field, Schema
+from dialects.instants import form_of, instants
+from dialects.render import joined
 
 TYPE, LENGTH, CODE, MISSING, TWICE, OTHER = 1, 2, 3, 4, 5, 9
 Mask = npt.NDArray[np.bool_]
@@ -95,16 +98,27 @@ def _convert(field: Field, schema: Schema, column: pa.Array, pseudonym: Pseudony
         value = pc.if_else(pc.or_(yes, no), yes, None)
         return value, _lost(column, value), TYPE, "neither 1 nor 0"
     if kind in ("date", "timestamp"):
-        value = _instant(field, column)
+        value = instants(field, column)
         return value, _lost(column, value), TYPE, f"no {kind} of form {form_of(field)}"
-    target, pattern = _number(field)
-    try:
-        value = pc.cast(column, target)
-        if kind == "double":
-            value = pc.if_else(pc.is_finite(value), value, None)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        value = _slowly(column, target, pattern)
+    value = _numbers(field, column)
     return value, _lost(column, value), TYPE, f"no {kind}"
+
+
+def _numbers(field: Field, column: pa.Array) -> pa.Array:
+    """Numbers of a text column; null where it is none, whatever stands beside it."""
+    target, letters, pattern = _number(field)
+    if _only(column, letters):  # Arrow alone would take 0x10 for an integer and 1e3 for a decimal
+        with contextlib.suppress(pa.ArrowInvalid):
+            value = pc.cast(column, target)
+            return pc.if_else(pc.is_finite(value), value, None) if field.type == "double" else value
+    return _slowly(column, target, pattern)
+
+
+def _only(column: pa.Array, letters: bytes) -> bool:
+    """Whether the texts consist of these bytes alone: one pass over them."""
+    known = np.zeros(256, bool)
+    known[list(letters)] = True
+    return bool(known[np.frombuffer(joined(column), np.uint8)].all())
 
 
 def _lost(column: pa.Array, value: pa.Array) -> Mask:
@@ -116,24 +130,27 @@ def _codes(values: tuple[str, ...]) -> pa.Array:
     return pa.array(values, pa.string())
 
 
-def _number(field: Field) -> tuple[pa.DataType, str]:
+def _number(field: Field) -> tuple[pa.DataType, bytes, str]:
+    """The type of a number field, the bytes it is plainly written with, and what it must look like."""
     if field.type == "decimal":
-        point = rf"(\.[0-9]{{1,{field.scale}}})?" if field.scale else ""
-        return pa.decimal128(18, field.scale), rf"^[+-]?[0-9]{{1,{18 - field.scale}}}{point}$"
+        whole, part = rf"[0-9]{{1,{18 - field.scale}}}(\.[0-9]{{0,{field.scale}}})?", rf"\.[0-9]{{1,{field.scale}}}"
+        pattern = rf"^[+-]?0*({whole}|{part})$" if field.scale else rf"^[+-]?0*{whole}$"
+        return pa.decimal128(18, field.scale), b"-.0123456789", pattern
     if field.type == "double":
-        return pa.float64(), r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
-    return _INTEGER[field.type], r"^-?[0-9]{1,19}$"
+        return pa.float64(), b"+-.0123456789eE", r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
+    return _INTEGER[field.type], b"-0123456789", r"^-?[0-9]{1,19}$"
 
 
 def _slowly(column: pa.Array, target: pa.DataType, pattern: str) -> pa.Array:
     """The column with what cannot be cast as null: by pattern, then one by one where a number is out of range."""
     plausible = pc.if_else(pc.match_substring_regex(column, pattern), column, None)
     try:
-        return pc.cast(plausible, target)
+        value = pc.cast(plausible, target)
     except pa.ArrowInvalid:
         coded = pc.dictionary_encode(plausible)
         values = pa.concat_arrays([_one(value, target) for value in coded.dictionary] or [pa.array([], target)])
-        return values.take(coded.indices)
+        value = values.take(coded.indices)
+    return pc.if_else(pc.is_finite(value), value, None) if pa.types.is_floating(target) else value
 
 
 def _one(value: pa.Scalar, target: pa.DataType) -> pa.Array:
@@ -141,23 +158,6 @@ def _one(value: pa.Scalar, target: pa.DataType) -> pa.Array:
         return pc.cast(pa.array([value.as_py()], pa.string()), target)
     except pa.ArrowInvalid:
         return pa.nulls(1, target)
-
-
-def form_of(field: Field) -> str:
-    """The strptime format of a date or timestamp field."""
-    return field.format or ("%Y%m%d" if field.type == "date" else "%Y%m%d%H%M%S")
-
-
-def _instant(field: Field, column: pa.Array) -> pa.Array:
-    form = form_of(field)
-    digits = {"%Y%m%d": 8, "%Y%m%d%H%M%S": 14}.get(form)
-    if digits:  # strptime is lenient about missing digits, the contract is not
-        column = pc.if_else(pc.match_substring_regex(column, rf"^[0-9]{{{digits}}}$"), column, None)
-    local = pc.strptime(column, format=form, unit="s", error_is_null=True)
-    if field.type == "date":
-        return pc.cast(local, pa.date32())
-    aware = pc.assume_timezone(local, "Asia/Shanghai", ambiguous="earliest", nonexistent="earliest")
-    return pc.cast(aware, pa.timestamp("us", "UTC"))
 
 
 def _phones(column: pa.Array, pseudonym: Pseudonym) -> tuple[pa.Array, Mask]:

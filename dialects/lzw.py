@@ -4,6 +4,7 @@ Codes are packed from the low bit. Readers take codes in groups of eight: when t
 progress is padded to eight codes of the old width, and the writer must pad the same.
 """
 
+# ruff: noqa: ANN001, ANN202  (numba infers the types of its kernels)
 from __future__ import annotations
 
 import numpy as np
@@ -50,7 +51,7 @@ def decompress(data: bytes, most: int) -> bytes:
 
 
 @njit(cache=True)
-def _put(out, at, bits, held, code, width):
+def _put(out, at, bits, held, code, width):  # type: ignore[no-untyped-def]
     held |= np.uint64(code) << np.uint64(bits)
     bits += width
     while bits >= 8:
@@ -62,7 +63,7 @@ def _put(out, at, bits, held, code, width):
 
 
 @njit(cache=True)
-def _encode(source, out):
+def _encode(source, out):  # type: ignore[no-untyped-def]
     n = len(source)
     if n == 0:
         return 0
@@ -99,7 +100,7 @@ def _encode(source, out):
 
 
 @njit(cache=True)
-def _decode(source, out, most_bits, block):
+def _decode(source, out, most_bits, block):  # type: ignore[no-untyped-def]
     """Bytes written; −1 broken, −2 ``out`` is too small."""
     n = len(source)
     parent = np.zeros(1 << 16, np.int32)
@@ -112,13 +113,12 @@ def _decode(source, out, most_bits, block):
     width, at_bit, group_start, size = 9, 0, 0, 0
     previous = -1
     while True:
-        if following >= (1 << width) and width < most_bits and previous >= 0 and following > (1 << width) - 1:
-            if following > (1 << width) - 1 and following == (1 << width):
-                used = at_bit - group_start
-                group = width * 8
-                at_bit = group_start + ((used + group - 1) // group) * group
-                group_start = at_bit
-                width += 1
+        if following == (1 << width) and width < most_bits and previous >= 0:
+            used = at_bit - group_start
+            group = width * 8
+            at_bit = group_start + ((used + group - 1) // group) * group
+            group_start = at_bit
+            width += 1
         if at_bit + width > n * 8:
             return size
         code, got = 0, 0

@@ -111,8 +111,8 @@ def read(feed: Feed, schema: Schema, content: bytes, pseudonym: Pseudonym) -> Re
             why.setdefault(row, (fault.field, fault.code, fault.reason))
     keep = np.ones(table.num_rows, bool)
     keep[list(why)] = False
-    twice = np.flatnonzero(keep)[repeated(schema, table.filter(pa.array(keep)))] if keep.any() else []
-    for row in np.asarray(twice, np.int64).tolist():
+    twice = np.flatnonzero(keep)[repeated(schema, table.filter(pa.array(keep)))]
+    for row in twice.tolist():
         why[row] = (schema.key[0], TWICE, f"key {', '.join(schema.key)} stands twice in this file")
         keep[row] = False
     names = [field.name for field in schema.fields]

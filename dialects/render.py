@@ -51,7 +51,8 @@ def delimited(feed: Feed, columns: list[pa.Array]) -> bytes:
         for bad in {separator, "\n", "\r"}:
             if pc.any(pc.match_substring(column, bad)).as_py():
                 raise MendableError(
-                    f"a value holds {bad!r}, which the dialect cannot write", where=f"{feed.code}, field {position + 1}",
+                    f"a value holds {bad!r}, which the dialect cannot write",
+                    where=f"{feed.code}, field {position + 1}",
                     remedy="clean the value before it is written",
                 )  # fmt: skip
     end = "\r\n" if feed.dialect == "vgop" else "\n"

@@ -5,6 +5,7 @@ In GB18030 a character is one byte below 0x80, two bytes (lead 0x81–0xFE, trai
 LF always ends a record. What is good is copied with 0x1F between fields, ready to be decoded and parsed in one go.
 """
 
+# ruff: noqa: ANN001, ANN202  (numba infers the types of its kernels)
 from __future__ import annotations
 
 from dataclasses import dataclass
