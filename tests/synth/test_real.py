@@ -10,6 +10,7 @@ from conf.errors import MendableError
 from synth.real import NAMES, told, write
 from synth.real import bank as banking
 from synth.real import pega as hub
+from synth.real import starbucks as coffee
 from synth.real.facts import NUMBERS, source
 
 
@@ -136,6 +137,45 @@ def test_a_score_is_not_taken_for_a_probability_of_logging(pega):
 def test_numbers_are_from_a_range_that_no_network_has(pega):
     numbers = pq.read_table(pega[0].held_back)["number"].to_pylist()
     assert all(NUMBERS <= int(number) < NUMBERS + 10_000_000 for number in numbers)
+
+
+@pytest.fixture(scope="module")
+def starbucks(tmp_path_factory):
+    try:
+        source("starbucks_offers", "portfolio.json")
+    except MendableError as absent:
+        pytest.skip(str(absent))
+    out = tmp_path_factory.mktemp("starbucks") / "landing"
+    return write("starbucks", out), out
+
+
+def test_every_offer_of_the_programme_is_written_or_held_back(starbucks):
+    facts, _ = starbucks
+    rows = coffee.sent()
+    later = rows[rows["offer_received_time"] >= coffee.HELD_HOUR]
+    assert facts.records == len(rows) == 76_358
+    assert facts.written["starbucks_offer"] == facts.written["starbucks_send"] == len(rows) - len(later)
+    assert facts.written["starbucks_redeem"] == (rows.drop(later.index)["offer_completed"] == 1).sum()
+    assert pq.read_table(facts.held_back).num_rows == len(later.drop_duplicates(["row", "product", "ways"]))
+
+
+def test_offers_are_named_alike_in_the_set_and_in_conf(starbucks):
+    catalogue = load_catalogue(ROOT / "demo" / "starbucks")
+    offers = coffee.portfolio()
+    assert {code for code, *_ in offers.values()} == {product.code for product in catalogue.products}
+    assert {ways for _, ways, *_ in offers.values()} == {channel.code for channel in catalogue.channels}
+    closed = {
+        (tuple(limit.where["product"]), limit.where["channel"]) for limit in catalogue.limits if limit.at_most == 0
+    }
+    for code, ways, *_ in offers.values():  # what was never sent together is closed, what was is open
+        for products, channel in closed:
+            assert (code in products) == (channel != ways)
+
+
+def test_what_is_unknown_of_a_member_is_missing(starbucks):
+    people = coffee.members()
+    assert people["age"].isna().sum() == people["income"].isna().sum() == 2_175
+    assert not (people["age"] == 118).any()
 
 
 def test_an_unknown_set_and_an_absent_file_are_mendable(tmp_path, monkeypatch):
