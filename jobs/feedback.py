@@ -55,9 +55,9 @@ def ids(codes: dict[str, int], column: str) -> str:
 
 def _last(*names: str) -> list[Any]:
     """Of rows that say the same twice, the values of the last delivered."""
-    from pyspark.sql import functions as F
+    from pyspark.sql import functions as sf
 
-    return [F.expr(f"max_by(`{name}`, struct(arrived_at, delivery_id, line))").alias(name) for name in names]
+    return [sf.expr(f"max_by(`{name}`, struct(arrived_at, delivery_id, line))").alias(name) for name in names]
 
 
 def logged(decisions: DataFrame, catalogue: Catalogue) -> DataFrame:
@@ -96,10 +96,14 @@ def orders(events: DataFrame, catalogue: Catalogue) -> DataFrame:
         f"min(if(action = 'cancel', event_time, null)) over ({line} rows between 1 following and unbounded following)"
     )
     return once.selectExpr(
-        "customer_id", "event_time as at", f"{ids(products, 'product')} as product", f"action in {_TAKES} as take",
-        "decision_id", f"if(action = 'cancel' and coalesce({before}, false), 0, coalesce(margin_micro, 0)) as margin_micro",
+        "customer_id",
+        "event_time as at",
+        f"{ids(products, 'product')} as product",
+        f"action in {_TAKES} as take",
+        "decision_id",
+        f"if(action = 'cancel' and coalesce({before}, false), 0, coalesce(margin_micro, 0)) as margin_micro",
         f"if(action in {_TAKES}, {after}, null) as cancelled_at",
-    )  # fmt: skip
+    )
 
 
 def credited(decisions: DataFrame, taken: DataFrame, windows: Outcome) -> DataFrame:
@@ -120,10 +124,10 @@ def credited(decisions: DataFrame, taken: DataFrame, windows: Outcome) -> DataFr
 
 def histories(sources: Sources, taken: DataFrame) -> DataFrame:
     """A row a customer: arrays of orders, opt-outs and complaints."""
-    from pyspark.sql import functions as F
+    from pyspark.sql import functions as sf
 
     bought = taken.groupBy("customer_id").agg(
-        F.expr("collect_list(struct(at, product, take, margin_micro, cancelled_at))").alias("orders")
+        sf.expr("collect_list(struct(at, product, take, margin_micro, cancelled_at))").alias("orders")
     )
     stopped = sources.consent.where("kind = 'marketing' and not granted").selectExpr("customer_id", "event_time as o")
     angry = sources.complaint.where("kind = 'complaint' and step in ('open', 'reopened')")
@@ -131,7 +135,7 @@ def histories(sources: Sources, taken: DataFrame) -> DataFrame:
         angry.selectExpr("customer_id", "cast(null as timestamp) as o", "event_time as c")
     )
     signs = told.groupBy("customer_id").agg(
-        F.expr("collect_list(o)").alias("opt_outs"), F.expr("collect_list(c)").alias("complaints")
+        sf.expr("collect_list(o)").alias("opt_outs"), sf.expr("collect_list(c)").alias("complaints")
     )
     return bought.join(signs, "customer_id", "full_outer")
 
@@ -194,11 +198,11 @@ def settled(night: Night) -> set[dt.date]:
 
 def run(night: Night) -> Figures:
     """Bring ``outcome`` up to date: every open date of the past."""
-    from pyspark.sql import functions as F
+    from pyspark.sql import functions as sf
 
     def seen(name: str) -> DataFrame:
         return night.table(name).where(
-            (F.col("event_time") < F.lit(night.day_start)) & (F.col("arrived_at") < F.lit(night.cut_off))
+            (sf.col("event_time") < sf.lit(night.day_start)) & (sf.col("arrived_at") < sf.lit(night.cut_off))
         )
 
     done = settled(night)

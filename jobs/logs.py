@@ -58,7 +58,9 @@ def read_log(path: Path) -> Log:
             remedy="log the probability with which the action was chosen",
         )  # fmt: skip
     rounds, action = texts(table, "round").combine_chunks(), texts(table, "action").combine_chunks()
-    position, _ = _codes(texts(table, "position").combine_chunks()) if "position" in table.column_names else _zeros(len(rounds))
+    position, _ = (
+        _codes(texts(table, "position").combine_chunks()) if "position" in table.column_names else _zeros(len(rounds))
+    )
     lists = _lists(table["eligible"]) if "eligible" in table.column_names else None
     actions = pc.unique(pa.concat_arrays([action, *(lists or [])])).sort()
     name = next((n for n in _CLUSTERS if n in table.column_names), "round")
@@ -111,13 +113,18 @@ def spread(log: Log, path: Path, value: str, folder: Path, chunk: int) -> Callab
     for table in batches(path):
         need(table, path, ("action", value))
         same = "round" not in table.column_names
-        action, numeric = _at(texts(table, "action").combine_chunks(), log.actions), numbers(table, path, value, first_row=first)
+        action, numeric = (
+            _at(texts(table, "action").combine_chunks(), log.actions),
+            numbers(table, path, value, first_row=first),
+        )
         # an action that the log never saw is kept as −1: its mass is not supported
         row = np.zeros(len(action), np.int64) if same else _at(texts(table, "round").combine_chunks(), log.rounds)
         _append(folder, chunk, row, action, numeric)
         first += table.num_rows
     if same and chunks:
-        return lambda number: _repeated(_load(folder / "0"), chunk * number, min(chunk, len(log.rounds) - chunk * number))
+        return lambda number: _repeated(
+            _load(folder / "0"), chunk * number, min(chunk, len(log.rounds) - chunk * number)
+        )
     return lambda number: _load(folder / str(number))
 
 
@@ -145,7 +152,11 @@ Reward = Callable[[Ints, Ints], Floats]
 
 
 def rounds(
-    log: Log, policy: Callable[[int], NDArray], reward: Callable[[int], Callable[[Ints, Ints], Floats]], chunk: int, where: str
+    log: Log,
+    policy: Callable[[int], NDArray],
+    reward: Callable[[int], Callable[[Ints, Ints], Floats]],
+    chunk: int,
+    where: str,
 ) -> Iterator[Batch]:
     """Batches for the estimators.
 
@@ -169,28 +180,43 @@ def rounds(
         q = reward(number)
         size = last - first
         known = action >= 0
-        q_pi = np.bincount(row[known], p[known] * q(row[known] + first, action[known]), size)
+        q_pi = _sum(row[known], p[known] * q(row[known] + first, action[known]), size)
         ids = np.arange(first, last)
         chosen = log.action[first:last]
         pi = np.zeros(size)
         hit = action == chosen[row]
         pi[row[hit]] = p[hit]
         lacking = ~_supported(log, seen, row + first, action)
-        unsupported = np.bincount(row[lacking], p[lacking], size)
+        unsupported = _sum(row[lacking], p[lacking], size)
         yield Batch(
-            log.reward[first:last], log.pscore[first:last], pi, q(ids, chosen), q_pi, unsupported, log.cluster[first:last]
+            log.reward[first:last],
+            log.pscore[first:last],
+            pi,
+            q(ids, chosen),
+            q_pi,
+            unsupported,
+            log.cluster[first:last],
         )
+
+
+def _sum(row: Ints, value: Floats, size: int) -> Floats:
+    return np.bincount(row, value, size).astype(np.float64)
 
 
 def _check_policy(row: Ints, action: Ints, p: Floats, size: int, log: Log, first: int, where: str) -> None:
     total = np.bincount(row, p, size)
     twice = (np.diff(row) == 0) & (np.diff(action) == 0) & (action[1:] >= 0)
-    faults = ((p < 0, row, "a probability is below 0"), (total > 1 + 1e-6, np.arange(size), "probabilities add up to more than 1"),
-              (np.append(twice, False), row, "an action is given twice"))  # fmt: skip
+    faults = (
+        (p < 0, row, "a probability is below 0"),
+        (total > 1 + 1e-6, np.arange(size), "probabilities add up to more than 1"),
+        (np.append(twice, False), row, "an action is given twice"),
+    )
     for wrong, rows, what in faults:
         if wrong.any():
             name = log.rounds[int(rows[np.flatnonzero(wrong)[0]]) + first].as_py()
-            raise MendableError(what, where=f"{where}, round {name}", remedy="give each round one distribution over actions")
+            raise MendableError(
+                what, where=f"{where}, round {name}", remedy="give each round one distribution over actions"
+            )
 
 
 def _seen(log: Log) -> NDArray[np.bool_]:

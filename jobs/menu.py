@@ -100,8 +100,8 @@ def _moves_arcs(limit: Limit) -> bool:
 
 def _uses(limit: Limit, catalogue: Catalogue) -> Ints:
     """(arcs,) units that an arc uses of what the limit counts."""
-    of = {"contacts": lambda c: 1, "seconds": lambda c: c.seconds, "cost_micro": lambda c: c.cost_micro}[limit.counts]
-    return np.tile(np.array([of(channel) for channel in catalogue.channels], np.int64), len(catalogue.products))
+    uses = [1 if limit.counts == "contacts" else int(getattr(channel, limit.counts)) for channel in catalogue.channels]
+    return np.tile(np.array(uses, np.int64), len(catalogue.products))
 
 
 def _customers(limit: Limit, customers: pa.Table) -> NDArray[np.bool_] | None:

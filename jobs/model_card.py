@@ -18,20 +18,25 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]) -
     lines = [
         f"# Affinity model, trained for {facts['date']}",
         "",
-        "**For**: the value in 元 of each eligible product × channel for each customer, every night. Not for prices, credit",
-        "or any other decision about a person. Minors and customers without consent are never scored by behaviour.",
+        "**For**: the value in 元 of each eligible product × channel for each customer, every night. Not for prices,",
+        "credit or any other decision about a person. Minors and who refused profiling have no behaviour here.",
         "",
         f"**Data**: {facts['decisions']:,} matured decisions of {facts['first_decision']} … {facts['last_decision']} "
         f"({facts['sampled']:,} sampled, {learnt.contacts:,} contacts), snapshots of {len(facts['snapshots'])} dates; "
         f"outcome version {facts['outcome_version']}, customer_features version {facts['features_version']}.",
-        f"**Label**: ordered within {facts['conversion_days']} days; margin over {facts['horizon_days']} days, whatever the cause.",
+        f"**Label**: ordered within {facts['conversion_days']} days; margin of orders in {facts['horizon_days']} days.",
         "",
-        "| out of time (late nights) | contacts | no contact |", "|---|---:|---:|",
+        "| out of time (late nights) | contacts | no contact |",
+        "|---|---:|---:|",
         *(
             f"| {label} | {_figure(metrics, name + '_contact')} | {_figure(metrics, name + '_base')} |"
             for name, label in (
-                ("auc", "AUC"), ("auc_within", "AUC within product × channel"), ("logloss_gain", "log-loss gained over the mean"),
-                ("ratio", "Σ predicted / Σ observed"), ("slope", "calibration slope"), ("conversions", "orders"),
+                ("auc", "AUC"),
+                ("auc_within", "AUC within product × channel"),
+                ("logloss_gain", "log-loss gained over the mean"),
+                ("ratio", "Σ predicted / Σ observed"),
+                ("slope", "calibration slope"),
+                ("conversions", "orders"),
             )
         ),
         "",
@@ -42,12 +47,18 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]) -
         f"**Fatigue**: a contact adds {bundle.opt_out.whole:.5f} opt-outs and {bundle.complaint.whole:.5f} complaints.",
         "",
         f"**Left out** ({len(left_out)} features: empty, drifted, or not worth keeping): "
-        + (", ".join(f"{d.name} (PSI {d.psi:.2f}, missing {d.missing_then:.0%} → {d.missing_now:.0%})" for d in left_out[:_TOP]) or "none")
+        + (
+            ", ".join(
+                f"{d.name} (PSI {d.psi:.2f}, missing {d.missing_then:.0%} → {d.missing_now:.0%})"
+                for d in left_out[:_TOP]
+            )
+            or "none"
+        )
         + (" …" if len(left_out) > _TOP else ""),
         "",
         "**What it cannot know**: the effect of months of use, of other capacities, of arcs that were never explored.",
-        "Inbound channels without a log of their own score as the response of their products (`basis` says `group` or `prior`).",
-    ]  # fmt: skip
+        "Inbound channels without a log score as the response of their products (`basis`: `group`, `prior`).",
+    ]
     return "\n".join(lines) + "\n"
 
 

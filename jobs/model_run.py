@@ -103,7 +103,7 @@ def _as_params(params: Mapping[str, Any]) -> list[Any]:
 
 
 def _flat(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"data.{name}": value for name, value in facts.items()}
+    return {f"data.{name}": value for name, value in facts.items() if name != "metrics"}
 
 
 def _report(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float], folder: Path) -> None:
@@ -112,9 +112,14 @@ def _report(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]
     folder.mkdir()
     gain = sorted(learnt.response.gain.items(), key=lambda item: -item[1])
     tables = {
-        "reliability": learnt.response.tables, "gain": dict(gain), "lifts": learnt.bundle.lifts.to_dict(),
-        "drift": [{"feature": d.name, "psi": d.psi, "missing_then": d.missing_then, "missing_now": d.missing_now} for d in moved],
-    }  # fmt: skip
+        "reliability": learnt.response.tables,
+        "gain": dict(gain),
+        "lifts": learnt.bundle.lifts.to_dict(),
+        "drift": [
+            {"feature": d.name, "psi": d.psi, "missing_then": d.missing_then, "missing_now": d.missing_now}
+            for d in moved
+        ],
+    }
     for name, table in tables.items():
         (folder / f"{name}.json").write_text(json.dumps(table, indent=1, ensure_ascii=False), encoding="utf-8")
     (folder / "model_card.md").write_text(card(learnt, moved, metrics), encoding="utf-8")

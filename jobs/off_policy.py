@@ -22,7 +22,14 @@ _PAIRS = 2_000_000  # rounds × actions held at once
 
 
 def off_policy(
-    log_path: Path, policy_path: Path, reward_path: Path | None, *, tau: float, lam: float, repeats: int = 500, seed: int = 0
+    log_path: Path,
+    policy_path: Path,
+    reward_path: Path | None,
+    *,
+    tau: float,
+    lam: float,
+    repeats: int = 500,
+    seed: int = 0,
 ) -> Evaluation:
     """Evaluate a policy on a log.
 
@@ -30,13 +37,17 @@ def off_policy(
         MendableError: a file, column or value that cannot be used; names file, row and column.
     """
     if tau <= 0 or lam < 0:
-        raise MendableError("tau must be above 0 and lambda not below 0", where="--tau, --lambda", remedy="give such numbers")
+        raise MendableError(
+            "tau must be above 0 and lambda not below 0", where="--tau, --lambda", remedy="give such numbers"
+        )
     log = read_log(log_path)
     chunk = max(1, _PAIRS // max(1, len(log.actions)))
     with tempfile.TemporaryDirectory() as scratch:
         policy = spread(log, policy_path, "probability", Path(scratch) / "policy", chunk)
         if reward_path is not None:
-            reward = _from_file(log, spread(log, reward_path, "value", Path(scratch) / "reward", chunk), chunk, reward_path)
+            reward = _from_file(
+                log, spread(log, reward_path, "value", Path(scratch) / "reward", chunk), chunk, reward_path
+            )
         else:
             reward = _fitted(log, seed)
         sums = Sums(tau, lam)
@@ -64,9 +75,10 @@ def _from_file(
             if len(lacking):
                 at = int(lacking[0])
                 raise MendableError(
-                    f"no value for round {log.rounds[int(row[at])].as_py()}, action {log.actions[int(action[at])].as_py()}",
-                    where=str(path), remedy="give a value for each action that the log or the policy takes in a round",
-                )  # fmt: skip
+                    f"no value for action {log.actions[int(action[at])].as_py()}",
+                    where=f"{path}, round {log.rounds[int(row[at])].as_py()}",
+                    remedy="give a value for each action that the log or the policy takes in a round",
+                )
             return found
 
         return q
@@ -85,6 +97,10 @@ def as_json(found: Evaluation) -> dict[str, Any]:
     """The contract's JSON."""
     return {
         "rounds": found.rounds,
-        "estimators": {name: {"value": value, "ci": list(found.intervals[name])} for name, value in found.values.items()},
-        "ess": found.ess, "unsupported_mass": found.unsupported_mass, "max_weight": found.max_weight,
-    }  # fmt: skip
+        "estimators": {
+            name: {"value": value, "ci": list(found.intervals[name])} for name, value in found.values.items()
+        },
+        "ess": found.ess,
+        "unsupported_mass": found.unsupported_mass,
+        "max_weight": found.max_weight,
+    }

@@ -275,6 +275,16 @@ def _version(settings: Settings, version: str) -> Any:
         ) from error  # fmt: skip
 
 
+def version_of(settings: Settings, version: str) -> Version:
+    """A version by number.
+
+    Raises:
+        MendableError: there is none.
+    """
+    found = _version(settings, version)
+    return Version(str(found.version), str(found.source), str(found.tags.get(_DIGEST, "")))
+
+
 def versions(settings: Settings) -> list[dict[str, Any]]:
     """Every version, newest first: version, aliases, when it was made, its digest and figures."""
     store = client(settings)

@@ -78,7 +78,7 @@ def score_file(task: Task, path: str) -> tuple[WrittenFile | None, dict[str, int
     scorer = _scorer(task.model, task.sha256, task.catalogue, task.money)
     catalogue = load_catalogue(Path(task.catalogue))
     eligible = pq.read_table(path, columns=["customer_id", "masks"], partitioning=None).sort_by("customer_id")
-    masks = _masks(eligible)
+    masks = masks_of(eligible)
     some = masks.any(axis=1)
     customers, masks = eligible["customer_id"].to_numpy()[some], masks[some]
     figures = {"customers": len(customers), "arcs": 0, "kept": 0, "without_snapshot": 0}
@@ -97,7 +97,7 @@ def score_file(task: Task, path: str) -> tuple[WrittenFile | None, dict[str, int
     return write_file(Path(task.out), rows, {"business_date": task.date}), figures
 
 
-def _masks(eligible: pa.Table) -> Ints:
+def masks_of(eligible: pa.Table) -> Ints:
     """(customers, channels) masks of product bits; shorter lists are filled with 0."""
     column = eligible["masks"].combine_chunks()
     lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
@@ -133,17 +133,29 @@ def _block(
     scores = scorer.score(encode(rows, scorer.bundle.features), eligible, trailing)
     reduced = scores.value - charges(catalogue, dict(task.prices), rows)
     kept = prune(
-        scores.value, reduced, eligible, scorer.menu.outbound(), scorer.menu.channel(), floors(catalogue), keep=task.keep
-    )  # fmt: skip
+        scores.value,
+        reduced,
+        eligible,
+        scorer.menu.outbound(),
+        scorer.menu.channel(),
+        floors(catalogue),
+        keep=task.keep,
+    )
     who, arc = np.nonzero(kept)
     seconds = np.array([channel.seconds for channel in catalogue.channels], np.int32)
     columns = {
-        "customer_id": customers[who], "product": scorer.menu.product()[arc], "channel": scorer.menu.channel()[arc],
-        "value_micro": scores.value[who, arc], "p_convert": scores.p_convert[who, arc], "p_base": scores.p_base[who, arc],
-        "effect_micro": scores.effect[who, arc], "cost_micro": scorer.money.cost[arc],
-        "seconds": seconds[arc % len(catalogue.channels)], "basis": np.array(BASES, object)[scorer.basis[arc]],
+        "customer_id": customers[who],
+        "product": scorer.menu.product()[arc],
+        "channel": scorer.menu.channel()[arc],
+        "value_micro": scores.value[who, arc],
+        "p_convert": scores.p_convert[who, arc],
+        "p_base": scores.p_base[who, arc],
+        "effect_micro": scores.effect[who, arc],
+        "cost_micro": scorer.money.cost[arc],
+        "seconds": seconds[arc % len(catalogue.channels)],
+        "basis": np.array(BASES, object)[scorer.basis[arc]],
         "model_version": np.full(len(who), task.model_version, object),
-    }  # fmt: skip
+    }
     schema = nullable(arrow_schema(catalogue.tables["candidate"]))
     fields = [field for field in schema if field.name in columns]
     table = pa.table({field.name: pa.array(columns[field.name], field.type) for field in fields}, pa.schema(fields))
@@ -204,9 +216,18 @@ def plan(night: Night) -> tuple[Task, list[str], Figures]:
     assigned = tuple(tuple(night.lake.files("assignment", {"business_date": date})) for date in past)
     night.lake.delta("candidate")
     task = Task(
-        night.date, str(night.catalogue.root), str(model.folder), model.version, model.sha256, tuple(features), assigned,
-        tuple(sorted(prices.items())), money(night.settings), night.settings.solve.keep_arcs, str(night.lake.path("candidate")),
-    )  # fmt: skip
+        night.date,
+        str(night.catalogue.root),
+        str(model.folder),
+        model.version,
+        model.sha256,
+        tuple(features),
+        assigned,
+        tuple(sorted(prices.items())),
+        money(night.settings),
+        night.settings.solve.keep_arcs,
+        str(night.lake.path("candidate")),
+    )
     told: dict[str, Any] = {"model_version": model.version, "model_sha256": model.sha256[:16], "prices_of": of or None}
     if model.degraded:
         told["degraded"] = f"last champion kept: {model.degraded}"
@@ -224,7 +245,7 @@ def run(night: Night) -> Figures:
             f"the champion needs features that tonight's snapshot lacks: {', '.join(error.names)}",
             where=f"model version {task.model_version}, table customer_features",
             remedy="declare them again in features/declared, `cpc models rollback`, or train anew with `cpc train`",
-        ) from error  # fmt: skip
+        ) from error
     written = [file for file, _ in results if file is not None]
     night.lake.commit_files("candidate", written, replace=[night.partition])
     figures = {name: sum(counts[name] for _, counts in results) for name in results[0][1]}

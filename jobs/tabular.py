@@ -79,7 +79,9 @@ def numbers(table: pa.Table, path: Path, name: str, *, first_row: int = 0) -> ND
         values = table[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid as error:
         raise MendableError(
-            f"column {name!r} is not numeric: {str(error).splitlines()[0]}", where=str(path), remedy="write plain numbers"
+            f"column {name!r} is not numeric: {str(error).splitlines()[0]}",
+            where=str(path),
+            remedy="write plain numbers",
         ) from error
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):

@@ -91,13 +91,19 @@ def fit(night: Night, data: Data) -> tuple[Learnt, tuple[Drift, ...]]:
 
 def _facts(night: Night, data: Data) -> dict[str, Any]:
     return {
-        "date": night.date.isoformat(), "first_decision": data.first.isoformat(), "last_decision": data.last.isoformat(),
-        "decisions": data.decisions, "sampled": len(data.sample.day), "without_snapshot": data.without_snapshot,
+        "date": night.date.isoformat(),
+        "first_decision": data.first.isoformat(),
+        "last_decision": data.last.isoformat(),
+        "decisions": data.decisions,
+        "sampled": len(data.sample.day),
+        "without_snapshot": data.without_snapshot,
         "snapshots": [date.isoformat() for date in data.snapshots],
-        "outcome_version": night.lake.version("outcome"), "features_version": night.lake.version("customer_features"),
-        "conversion_days": night.settings.outcome.conversion_days, "horizon_days": night.settings.outcome.horizon_days,
+        "outcome_version": night.lake.version("outcome"),
+        "features_version": night.lake.version("customer_features"),
+        "conversion_days": night.settings.outcome.conversion_days,
+        "horizon_days": night.settings.outcome.horizon_days,
         "seed": night.settings.seed,
-    }  # fmt: skip
+    }
 
 
 def run(night: Night) -> Figures:
@@ -111,15 +117,21 @@ def run(night: Night) -> Figures:
     version = keep(night.settings, learnt, moved, _params(night.settings.affinity))
     metrics = learnt.response.metrics
     return {
-        "version": version, "decisions": data.decisions, "contacts": learnt.contacts, "sampled": len(data.sample.day),
-        "features": len(learnt.bundle.features), "left_out": len(moved) - len(usable(moved, night.settings.affinity.drift_psi)),
+        "version": version,
+        "decisions": data.decisions,
+        "contacts": learnt.contacts,
+        "sampled": len(data.sample.day),
+        "features": len(learnt.bundle.features),
+        "left_out": len(moved) - len(usable(moved, night.settings.affinity.drift_psi)),
         "auc": round(metrics.get("auc_contact", float("nan")), 4),
         "auc_within": round(metrics.get("auc_within_contact", float("nan")), 4),
         "ratio": round(metrics.get("ratio_contact", float("nan")), 4),
-        "lift": round(learnt.bundle.lifts.whole.value, 3), "calibration": learnt.bundle.contact.kind,
+        "lift": round(learnt.bundle.lifts.whole.value, 3),
+        "calibration": learnt.bundle.contact.kind,
         "reliability": learnt.response.tables.get("contact", []),  # what the night report draws
-        "train_seconds": round(trained, 1), "keep_seconds": round(time.perf_counter() - clock - trained, 1),
-    }  # fmt: skip
+        "train_seconds": round(trained, 1),
+        "keep_seconds": round(time.perf_counter() - clock - trained, 1),
+    }
 
 
 def _params(settings: Affinity) -> dict[str, Any]:

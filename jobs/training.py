@@ -184,11 +184,21 @@ def _sample(rows: pa.Table, X: Floats, date: dt.date, weight: Floats) -> Sample:
 
     roles = pc.index_in(rows["role"], value_set=pa.array(ROLES)).to_numpy(zero_copy_only=False).astype(np.int64)
     return Sample(
-        X=X, customer=rows["customer_id"].to_numpy(), day=np.full(rows.num_rows, date.toordinal(), np.int64), role=roles,
-        product=ids("product"), channel=ids("channel"), pscore=rows["pscore"].to_numpy(), ordered=ids("ordered"),
-        converted=flags("converted"), reversed=flags("reversed"), opted_out=flags("opted_out"),
-        complained=flags("complained"), margin=rows["margin_micro"].to_numpy() / 1e6, weight=weight,
-    )  # fmt: skip
+        X=X,
+        customer=rows["customer_id"].to_numpy(),
+        day=np.full(rows.num_rows, date.toordinal(), np.int64),
+        role=roles,
+        product=ids("product"),
+        channel=ids("channel"),
+        pscore=rows["pscore"].to_numpy(),
+        ordered=ids("ordered"),
+        converted=flags("converted"),
+        reversed=flags("reversed"),
+        opted_out=flags("opted_out"),
+        complained=flags("complained"),
+        margin=rows["margin_micro"].to_numpy() / 1e6,
+        weight=weight,
+    )
 
 
 def _stack(samples: Sequence[Sample]) -> Sample:

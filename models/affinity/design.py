@@ -54,7 +54,14 @@ def detectable(base: float, small: int, large: int, *, alpha: float = 0.05, powe
 
 
 def design(
-    customers: int, base: float, lift: float, *, contacted: float, control: float, alpha: float = 0.05, power: float = 0.8
+    customers: int,
+    base: float,
+    lift: float,
+    *,
+    contacted: float,
+    control: float,
+    alpha: float = 0.05,
+    power: float = 0.8,
 ) -> Design:
     """Sizes for a population: how small the universal control may be, and what the present one can see.
 

@@ -38,8 +38,8 @@ def psi(then: Floats, now: Floats, bins: int = 10) -> float:
     def shares(values: Floats) -> Floats:
         missing = np.isnan(values)
         counts = np.bincount(np.searchsorted(edges, values[~missing], side="left"), minlength=len(edges) + 1)
-        counts = np.append(counts, missing.sum()) + 0.5
-        return counts / counts.sum()
+        filled = np.append(counts, missing.sum()) + 0.5
+        return filled / filled.sum()
 
     a, b = shares(now), shares(then)
     return float(((a - b) * np.log(a / b)).sum())

@@ -113,10 +113,18 @@ def learn(
     lifts = _lifts(sample, met, predicted * unit, menu, list(response.kept), knobs)
     opt_out, complaint = _hazards(sample)
     bundle = Bundle(
-        text=response.text, features=kept, contact=response.contact, base=response.base,
-        offsets=_offsets(response, menu), lifts=lifts, reversals=reversals, opt_out=opt_out, complaint=complaint,
-        trailing_micro=_trailing(sample, met, predicted * unit * lifts.whole.value, menu), facts=facts,
-    )  # fmt: skip
+        text=response.text,
+        features=kept,
+        contact=response.contact,
+        base=response.base,
+        offsets=_offsets(response, menu),
+        lifts=lifts,
+        reversals=reversals,
+        opt_out=opt_out,
+        complaint=complaint,
+        trailing_micro=_trailing(sample, met, predicted * unit * lifts.whole.value, menu),
+        facts=facts | {"metrics": {k: v for k, v in response.metrics.items() if np.isfinite(v)}},
+    )
     return Learnt(bundle, response, len(met.day))
 
 

@@ -39,9 +39,9 @@ def _keep(value, reduced, eligible, outbound, channel, floors, keep, inbound, ou
         for floor in range(floors.shape[0]):
             best = -1
             for arc in range(arcs):
-                if floors[floor, arc] and eligible[row, arc] and outbound[arc]:
-                    if best < 0 or reduced[row, arc] > reduced[row, best]:
-                        best = arc
+                there = floors[floor, arc] and eligible[row, arc] and outbound[arc]
+                if there and (best < 0 or reduced[row, arc] > reduced[row, best]):
+                    best = arc
             if best >= 0:
                 out[row, best] = True
         for which in range(channels):

@@ -40,7 +40,9 @@ class CrossFitted:
         return out
 
 
-def cross_fit(X: Floats, action: Ints, actions: int, reward: Floats, cluster: Ints, *, folds: int = 3, seed: int = 0) -> CrossFitted:
+def cross_fit(
+    X: Floats, action: Ints, actions: int, reward: Floats, cluster: Ints, *, folds: int = 3, seed: int = 0
+) -> CrossFitted:
     """Fit one model a fold by clusters.
 
     Args:

@@ -211,22 +211,8 @@ def resolve(trees: Trees, attributes: Floats) -> ArcTrees:
 
 
 @njit(cache=True, nogil=True)
-def _walk(  # type: ignore[no-untyped-def]  # noqa: ANN202
-    rows,
-    wanted,
-    roots,
-    feature,
-    threshold,
-    decision,
-    left,
-    right,
-    leaf,
-    cat_start,
-    cat_bits,
-    sides,
-    first,
-    out,  # noqa: ANN001
-):
+def _walk(model, rows, wanted, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    roots, feature, threshold, decision, left, right, leaf, cat_start, cat_bits, sides, first = model
     words = sides.shape[1]
     depth = 256
     stack = np.empty(depth, np.int64)
@@ -313,11 +299,11 @@ def score_arcs(model: ArcTrees, rows: Floats, wanted: Words) -> Floats:
     """
     trees = model.trees
     out = np.zeros((len(rows), model.words * 64), np.float64)
-    _walk(
-        np.ascontiguousarray(rows, np.float64), np.ascontiguousarray(wanted, np.uint64), trees.roots, trees.feature,
-        trees.threshold, trees.decision, trees.left, trees.right, trees.leaf, trees.cat_start, trees.cat_bits,
-        model.sides, model.first, out,
+    arrays = (
+        trees.roots, trees.feature, trees.threshold, trees.decision, trees.left, trees.right, trees.leaf,
+        trees.cat_start, trees.cat_bits, model.sides, model.first,
     )  # fmt: skip
+    _walk(arrays, np.ascontiguousarray(rows, np.float64), np.ascontiguousarray(wanted, np.uint64), out)
     return out[:, : model.arcs]
 
 

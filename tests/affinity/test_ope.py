@@ -23,8 +23,14 @@ def test_equal_to_the_reference(tmp_path: Path, per_round: bool) -> None:
     raw = pd.read_csv(DATA / "all.csv.gz", index_col=0)
     n = len(raw)
     pd.DataFrame(
-        {"round": range(n), "action": raw["item_id"], "reward": raw["click"], "pscore": raw["propensity_score"], "position": raw["position"]}
-    ).to_csv(tmp_path / "log.csv.gz", index=False)  # fmt: skip
+        {
+            "round": range(n),
+            "action": raw["item_id"],
+            "reward": raw["click"],
+            "pscore": raw["propensity_score"],
+            "position": raw["position"],
+        }
+    ).to_csv(tmp_path / "log.csv.gz", index=False)
     for name, column in (("policy", "probability"), ("reward_model", "value")):
         values = reference[name]
         part = pd.DataFrame({"action": [int(k) for k in values], column: list(values.values())})
@@ -34,8 +40,13 @@ def test_equal_to_the_reference(tmp_path: Path, per_round: bool) -> None:
     values = reference["values"]
     for tau in (1.0, 5.0):
         found = off_policy(
-            tmp_path / "log.csv.gz", tmp_path / "policy.parquet", tmp_path / "reward_model.parquet", tau=tau, lam=1.0, repeats=50
-        )  # fmt: skip
+            tmp_path / "log.csv.gz",
+            tmp_path / "policy.parquet",
+            tmp_path / "reward_model.parquet",
+            tau=tau,
+            lam=1.0,
+            repeats=50,
+        )
         expected = {name: values[name] for name in ("ips", "snips", "dm", "dr", "sndr")}
         expected |= {"switch_dr": values[f"switch_dr_tau{tau:.0f}"], "dros": values["dros_lambda1"]}
         for name, value in expected.items():
@@ -52,7 +63,9 @@ def logged(folder: Path, n: int = 6000, seed: int = 2, **columns: object) -> tup
     action = (rng.random(n)[:, None] > e.cumsum(axis=1)).sum(axis=1)
     mean = np.column_stack([0.1 + 0 * x, 0.2 + 0.1 * (x > 0), 0.4 - 0.2 * (x > 0)])
     reward = (rng.random(n) < mean[np.arange(n), action]).astype(float)
-    log = pd.DataFrame({"round": range(n), "action": action, "reward": reward, "pscore": e[np.arange(n), action], "x": x, **columns})
+    log = pd.DataFrame(
+        {"round": range(n), "action": action, "reward": reward, "pscore": e[np.arange(n), action], "x": x, **columns}
+    )
     target = np.where(x > 0, 1, 2)
     log.to_csv(folder / "log.csv", index=False, sep=";")
     pd.DataFrame({"round": range(n), "action": target, "probability": 1.0}).to_csv(folder / "policy.csv", index=False)
@@ -74,7 +87,9 @@ def test_clusters_widen_the_intervals(tmp_path: Path) -> None:
     log, policy, _ = logged(tmp_path)
     alone = off_policy(log, policy, None, tau=5, lam=1, repeats=200)
     table = pd.read_csv(log, sep=";")
-    pd.concat([table.assign(customer=table["round"], round=table["round"] + k * 10_000) for k in range(4)]).to_csv(log, index=False)
+    pd.concat([table.assign(customer=table["round"], round=table["round"] + k * 10_000) for k in range(4)]).to_csv(
+        log, index=False
+    )
     rows = pd.read_csv(policy)
     pd.concat([rows.assign(round=rows["round"] + k * 10_000) for k in range(4)]).to_csv(policy, index=False)
     together = off_policy(log, policy, None, tau=5, lam=1, repeats=200)

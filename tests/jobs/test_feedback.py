@@ -28,7 +28,9 @@ def rows(night: Night, table: str, given: list[dict[str, Any]]) -> None:
     night.lake.replace_arrow(table, pa.Table.from_pylist([{k: r.get(k) for k in schema.names} for r in full], schema))
 
 
-def decision(key: str, customer: int, *, product: str | None = None, days: int = 0, role: str = "exploit") -> dict[str, Any]:
+def decision(
+    key: str, customer: int, *, product: str | None = None, days: int = 0, role: str = "exploit"
+) -> dict[str, Any]:
     return {
         "decision_id": key, "customer_id": customer, "business_date": DAY + dt.timedelta(days), "role": role,
         "product": product, "channel": "wechat" if product else None, "pscore": 0.5,
@@ -37,14 +39,21 @@ def decision(key: str, customer: int, *, product: str | None = None, days: int =
 
 def order(customer: int, days: float, product: str = "ring_tone", **more: Any) -> dict[str, Any]:
     return {
-        "customer_id": customer, "event_time": MIDNIGHT + dt.timedelta(days=days), "product": product, "action": "subscribe",
-        "order_id": f"{customer}-{days}-{product}-{more.get('action', '')}", "margin_micro": 4_400_000, **more,
-    }  # fmt: skip
+        "customer_id": customer,
+        "event_time": MIDNIGHT + dt.timedelta(days=days),
+        "product": product,
+        "action": "subscribe",
+        "order_id": f"{customer}-{days}-{product}-{more.get('action', '')}",
+        "margin_micro": 4_400_000,
+        **more,
+    }
 
 
 @pytest.fixture
 def outcome(night: Callable[..., Night], spark: object) -> Callable[..., dict[str, dict[str, Any]]]:
-    def compute(tables: dict[str, list[dict[str, Any]]], date: dt.date = dt.date(2026, 1, 9)) -> dict[str, dict[str, Any]]:
+    def compute(
+        tables: dict[str, list[dict[str, Any]]], date: dt.date = dt.date(2026, 1, 9)
+    ) -> dict[str, dict[str, Any]]:
         tonight = night(date)
         for table in ("decision", "contact", "order", "consent", "complaint"):
             rows(tonight, table, tables.get(table, []))
@@ -59,16 +68,25 @@ def test_windows_touches_and_money(outcome: Callable[..., dict[str, dict[str, An
     got = outcome(
         {
             "decision": [
-                decision("early", 1, product="ring_tone"), decision("late", 1, product="ring_tone", days=3),
-                decision("none", 2, role="control"), decision("edge", 3, product="ring_tone"),
-                decision("named", 4, product="ring_tone"), decision("later", 4, product="ring_tone", days=2),
-                decision("other", 5, product="ring_tone"), decision("back", 6, product="ring_tone"),
+                decision("early", 1, product="ring_tone"),
+                decision("late", 1, product="ring_tone", days=3),
+                decision("none", 2, role="control"),
+                decision("edge", 3, product="ring_tone"),
+                decision("named", 4, product="ring_tone"),
+                decision("later", 4, product="ring_tone", days=2),
+                decision("other", 5, product="ring_tone"),
+                decision("back", 6, product="ring_tone"),
                 decision("edge", 3, product="ring_tone"),  # the same record twice
             ],
             "order": [
-                order(1, 4.5), order(2, 29.99, "sms_pack_100"), order(2, 30.0, "data_pack_10g"), order(3, 7.0),
-                order(4, 2.5, decision_id="named"), order(5, 1.0, "video_pack"),
-                order(6, 1.0), order(6, 20.0, action="cancel", margin_micro=-4_400_000),
+                order(1, 4.5),
+                order(2, 29.99, "sms_pack_100"),
+                order(2, 30.0, "data_pack_10g"),
+                order(3, 7.0),
+                order(4, 2.5, decision_id="named"),
+                order(5, 1.0, "video_pack"),
+                order(6, 1.0),
+                order(6, 20.0, action="cancel", margin_micro=-4_400_000),
                 order(3, 7.0),  # twice
             ],
             "contact": [
@@ -76,9 +94,11 @@ def test_windows_touches_and_money(outcome: Callable[..., dict[str, dict[str, An
                 {"customer_id": 1, "decision_id": "late", "direction": "out", "attempted": True, "reached": True},
             ],
             "consent": [{"customer_id": 5, "kind": "marketing", "channel": "all", "granted": False, "event_time": at}],
-            "complaint": [{"customer_id": 6, "complaint_id": "c", "kind": "complaint", "step": "open", "event_time": at}],
+            "complaint": [
+                {"customer_id": 6, "complaint_id": "c", "kind": "complaint", "step": "open", "event_time": at}
+            ],
         }
-    )  # fmt: skip
+    )
     assert len(got) == 8
     converted = {key for key, row in got.items() if row["converted"]}
     assert converted == {"late", "named", "back"}  # last touch; the one named; day 7.0 is outside the window
@@ -98,7 +118,9 @@ def test_windows_touches_and_money(outcome: Callable[..., dict[str, dict[str, An
     assert (got["late"]["product"], got["late"]["channel"]) == (5, 2)
 
 
-def test_open_dates_are_computed_again_and_settled_ones_are_not(outcome: Callable[..., dict[str, dict[str, Any]]]) -> None:
+def test_open_dates_are_computed_again_and_settled_ones_are_not(
+    outcome: Callable[..., dict[str, dict[str, Any]]],
+) -> None:
     tables = {"decision": [decision("old", 1, product="ring_tone"), decision("new", 1, product="ring_tone", days=25)]}
     before = outcome(tables, dt.date(2025, 12, 5))
     assert {key: row["matured"] for key, row in before.items()} == {"old": True, "new": False}

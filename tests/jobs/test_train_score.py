@@ -40,11 +40,18 @@ def fill(night: Night, table: str, columns: dict[str, Any], partition: dict[str,
 def snapshot(night: Night, date: dt.date, rng: np.random.Generator, taste: np.ndarray, **more: Any) -> None:
     n = len(taste)
     columns = {
-        "customer_id": np.arange(1, n + 1), "plan_fee": 40 + 20 * taste, "star": rng.integers(0, 8, n),
-        "grade": rng.choice(["gold", "standard"], n), "centre": rng.choice(["gz", "sz"], n), "city": rng.choice(["gz", "sz"], n),
-        "tenure_months": rng.integers(1, 200, n), "household_size": rng.integers(1, 5, n), "terminal_5g": rng.random(n) < 0.5,
-        "profiled": np.ones(n, bool), **more,
-    }  # fmt: skip
+        "customer_id": np.arange(1, n + 1),
+        "plan_fee": 40 + 20 * taste,
+        "star": rng.integers(0, 8, n),
+        "grade": rng.choice(["gold", "standard"], n),
+        "centre": rng.choice(["gz", "sz"], n),
+        "city": rng.choice(["gz", "sz"], n),
+        "tenure_months": rng.integers(1, 200, n),
+        "household_size": rng.integers(1, 5, n),
+        "terminal_5g": rng.random(n) < 0.5,
+        "profiled": np.ones(n, bool),
+        **more,
+    }
     fill(night, "customer_features", columns, {"business_date": date})
 
 
@@ -58,17 +65,29 @@ def past(night: Night, rng: np.random.Generator, taste: np.ndarray) -> None:
         chance = np.where(contacted, 0.06 + 0.05 * taste, 0.008)
         order = rng.random(n) < np.clip(chance, 0.002, 1)
         fill(
-            night, "outcome",
+            night,
+            "outcome",
             {
-                "decision_id": [f"d{k}-{i}" for i in range(n)], "run_id": ["old"] * n, "customer_id": np.arange(1, n + 1),
-                "role": role, "product": np.ma.array(product, mask=~contacted).filled(0), "channel": channel,
-                "pscore": np.where(contacted, 0.05, 0.6), "attempted": contacted, "reached": contacted,
-                "converted": order & contacted, "reversed": order & (rng.random(n) < 0.1), "opted_out": rng.random(n) < 0.002,
-                "complained": rng.random(n) < 0.002, "ordered": np.where(order, 1 << product, 0),
-                "margin_micro": np.where(order, 8_000_000, 0), "matured": np.ones(n, bool),
-            } | _none(contacted, product, channel),
+                "decision_id": [f"d{k}-{i}" for i in range(n)],
+                "run_id": ["old"] * n,
+                "customer_id": np.arange(1, n + 1),
+                "role": role,
+                "product": np.ma.array(product, mask=~contacted).filled(0),
+                "channel": channel,
+                "pscore": np.where(contacted, 0.05, 0.6),
+                "attempted": contacted,
+                "reached": contacted,
+                "converted": order & contacted,
+                "reversed": order & (rng.random(n) < 0.1),
+                "opted_out": rng.random(n) < 0.002,
+                "complained": rng.random(n) < 0.002,
+                "ordered": np.where(order, 1 << product, 0),
+                "margin_micro": np.where(order, 8_000_000, 0),
+                "matured": np.ones(n, bool),
+            }
+            | _none(contacted, product, channel),
             {"business_date": FIRST + dt.timedelta(days=k)},
-        )  # fmt: skip
+        )
 
 
 def _none(contacted: np.ndarray, product: np.ndarray, channel: np.ndarray) -> dict[str, Any]:
@@ -82,8 +101,10 @@ def offered(night: Night, masks: np.ndarray) -> None:
     """Tonight's eligible arcs: the same masks on every channel."""
     n = len(masks)
     columns = {
-        "customer_id": np.arange(1, n + 1), "masks": [[int(m)] * 11 for m in masks], "eligible_hash": ["h"] * n,
-    }  # fmt: skip
+        "customer_id": np.arange(1, n + 1),
+        "masks": [[int(m)] * 11 for m in masks],
+        "eligible_hash": ["h"] * n,
+    }
     fill(night, "eligible", columns, night.partition)
 
 
@@ -151,12 +172,20 @@ def test_train_registers_a_champion_and_score_writes_candidates(world: Night) ->
     assert 0.03 < contact["p_convert"].mean() < 0.2
     assert contact["p_base"].mean() < 0.03
     assert set(rows["basis"]) <= {"effect", "group", "prior"}
-    fee = world.lake.arrow("customer_features", partition=world.partition).to_pandas().set_index("customer_id")["plan_fee"]
+    fee = (
+        world.lake.arrow("customer_features", partition=world.partition)
+        .to_pandas()
+        .set_index("customer_id")["plan_fee"]
+    )
     assert np.corrcoef(contact["p_convert"], fee[contact["customer_id"]])[0, 1] > 0.5  # it learnt the taste
 
-    before = world.lake.arrow("candidate").sort_by([("customer_id", "ascending"), ("product", "ascending"), ("channel", "ascending")])
+    before = world.lake.arrow("candidate").sort_by(
+        [("customer_id", "ascending"), ("product", "ascending"), ("channel", "ascending")]
+    )
     score.run(world)
-    after = world.lake.arrow("candidate").sort_by([("customer_id", "ascending"), ("product", "ascending"), ("channel", "ascending")])
+    after = world.lake.arrow("candidate").sort_by(
+        [("customer_id", "ascending"), ("product", "ascending"), ("channel", "ascending")]
+    )
     assert after.equals(before)  # replaced, not appended
 
 
@@ -173,7 +202,9 @@ def test_the_prices_of_the_last_night_decide_what_is_kept(world: Night) -> None:
     assert figures["prices_of"] == "2026-01-08"
     assert (free["channel"] == 1).sum() > 2 * (dear["channel"] == 1).sum()
     same = free.merge(dear, on=["customer_id", "product", "channel"])
-    assert (same["value_micro_x"] == same["value_micro_y"]).all()  # prices choose, they do not change what an arc is worth
+    assert (
+        same["value_micro_x"] == same["value_micro_y"]
+    ).all()  # prices choose, they do not change what an arc is worth
 
 
 def test_what_a_customer_is_worth_on_other_nights_is_charged_for_blocking_them(world: Night) -> None:
@@ -182,11 +213,21 @@ def test_what_a_customer_is_worth_on_other_nights_is_charged_for_blocking_them(w
     n = CUSTOMERS
     rich = np.where(np.arange(n) < 100, 5_000_000, 0)
     fill(
-        world, "assignment",
-        {"run_id": ["r"] * n, "decision_id": [str(i) for i in range(n)], "customer_id": np.arange(1, n + 1), "role": ["exploit"] * n,
-         "value_micro": rich, "price_micro": np.zeros(n, int), "reason": [""] * n, "pscore": np.ones(n), "marginal": np.zeros(n, bool)},
+        world,
+        "assignment",
+        {
+            "run_id": ["r"] * n,
+            "decision_id": [str(i) for i in range(n)],
+            "customer_id": np.arange(1, n + 1),
+            "role": ["exploit"] * n,
+            "value_micro": rich,
+            "price_micro": np.zeros(n, int),
+            "reason": [""] * n,
+            "pscore": np.ones(n),
+            "marginal": np.zeros(n, bool),
+        },
         {"business_date": D - dt.timedelta(days=1)},
-    )  # fmt: skip
+    )
     score.run(world)
     after = world.lake.arrow("candidate").to_pandas()
     both = before.merge(after, on=["customer_id", "product", "channel"])
@@ -224,7 +265,9 @@ def test_one_class_and_no_outcomes(world: Night, night: Callable[..., Night]) ->
     for date in [FIRST + dt.timedelta(days=k) for k in range(NIGHTS)]:
         rows = lake.arrow("outcome", partition={"business_date": date}).to_pandas()
         rows["ordered"], rows["converted"] = 0, False
-        lake.replace_arrow("outcome", pa.Table.from_pandas(rows, preserve_index=False), partition={"business_date": date})
+        lake.replace_arrow(
+            "outcome", pa.Table.from_pandas(rows, preserve_index=False), partition={"business_date": date}
+        )
     with pytest.raises(MendableError, match="have the same answer"):
         train.run(world)
     with pytest.raises(MendableError, match="no decision has matured"):
@@ -233,7 +276,14 @@ def test_one_class_and_no_outcomes(world: Night, night: Callable[..., Night]) ->
 
 def test_drifted_and_empty_features_are_left_out(world: Night) -> None:
     rng = np.random.default_rng(1)
-    snapshot(world, D, rng, rng.normal(size=CUSTOMERS), star=rng.integers(0, 8, CUSTOMERS) + 20, household_size=pa.nulls(CUSTOMERS))
+    snapshot(
+        world,
+        D,
+        rng,
+        rng.normal(size=CUSTOMERS),
+        star=rng.integers(0, 8, CUSTOMERS) + 20,
+        household_size=pa.nulls(CUSTOMERS),
+    )
     learnt, moved = train.fit(world, train.read(world))
     used = {feature.name for feature in learnt.bundle.features}
     assert "plan_fee" in used
@@ -250,3 +300,30 @@ def test_a_feature_missing_at_scoring_is_named(world: Night, monkeypatch: pytest
         pq.write_table(rows.drop_columns(["plan_fee"]), path)
     with pytest.raises(MendableError, match="plan_fee"):
         score.run(world)
+
+
+def test_the_gate_decides_and_rollback_undoes(world: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jobs.gate import evaluate
+
+    small = world.settings.affinity.model_copy(update={"trees": 20, "min_leaf": 30, "rows": 20_000})
+    object.__setattr__(world, "settings", _small(world.settings, world.settings.home))
+    changed = world.settings.model_copy(update={"affinity": small})
+    changed.__dict__["home"] = world.settings.home
+    figures = train.run(replace(world, settings=changed))
+    assert figures["version"] == "2"
+    aliases = {row["version"]: row["aliases"] for row in registry.versions(world.settings)}
+    assert aliases == {"2": ["challenger"], "1": ["champion"]}
+    verdict = evaluate(world, "2")
+    names = {check["check"]: check for check in verdict["checks"]}
+    assert verdict["rounds"] > 10_000
+    assert names["unsupported mass"]["figure"] > 0.01  # the calls of account managers were never logged here
+    assert not verdict["passed"]
+    assert evaluate(world, "1")["checks"][0]["figure"] == 0.0  # the champion against itself
+    with pytest.raises(MendableError, match="no version '9'"):
+        evaluate(world, "9")
+    with pytest.raises(MendableError, match="no earlier champion"):
+        registry.rollback(world.settings)
+    assert registry.promote(world.settings, "2").version == "2"
+    assert registry.champion(world.settings).version == "2"
+    assert registry.rollback(world.settings).version == "1"
+    assert registry.champion(world.settings).version == "1"
