@@ -82,7 +82,8 @@ def _liked_channel(frame: Frame, values: tuple[str, ...]) -> pa.Array:
 
 def _answers(frame: Frame, values: tuple[str, ...], positive: np.ndarray) -> pa.Array:
     """Positive answers where the customer was willing, if the codes tell such; any else."""
-    good = [v for v in values if any(w in v.lower() for w in ("accept", "click", "yes", "ok", "done", "interest"))]
+    words = ("accept", "click", "yes", "ok", "done", "interest", "handled", "answered")
+    good = [v for v in values if v.lower().startswith(words)]
     bad = [v for v in values if v not in good] or list(values)
     if not good:
         return clipped(list(values), frame.rng.integers(0, len(values), frame.size))
