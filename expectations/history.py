@@ -48,8 +48,8 @@ def volume(feed: Feed, load: Load, past: Mapping[dt.date, int]) -> dict[str, Any
     """Rows of a data date against the feed's like days: factors of the contract, and room for counting noise."""
     usual = expected_rows(feed, load.data_date, past)
     low = high = None
-    if usual is not None:
-        noise = 4 * max(usual, 1.0) ** 0.5  # four standard deviations of a count
+    if usual:  # nothing usual, or usually nothing: there is nothing to hold it against
+        noise = 4 * usual**0.5 + 4  # four standard deviations of a count, and room for a handful
         low = max(0.0, min(feed.bounds.low * usual, usual - noise))
         high = max(feed.bounds.high * usual, usual + noise)
     name = f"volume · {load.data_date}"
