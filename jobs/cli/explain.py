@@ -1,0 +1,171 @@
+"""``cpc explain``, ``cpc funnel``, ``cpc kpi``: why, for one; why, for all; figures of the operation."""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import pyarrow.compute as pc
+import typer
+
+from conf.dates import parse_date
+from conf.errors import MendableError
+from jobs import audit, explanation
+from jobs.cli.output import EnvOption, JsonOption, SetOption, console, open_night, print_json, print_table
+from jobs.explanation import yuan
+from jobs.night import Night
+
+app = typer.Typer()
+RunOption = Annotated[str | None, typer.Option("--run", help="Run id (the last night if not given).")]
+MadeOn = Annotated[str | None, typer.Option("--date", help="Decision date (the last night if not given).")]
+
+
+def night_of(run: str | None, date: str | None, table: str, env: str | None, set_: Sequence[str] | None) -> Night:
+    """The night of a run, of a date, or the last one that ``table`` holds.
+
+    Raises:
+        MendableError: the table holds no night, or not that one.
+    """
+    wanted = explanation.date_of_run(run) if run else parse_date(date) if date else None
+    night = open_night((wanted or dt.date.today()).isoformat(), env, set_)
+    held = pc.unique(night.lake.arrow(table, columns=["business_date"])["business_date"]).to_pylist()
+    if not held or (wanted and wanted not in held):
+        which = f"no night of {wanted}" if wanted else "no night"
+        raise MendableError(
+            f"{table} holds {which}", where=str(night.lake.path(table)),
+            remedy=f"run it: cpc nightly --date {wanted or 'YYYY-MM-DD'}"
+            + (f"; it holds {', '.join(str(day) for day in sorted(held)[-5:])}" if held else ""),
+        )  # fmt: skip
+    return open_night((wanted or max(held)).isoformat(), env, set_)
+
+
+@app.command()
+def explain(
+    customer: Annotated[int, typer.Argument(help="customer_id.")],
+    run: RunOption = None,
+    date: MadeOn = None,
+    every: Annotated[bool, typer.Option("--all", help="Every arc, also those that rules removed.")] = False,
+    why: Annotated[str, typer.Option("--why", help="Purpose, kept in the access log.")] = "cpc explain",
+    env: EnvOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Why one customer gets what they get: every arc, rule, value and price. Example: cpc explain 4711 --all."""
+    night = night_of(run, date, "eligible", env, set_)
+    found = explanation.explain(explanation.read(night, customer, run), night.catalogue)
+    audit.append(night.lake, [access(customer, why)])
+    if as_json:
+        print_json(found)
+        return
+    console.print(f"customer {customer}, night of {night.date}, run {found['run_id'] or '–'}")
+    console.print(found["sentence"]["en"])
+    console.print(found["sentence"]["zh"])
+    show_arcs([arc for arc in found["arcs"] if arc["state"] in ("chosen", "considered")])
+    show_removed(found["arcs"], every=every)
+    if found["offers"]:
+        offers = [(o["channel"], o["rank"], o["product"], yuan(o["value_micro"])) for o in found["offers"]]
+        print_table("ranked offers when the customer comes", ("channel", "rank", "product", "value 元"), offers)
+
+
+def access(customer: int, why: str) -> dict[str, Any]:
+    """A look at a customer's data, for the access log."""
+    return {
+        "at": dt.datetime.now(dt.UTC), "who": getpass.getuser(), "what": f"explain customer {customer}", "why": why,
+        "rows": 1,
+    }  # fmt: skip
+
+
+def show_arcs(arcs: Sequence[dict[str, Any]]) -> None:
+    """Scored arcs with value, price and what is left."""
+    rows = [
+        (
+            "→" if arc["state"] == "chosen" else "", arc["product"], arc["channel"], yuan(arc["value_micro"]),
+            None if arc["price_micro"] is None else yuan(arc["price_micro"]),
+            None if arc["reduced_micro"] is None else yuan(arc["reduced_micro"]),
+            arc["p_convert"], ", ".join(f"{name} {yuan(paid)}" for name, paid in arc["paid"].items()),
+        )
+        for arc in arcs
+    ]  # fmt: skip
+    columns = ("", "product", "channel", "value 元", "price 元", "left 元", "P(convert)", "paid to")
+    print_table("arcs scored and kept", columns, rows)
+
+
+def show_removed(arcs: Sequence[dict[str, Any]], *, every: bool) -> None:
+    """Arcs that rules removed: by rule, or one by one."""
+    removed = [arc for arc in arcs if arc["state"] == "removed"]
+    pruned = sum(arc["state"] == "pruned" for arc in arcs)
+    if every:
+        rows = [(arc["product"], arc["channel"], arc["rule"], arc["reason"], arc["reason_zh"]) for arc in removed]
+        print_table("arcs removed", ("product", "channel", "rule", "reason", "原因"), rows)
+    else:
+        by_rule: dict[str, list[dict[str, Any]]] = {}
+        for arc in removed:
+            by_rule.setdefault(arc["rule"], []).append(arc)
+        print_table(
+            f"arcs removed by rules: {len(removed)} of {len(arcs)} (--all lists them)",
+            ("rule", "arcs", "reason", "原因"),
+            [(rule, len(mine), mine[0]["reason"], mine[0]["reason_zh"]) for rule, mine in by_rule.items()],
+        )
+    if pruned:
+        console.print(f"{pruned} more arcs passed every rule but were not among the best at last night's prices")
+
+
+@app.command()
+def funnel(
+    run: RunOption = None,
+    date: MadeOn = None,
+    env: EnvOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What every rule removed, in order, for all customers. Example: cpc funnel --date 2026-01-09."""
+    night = night_of(run, date, "funnel", env, set_)
+    rows = night.lake.arrow("funnel", partition=night.partition).sort_by("position").to_pylist()
+    if as_json:
+        print_json({"business_date": night.date, "rules": rows})
+        return
+    columns = ("rule", "reason", "原因", "arcs before", "removed", "share", "customers left", "with an outbound arc")
+    shown = [
+        (
+            row["rule"], row["reason"], row["reason_zh"], row["arcs_before"], row["arcs_removed"],
+            f"{row['arcs_removed'] / row['arcs_before']:.1%}" if row["arcs_before"] else "–",
+            row["customers_left"], row["outbound_customers_left"],
+        )
+        for row in rows
+    ]  # fmt: skip
+    print_table(f"funnel of {night.date}", columns, shown)
+
+
+@app.command()
+def kpi(
+    from_: Annotated[str | None, typer.Option("--from", help="First decision date.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Last decision date.")] = None,
+    slice_: Annotated[str, typer.Option("--slice", help="Slices whose name contains this; `*` for every one.")] = "all",
+    env: EnvOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Figures of the operation by night. Example: cpc kpi --from 2026-01-08 --to 2026-01-09."""
+    last = night_of(None, to, "kpi", env, set_)
+    first = parse_date(from_) if from_ else last.date
+    if first > last.date:
+        raise MendableError(f"{first} is after {last.date}", where="--from", remedy="give the earlier date first")
+    rows = last.lake.arrow("kpi").to_pylist()
+    rows = [
+        row
+        for row in sorted(rows, key=lambda row: (row["kpi"], row["slice"], row["business_date"]))
+        if first <= row["business_date"] <= last.date and (slice_ == "*" or wanted(row["slice"], slice_))
+    ]
+    if as_json:
+        print_json({"from": first, "to": last.date, "figures": rows})
+        return
+    columns = ("kpi", "slice", "night", "value", "counted", "out of")
+    names = ("kpi", "slice", "business_date", "value", "numerator", "denominator")
+    print_table(f"figures from {first} to {last.date}", columns, [[row[name] for name in names] for row in rows])
+
+
+def wanted(name: str, asked: str) -> bool:
+    """Whether a slice is asked for: ``all`` is that slice alone, anything else is looked for in the name."""
+    return name == asked if asked == "all" else asked in name
