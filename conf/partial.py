@@ -10,8 +10,8 @@ from __future__ import annotations
 from conf.feature import Family, Input
 from conf.table import Column, Table
 
-#: Customers of one bucket: 2^17 surrogate ids, which are dense. A bucket is what one task merges.
-BUCKET_BITS = 17
+#: Customers of one bucket: 2^16 surrogate ids, which are dense. A bucket is what one task merges.
+BUCKET_BITS = 16
 PARTIAL_COLUMNS = (
     Column(name="business_date", type="date", doc="first night that may see these events", nullable=False),
     Column(name="bucket", type="int", doc=f"customer_id >> {BUCKET_BITS}: what one task merges", nullable=False),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from conf.feature import Family, Feature
 from conf.featureset import FeatureSet
 from conf.partial import BUCKET_BITS
 from features.anchor import Anchor
+from features.arrays import flags, floats, ints, positions
 from features.cells import STEP, Cells, cells_of
 from features.formula import evaluate
 from features.merge import distinct, merge
@@ -46,18 +47,18 @@ def code(partials: pa.Table, cells: Cells) -> Rows:
     feed = pc.dictionary_encode(partials["feed"]).combine_chunks() if len(partials) else None
     feeds = tuple(feed.dictionary.to_pylist()) if feed is not None else ()
     texts = tuple(sorted(t for t in pc.unique(partials["text"]).to_pylist() if t is not None))
-    item = _positions(partials["text"], texts)
+    item = positions(partials["text"], texts)
     textual = item >= 0
-    day = _ints(partials["day"].cast(pa.int32()))
-    row = {name: _ints(partials[name]) for name in ("at", "count", "sum", "least", "greatest")}
+    day = ints(partials["day"].cast(pa.int32()))
+    row = {name: ints(partials[name]) for name in ("at", "count", "sum", "least", "greatest")}
     for name in ("least", "greatest"):
         row[name] = np.where(textual, item, row[name])
-    row["input"] = _positions(partials["input"], cells.inputs)
+    row["input"] = positions(partials["input"], cells.inputs)
     row["item"] = item
     return Rows(
-        known=_ints(partials["business_date"].cast(pa.int32())),
-        offset=_ints(partials["customer_id"]) & ((1 << BUCKET_BITS) - 1),
-        feed=_ints(feed.indices) if feed is not None else np.zeros(0, np.int64),
+        known=ints(partials["business_date"].cast(pa.int32())),
+        offset=ints(partials["customer_id"]) & ((1 << BUCKET_BITS) - 1),
+        feed=ints(feed.indices) if feed is not None else np.zeros(0, np.int64),
         day=day, row=row, feeds=feeds, texts=texts,
     )  # fmt: skip
 
@@ -105,10 +106,10 @@ def snapshot(
         declared: the features.
     """
     people = people.sort_by("customer_id")
-    customers = _ints(people["customer_id"])
-    profiled = ~_flags(people["refused"])
+    customers = ints(people["customer_id"])
+    profiled = ~flags(people["refused"])
     if "minor" in people.column_names:
-        profiled &= ~_flags(people["minor"])
+        profiled &= ~flags(people["minor"])
     columns: dict[str, pa.Array] = {a.name: people[a.name] for a in declared.attributes}
     columns["profiled"] = pa.array(profiled)
     for family in declared.families:
@@ -123,7 +124,7 @@ def snapshot(
         columns |= family_values(family, cells, rows, anchor, customers, allowed)
     for _, derived in declared.derived:
         columns[derived.name] = pa.array(
-            evaluate(derived.formula, lambda name: _floats(columns[name])), from_pandas=True
+            evaluate(derived.formula, lambda name: floats(columns[name])), from_pandas=True
         )
     table = pa.table({"customer_id": people["customer_id"], **columns})
     return table.select(["customer_id", *(column.name for column in declared.columns)])
@@ -139,25 +140,6 @@ def empty() -> pa.Table:
 def _nothing(feature: Feature, customers: int) -> pa.Array:
     types = {"string": pa.string(), "int": pa.int32(), "double": pa.float64(), "bigint": pa.int64()}
     return pa.nulls(customers, types[feature.type])
-
-
-def _positions(column: pa.ChunkedArray, values: Sequence[str]) -> I64:
-    found = pc.index_in(column, value_set=pa.array(values, pa.string()))
-    return _ints(pc.fill_null(found, -1))
-
-
-def _ints(column: pa.ChunkedArray | pa.Array) -> I64:
-    filled = pc.fill_null(column.cast(pa.int64()), 0)
-    return np.asarray(filled.to_numpy(zero_copy_only=False) if isinstance(filled, pa.Array) else filled.to_numpy())
-
-
-def _floats(column: pa.Array) -> npt.NDArray[np.float64]:
-    numbers = column.cast(pa.float64())
-    return np.asarray(numbers.to_numpy(zero_copy_only=False) if isinstance(numbers, pa.Array) else numbers.to_numpy())
-
-
-def _flags(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    return np.asarray(pc.fill_null(column, False).to_numpy(), bool)
 
 
 def _day(date: dt.date) -> int:

@@ -14,20 +14,25 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from conf.catalogue import Catalogue
 from conf.dates import CUT_OFF, local_date
 from conf.feature import Family, Input
 from conf.partial import keeps_text, keeps_time, plain
 from features.anchor import feeds_of
-from features.daily import KNOWN_ON_SQL, partials
+from features.daily import KNOWN_ON_SQL, valued
+from features.fold import fold
 from features.sql import date_literal
+from jobs.lake import write_file
 from jobs.night import Figures, Night
+from jobs.written import WRITTEN, read_written, written_batch
 
 READS = (
     "usage", "bill", "contact", "order", "complaint", "visit", "consent", "decision", "life", "ops_delivery",
@@ -35,7 +40,8 @@ READS = (
 )  # fmt: skip
 WRITES = ("customer_day", "partial_source")
 READS_PREVIOUS: tuple[str, ...] = ()
-_AT_ONCE = 4
+_AT_ONCE = 3
+_MOST_TASKS = 64
 
 
 @dataclass(frozen=True)
@@ -56,9 +62,10 @@ def run(night: Night) -> Figures:
     stale = changed(wanted, held, night.date)
     families = {family.family: family for family in night.catalogue.features.families}
     work = [(families[name], dates) for name, dates in sorted(stale.items()) if name in families]
-    _ = night.spark  # made once, before threads ask for it
+    if work:
+        _ = night.spark  # made once, before threads ask for it
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(lambda item: build(night, *item), work))
+        rows = sum(pool.map(lambda item: build(night, *item), work))
     later = {key: content for key, content in held.items() if key[1] > night.date}
     if wanted | later != held:
         night.lake.replace_arrow("partial_source", _rows(wanted | later))
@@ -66,14 +73,48 @@ def run(night: Night) -> Figures:
         "families": len(families),
         "families_rebuilt": len(work),
         "nights_rebuilt": sum(len(dates) for _, dates in work),
+        "rows": rows,
     }
 
 
-def build(night: Night, family: Family, dates: Iterable[dt.date]) -> None:
-    """Write the partials of ``family`` that were first known on the nights ``dates``."""
-    listed = ", ".join(date_literal(date) for date in sorted(dates))
+def build(night: Night, family: Family, dates: Sequence[dt.date]) -> int:
+    """Write the partials of ``family`` that were first known on the nights ``dates``; returns their rows."""
+    listed = ", ".join(date_literal(date) for date in dates)
     events = night.table(family.source).where(f"{KNOWN_ON_SQL} in ({listed})")
-    night.lake.replace_spark(family.table, partials(events, family), where=f"business_date in ({listed})")
+    night.lake.delta(family.table)
+    written = (
+        valued(events, family)
+        .repartition(min(len(dates), _MOST_TASKS), "business_date", "bucket")
+        .mapInArrow(Fold(family, night.lake.path(family.table)), WRITTEN)
+        .collect()
+    )
+    files = read_written(written)
+    night.lake.commit_files(family.table, files, replace=[{"business_date": date} for date in dates])
+    return sum(file.rows for file in files)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What a Python worker does: valued events of whole nights and buckets in, files of partials out."""
+
+    family: Family
+    target: Path
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Write one file a night and bucket."""
+        batches = list(batches)
+        if not batches:
+            return
+        events = pa.Table.from_batches(batches)
+        keys = events.select(["business_date", "bucket"]).group_by(["business_date", "bucket"]).aggregate([])
+        files = []
+        for key in keys.sort_by([("business_date", "ascending"), ("bucket", "ascending")]).to_pylist():
+            mine = pc.and_(
+                pc.equal(events["business_date"], pa.scalar(key["business_date"], pa.date32())),
+                pc.equal(events["bucket"], key["bucket"]),
+            )
+            files.append(write_file(self.target, fold(events.filter(mine), self.family), key))
+        yield written_batch(files)
 
 
 def sources(night: Night) -> dict[tuple[str, dt.date], Content]:

@@ -32,11 +32,11 @@ from features.cells import cells_of
 from features.profile import population
 from jobs.lake import WrittenFile, write_file
 from jobs.night import Figures, Night
+from jobs.written import WRITTEN, read_written, written_batch
 
 READS = ("customer", "consent", "customer_day", "ops_delivery")
 WRITES = ("customer_features", "feature_profile")
 READS_PREVIOUS = ("feature_profile",)
-_WRITTEN = "path string, size bigint, business_date date, stats string, rows bigint"
 #: Days by which an event may be dated after the night that first saw it: files of older nights are not read.
 _SLACK = 31
 
@@ -73,18 +73,10 @@ def write_snapshots(night: Night, dates: Sequence[dt.date], ends: Mapping[str, l
     rows = (
         people.selectExpr("*", f"cast(shiftright(customer_id, {BUCKET_BITS}) as int) as bucket")
         .repartition(max(buckets, 1), "bucket")
-        .mapInArrow(task, _WRITTEN)
+        .mapInArrow(task, WRITTEN)
         .collect()
     )
-    return sorted(
-        (
-            WrittenFile(
-                row["path"], row["size"], {"business_date": row["business_date"].isoformat()}, row["stats"], row["rows"]
-            )
-            for row in rows
-        ),
-        key=lambda file: (str(file.partition["business_date"]), file.stats),
-    )
+    return read_written(rows)
 
 
 @dataclass(frozen=True)
@@ -109,24 +101,18 @@ class Task:
         if not batches:
             return
         people = pa.Table.from_batches(batches)
-        written = [
-            row for bucket in sorted(pc.unique(people["bucket"]).to_pylist()) for row in self._bucket(people, bucket)
-        ]
-        columns = [list(column) for column in zip(*written, strict=True)]
-        types = [pa.string(), pa.int64(), pa.date32(), pa.string(), pa.int64()]
-        names = ["path", "size", "business_date", "stats", "rows"]
-        yield pa.RecordBatch.from_arrays([pa.array(c, t) for c, t in zip(columns, types, strict=True)], names)
+        buckets = sorted(pc.unique(people["bucket"]).to_pylist())
+        yield written_batch([file for bucket in buckets for file in self._bucket(people, bucket)])
 
-    def _bucket(self, people: pa.Table, bucket: int) -> Iterator[tuple[str, int, dt.date, str, int]]:
+    def _bucket(self, people: pa.Table, bucket: int) -> Iterator[WrittenFile]:
         mine = people.filter(pc.equal(people["bucket"], bucket))
         partials = {family.family: self._read(family.family, bucket) for family in self.declared.families}
         for position, date in enumerate(sorted({end.as_of for ends in self.ends.values() for end in ends})):
             then = mine.filter(pc.equal(mine["as_of"], pa.scalar(date, pa.date32())))
-            if not then.num_rows:
-                continue
-            ends = {family: of_family[position] for family, of_family in self.ends.items()}
-            file = write_file(self.target, snapshot(then, partials, ends, self.declared), {"business_date": date})
-            yield file.path, file.size, date, file.stats, file.rows
+            if then.num_rows:
+                ends = {family: of_family[position] for family, of_family in self.ends.items()}
+                rows = snapshot(then, partials, ends, self.declared)
+                yield write_file(self.target, rows, {"business_date": date})
 
     def _read(self, family: str, bucket: int) -> Rows:
         tables = [empty()]
