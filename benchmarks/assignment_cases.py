@@ -93,7 +93,12 @@ def limits(case: Case) -> tuple[list[tuple[str, str, int]], list[dict[tuple[int,
             add(f"floor_{product}", "at_least", 0.015 * min(case.tight, 1.0) * n,
                 {(g, p): 1 for g in groups for p in pairs if p // CHANNELS == product})  # fmt: skip
     if case.budget:
-        add("budget", "at_most", 70_000 * case.tight * n, {(g, p): int(COST[p % CHANNELS]) for g in groups for p in pairs})
+        add(
+            "budget",
+            "at_most",
+            70_000 * case.tight * n,
+            {(g, p): int(COST[p % CHANNELS]) for g in groups for p in pairs},
+        )
     add("share_low", "at_least", 0, {(g, p): 80 if g % 2 else -20 for g in groups for p in pairs})
     return heads, uses
 

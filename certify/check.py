@@ -202,7 +202,9 @@ def _exact_sum(values: np.ndarray) -> int:
     return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
 
 
-def _find(rows: dict[str, np.ndarray], first: np.ndarray, size: np.ndarray, chosen: dict[str, np.ndarray]) -> np.ndarray:
+def _find(
+    rows: dict[str, np.ndarray], first: np.ndarray, size: np.ndarray, chosen: dict[str, np.ndarray]
+) -> np.ndarray:
     """The arc of each choice; refuses one that the customer does not have, or whose value is another."""
     owner = np.repeat(np.arange(len(first)), size)
     hit = (rows["product"] == chosen["product"][owner]) & (rows["channel"] == chosen["channel"][owner])

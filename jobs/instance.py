@@ -169,9 +169,7 @@ def kinds_of(limits: InstanceLimits, wanted: tuple[str, ...], rows: Ints) -> tup
 def warnings_of(limits: InstanceLimits, kinds: Kinds) -> tuple[str, ...]:
     """Limits that no arc touches."""
     touched = set(np.unique(kinds.limit).tolist())
-    return tuple(
-        f"limit {limit.name}: no arc counts" for i, limit in enumerate(limits.limits) if i not in touched
-    )
+    return tuple(f"limit {limit.name}: no arc counts" for i, limit in enumerate(limits.limits) if i not in touched)
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,7 @@ from conf.errors import MendableError
 from models.assignment.problem import Block, Ints, Kinds, Problem
 from models.assignment.solve import Solution
 
-SCHEMA = pa.schema(
-    [("customer", pa.int64()), ("product", pa.int16()), ("channel", pa.int16()), ("value", pa.int64())]
-)
+SCHEMA = pa.schema([("customer", pa.int64()), ("product", pa.int16()), ("channel", pa.int16()), ("value", pa.int64())])
 _RECORD = np.dtype([("customer", "<i8"), ("product", "<i2"), ("channel", "<i2"), ("value", "<i8")])
 
 

@@ -18,7 +18,9 @@ def solve(
     instance: Annotated[Path, typer.Argument(help="folder with arcs/*.parquet and limits.yml")],
     out: Annotated[Path, typer.Option("--out", help="folder for the plan and its certificate")],
     gap: Annotated[float, typer.Option("--gap", min=0.0, help="stop at this certified gap")] = 1e-4,
-    seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="stop after so long with the best plan")] = 600.0,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.01, help="stop after so long with the best plan")
+    ] = 600.0,
     engine: Annotated[str, typer.Option("--engine", help="local or spark")] = "local",
     env: EnvOption = None,
     as_json: JsonOption = False,

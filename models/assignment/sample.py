@@ -45,9 +45,7 @@ def split(whole: Block, size: int) -> list[Block]:
     for lo in range(0, len(whole), size):
         hi = min(len(whole), lo + size)
         a, b = int(whole.first[lo]), int(whole.first[hi])
-        pieces.append(
-            Block(whole.customer[lo:hi], whole.first[lo : hi + 1] - a, whole.value[a:b], whole.kind[a:b])
-        )
+        pieces.append(Block(whole.customer[lo:hi], whole.first[lo : hi + 1] - a, whole.value[a:b], whole.kind[a:b]))
     return pieces
 
 

@@ -1,0 +1,276 @@
+"""Who gets what tonight: the best plan within every limit, with its proof, explorers' draws and inbound offers.
+
+Roles come first. The optimizer solves for exploiters on the limits less the explorers' reserve; what it decides on
+is frozen below ``runs/<run_id>/`` before it starts, and the decision is a pure function of that folder.
+
+*Reads* candidate, eligible, customer_features, shift; of earlier nights limit_price and assignment.
+*Writes* assignment (a row for every active customer), recommendation, limit_price.
+*Cost* one pass over the arcs for each of some ten steps of the dual: customers x arcs kept; memory some 60 bytes
+an arc of this process.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from conf.errors import MendableError
+from jobs import identity, staging
+from jobs.decide import Night as Decision
+from jobs.decide import assignment_table, decide, known_values, table_hash
+from jobs.frozen import Frozen, freeze
+from jobs.night import Figures, Night
+from jobs.night_limits import InForce, arc_columns, attributes, columns_of, customer_columns, in_force
+from jobs.offers import inbound_offers
+from jobs.plan_files import write_plan
+from models.assignment.baseline import arbitrate_then_cap
+from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
+from models.assignment.solve import NoPlan
+
+READS = ("candidate", "eligible", "customer_features", "shift")
+READS_PREVIOUS = ("limit_price", "assignment")
+WRITES = ("assignment", "recommendation", "limit_price")
+
+
+def run(night: Night) -> Figures:
+    """Freeze what goes in, decide, write."""
+    frozen = frozen_inputs(night)
+    inputs = frozen.inputs()
+    try:
+        decision = decide(frozen)
+    except NoPlan as error:
+        raise MendableError(
+            f"no plan was found: {error}", where=str(frozen.instance), remedy="raise settings.solve.seconds"
+        ) from error
+    known_values(decision, frozen)
+    table = assignment_table(decision, inputs)
+    write_plan(frozen.plan, decision.instance.problem, decision.solution)
+    (frozen.folder / "assignment.sha256").write_text(table_hash(table) + "\n")
+    offers = inbound_offers(decision, frozen.table("inbound"), inputs)
+    churn = churn_against(table, last_plan(night))
+    night.lake.replace_arrow("assignment", table, partition=night.partition)
+    night.lake.replace_arrow("recommendation", offers, partition=night.partition)
+    night.lake.replace_arrow("limit_price", price_rows(decision, inputs, night), partition=night.partition)
+    return figures(decision, inputs, night, offers.num_rows, churn)
+
+
+# -- what goes in ----------------------------------------------------------------------------------------------
+
+
+def frozen_inputs(night: Night) -> Frozen:
+    """Read the night's tables and freeze what the decision needs of them."""
+    catalogue, settings = night.catalogue, night.settings
+    population = population_of(night)
+    limits, notes = in_force(catalogue, population.num_rows, shifts(night), night.date, settings.shares.explore_reserve)
+    run_id = identity.run_id(night)
+    arcs = scored(night, population)
+    outbound = {c.id for c in catalogue.channels if c.direction == "outbound"}
+    is_out = pc.is_in(arcs["channel"], value_set=pa.array(sorted(outbound), pa.int16()))
+    out, inbound = arcs.filter(is_out), arcs.filter(pc.invert(is_out))
+    row = np.searchsorted(population["customer_id"].to_numpy(), out["customer"].to_numpy())
+    mine = population["role"].to_numpy()[row] == EXPLOIT
+    inputs = {
+        "run_id": run_id, "date": night.date.isoformat(), "seed": settings.seed, "explore": settings.shares.explore,
+        "gap": settings.solve.gap, "seconds": settings.solve.seconds, "start": last_prices(night), "notes": notes,
+        "products": [p.id for p in catalogue.products],
+        "channels": [
+            {"id": c.id, "direction": c.direction, "seconds": c.seconds, "cost_micro": c.cost_micro}
+            for c in catalogue.channels
+        ],
+        "shares_of": {
+            f"share_{x.limit.name}": {"of": columns_of(x.limit.share.of, catalogue), "percent": x.limit.share.percent}
+            for x in limits if x.limit.share
+        },
+        "amounts": [x.amount if x.limit.side == "at_most" else -x.amount for x in limits],
+        "reserves": [x.reserve for x in limits], "capped": [_capped(x) for x in limits],
+    }  # fmt: skip
+    rows = {"choose": "at_most_one", "limits": [x.row(catalogue) for x in limits]}
+    columns = ["customer", "product", "channel", "value"]
+    return freeze(
+        settings.home / "runs" / run_id, inputs, rows, out.filter(pa.array(mine)).drop_columns(["p_convert"]),
+        {
+            "population": population, "others": out.filter(pa.array(~mine)).select(columns),
+            "inbound": inbound.select([*columns, "p_convert"]),
+        },
+    )  # fmt: skip
+
+
+def _capped(limit: InForce) -> bool:
+    return limit.limit.side == "at_most" and not limit.limit.share
+
+
+def population_of(night: Night) -> pa.Table:
+    """Every active customer: role, masks, reasons, and the columns that limits look at; ascending."""
+    eligible = night.lake.arrow(
+        "eligible", partition=night.partition,
+        columns=["customer_id", "masks", "reason", "outbound_reason", "eligible_hash"],
+    ).sort_by("customer_id").combine_chunks()  # fmt: skip
+    if not eligible.num_rows:
+        raise MendableError(
+            f"nobody to decide for on {night.date}: `eligible` has no rows", where="eligible",
+            remedy=f"cpc nightly --date {night.date} --until assign",
+        )  # fmt: skip
+    shares = night.settings.shares
+    customer = eligible["customer_id"].to_numpy()
+    role = roles(customer, night.date, night.settings.seed, shares.control, shares.explore)
+    columns = customer_columns(seen_by_limits(night, eligible), night.catalogue).drop_columns(["customer_id"])
+    eligible = eligible.append_column("role", pa.array(role))
+    for name in columns.column_names:
+        eligible = eligible.append_column(name, columns[name])
+    width = len(night.catalogue.channels)
+    masks = eligible["masks"].combine_chunks()
+    if len(masks.flatten()) != width * len(masks):
+        raise MendableError(
+            f"`eligible` has masks of another number of channels than {width}", where="eligible",
+            remedy=f"channels.yml has changed: cpc nightly --date {night.date} --from eligibility",
+        )  # fmt: skip
+    return eligible
+
+
+def seen_by_limits(night: Night, eligible: pa.Table) -> pa.Table:
+    """Attributes and segments that limits name, a row a customer of ``eligible``, in its order."""
+    catalogue = night.catalogue
+    names = attributes(catalogue)
+    if not names and not any("segment" in w for limit in catalogue.limits for w in _where(limit)):
+        return eligible.select(["customer_id"])
+    segments = [
+        f"coalesce(cast(({segment.who}) as boolean), false) as segment_{name}"
+        for name, segment in catalogue.segments.items()
+    ]
+    frame = night.tonight("customer_features").selectExpr(
+        "customer_id", *(f"cast(`{name}` as string) as `{name}`" for name in names), *segments
+    )
+    with tempfile.TemporaryDirectory(dir=night.settings.home) as folder:
+        files = staging.stage(frame, Path(folder), ())
+        parts = [pq.read_table(Path(folder) / file.path) for file in files]
+    rows = pa.concat_tables(parts) if parts else None
+    if rows is None or rows.num_rows == 0:
+        raise MendableError(
+            f"there is no snapshot of {night.date}", where="customer_features",
+            remedy=f"cpc nightly --date {night.date} --until assign",
+        )  # fmt: skip
+    rows = rows.sort_by("customer_id")
+    place = pc.index_in(eligible["customer_id"], value_set=rows["customer_id"].combine_chunks())
+    return rows.take(place)
+
+
+def _where(limit: Any) -> list[Any]:
+    return [limit.where, limit.share.of] if limit.share else [limit.where]
+
+
+def shifts(night: Night) -> pa.Table:
+    """The shift calendar as the night may see it."""
+    table = night.lake.arrow("shift")
+    return table.filter(pc.less(table["arrived_at"], pa.scalar(night.cut_off, pa.timestamp("us", tz="UTC"))))
+
+
+def scored(night: Night, population: pa.Table) -> pa.Table:
+    """Tonight's candidates as arcs: with the columns that limits look at, ascending."""
+    catalogue = night.catalogue
+    arcs = night.lake.arrow(
+        "candidate",
+        partition=night.partition,
+        columns=["customer_id", "product", "channel", "value_micro", "p_convert"],
+    ).rename_columns(["customer", "product", "channel", "value", "p_convert"])
+    arcs = arcs.sort_by([(name, "ascending") for name in ("customer", "product", "channel")])
+    place = pc.index_in(arcs["customer"], value_set=population["customer_id"].combine_chunks())
+    if place.null_count:
+        raise MendableError(
+            f"{place.null_count} candidates are of nobody in `eligible`", where="candidate",
+            remedy=f"score again: cpc nightly --date {night.date} --from score",
+        )  # fmt: skip
+    for name in population.column_names:
+        if name[:2] in {"c_", "s_"}:
+            arcs = arcs.append_column(name, population[name].take(place))
+    for name in ("seconds", "cost_micro"):
+        by_channel = np.zeros(64, np.int64)
+        for channel in catalogue.channels:
+            by_channel[channel.id] = getattr(channel, name)
+        arcs = arcs.append_column(name, pa.array(by_channel[arcs["channel"].to_numpy()]))
+    return arc_columns(arcs, catalogue)
+
+
+def last_prices(night: Night) -> dict[str, int]:
+    """Prices of the last night before this one, signed as in certificates; empty where there is none."""
+    table = night.lake.arrow("limit_price", columns=["business_date", "limit", "price_pico"])
+    before = table.filter(pc.less(table["business_date"], pa.scalar(night.date, pa.date32())))
+    if not before.num_rows:
+        return {}
+    latest = before.filter(pc.equal(before["business_date"], pc.max(before["business_date"])))
+    return dict(sorted(zip(latest["limit"].to_pylist(), latest["price_pico"].to_pylist(), strict=True)))
+
+
+def last_plan(night: Night) -> pa.Table | None:
+    """Who got what on the last night before this one."""
+    dates = {
+        d for d in night.lake.arrow("limit_price", columns=["business_date"])["business_date"].to_pylist()
+        if d < night.date
+    }  # fmt: skip
+    if not dates:
+        return None
+    return night.lake.arrow(
+        "assignment", partition={"business_date": max(dates)}, columns=["customer_id", "product", "channel", "role"]
+    )
+
+
+# -- what comes out --------------------------------------------------------------------------------------------
+
+
+def churn_against(table: pa.Table, before: pa.Table | None) -> float | None:
+    """Share of customers who exploited on both nights whose arc is another one than the night before."""
+    if before is None or not before.num_rows:
+        return None
+    both = table.filter(pc.equal(table["role"], "exploit")).select(["customer_id", "product", "channel"]).join(
+        before.filter(pc.equal(before["role"], "exploit")).rename_columns(["customer_id", "was", "by", "role"]),
+        "customer_id", join_type="inner",
+    )  # fmt: skip
+    if not both.num_rows:
+        return None
+    filled = {n: pc.fill_null(both[n], -1) for n in ("product", "channel", "was", "by")}
+    same = pc.and_(pc.equal(filled["product"], filled["was"]), pc.equal(filled["channel"], filled["by"]))
+    return 1.0 - pc.mean(pc.cast(same, pa.float64())).as_py()
+
+
+def price_rows(decision: Decision, inputs: dict[str, Any], night: Night) -> pa.Table:
+    """Rows of ``limit_price``: amounts of the exploiters' problem, their use, the price, and explorers' part."""
+    solution, written = decision.solution, decision.instance.limits.limits
+    units = {limit.name: limit.unit for limit in night.catalogue.limits}
+    explored = np.flatnonzero((decision.role == EXPLORE) & (decision.given >= 0))
+    rows = []
+    for m, limit in enumerate(written):
+        use = decision.arcs.uses[m][decision.arcs.classes[explored], decision.given[explored]]
+        price = int(solution.dual.prices[m]) * limit.sign
+        rows.append({
+            "business_date": night.date, "limit": limit.name, "kind": "at_most" if limit.sign > 0 else "at_least",
+            "unit": units[limit.name], "amount": limit.amount, "used": solution.plan.used[m] * limit.sign,
+            "price_pico": price, "price_yuan": price * 1e-12, "reserve": inputs["reserves"][m],
+            "used_explore": int(use.sum()) * limit.sign,
+        })  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=night.lake.arrow("limit_price").schema)
+
+
+def figures(decision: Decision, inputs: dict[str, Any], night: Night, offers: int, churn: float | None) -> Figures:
+    """What the summary and the run record say."""
+    solution, role, given = decision.solution, decision.role, decision.given
+    code = {channel.id: channel.code for channel in night.catalogue.channels}
+    channel = decision.arcs.channel[given[given >= 0]]
+    baseline, broken = arbitrate_then_cap(decision.instance.problem)
+    return {
+        "customers": len(role), "contacts": int((given >= 0).sum()), "gap": solution.gap,
+        "value_yuan": solution.plan.primal * 1e-6, "lift": solution.plan.primal / baseline - 1.0 if baseline else None,
+        "primal": solution.plan.primal, "bound": solution.dual.bound, "passes": solution.passes,
+        "method": solution.method, "bound_claimed": solution.bound_claimed, "solve_seconds": round(solution.seconds, 3),
+        "by_channel": {code[c]: int((channel == c).sum()) for c in sorted(set(channel.tolist()))},
+        "by_role": {"exploit": int((role == EXPLOIT).sum()), "explore": int((role == EXPLORE).sum()),
+                    "control": int((role == CONTROL).sum())},
+        "explored": int(((role == EXPLORE) & (given >= 0)).sum()), "withdrawn": decision.withdrawn,
+        "arcs": decision.instance.problem.arcs, "moved": solution.plan.moved, "offers": offers, "churn": churn,
+        "binding": sum(1 for p in solution.dual.prices if p), "baseline_yuan": baseline * 1e-6,
+        "baseline_breaks": broken, "warnings": [*decision.instance.warnings, *inputs["notes"]],
+    }  # fmt: skip

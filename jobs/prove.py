@@ -1,0 +1,69 @@
+"""Proves tonight's plan by the independent checker before anyone may publish it.
+
+The checker re-derives value, uses and bound from the frozen arcs, limits and integer prices; then the table is held
+against the plan: one row for every active customer, exploiters' rows equal to what was proved.
+
+*Reads* assignment, eligible.
+*Writes* nothing but its figures in the run record: the verdict that the publisher asks for.
+*Cost* one streaming pass over the exploiters' arcs.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from conf.errors import MendableError
+from jobs import identity
+from jobs.frozen import certified, frozen_run
+from jobs.night import Figures, Night
+
+READS = ("assignment", "eligible")
+READS_PREVIOUS: tuple[str, ...] = ()
+WRITES: tuple[str, ...] = ()
+
+
+def run(night: Night) -> Figures:
+    """Check the certificate and the table; raise if either is not so."""
+    run_id = identity.run_id(night)
+    found = certified(night.settings, run_id)
+    rows = night.lake.arrow(
+        "assignment", partition=night.partition, columns=["run_id", "customer_id", "product", "channel", "role"]
+    )
+    active = night.lake.arrow("eligible", partition=night.partition, columns=["customer_id"])
+    plan = pq.read_table(frozen_run(night.settings, run_id).plan / "assignment")
+    if fault := fault_of(run_id, rows, active, plan):
+        raise MendableError(
+            f"the assignment is not what was proved: {fault}", where=f"run {run_id}",
+            remedy=f"cpc nightly --date {night.date} --from assign",
+        )  # fmt: skip
+    return {
+        "verdict": "accepted", "accepted": True, "gap": found["gap"], "bound": found["bound"],
+        "primal": found["primal"], "customers": rows.num_rows, "planned": found["customers"], "arcs": found["arcs"],
+        "gap_micro_a_customer": (found["bound"] - found["primal"]) / max(1, found["customers"]),
+        "sha256": found["assignment_sha256"], "covers": found["covers"],
+    }  # fmt: skip
+
+
+def fault_of(run_id: str, rows: pa.Table, active: pa.Table, plan: pa.Table) -> str:
+    """What is wrong with the table; empty if it is the proved plan with a row for everybody."""
+    if rows.num_rows != active.num_rows:
+        return f"{rows.num_rows} rows for {active.num_rows} active customers"
+    customers = rows["customer_id"].combine_chunks()
+    if pc.count_distinct(customers).as_py() != rows.num_rows:
+        return "a customer has two rows"
+    if pc.any(pc.is_null(pc.index_in(active["customer_id"], value_set=customers))).as_py():
+        return "an active customer has no row"
+    if rows.num_rows and pc.unique(rows["run_id"]).to_pylist() != [run_id]:
+        return "rows of another run"
+    mine = rows.filter(pc.and_(pc.equal(rows["role"], "exploit"), pc.is_valid(rows["product"])))
+    mine = mine.sort_by("customer_id")
+    proved = plan.filter(pc.is_valid(plan["product"])).sort_by("customer")
+    for ours, theirs in (("customer_id", "customer"), ("product", "product"), ("channel", "channel")):
+        if mine[ours].to_pylist() != proved[theirs].to_pylist():
+            return f"exploiters' {ours} differs from the plan's"
+    others = rows.filter(pc.equal(rows["role"], "control"))
+    if pc.any(pc.is_valid(others["product"])).as_py():
+        return "a control customer is contacted"
+    return ""

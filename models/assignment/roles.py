@@ -1,0 +1,37 @@
+"""Who is held out, who explores, who exploits: independent keyed hashes of the customer.
+
+*control* is drawn for a year, *explore* for a night; both are uniform hashes that nobody can steer.
+docs/developer/assignment.md, "Roles".
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+from models.assignment.problem import Floats, Ints
+from models.assignment.sample import hashes
+
+EXPLOIT, EXPLORE, CONTROL = 0, 1, 2
+NAMES = ("exploit", "explore", "control")
+
+
+def key(seed: int, *words: object) -> int:
+    """A 64-bit key from the seed and what the draw is for."""
+    text = "|".join(str(word) for word in (seed, *words))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def uniform(customer: Ints, number: int) -> Floats:
+    """A draw from [0, 1) of each customer under a key: the top 53 bits of the keyed hash."""
+    return (hashes(customer, number) >> np.uint64(11)) * 2.0**-53
+
+
+def roles(customer: Ints, date: dt.date, seed: int, control: float, explore: float) -> npt.NDArray[np.int8]:
+    """The role of each customer on a night."""
+    held = uniform(customer, key(seed, "control", date.year)) < control
+    curious = uniform(customer, key(seed, "explore", date)) < explore
+    return np.where(held, CONTROL, np.where(curious, EXPLORE, EXPLOIT)).astype(np.int8)

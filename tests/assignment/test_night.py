@@ -1,0 +1,142 @@
+"""The night's assignment on hand-made tables: everybody has a row, limits hold, the proof is accepted."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from conf.errors import MendableError
+from jobs import assign, prove
+from jobs.decide import assignment_table, decide, known_values, table_hash
+from jobs.frozen import frozen_run
+from jobs.identity import run_id
+from jobs.night import Night
+from jobs.night_limits import agent_minutes
+from conf.offer import ShiftAmount
+
+
+def plan_of(night: Night) -> pa.Table:
+    return night.lake.arrow("assignment", partition=night.partition).sort_by("customer_id")
+
+
+def test_a_night_is_decided_proved_and_replayed(filled: Night) -> None:
+    figures = assign.run(filled)
+    plan = plan_of(filled)
+    assert plan.num_rows == 3000 == figures["customers"]
+    assert plan["customer_id"].to_pylist() == sorted(set(plan["customer_id"].to_pylist()))
+    assert set(plan["role"].to_pylist()) == {"exploit", "explore", "control"}
+    assert not pc.any(pc.equal(plan["reason"], "")).as_py()
+    assert pc.min(plan["pscore"]).as_py() > 0
+    assert pc.max(plan["pscore"]).as_py() <= 1
+    held = plan.filter(pc.equal(plan["role"], "control"))
+    assert held["product"].null_count == held.num_rows
+    assert figures["gap"] < 0.02
+    verdict = prove.run(filled)
+    assert verdict["verdict"] == "accepted"
+    assert verdict["primal"] == figures["primal"]
+    frozen = frozen_run(filled.settings, run_id(filled))
+    again = decide(frozen)
+    known_values(again, frozen)
+    assert table_hash(assignment_table(again, frozen.inputs())) == (frozen.folder / "assignment.sha256").read_text().strip()
+
+
+def test_limits_hold_for_exploiters_and_explorers_together(filled: Night) -> None:
+    assign.run(filled)
+    prices = filled.lake.arrow("limit_price", partition=filled.partition).to_pylist()
+    assert len(prices) == len(filled.catalogue.limits)
+    shares = {limit.name for limit in filled.catalogue.limits if limit.share}
+    for row in prices:
+        if row["kind"] == "at_most":
+            assert row["used"] <= row["amount"], row
+            assert row["price_pico"] >= 0
+            if row["limit"] not in shares:
+                assert row["used"] + row["used_explore"] <= row["amount"] + row["reserve"], row
+        else:
+            assert row["used"] >= row["amount"], row
+            assert row["price_pico"] <= 0
+    assert any(row["price_pico"] for row in prices)
+
+
+def test_inbound_offers_are_ranked_and_eligible(filled: Night) -> None:
+    assign.run(filled)
+    offers = filled.lake.arrow("recommendation", partition=filled.partition).to_pylist()
+    inbound = {c.id for c in filled.catalogue.channels if c.direction == "inbound"}
+    scored = {
+        (r["customer_id"], r["channel"], r["product"]): r["value_micro"]
+        for r in filled.lake.arrow("candidate", partition=filled.partition).to_pylist()
+    }
+    control = {r["customer_id"] for r in plan_of(filled).to_pylist() if r["role"] == "control"}
+    cells: dict[tuple[int, int], list[int]] = {}
+    for row in offers:
+        assert row["channel"] in inbound
+        assert row["customer_id"] not in control
+        assert scored[row["customer_id"], row["channel"], row["product"]] == row["value_micro"] > 0
+        cells.setdefault((row["customer_id"], row["channel"]), []).append(row["rank"])
+    assert cells
+    assert all(sorted(ranks) == list(range(1, len(ranks) + 1)) and len(ranks) <= 3 for ranks in cells.values())
+    assert any(len(ranks) == 3 for ranks in cells.values())
+
+
+def test_explorers_get_only_what_passed_every_rule(filled: Night) -> None:
+    assign.run(filled)
+    masks = {r["customer_id"]: r["masks"] for r in filled.lake.arrow("eligible", partition=filled.partition).to_pylist()}
+    given = [r for r in plan_of(filled).to_pylist() if r["product"] is not None]
+    assert {r["role"] for r in given} == {"exploit", "explore"}
+    for row in given:
+        assert masks[row["customer_id"]][row["channel"]] >> row["product"] & 1
+
+
+def test_the_next_night_starts_warm_and_says_what_changed(filled: Night) -> None:
+    first = assign.run(filled)
+    assert first["churn"] is None
+    later = Night(filled.date + dt.timedelta(days=1), filled.settings, filled.landing)
+    for table in ("eligible", "candidate"):
+        rows = filled.lake.arrow(table, partition=filled.partition).drop_columns(["business_date"])
+        later.lake.replace_arrow(table, rows, partition=later.partition)
+    second = assign.run(later)
+    assert 0 <= second["churn"] < 1
+    assert any(later.settings.home.glob("runs/*/inputs.json"))
+    assert frozen_run(later.settings, run_id(later)).inputs()["start"]
+
+
+def test_a_plan_that_was_changed_is_not_proved(filled: Night) -> None:
+    assign.run(filled)
+    rows = plan_of(filled).to_pylist()
+    mine = next(r for r in rows if r["role"] == "exploit" and r["product"] is not None)
+    mine["product"], mine["channel"] = None, None
+    schema = filled.lake.arrow("assignment").schema
+    filled.lake.replace_arrow("assignment", pa.Table.from_pylist(rows, schema=schema), partition=filled.partition)
+    with pytest.raises(MendableError, match="not what was proved"):
+        prove.run(filled)
+
+
+def test_a_missing_row_is_not_proved(filled: Night) -> None:
+    assign.run(filled)
+    filled.lake.replace_arrow("assignment", plan_of(filled).slice(1), partition=filled.partition)
+    with pytest.raises(MendableError, match="2999 rows for 3000"):
+        prove.run(filled)
+
+
+def test_nobody_eligible_is_said(night) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(MendableError, match="has no rows"):
+        assign.run(night())
+
+
+def test_agent_minutes_come_from_the_last_word_of_the_calendar() -> None:
+    day = dt.date(2026, 1, 9)
+
+    def row(date: dt.date, agents: int, arrived: int) -> dict[str, object]:
+        return {"date": date, "centre": "gz", "service": "outbound", "shift": "mid", "agents": agents, "minutes": 510,
+                "meal_minutes": 30, "training_minutes": 20, "arrived_at": dt.datetime(2026, 1, arrived, tzinfo=dt.UTC),
+                "delivery_id": "d", "line": 1}  # fmt: skip
+
+    amount = ShiftAmount(table="shift", service="outbound", centre="gz")
+    table = pa.Table.from_pylist([row(day, 5, 1), row(day, 7, 2), row(day - dt.timedelta(days=7), 9, 1)])
+    assert agent_minutes(table, amount, day) == (7 * 460, "")
+    assert agent_minutes(table, amount, day - dt.timedelta(days=1))[0] == 0
+    minutes, note = agent_minutes(table, amount, day + dt.timedelta(days=7))
+    assert minutes == 7 * 460
+    assert str(day) in note
