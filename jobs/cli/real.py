@@ -54,10 +54,11 @@ def go(night: Night, facts: Facts, log: Callable[[str], None]) -> None:
         tell(job, record, log)
 
     run_night(night, plan("nightly", None, "partials"), each)
-    snapshot_dates(night, facts.snapshots)
-    run_night(night, plan("training"), each)
-    pin(night)
-    run_night(night, plan("nightly", "snapshot"), each)
+    if facts.snapshots:
+        snapshot_dates(night, facts.snapshots)
+        run_night(night, plan("training"), each)
+        pin(night)
+    run_night(night, plan("nightly", "snapshot", facts.until), each)
 
 
 def told(night: Night, facts: Facts) -> dict[str, Any]:
@@ -67,7 +68,8 @@ def told(night: Night, facts: Facts) -> dict[str, Any]:
     return {
         "set": facts.name, "date": facts.date, "records": facts.records, "reconciled": reconciled(night, facts),
         "training": {key: value for key, value in training.items() if isinstance(value, int | float | str)},
-        "held_back": held_back(night, facts.held_back),
+        "held_back": held_back(night, facts.held_back) if facts.held_back else None,
+        "expected": {name: {"set": value, "night": found(night, name)} for name, value in facts.expected.items()},
         "night": {
             "customers": counted.customers, "contacts": counted.contacts, "value_yuan": counted.value_micro / 1e6,
             "certified_gap": jobs.get("assign", {}).get("gap"), "lift": jobs.get("assign", {}).get("lift"),
@@ -90,6 +92,15 @@ def reconciled(night: Night, facts: Facts) -> dict[str, Any]:
     }
     missing = sum(row["written"] - row["loaded"] - row["quarantined"] for row in feeds.values())
     return {"feeds": feeds, "missing": missing}
+
+
+def found(night: Night, name: str) -> float:
+    """What the night says of a figure that the set itself gives (``Facts.expected``)."""
+    if name.startswith("reason:"):
+        reasons = night.lake.arrow("eligible", partition=night.partition, columns=["reason"])["reason"]
+        return float(pc.sum(pc.equal(reasons, name.removeprefix("reason:"))).as_py() or 0)
+    column = night.lake.arrow("customer_features", partition=night.partition, columns=[name])[name]
+    return float(pc.sum(column).as_py() or 0)
 
 
 def held_back(night: Night, path: Path) -> dict[str, Any]:
@@ -145,12 +156,17 @@ def show(name: str, report: dict[str, Any]) -> None:
         "rows written, loaded, set aside": _rows(rows),
         "rows missing": rows["missing"],
         **{f"training {key}": value for key, value in training.items() if "auc" in key or "calib" in key},
-        "held back: arcs scored of those told": f"{later['arcs_scored']:,} of {later['arcs_told']:,}",
-        "held back: AUC": later["auc"],
-        "held back: predicted / observed rate": f"{_rate(later['predicted_rate'])} / {_rate(later['observed_rate'])}",
-        **night,
-        "night report": report["report"],
     }
+    if later:
+        figures |= {
+            "held back: arcs scored of those told": f"{later['arcs_scored']:,} of {later['arcs_told']:,}",
+            "held back: AUC": later["auc"],
+            "held back: predicted / observed": f"{_rate(later['predicted_rate'])} / {_rate(later['observed_rate'])}",
+        }
+    for figure, pair in report["expected"].items():
+        figures[f"{figure}: set / night"] = f"{pair['set']:,.2f} / {pair['night']:,.2f}"
+    if night["customers"]:
+        figures |= night | {"night report": report["report"]}
     print_figures(f"{name}: what this set can tell", figures)
     for title, lines in (("assumed", report["assumptions"]), ("absent, not reported", report["absent"])):
         console.print(f"{title}:")

@@ -16,7 +16,7 @@ from synth.real.facts import Facts, told
 __all__ = ["NAMES", "Facts", "told", "write"]
 
 #: The sets, in the order in which ``cpc demo --help`` shows them.
-NAMES = ("bank", "pega", "starbucks")
+NAMES = ("bank", "pega", "starbucks", "megaline", "comcast")
 
 
 def write(name: str, out: Path) -> Facts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +31,10 @@ class Facts:
         snapshots: decision dates of the past, for which features are built as they were known then.
         records: records of the set.
         written: rows written by feed.
-        held_back: Parquet with what came of tonight's population (``number, product, channel, converted``).
+        held_back: Parquet with what came of the population (``number, product, channel, converted``), if anything.
+        until: the last job that the set can feed; after it there is nothing to learn from.
+        expected: figures that the night must find, computed from the set alone: the feature's column → its sum over
+            all customers, or ``reason:<rule>`` → customers whom that rule leaves nothing.
         assumptions: what the set does not say and had to be chosen.
         absent: what cannot be reported for want of data.
     """
@@ -40,9 +44,11 @@ class Facts:
     snapshots: tuple[dt.date, ...]
     records: int
     written: dict[str, int]
-    held_back: Path
-    assumptions: tuple[str, ...] = field(default=())
-    absent: tuple[str, ...] = field(default=())
+    held_back: Path | None = None
+    assumptions: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    until: str = "publish"
+    expected: Mapping[str, float] = field(default_factory=dict)
 
 
 def told(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
