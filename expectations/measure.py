@@ -13,8 +13,9 @@ from conf.dates import start_of_day
 from conf.schema import Schema
 from expectations.suite import Expect
 
-#: Columns of a frame of checks. ``observed`` is NaN where there is nothing to judge.
-COLUMNS = ("subject", "check", "kind", "observed", "low", "high", "severity", "details")
+#: Columns of a frame of checks. ``observed`` is NaN where there is nothing to judge; ``column`` and ``delivery_id``
+#: lead back to what was measured.
+COLUMNS = ("subject", "check", "kind", "observed", "low", "high", "severity", "details", "column", "delivery_id")
 _EPOCH = dt.date(1970, 1, 1)
 Metrics = Mapping[str, Any]
 
@@ -90,10 +91,22 @@ def checks(
         if metrics is None:
             continue
         observed = observe(expect, metrics, schema, data_date)
-        found.append(
-            check(subject, f"{expect.name} · {when}", expect.kind, observed, expect.low, expect.high, expect.severity)
-        )
+        name, bounds = f"{expect.name} · {when}", (expect.low, expect.high)
+        row = check(subject, name, expect.kind, observed, *bounds, expect.severity)
+        found.append(row | {"column": expect.column, "delivery_id": metrics.get("delivery_id", "")})
     return found
+
+
+def sample(kind: str, metrics: Metrics) -> dict[str, Any]:
+    """What the column looked like, to show beside a check that failed: never a record, so nothing personal."""
+    shown = {name: metrics[name] for name in ("rows", "nulls", "faults")}
+    if kind in ("other_codes", "share", "different") and metrics["codes"]:
+        counts: dict[str, int] = json.loads(metrics["codes"])
+        most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:10]
+        return shown | {"codes": dict(most)}
+    if kind in ("least", "greatest", "average", "earliest", "latest"):
+        return shown | {name: metrics[name] for name in ("minimum", "mean", "maximum")}
+    return shown
 
 
 def check(
@@ -110,6 +123,7 @@ def check(
     return {
         "subject": subject, "check": name, "kind": kind, "observed": observed, "low": low, "high": high,
         "severity": severity, "details": json.dumps(details, ensure_ascii=False, sort_keys=True) if details else "",
+        "column": "", "delivery_id": "",
     }  # fmt: skip
 
 

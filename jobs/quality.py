@@ -5,9 +5,10 @@ judges all suites in one validation of these figures. Counts are reconciled agai
 Delta's log says are there = rows loaded, and loaded + quarantined = records of the control file. A delivery is judged
 on the night that first sees it; running the night again judges the same deliveries.
 
-Reads: ops_load, ops_delivery, the log (not the rows) of raw_*; ops_quality of earlier nights.
-Writes: ops_quality (what failed, and one line a delivery, volume and freshness), Data Docs below `$CPC_HOME/docs`.
-Cost: grows with deliveries × columns, not with rows: some 5,000 checks a night, a few seconds.
+*Reads* ops_load, ops_delivery, ops_quarantine (places and reasons, not bytes), the log (not the rows) of raw_*;
+ops_quality of earlier nights.
+*Writes* ops_quality (what failed, and one line a delivery, volume and freshness), Data Docs below `$CPC_HOME/docs`.
+*Cost* grows with deliveries × columns, not with rows: some 5,000 checks a night, a few seconds.
 """
 
 from __future__ import annotations
@@ -25,19 +26,21 @@ import pyarrow.compute as pc
 
 from conf.catalogue import Catalogue
 from expectations import docs, history
-from expectations.measure import check, checks, frame
+from expectations.measure import check, checks, frame, sample
 from expectations.suite import EXTENDED, Expect, suite
 from expectations.verdict import judge
 from jobs.lake import Lake
 from jobs.night import Figures, Night
 
-READS = ("ops_load", "ops_delivery", "raw")
+READS = ("ops_load", "ops_delivery", "ops_quarantine", "raw")
 READS_PREVIOUS = ("ops_quality",)
 WRITES = ("ops_quality",)
 
 Row = Mapping[str, Any]
 #: Days of deliveries that a night looks at for history.
 HISTORY_DAYS = 400
+#: Bad records shown of a delivery.
+SAMPLES = 5
 
 
 def run(night: Night) -> Figures:
@@ -45,13 +48,14 @@ def run(night: Night) -> Figures:
     lake, catalogue = night.lake, night.catalogue
     accepted = deliveries(lake, night.date, night.cut_off)
     fresh = unjudged(accepted, judged_before(lake, night.date))
+    loads = measured(lake, fresh)
     rows = [
-        *suite_checks(catalogue, fresh, measured(lake, fresh)),
+        *suite_checks(catalogue, fresh, loads),
         *count_checks(accepted, fresh, table_rows(lake, catalogue, fresh)),
         *history_checks(catalogue, accepted, fresh, night.date),
     ]
     verdict = judge(frame(rows))
-    kept = report(verdict.checks, fresh)
+    kept = report(verdict.checks, fresh, loads, set_aside(lake, verdict.checks))
     lake.replace_arrow("ops_quality", as_table(kept, night.date), partition=night.partition)
     docs.build(verdict, catalogue, night.settings.home / "docs", folder(catalogue))
     return figures(verdict.checks, fresh)
@@ -163,7 +167,8 @@ def count_checks(
     for delivery in fresh:
         lost = delivery["control_records"] - delivery["loaded"] - delivery["quarantined"]
         name = f"control count · {_when(delivery)}"
-        rows.append(check(delivery["feed"], name, "control", float(lost), 0.0, 0.0, "stop"))
+        row = check(delivery["feed"], name, "control", float(lost), 0.0, 0.0, "stop")
+        rows.append(row | {"delivery_id": delivery["delivery_id"]})
     loaded: dict[tuple[str, dt.date], int] = defaultdict(int)
     for delivery in accepted:
         loaded[delivery["feed"], delivery["data_date"]] += delivery["loaded"]
@@ -202,10 +207,33 @@ def _when(delivery: Row) -> str:
 # -- what is kept ------------------------------------------------------------------------------------------------
 
 
-def report(judged: pd.DataFrame, fresh: Sequence[Row]) -> list[dict[str, Any]]:
+def set_aside(lake: Lake, judged: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """For deliveries with too many bad records: the first of them, by line, field and reason (never their bytes)."""
+    blamed = judged[(judged["kind"] == "faults") & ~judged["success"]]
+    wanted = sorted(set(blamed["delivery_id"]))
+    if not wanted or not lake.exists("ops_quarantine"):
+        return {}
+    columns = ["delivery_id", "file", "line", "field", "code", "reason"]
+    # a filter on a text column would find nothing: its files carry no statistics, which the reader takes for bounds
+    rows = lake.arrow("ops_quarantine", columns=columns)
+    rows = rows.filter(pc.is_in(rows["delivery_id"], pa.array(wanted)))
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows.sort_by([("delivery_id", "ascending"), ("file", "ascending"), ("line", "ascending")]).to_pylist():
+        if len(found[row["delivery_id"]]) < SAMPLES:
+            found[row.pop("delivery_id")].append(row)
+    return found
+
+
+def report(
+    judged: pd.DataFrame,
+    fresh: Sequence[Row],
+    loads: Mapping[tuple[str, str], Mapping[str, Row]],
+    bad: Mapping[str, Sequence[Row]],
+) -> list[dict[str, Any]]:
     """What `ops_quality` keeps: all that failed, volume and freshness, and a line for each delivery's suite."""
     always = judged["kind"].isin(["volume", "freshness"])
     kept = cast(list[dict[str, Any]], judged[~judged["success"] | always].to_dict("records"))
+    kept = [row | {"details": with_sample(row, loads, bad)} for row in kept]
     whole = judged.groupby(["subject", judged["check"].str.rpartition(" · ")[2]])["success"].agg(["size", "sum"])
     for delivery in fresh:
         key = (delivery["feed"], _when(delivery))
@@ -216,6 +244,19 @@ def report(judged: pd.DataFrame, fresh: Sequence[Row]) -> list[dict[str, Any]]:
         )  # fmt: skip
         kept.append({**line, "success": passed == size})
     return sorted(kept, key=lambda row: (row["subject"], row["check"]))
+
+
+def with_sample(row: Row, loads: Mapping[tuple[str, str], Mapping[str, Row]], bad: Mapping[str, Sequence[Row]]) -> str:
+    """The details of a check, with the delivery it is about and what was seen there."""
+    if not row["delivery_id"]:
+        return str(row["details"])
+    details: dict[str, Any] = {"delivery_id": row["delivery_id"]}
+    columns = loads.get((row["subject"], row["delivery_id"]), {})
+    if metrics := columns.get(row["column"]):
+        details |= sample(row["kind"], metrics)
+    if row["kind"] == "faults":
+        details["records"] = list(bad.get(row["delivery_id"], ()))
+    return json.dumps(details, ensure_ascii=False, sort_keys=True)
 
 
 def as_table(rows: Sequence[Row], date: dt.date) -> pa.Table:

@@ -137,6 +137,31 @@ def test_a_key_that_repeats_stops_the_feed(province):
     assert json.loads(line["details"])["failed"] == 1
 
 
+def test_a_failure_shows_what_was_seen(province):
+    day = DATE - dt.timedelta(days=1)
+    _fill(province.lake, "ops_load", [_load_row(day), _load_row(day, "gateway_no", longest=99)])
+    quality.run(province)
+    details = json.loads(_rows(province)[FEED, "longest gateway_no · 2026-01-08"]["details"])
+    assert details == {"delivery_id": "d0108", "faults": 0, "nulls": 0, "rows": 3}
+
+
+def test_records_set_aside_are_shown_by_line_and_reason_but_not_by_their_bytes(province):
+    day = DATE - dt.timedelta(days=1)
+    _fill(province.lake, "ops_load", [_load_row(day, faults=7)])
+    bad = [
+        {"delivery_id": "d0108", "feed": FEED, "data_date": day, "hour": -1, "file": "f", "line": n, "byte_offset": n,
+         "raw": b"19900000000|x", "field": "sent_at", "code": 1, "reason": "no timestamp"}
+        for n in range(1, 8)
+    ]  # fmt: skip
+    _fill(province.lake, "ops_quarantine", bad)
+    quality.run(province)
+    text = _rows(province)[FEED, "faults record · 2026-01-08"]["details"]
+    records = json.loads(text)["records"]
+    assert [record["line"] for record in records] == [1, 2, 3, 4, 5]
+    assert records[0]["reason"] == "no timestamp"
+    assert "1990" not in text
+
+
 def test_what_arrived_after_the_cut_off_waits(province):
     day = DATE - dt.timedelta(days=1)
     late = _delivery(day, arrived_at=province.cut_off)
