@@ -58,14 +58,13 @@ def _calibration(bundle: Bundle) -> dict[str, float]:
 
 def _rounds(night: Night, before: Bundle, after: Bundle) -> tuple[Rounds, int]:
     offered, snapshots = dates_of(night, "eligible"), dates_of(night, "customer_features")
-    dates = [d for d in dates_of(night, "outcome") if latest(snapshots, d) is not None and _is_matured(night, d)][
-        -_NIGHTS:
-    ]
+    known = [date for date in dates_of(night, "outcome") if latest(snapshots, date) is not None]
+    dates = [date for date in known if _is_matured(night, date)][-_NIGHTS:]
     if not offered or not dates:
         raise MendableError(
             "there is no matured night to judge on",
             where="tables outcome, eligible, customer_features",
-            remedy="run `cpc job feedback --date D`; the gate needs matured decisions, snapshots and one eligible night",
+            remedy="run `cpc job feedback --date D`; it needs matured decisions, snapshots and an eligible night",
         )
     parts = []
     for date in dates:

@@ -39,3 +39,44 @@ def ope(
         f"rounds {found.rounds:,}; effective sample {found.ess:,.0f}; unsupported mass {found.unsupported_mass:.2%}; "
         f"largest weight {found.max_weight:,.1f}"
     )
+
+
+@app.command()
+def uplift(
+    file: Annotated[Path, typer.Argument(help="Experiment: CSV (also .gz) or Parquet, a row a customer.")],
+    treatment: Annotated[str, typer.Option(help="Column that says who got what.")],
+    outcome: Annotated[str, typer.Option(help="Column of the outcome.")],
+    control: Annotated[str | None, typer.Option(help="Value of the control arm.")] = None,
+    arm: Annotated[str | None, typer.Option(help="Only this arm against the control.")] = None,
+    drop: Annotated[str, typer.Option(help="Columns to leave out, separated by commas.")] = "",
+    cost: Annotated[str | None, typer.Option(help="Column with the cost of treating a row.")] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-fitting.")] = 5,
+    repeats: Annotated[int, typer.Option(min=0, help="Bootstrap repeats.")] = 200,
+    plot: Annotated[Path | None, typer.Option(help="Write the Qini curves to this PNG.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Whom a treatment helps: learners cross-fitted on any experiment, ranked by Qini.
+
+    Example: cpc uplift hillstrom.csv --treatment segment --outcome visit --drop conversion,spend
+    """
+    from jobs.uplift_files import analyse, load
+    from jobs.uplift_files import plot as draw
+
+    dropped = [name.strip() for name in drop.split(",") if name.strip()]
+    experiment = load(file, treatment, outcome, control=control, arm=arm, drop=dropped, cost=cost)
+    found = analyse(experiment, folds=folds, repeats=repeats)
+    if plot is not None:
+        draw(experiment, plot, folds=folds)
+    if as_json:
+        print_json(found)
+        return
+    for warning in found["warnings"]:
+        console.print(f"warning: {warning}")
+    console.print(
+        f"effect {found['ate']:.5f} ({found['ate_ci'][0]:.5f} … {found['ate_ci'][1]:.5f}), best {found['best']}"
+    )
+    rows = [(n, q["qini_sklift"], *q["qini_ci"], q["qini_area"], q["auuc"]) for n, q in found["learners"].items()]
+    print_table("Learners", ("learner", "Qini (sklift)", "low", "high", "Qini area", "AUUC"), rows)
+    print_table(
+        "Deciles", ("decile", "rows", "predicted", "effect", "low", "high"), [d.values() for d in found["deciles"]]
+    )

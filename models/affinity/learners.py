@@ -94,6 +94,9 @@ def cross_fit(
 ) -> Effects:
     """Out-of-fold effects of every row.
 
+    Folds are brought to one level before they are pooled: a fold whose effect is high by chance leaves others to train
+    on whose effect is low, so that pooled levels would rank folds the wrong way round.
+
     Args:
         X: (rows, columns), NaN missing.
         t: (rows,) 1 treated, 0 control.
@@ -107,12 +110,14 @@ def cross_fit(
     size = size or Size()
     fold = _folds(t, folds, np.random.default_rng(seed))
     scores = {name: np.zeros(len(y)) for name in learners}
+    level = dict.fromkeys(learners, 0.0)
     for held in range(folds):
         out, inside = fold == held, fold != held
         found = effects(X[inside], t[inside], y[inside], X[out], categories, size, seed + held, learners)
         for name in learners:
-            scores[name][out] = found[name]
-    return Effects(scores)
+            level[name] += found[name].sum() / len(y)
+            scores[name][out] = found[name] - found[name].mean()
+    return Effects({name: score + level[name] for name, score in scores.items()})
 
 
 def _folds(t: Floats, folds: int, rng: np.random.Generator) -> Ints:
