@@ -55,3 +55,15 @@ def test_what_was_scored_is_held_against_what_came(planned, tmp_path):
     assert told["arcs_scored"] == 120
     assert told["auc"] == 1.0
     assert told["observed_rate"] == pytest.approx(sum(c > 100 for c in customers) / 120)
+
+
+def test_what_the_set_itself_gives_is_looked_up_in_the_night(planned):
+    night = planned(verdict={})
+    rows = [
+        {"business_date": night.date, "customer_id": c, "masks": [0], "removed": [0], "eligible_hash": "x",
+         "reason": "open_complaint" if c < 7 else None, "outbound_reason": None}
+        for c in range(20)
+    ]  # fmt: skip
+    night.lake.replace_arrow("eligible", pa.Table.from_pylist(rows), partition=night.partition)
+    assert real.found(night, "reason:open_complaint") == 7.0
+    assert real.found(night, "reason:opt_out") == 0.0
