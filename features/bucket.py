@@ -89,9 +89,8 @@ def ages(rows: Rows, anchor: Anchor, grain: str) -> I64:
     if not rows.feeds:
         return np.zeros(0, np.int64)
     end = ends[rows.feed]
-    if grain == "month":
-        return np.where(end < 0, -1, 30 * (_month(end) - _month(rows.day)))
-    return np.where(end < 0, -1, end - rows.day)
+    known = (end >= 0) & (rows.day <= end)  # within the month of the end, days after it are not known yet
+    return np.where(known, 30 * (_month(end) - _month(rows.day)) if grain == "month" else end - rows.day, -1)
 
 
 def snapshot(

@@ -1,0 +1,118 @@
+"""``cpc features list|preview|check`` and ``cpc data dictionary``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from conf.errors import MendableError
+from features.listing import rows, write
+from jobs.cli.output import (
+    EnvOption,
+    JsonOption,
+    SetOption,
+    open_night,
+    print_figures,
+    print_json,
+    print_table,
+)
+
+app = typer.Typer(no_args_is_help=True)
+features = typer.Typer(help="Declared features.", no_args_is_help=True)
+data = typer.Typer(help="Generated documentation of the data.", no_args_is_help=True)
+app.add_typer(features, name="features")
+app.add_typer(data, name="data")
+_DEFAULT_DATE = "2026-01-09"
+DateOption = Annotated[str, typer.Option("--date", help="Decision date, YYYY-MM-DD.")]
+
+
+@features.command("list")
+def list_features(
+    family: Annotated[str, typer.Option(help="Only this family.")] = "",
+    save: Annotated[bool, typer.Option("--write", help="Write conf/generated/features.yml.")] = False,
+    env: EnvOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Every column of a snapshot. Example: cpc features list --family visit."""
+    declared = open_night(_DEFAULT_DATE, env, overrides).catalogue.features
+    if family and family != "attributes":
+        declared.family(family)
+    listed = [row for row in rows(declared) if not family or row["family"] == family]
+    if save:
+        write(declared)
+    if as_json:
+        print_json({"features": listed})
+        return
+    print_table(
+        f"{len(listed)} features", ("name", "family", "type", "unit", "meaning"),
+        [(row["name"], row["family"], row["type"], row["unit"], row["doc"]) for row in listed],
+    )  # fmt: skip
+
+
+@features.command("preview")
+def preview(
+    name: Annotated[str, typer.Argument(help="A feature, for example data_mb_sum_30d.")],
+    date: DateOption = _DEFAULT_DATE,
+    env: EnvOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Values, distribution, cost and leakage test of one feature. Example: cpc features preview data_mb_sum_30d."""
+    from jobs.preview import preview_feature
+
+    figures = preview_feature(open_night(date, env, overrides), name)
+    print_json(figures) if as_json else print_figures(f"{name} on {date}", figures)
+
+
+@features.command("check")
+def check(
+    family: Annotated[str, typer.Option(help="Only this family.")] = "",
+    date: DateOption = _DEFAULT_DATE,
+    env: EnvOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run every boundary example, and the leakage probe on what the lake holds. Example: cpc features check."""
+    from jobs.preview import check_features
+
+    results = check_features(open_night(date, env, overrides), family)
+    faults = [fault for result in results for fault in result["faults"]]
+    if as_json:
+        print_json({"ok": not faults, "families": results})
+    else:
+        columns = ("family", "features", "examples", "probed customers", "faults")
+        print_table(
+            "point in time", columns,
+            [(r["family"], r["features"], r["examples"], r["probed"], len(r["faults"])) for r in results],
+        )  # fmt: skip
+        for fault in faults[:20]:
+            typer.echo(f"  {fault}")
+    if faults:
+        raise MendableError(
+            f"{len(faults)} boundary or leakage faults: {faults[0]}",
+            where="features/declared",
+            remedy="mend the input's value, where or example; docs/howto/feature.md shows how",
+        )
+
+
+@data.command("dictionary")
+def dictionary(
+    out: Annotated[Path | None, typer.Option(help="Write Markdown here instead of printing it.")] = None,
+    env: EnvOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Every table, column, unit and meaning, from the catalogue. Example: cpc data dictionary --out dictionary.md."""
+    from features.dictionary import markdown, tables
+
+    catalogue = open_night(_DEFAULT_DATE, env, overrides).catalogue
+    if as_json:
+        print_json(tables(catalogue))
+    elif out:
+        out.write_text(markdown(catalogue), encoding="utf-8")
+        print_figures("data dictionary", {"tables": len(catalogue.tables), "written": str(out)})
+    else:
+        typer.echo(markdown(catalogue))

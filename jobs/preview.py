@@ -1,0 +1,123 @@
+"""Look at declared features before they are live: values, cost, boundary examples, leaks. Writes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.dates import cut_off, start_of_day
+from conf.errors import MendableError
+from conf.feature import Family, Feature
+from features.check import differing, example_events, family_snapshot, faults, placements
+from features.daily import valued
+from features.sql import instant_literal
+from jobs.lake import arrow_schema, nullable
+from jobs.night import Night
+
+#: Customers whose events the probe and the preview look at.
+SAMPLE = 2000
+
+
+def check_features(night: Night, only: str = "") -> list[dict[str, Any]]:
+    """Boundary examples and leakage probe of every family (or one)."""
+    declared = night.catalogue.features
+    families = [declared.family(only)] if only else list(declared.families)
+    return [check_family(night, family) for family in families]
+
+
+def check_family(night: Night, family: Family) -> dict[str, Any]:
+    """The faults of one family, in words."""
+    placed = placements(family, night.date)
+    schema = nullable(arrow_schema(night.lake.table(family.source)))
+    events = night.spark.createDataFrame(example_events(family, placed, schema))
+    found = list(faults(family, placed, valued(events, family).toArrow(), night.date))
+    probed, leaks = probe(night, family)
+    found += [f"{name}: changes when events move past the decision date" for name in leaks]
+    return {
+        "family": family.family, "features": len(family.features), "examples": len(placed), "probed": probed,
+        "faults": found,
+    }  # fmt: skip
+
+
+def probe(night: Night, family: Family) -> tuple[int, list[str]]:
+    """Customers looked at, and features that change when the future is added: shifted copies of all their events.
+
+    What the night may see is computed twice: from those events alone, and beside copies of them that happen after D
+    00:00 or arrive after the cut-off. No value may differ.
+    """
+    if not night.lake.exists(family.source):
+        return 0, []
+    start, limit = instant_literal(start_of_day(night.date)), instant_literal(cut_off(night.date))
+    table = night.table(family.source).where(f"customer_id < {SAMPLE}")
+    seen = table.where(f"event_time < {start} and arrived_at < {limit}")
+    later = seen.selectExpr(
+        *(name for name in seen.columns if name not in ("event_time", "arrived_at")),
+        f"event_time + (timestampdiff(DAY, event_time, {start}) + 1) * interval 1 day as event_time",
+        "arrived_at",
+    )
+    late = seen.selectExpr(*(n for n in seen.columns if n != "arrived_at"), f"{limit} as arrived_at")
+    alone = valued(seen, family).toArrow()
+    beside = valued(seen.unionByName(later).unionByName(late), family).toArrow()
+    before = family_snapshot(family, alone, night.date, SAMPLE)
+    after = family_snapshot(family, beside, night.date, SAMPLE)
+    return len(pc.unique(alone["customer_id"])), differing(before, after)
+
+
+def preview_feature(night: Night, name: str) -> dict[str, Any]:
+    """Distribution, samples, seconds and leakage test of one feature, on a sample of customers.
+
+    Raises:
+        MendableError: there is no such feature, or nothing to compute it from.
+    """
+    feature = _feature(night, name)
+    family = feature.family
+    start, limit = instant_literal(start_of_day(night.date)), instant_literal(cut_off(night.date))
+    if not night.lake.exists(family.source):
+        raise MendableError(
+            f"table {family.source} has no rows yet", where=str(night.lake.root),
+            remedy=f"run `cpc nightly --date {night.date} --until conform` first",
+        )  # fmt: skip
+    began = time.perf_counter()
+    events = night.table(family.source).where(
+        f"customer_id < {SAMPLE} and event_time < {start} and arrived_at < {limit}"
+    )
+    column = family_snapshot(family, valued(events, family).toArrow(), night.date, SAMPLE)[name]
+    seconds = time.perf_counter() - began
+    _, leaks = probe(night, family)
+    return {
+        "feature": name, "family": family.family, "source": family.source, "value": feature.input.value,
+        "where": feature.input.where, "unit": feature.unit, "doc": feature.doc, **describe(column),
+        "seconds": round(seconds, 2), "leaks": name in leaks,
+    }  # fmt: skip
+
+
+def describe(column: pa.Array) -> Mapping[str, Any]:
+    """Figures of a column: missing, zeros, extremes, mean, quartiles; the commonest values of a text."""
+    figures: dict[str, Any] = {"customers": len(column), "missing": column.null_count}
+    if pa.types.is_string(column.type):
+        counts = pc.value_counts(column.drop_null()).to_pylist()
+        top = sorted(counts, key=lambda row: (-row["counts"], row["values"]))[:5]
+        return figures | {"commonest": {row["values"]: row["counts"] for row in top}}
+    numbers = column.cast(pa.float64())
+    quartiles = pc.quantile(numbers, [0.25, 0.5, 0.75]).to_pylist()
+    return figures | {
+        "zeros": pc.sum(pc.equal(numbers, 0.0)).as_py() or 0, "least": pc.min(numbers).as_py(),
+        "quartiles": quartiles, "mean": pc.mean(numbers).as_py(), "greatest": pc.max(numbers).as_py(),
+    }  # fmt: skip
+
+
+def _feature(night: Night, name: str) -> Feature:
+    for feature in night.catalogue.features.features:
+        if feature.name == name:
+            return feature
+    known = sorted(feature.name for feature in night.catalogue.features.features)
+    near = [other for other in known if other.split("_")[0] == name.split("_")[0]][:8] or known[:8]
+    raise MendableError(
+        f"no feature {name!r}",
+        where="features/declared",
+        remedy=f"`cpc features list` shows all; near: {', '.join(near)}",
+    )
