@@ -69,12 +69,18 @@ def example_events(family: Family, placed: list[Placed], schema: pa.Schema) -> p
     for item in placed:
         rows.append(
             {
-                **item.source.example.row, "customer_id": item.customer, "event_time": item.event_time,
+                "schema": _schema(family, item.source), **item.source.example.row, "customer_id": item.customer, "event_time": item.event_time,
                 "arrived_at": item.arrived_at, "feed": FEED, "data_date": item.event_time.date(),
-                "delivery_id": "example", "line": 1, "schema": family.schemas[0] if family.schemas else "example",
+                "delivery_id": "example", "line": 1,
             }
         )  # fmt: skip
     return pa.Table.from_pylist(rows, schema)
+
+
+def _schema(family: Family, source: Input) -> str:
+    """The schema of an example that names none: one its filter asks for, or the family's first."""
+    named = [schema for schema in family.schemas if f"'{schema}'" in source.where]
+    return (named or [*family.schemas, "example"])[0]
 
 
 def faults(family: Family, placed: list[Placed], valued: pa.Table, as_of: dt.date) -> Iterator[str]:
