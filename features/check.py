@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.dates import cut_off, start_of_day
-from conf.feature import ZERO, Family, Feature, Input, Scalar
+from conf.feature import ZERO, Family, Feature, Input
 from features.anchor import Anchor
 from features.bucket import code, empty, family_values
 from features.cells import cells_of
@@ -65,13 +65,14 @@ def _first_instant(as_of: dt.date, window: int, grain: str) -> dt.datetime:
 
 def example_events(family: Family, placed: list[Placed], schema: pa.Schema) -> pa.Table:
     """The example events as rows of the source table (``schema`` is its Arrow schema)."""
-    rows: list[dict[str, Scalar | dt.datetime | dt.date]] = []
+    rows: list[dict[str, object]] = []
     for item in placed:
         rows.append(
-            {
-                "schema": _schema(family, item.source), **item.source.example.row, "customer_id": item.customer, "event_time": item.event_time,
-                "arrived_at": item.arrived_at, "feed": FEED, "data_date": item.event_time.date(),
-                "delivery_id": "example", "line": 1,
+            {"schema": _schema(family, item.source)}
+            | item.source.example.row
+            | {
+                "customer_id": item.customer, "event_time": item.event_time, "arrived_at": item.arrived_at,
+                "feed": FEED, "data_date": item.event_time.date(), "delivery_id": "example", "line": 1,
             }
         )  # fmt: skip
     return pa.Table.from_pylist(rows, schema)
