@@ -20,7 +20,7 @@ def draft(sample: Sample, code: str, taken: set[str]) -> tuple[str, str]:
     free = next(f"{n:05d}" for n in range(90_000, 100_000) if f"{n:05d}" not in taken)
     feed: dict[str, Any] = {
         "code": code, "label": code, "source": "name of the source system", "service": "hotline",
-        "dialect": sample.dialect, "schema": code, 
+        "dialect": sample.dialect, "schema": code,
         "unit_code": free if sample.unit in taken | {""} else sample.unit,
         "owner": "who answers for it", "purpose": "what it is used for (goes to the register of purposes)",
     }  # fmt: skip

@@ -57,7 +57,12 @@ def run_dag(dag: str, night: Night, told: Callable[[str], None]) -> None:
     command = [_program(), "dags", "test", dag, night.date.isoformat()]
     with log.open("w", encoding="utf-8") as out:
         process = subprocess.Popen(
-            command, env=environment(night), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
+            command,
+            env=environment(night),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
         )
         assert process.stdout is not None
         trouble: list[str] = []
@@ -70,7 +75,9 @@ def run_dag(dag: str, night: Night, told: Callable[[str], None]) -> None:
         code = process.wait()
     if code or any("state=failed" in line for line in trouble):
         what = next((line for line in trouble if "MendableError" in line), f"the DAG {dag} failed")
-        raise MendableError(what, where=str(log), remedy="mend what the log names, then run again: finished work is kept")
+        raise MendableError(
+            what, where=str(log), remedy="mend what the log names, then run again: finished work is kept"
+        )
 
 
 def _log(night: Night, name: str) -> Path:

@@ -4,7 +4,7 @@ The checker re-derives value, uses and bound from the frozen arcs, limits and in
 against the plan: one row for every active customer, exploiters' rows equal to what was proved.
 
 *Reads* assignment, eligible.
-*Writes* nothing but its figures in the run record: the verdict that the publisher asks for.
+*Writes* ops_run, through its figures in the run record: the verdict that the publisher asks for.
 *Cost* one streaming pass over the exploiters' arcs.
 """
 
@@ -21,7 +21,7 @@ from jobs.night import Figures, Night
 
 READS = ("assignment", "eligible")
 READS_PREVIOUS: tuple[str, ...] = ()
-WRITES: tuple[str, ...] = ()
+WRITES = ("ops_run",)  # through the run record
 
 
 def run(night: Night) -> Figures:

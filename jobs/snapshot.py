@@ -15,9 +15,11 @@ dates share one pass over the partials.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,8 +31,10 @@ from conf.partial import BUCKET_BITS
 from features.anchor import Anchor, Delivered, anchors, feeds_of
 from features.bucket import READ, Rows, code, empty, snapshot
 from features.cells import cells_of
+from features.distribution import describe
+from features.listing import rows as listing
 from features.profile import population
-from jobs.lake import WrittenFile, write_file
+from jobs.lake import WrittenFile, arrow_schema, nullable, write_file
 from jobs.night import Figures, Night
 from jobs.written import WRITTEN, read_written, written_batch
 
@@ -39,6 +43,8 @@ WRITES = ("customer_features", "feature_profile")
 READS_PREVIOUS = ("feature_profile",)
 #: Days by which an event may be dated after the night that first saw it: files of older nights are not read.
 _SLACK = 31
+#: Customers whose distribution is looked at, and the PSI that is called a shift.
+_PROFILED, _SHIFT = 200_000, 0.25
 
 
 def run(night: Night) -> Figures:
@@ -52,12 +58,14 @@ def snapshots(night: Night, dates: Sequence[dt.date]) -> Figures:
     ends = family_anchors(night, dates)
     files = write_snapshots(night, dates, ends)
     night.lake.commit_files("customer_features", files, replace=[{"business_date": date} for date in dates])
+    drifted = write_profile(night, dates[-1])
     last = {name: of_family[-1] for name, of_family in sorted(ends.items())}
     return {
         "dates": len(dates),
         "features": len(night.catalogue.features.columns),
         "rows": sum(file.rows for file in files),
         "customers": sum(file.rows for file in files if file.partition["business_date"] == dates[-1].isoformat()),
+        "drifted": drifted,
         "families_stale": {name: end.staleness for name, end in last.items() if end.staleness},
         "families_unknown": [name for name, end in last.items() if end.through is None],
     }
@@ -137,6 +145,38 @@ def family_anchors(night: Night, dates: Iterable[dt.date]) -> dict[str, list[Anc
         family.family: anchors(feeds_of(family, night.catalogue), delivered, dates)
         for family in night.catalogue.features.families
     }
+
+
+def write_profile(night: Night, date: dt.date) -> list[str]:
+    """Write the distribution of ``date``'s columns against the snapshot before; returns what shifted (PSI > 0.25).
+
+    A sample of whole files, up to ``_PROFILED`` customers, is looked at.
+    """
+    files = night.lake.files("customer_features", {"business_date": date})
+    sample = ds.dataset(files).head(_PROFILED) if files else None
+    if sample is None or not sample.num_rows:
+        night.lake.replace_arrow("feature_profile", night.lake.arrow("feature_profile").slice(0, 0),
+                                 partition={"business_date": date})  # fmt: skip
+        return []
+    before = _profile_before(night, date)
+    rows = [
+        {"business_date": date, "feature": row["name"], "family": row["family"], "customers": sample.num_rows}
+        | describe(sample[row["name"]], before.get(row["name"]))
+        for row in listing(night.catalogue.features)
+    ]
+    schema = nullable(arrow_schema(night.lake.table("feature_profile")))
+    night.lake.replace_arrow("feature_profile", pa.Table.from_pylist(rows, schema), partition={"business_date": date})
+    return [row["feature"] for row in rows if (row["psi"] or 0.0) > _SHIFT]
+
+
+def _profile_before(night: Night, date: dt.date) -> dict[str, dict[str, Any]]:
+    """Feature → bins of the latest snapshot before ``date`` that has a profile."""
+    profile = night.lake.arrow("feature_profile", columns=["business_date", "feature", "bins"])
+    earlier = profile.filter(pc.less(profile["business_date"], pa.scalar(date, pa.date32())))
+    if not earlier.num_rows:
+        return {}
+    last = earlier.filter(pc.equal(earlier["business_date"], pc.max(earlier["business_date"])))
+    return {row["feature"]: json.loads(row["bins"]) for row in last.to_pylist()}
 
 
 def _partial_files(

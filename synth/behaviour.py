@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from synth.frame import Column, Frame, by_intent, product_in_mind
 from synth.people import PLANS
+from synth.traits import EVENTS
 from synth.wording import clipped, numbered
 
 MIX = {
@@ -179,10 +181,14 @@ def usage(frame: Frame) -> dict[str, Column]:
 
 
 def life(frame: Frame) -> dict[str, Column]:
-    """Events of a customer's life as the operator sees them."""
+    """Events of a customer's life as the operator sees them: what happened to the customer, if it can be told here."""
     kinds = frame.choices.get("kind", MIX["life.kind"])
+    month = (frame.time // 86400)[:, None] - frame.world["event_day"][frame.customer]
+    told = np.array([name in kinds for name in EVENTS])
+    near = (np.abs(month) <= 31) & told & (frame.world["event_day"][frame.customer] >= 0)
+    own = pa.array(list(EVENTS)).take(pa.array(np.argmax(near, axis=1), mask=~near.any(axis=1)))
     return {
-        "kind": by_intent(frame, kinds),
+        "kind": pc.coalesce(own, by_intent(frame, kinds)),
         "value": np.rint(frame.noisy(np.log(50.0) + 0.5 * frame.trait("value"), 1.2)).astype(np.int64),
         "code": by_intent(frame, frame.choices.get("code", MIX["life.code"])),
         "ends_at": frame.time + frame.rng.integers(1, 40, frame.size) * 86400,

@@ -75,16 +75,36 @@ def by_intent(frame: Frame, values: tuple[str, ...], sharpness: float = 0.9) -> 
 
 
 def product_in_mind(frame: Frame, none: float) -> pa.Array:
-    """The product a customer looks at or asks about (null with chance ``none``)."""
-    plan, world = frame.world.plan, frame.world
-    day = int(np.median(frame.time)) // 86400 if frame.size else plan.start_day
+    """The product a customer looks at or asks about (null with chance ``none``).
+
+    A softmax of intent, taste, popularity and recent life events; within one day a customer's chances are worked
+    out once, so that volume costs a look-up.
+    """
+    plan = frame.world.plan
+    days = frame.time // 86400
+    day = int(days.max()) if frame.size else plan.start_day
     selling = np.flatnonzero((plan.launch_day <= day) & (plan.last_day > day))
-    if not len(selling):
+    if not len(selling) or not frame.size:
         return pa.nulls(frame.size, pa.string())
-    intent = frame.trait("intent")[:, plan.group_of[selling]]
-    taste = frame.trait("taste") @ plan.loading[selling].T / np.sqrt(3)
-    score = 1.0 * intent + 0.5 * taste + 0.5 * np.log(plan.popularity[selling] + 1e-6)
-    score += 0.9 * world.boosted(frame.customer, frame.time // 86400)[:, plan.group_of[selling]]
-    index = selling[np.argmax(score + frame.rng.gumbel(size=score.shape), axis=1)]
+    if int(days.min()) >= day - 1:
+        who, at = np.unique(frame.customer, return_inverse=True)
+        edges = _edges(frame.world, who, np.full(len(who), day), selling)
+    else:
+        edges, at = _edges(frame.world, frame.customer, days, selling), np.arange(frame.size)
+    luck = frame.rng.random(frame.size, dtype=np.float32)
+    index = np.zeros(frame.size, dtype=np.int64)
+    for edge in edges[:, :-1].T:  # a column at a time: no rows × products array
+        index += luck >= edge[at]
     codes = pa.array([p.code for p in plan.products])
-    return codes.take(pa.array(index, mask=frame.rng.random(frame.size) < none))
+    return codes.take(pa.array(selling[index], mask=frame.rng.random(frame.size) < none))
+
+
+def _edges(world: World, who: Ints, day: Ints, selling: Ints) -> np.ndarray:
+    """Cumulative chances of each product for customers on days: n × products, float32."""
+    plan = world.plan
+    group = plan.group_of[selling]
+    score = world["intent"][who][:, group].astype(float)
+    score += 0.5 * (world["taste"][who].astype(float) @ plan.loading[selling].T) / np.sqrt(3)
+    score += 0.5 * np.log(plan.popularity[selling] + 1e-6) + 0.9 * world.boosted(who, day)[:, group]
+    chance = np.exp(score - score.max(axis=1, keepdims=True))
+    return np.asarray(np.cumsum(chance / chance.sum(axis=1, keepdims=True), axis=1), dtype=np.float32)

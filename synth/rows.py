@@ -16,6 +16,7 @@ from synth.keyed import uniform
 from synth.plan import Floats, Ints, date_of, day_of
 from synth.registers import profile_rows, shift_rows
 from synth.routes import Mapping, held_places, ledger_of, mappings, told_by
+from synth.traits import EVENTS
 from synth.world import World
 
 LATE = 0.003  # share of a day's records that are about the day before
@@ -102,7 +103,7 @@ def _decisions(folder: Path, period: Period) -> Table:
     return {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
 
 
-def appeal(world: World, entity: str, mapping: Mapping | None) -> Floats:
+def appeal(world: World, entity: str, mapping: Mapping | None, period: Period) -> Floats:
     """How often each customer makes records of this kind, relative to others."""
     base = world["value"] * 0.15
     if mapping is None:
@@ -114,6 +115,10 @@ def appeal(world: World, entity: str, mapping: Mapping | None) -> Floats:
         return np.exp(base + 0.8 * liking)
     if entity == "contact":
         return np.exp(base - 0.3 * world["digital"] + 0.4 * world["irritable"])
+    if entity == "life":
+        told = np.array([name in mapping.choices.get("kind", tuple(EVENTS)) for name in EVENTS])
+        days = world["event_day"]
+        return np.exp(base) * (0.2 + 15.0 * ((days >= period.first) & (days < period.last) & told).any(axis=1))
     if entity == "usage":
         return np.exp(base + 0.6 * world["intent"][:, {"voice": 0, "sms": 1, "mms": 1}.get(_only(mapping, "kind"), 2)])
     return np.exp(base)
@@ -126,7 +131,7 @@ def _only(mapping: Mapping, column: str) -> str:
 
 def _weights(world: World, feed: Feed, schema: Schema, period: Period, places: dict[str, tuple[str, ...]]) -> Floats:
     maps = mappings(feed, schema)
-    weight = appeal(world, maps[0].conform.entity if maps else "", maps[0] if maps else None).astype(float)
+    weight = appeal(world, maps[0].conform.entity if maps else "", maps[0] if maps else None, period).astype(float)
     alive = (world["opened"] < period.last) & (world["closed"] >= period.last)
     for kind, codes in places.items():
         geography = world.plan.geography

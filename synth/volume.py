@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from conf.catalogue import Catalogue
 from conf.feed import Feed
 from conf.schema import Field, Schema
@@ -30,6 +32,7 @@ def row_bytes(feed: Feed, schema: Schema) -> int:
     return keys + sum(field_bytes(field) + 1 for field in schema.fields) + 2
 
 
+@lru_cache(maxsize=8)
 def nightly_bytes(catalogue: Catalogue) -> tuple[float, float]:
     """Source bytes a night and customer by declared volumes: of drawn feeds, and of registers and ledgers."""
     drawn = fixed = 0.0

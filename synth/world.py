@@ -72,7 +72,7 @@ def save_world(world: World, folder: Path) -> None:
 
 def open_world(plan: Plan, folder: Path) -> World:
     """Map the columns of ``folder`` without reading them."""
-    return World(plan, {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))})
+    return World(plan, {path.stem: np.asarray(np.load(path, mmap_mode="r")) for path in sorted(folder.glob("*.npy"))})
 
 
 def holds_true(world: World, predicate: str) -> np.ndarray:

@@ -23,7 +23,7 @@ _BINS = 128
 
 
 def draw_weights(eligible: np.ndarray, best: np.ndarray) -> Floats:
-    """q of each customer over arcs, [n, A]; what is missing to 1 is none.
+    """Q of each customer over arcs, [n, A]; what is missing to 1 is none.
 
     Args:
         eligible: bool [n, A], arcs that passed every rule.

@@ -42,10 +42,7 @@ def _two_best(customer, lo, hi, value, kind, price, label, must):  # type: ignor
     for a in range(lo, hi):
         k = kind[a]
         r = 1_000_000 * np.int64(value[a]) - price[k]
-        if r > r1:
-            second, r2 = best, r1
-            best, r1 = a, r
-        elif r == r1 and best >= 0 and tie(customer, label[k]) < tie(customer, label[kind[best]]):
+        if r > r1 or (r == r1 and best >= 0 and tie(customer, label[k]) < tie(customer, label[kind[best]])):
             second, r2 = best, r1
             best, r1 = a, r
         elif r > r2:

@@ -23,7 +23,7 @@ YUAN = 1e12  # pico-yuan
 SAMPLES = (10_000, 100_000)
 #: Up to so many arcs the LP gives prices where Newton's gap is wide; up to so many options the MIP is asked.
 SMALL_ARCS = 50_000
-MIP_OPTIONS = 12_000
+MIP_OPTIONS = 3_000
 
 
 class NoPlan(Exception):  # noqa: N818 - it is what happens
@@ -219,7 +219,7 @@ def _by_mip(run: _Run, dual: Dual, plan: Plan) -> tuple[Plan, int | None]:
     goal = max(run.goal.gap * 0.3, 1e-9) * max(1, abs(dual.bound)) / max(1, abs(dual.bound - fixed))
     found = whole_plan(
         choice, problem.kinds, problem.scale, start=start, gap=goal, seconds=max(0.2, run.left - 0.2),
-        nodes=2_000 if problem.customers > 2_000 else 2_000_000,
+        nodes=20 if problem.customers > 2_000 else 2_000_000,
     )  # fmt: skip
     run.steps.append(f"MIP by HiGHS on {len(options.group)} options ({found.status})")
     claimed = None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from conf.settings import Shares
 from jobs import assign
 from jobs.lake import arrow_schema, nullable
 from jobs.night import Night
@@ -16,7 +18,7 @@ from jobs.night import Night
 CENTRES = ["gz", "sz", "fs", "zh", "st", "zj"]
 
 
-def fill_lake(night: Night, customers: int = 3000, seed: int = 7) -> pa.Table:
+def fill_lake(night: Night, customers: int = 900, seed: int = 7) -> pa.Table:
     """Write ``eligible``, ``candidate`` and ``shift`` of the night; returns the attributes that limits look at."""
     random = np.random.default_rng(seed)
     catalogue = night.catalogue
@@ -49,9 +51,7 @@ def fill_lake(night: Night, customers: int = 3000, seed: int = 7) -> pa.Table:
          "cost_micro": 0, "seconds": 0, "model_version": "1"}
         for c, p, ch, v, q in rows
     ]  # fmt: skip
-    night.lake.replace_arrow(
-        "candidate", pa.Table.from_pylist(candidate, schema=schema), partition=night.partition
-    )
+    night.lake.replace_arrow("candidate", pa.Table.from_pylist(candidate, schema=schema), partition=night.partition)
     write_shifts(night)
     return pa.table({
         "customer_id": ids,
@@ -77,6 +77,10 @@ def write_shifts(night: Night) -> None:
 def filled(night: Callable[..., Night], monkeypatch: pytest.MonkeyPatch) -> Night:
     """A night whose scores are in the lake and whose customers' attributes need no Spark."""
     tonight = night()
+    shares = Shares(control=0.1, explore=0.2, explore_reserve=0.4)  # so that few customers show every role
+    settings = tonight.settings.model_copy(update={"shares": shares})
+    assert settings.home == tonight.settings.home
+    tonight = replace(tonight, settings=settings)
     attributes = fill_lake(tonight)
     monkeypatch.setattr(assign, "seen_by_limits", lambda night, eligible: attributes)
     return tonight

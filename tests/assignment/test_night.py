@@ -9,13 +9,13 @@ import pyarrow.compute as pc
 import pytest
 
 from conf.errors import MendableError
+from conf.offer import ShiftAmount
 from jobs import assign, prove
 from jobs.decide import assignment_table, decide, known_values, table_hash
 from jobs.frozen import frozen_run
 from jobs.identity import run_id
 from jobs.night import Night
 from jobs.night_limits import agent_minutes
-from conf.offer import ShiftAmount
 
 
 def plan_of(night: Night) -> pa.Table:
@@ -25,7 +25,7 @@ def plan_of(night: Night) -> pa.Table:
 def test_a_night_is_decided_proved_and_replayed(filled: Night) -> None:
     figures = assign.run(filled)
     plan = plan_of(filled)
-    assert plan.num_rows == 3000 == figures["customers"]
+    assert plan.num_rows == 900 == figures["customers"]
     assert plan["customer_id"].to_pylist() == sorted(set(plan["customer_id"].to_pylist()))
     assert set(plan["role"].to_pylist()) == {"exploit", "explore", "control"}
     assert not pc.any(pc.equal(plan["reason"], "")).as_py()
@@ -40,7 +40,10 @@ def test_a_night_is_decided_proved_and_replayed(filled: Night) -> None:
     frozen = frozen_run(filled.settings, run_id(filled))
     again = decide(frozen)
     known_values(again, frozen)
-    assert table_hash(assignment_table(again, frozen.inputs())) == (frozen.folder / "assignment.sha256").read_text().strip()
+    assert (
+        table_hash(assignment_table(again, frozen.inputs()))
+        == (frozen.folder / "assignment.sha256").read_text().strip()
+    )
 
 
 def test_limits_hold_for_exploiters_and_explorers_together(filled: Night) -> None:
@@ -82,7 +85,9 @@ def test_inbound_offers_are_ranked_and_eligible(filled: Night) -> None:
 
 def test_explorers_get_only_what_passed_every_rule(filled: Night) -> None:
     assign.run(filled)
-    masks = {r["customer_id"]: r["masks"] for r in filled.lake.arrow("eligible", partition=filled.partition).to_pylist()}
+    masks = {
+        r["customer_id"]: r["masks"] for r in filled.lake.arrow("eligible", partition=filled.partition).to_pylist()
+    }
     given = [r for r in plan_of(filled).to_pylist() if r["product"] is not None]
     assert {r["role"] for r in given} == {"exploit", "explore"}
     for row in given:
@@ -116,7 +121,7 @@ def test_a_plan_that_was_changed_is_not_proved(filled: Night) -> None:
 def test_a_missing_row_is_not_proved(filled: Night) -> None:
     assign.run(filled)
     filled.lake.replace_arrow("assignment", plan_of(filled).slice(1), partition=filled.partition)
-    with pytest.raises(MendableError, match="2999 rows for 3000"):
+    with pytest.raises(MendableError, match="899 rows for 900"):
         prove.run(filled)
 
 

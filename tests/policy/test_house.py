@@ -80,7 +80,11 @@ def test_only_conf_reads_the_process_environment() -> None:
     }
     places = offenders(r"os\.environ|os\.getenv", [p for p in SOURCES if str(p.relative_to(HOUSE)) not in allowed])
     # the pseudonym's key and the data folder of benchmarks are secrets or test inputs, named where they are used
-    assert [place for place in places if not re.search(r"CPC_PSEUDONYM_KEY|CPC_VAULT_KEY|CPC_DATA|PSEUDONYM|NUMBA|OMP_", place)] == []
+    assert [
+        place
+        for place in places
+        if not re.search(r"CPC_PSEUDONYM_KEY|CPC_VAULT_KEY|CPC_DATA|PSEUDONYM|NUMBA|OMP_", place)
+    ] == []
 
 
 def test_no_job_opens_the_truth() -> None:

@@ -1,0 +1,66 @@
+"""Rebuilds the assignment of a run from its frozen inputs and compares it with what the lake holds, byte by byte."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from conf.errors import MendableError
+from conf.settings import Settings
+from jobs.decide import assignment_table, decide, known_values, table_hash
+from jobs.frozen import frozen_run
+from jobs.lake import Lake
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A replay against what was written: hashes, and the first difference (empty where there is none)."""
+
+    written: str
+    rebuilt: str
+    difference: str
+
+    @property
+    def identical(self) -> bool:
+        """Whether every byte is the same."""
+        return self.written == self.rebuilt
+
+
+def replay(settings: Settings, run: str) -> Replay:
+    """Decide again.
+
+    Raises:
+        MendableError: the run has no frozen inputs, or its rows are no longer in the lake.
+    """
+    frozen = frozen_run(settings, run)
+    inputs = frozen.inputs()
+    night = decide(frozen)
+    known_values(night, frozen)
+    rebuilt = assignment_table(night, inputs)
+    lake = Lake(settings.lake, settings.catalogue)
+    date = dt.date.fromisoformat(inputs["date"])
+    written = lake.arrow("assignment", partition={"business_date": date}).sort_by("customer_id")
+    if written.num_rows and written["run_id"][0].as_py() != run:
+        raise MendableError(
+            f"the night of {date} was decided again by run {written['run_id'][0].as_py()}", where=f"run {run}",
+            remedy="replay that run; of this one only the frozen inputs are left",
+        )  # fmt: skip
+    written = written.select(rebuilt.column_names)
+    return Replay(table_hash(written), table_hash(rebuilt), first_difference(written, rebuilt))
+
+
+def first_difference(written: pa.Table, rebuilt: pa.Table) -> str:
+    """The first row and column that differ; empty where none does."""
+    if written.num_rows != rebuilt.num_rows:
+        return f"{written.num_rows} rows were written, {rebuilt.num_rows} rebuilt"
+    for name in rebuilt.column_names:
+        ours: list[Any] = rebuilt[name].to_pylist()
+        theirs: list[Any] = written[name].to_pylist()
+        if ours != theirs:
+            at = next(i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
+            customer = rebuilt["customer_id"][at].as_py()
+            return f"customer {customer}: {name} was {theirs[at]!r}, rebuilt {ours[at]!r}"
+    return ""

@@ -1,0 +1,218 @@
+"""What a change of limits would do to everybody, from a run's frozen inputs; writes nothing live.
+
+The solve starts at the run's final prices; without a change it starts where the run did, so it returns the run's
+bytes. The run's plan stays the incumbent wherever it still keeps the limits: a relaxed limit never lowers the value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from conf.errors import MendableError
+from jobs.frozen import Frozen
+from jobs.instance import Instance, InstanceLimit, InstanceLimits, limits_of, read_instance
+from jobs.plan_files import chosen, records
+from jobs.solving import solved, with_start
+from models.assignment.problem import Ints, Problem
+from models.assignment.repair import Plan, used_by, value_of
+from models.assignment.solve import Goal, Solution
+
+
+@dataclass(frozen=True)
+class Base:
+    """A run as it was decided.
+
+    Attributes:
+        frozen: its inputs.
+        instance: the exploiters' problem.
+        said: its certificate.
+        arcs: the plan, each block's arcs.
+    """
+
+    frozen: Frozen
+    instance: Instance
+    said: dict[str, Any]
+    arcs: list[Ints]
+
+    @property
+    def prices(self) -> dict[str, int]:
+        """Final prices by limit."""
+        return {row["name"]: row["price_pico"] for row in self.said["limits"]}
+
+
+def base_of(frozen: Frozen) -> Base:
+    """Read a run."""
+    instance = read_instance(frozen.instance)
+    said = json.loads((frozen.plan / "certificate.json").read_text(encoding="utf-8"))
+    table = pq.read_table(frozen.plan / "assignment")
+    product = table["product"].fill_null(-1).to_numpy().astype(np.int64)
+    channel = table["channel"].fill_null(-1).to_numpy().astype(np.int64)
+    arcs, at = [], 0
+    for block in instance.problem.blocks:
+        rows = slice(at, at + len(block))
+        arcs.append(_places(instance.problem, block, product[rows], channel[rows]))
+        at += len(block)
+    return Base(frozen, instance, said, arcs)
+
+
+def _places(problem: Problem, block: Any, product: Ints, channel: Ints) -> Ints:
+    owner = np.repeat(np.arange(len(block)), np.diff(block.first))
+    kind = block.kind.astype(np.int64)
+    hit = np.flatnonzero(
+        (problem.kinds.product[kind] == product[owner]) & (problem.kinds.channel[kind] == channel[owner])
+    )
+    arc = np.full(len(block), -1, np.int64)
+    arc[owner[hit]] = hit
+    return arc
+
+
+def parse_changes(texts: list[str], base: Base) -> dict[str, int]:
+    """``limits.NAME.amount=V`` → amounts of the exploiters' problem: V less the explorers' reserve in proportion.
+
+    Raises:
+        MendableError: another form, an unknown limit, or no integer.
+    """
+    found: dict[str, int] = {}
+    reserves = dict(zip((x.name for x in base.instance.limits.limits), base.frozen.inputs()["reserves"], strict=True))
+    for text in texts:
+        path, _, value = text.partition("=")
+        parts = path.strip().split(".")
+        known = {limit.name: limit for limit in base.instance.limits.limits}
+        if len(parts) != 3 or parts[0] != "limits" or parts[2] != "amount" or parts[1] not in known:
+            raise MendableError(
+                f"cannot change {text!r}", where="--set",
+                remedy=f"write limits.NAME.amount=V with NAME one of: {', '.join(known)}",
+            )  # fmt: skip
+        try:
+            whole = int(value)
+        except ValueError as error:
+            raise MendableError(f"{value!r} is no integer", where="--set", remedy="amounts are integers") from error
+        limit = known[parts[1]]
+        all_of = limit.amount + reserves[limit.name]
+        kept = whole * reserves[limit.name] // all_of if all_of else 0
+        found[limit.name] = whole - kept
+    return found
+
+
+def changed(instance: Instance, amounts: Mapping[str, int]) -> Instance:
+    """The instance with other amounts."""
+    rows = []
+    for limit in instance.limits.limits:
+        data = limit.model_dump(exclude_none=True)
+        if limit.name in amounts:
+            data["at_most" if limit.at_most is not None else "at_least"] = amounts[limit.name]
+        rows.append(InstanceLimit(**data))
+    limits = InstanceLimits(choose=instance.limits.choose, limits=tuple(rows))
+    return replace(instance, limits=limits, problem=replace(instance.problem, limits=limits_of(limits)))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a change does: the solution, and figures against the run."""
+
+    solution: Solution
+    figures: dict[str, Any]
+
+
+def what_if(base: Base, amounts: Mapping[str, int], seconds: float = 120.0) -> Answer:
+    """Reassign everybody under other amounts.
+
+    Raises:
+        MendableError: the changed limits conflict.
+    """
+    inputs = base.frozen.inputs()
+    before = {limit.name: limit.amount for limit in base.instance.limits.limits}
+    same = all(before[name] == amount for name, amount in amounts.items())
+    instance = changed(base.instance, amounts)
+    start = inputs["start"] if same else base.prices
+    goal = with_start(Goal(gap=inputs["gap"], seconds=seconds if not same else inputs["seconds"]), instance, start)
+    solution = solved(instance, goal, str(base.frozen.instance))
+    if not same:
+        solution = _with_incumbent(solution, instance.problem, base.arcs)
+    return Answer(solution, _figures(base, instance, solution))
+
+
+def _with_incumbent(solution: Solution, problem: Problem, arcs: list[Ints]) -> Solution:
+    """The run's plan where it keeps the changed limits and is worth more."""
+    used, value = used_by(problem, arcs), value_of(problem, arcs)
+    keeps = all(u <= int(b) for u, b in zip(used, problem.limits.amount, strict=True))
+    if keeps and value > solution.plan.primal:
+        return replace(solution, plan=Plan(arcs, value, used, 0, 0.0), method=solution.method + " + incumbent")
+    return solution
+
+
+def plan_sha(problem: Problem, plan: Plan) -> str:
+    """The hash that certificates state."""
+    digest = hashlib.sha256()
+    for block, arc in zip(problem.blocks, plan.arcs, strict=True):
+        digest.update(records(block.customer, *chosen(block, arc, problem.kinds)))
+    return digest.hexdigest()
+
+
+def _figures(base: Base, instance: Instance, solution: Solution) -> dict[str, Any]:
+    was, bound_was = base.said["primal"], base.said["bound"]
+    primal, bound = solution.plan.primal, solution.dual.bound
+    low, high = (primal - bound_was) * 1e-6, (bound - was) * 1e-6
+    change = (primal - was) * 1e-6
+    moved = sum(int((a != b).sum()) for a, b in zip(solution.plan.arcs, base.arcs, strict=True))
+    contacts = sum(int((a >= 0).sum()) for a in solution.plan.arcs)
+    contacts_was = sum(int((a >= 0).sum()) for a in base.arcs)
+    sha = plan_sha(instance.problem, solution.plan)
+    signs = instance.problem.limits.sign
+    return {
+        "value_yuan": primal * 1e-6, "change_yuan": change, "change_at_least": low, "change_at_most": high,
+        "wide": bool(high - low > 0.1 * abs(change)) and moved > 0, "gap": solution.gap, "contacts": contacts,
+        "contacts_change": contacts - contacts_was, "customers_who_change": moved, "passes": solution.passes,
+        "seconds": round(solution.seconds, 3), "same_bytes": sha == base.said["assignment_sha256"],
+        "assignment_sha256": sha,
+        "limits": [
+            {"limit": row["name"], "amount_was": row["amount"], "amount": int(b * s), "used_was": row["used"],
+             "used": u * int(s), "price_yuan_was": row["price_pico"] * 1e-12, "price_yuan": int(p * s) * 1e-12}
+            for row, b, s, u, p in zip(
+                base.said["limits"], instance.problem.limits.amount, signs, solution.plan.used, solution.dual.prices,
+                strict=True,
+            )
+        ],
+    }  # fmt: skip
+
+
+def least_amount(base: Base, name: str, value_micro: int, tries: int = 24) -> tuple[int, Answer]:
+    """The least amount of an at-most limit (the greatest of an at-least one) whose plan is worth ``value_micro``.
+
+    Raises:
+        MendableError: no such limit, or no amount reaches the value.
+    """
+    known = {limit.name: limit for limit in base.instance.limits.limits}
+    if name not in known:
+        raise MendableError(f"no limit {name!r}", where="--limit", remedy=f"choose one of: {', '.join(known)}")
+    limit = known[name]
+    free = 4 * max(1, abs(limit.amount)) + base.said["customers"] if limit.sign > 0 else 0
+    answer = what_if(base, {name: free})
+    if answer.solution.plan.primal < value_micro:
+        raise MendableError(
+            f"no amount of {name} reaches {value_micro / 1e6:,.2f} 元", where="--value",
+            remedy=f"without this limit the plan is worth {answer.solution.plan.primal / 1e6:,.2f} 元",
+        )  # fmt: skip
+    good = free
+    bad = -1 if limit.sign > 0 else limit.amount * 4 + base.said["customers"]
+    for _ in range(tries):
+        if abs(good - bad) <= 1:
+            break
+        middle = (good + bad) // 2
+        try:
+            found = what_if(base, {name: middle})
+            enough = found.solution.plan.primal >= value_micro
+        except MendableError:
+            enough = False
+        if enough:
+            good, answer = middle, found
+        else:
+            bad = middle
+    return good, answer

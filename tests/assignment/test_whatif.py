@@ -1,0 +1,85 @@
+"""What-if, goal seek and replay on a decided night."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from conf.errors import MendableError
+from jobs import assign
+from jobs.cli.assignment import app
+from jobs.frozen import frozen_run
+from jobs.identity import run_id
+from jobs.night import Night
+from jobs.replay import replay
+from jobs.whatif import Base, base_of, least_amount, parse_changes, what_if
+
+
+@pytest.fixture
+def base(filled: Night) -> Base:
+    assign.run(filled)
+    return base_of(frozen_run(filled.settings, run_id(filled)))
+
+
+def test_no_change_returns_the_same_bytes_and_more_is_never_worth_less(base: Base) -> None:
+    same = what_if(base, {})
+    assert same.figures["same_bytes"]
+    assert same.figures["customers_who_change"] == 0
+    amount = {limit.name: limit.amount for limit in base.instance.limits.limits}
+    wider = what_if(base, {"sms_day": amount["sms_day"] * 2, "wechat_day": amount["wechat_day"] * 2})
+    assert wider.figures["value_yuan"] >= base.said["primal"] * 1e-6
+    assert wider.figures["change_at_least"] <= wider.figures["change_yuan"] <= wider.figures["change_at_most"]
+    narrower = what_if(base, {"wechat_day": amount["wechat_day"] // 2})
+    assert narrower.figures["value_yuan"] < base.said["primal"] * 1e-6
+    row = next(r for r in narrower.figures["limits"] if r["limit"] == "wechat_day")
+    assert row["used"] <= amount["wechat_day"] // 2
+
+
+def test_goal_is_the_least_amount(base: Base) -> None:
+    amount = {limit.name: limit.amount for limit in base.instance.limits.limits}["wechat_day"]
+    less = what_if(base, {"wechat_day": amount // 2}).solution.plan.primal
+    target = (less + base.said["primal"]) // 2
+    found, answer = least_amount(base, "wechat_day", target, tries=6)
+    assert amount // 2 < found <= 4 * amount + base.said["customers"]
+    assert answer.solution.plan.primal >= target
+    with pytest.raises(MendableError, match="no amount of wechat_day reaches"):
+        least_amount(base, "wechat_day", 10**15)
+
+
+def test_changes_are_read_strictly(base: Base) -> None:
+    reserve = dict(zip((x.name for x in base.instance.limits.limits), base.frozen.inputs()["reserves"], strict=True))
+    now = next(x.amount for x in base.instance.limits.limits if x.name == "sms_day") + reserve["sms_day"]
+    assert parse_changes([f"limits.sms_day.amount={now}"], base) == {"sms_day": now - reserve["sms_day"]}
+    for text in ("sms_day=4", "limits.nothing.amount=4", "limits.sms_day.amount=four"):
+        with pytest.raises(MendableError):
+            parse_changes([text], base)
+
+
+def test_a_replay_is_identical_until_a_byte_is_changed(filled: Night, base: Base) -> None:
+    run = run_id(filled)
+    found = replay(filled.settings, run)
+    assert found.identical
+    assert found.difference == ""
+    rows = filled.lake.arrow("assignment", partition=filled.partition).to_pylist()
+    rows[5]["pscore"] += 1e-12
+    schema = filled.lake.arrow("assignment").schema
+    filled.lake.replace_arrow("assignment", pa.Table.from_pylist(rows, schema=schema), partition=filled.partition)
+    changed = replay(filled.settings, run)
+    assert not changed.identical
+    assert "pscore" in changed.difference
+
+
+def test_the_commands_speak(filled: Night, base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CPC_HOME", str(filled.settings.home))
+    runner = CliRunner()
+    told = runner.invoke(app, ["whatif", "--json"])
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout)["same_bytes"] is True
+    told = runner.invoke(app, ["replay", run_id(filled)])
+    assert told.exit_code == 0
+    assert "identical" in told.stdout
+    told = runner.invoke(app, ["certify", "--run", run_id(filled), "--json"])
+    assert json.loads(told.stdout)["verdict"] == "accepted"
