@@ -199,7 +199,7 @@ def chunks(files: list[Path], wanted: tuple[str, ...]) -> Iterator[Chunk]:
                 _ascending(table[:, 0], last, path, row)
                 last = int(table[-1, 0]) if len(table) else last
                 whole = np.concatenate((rest, table)) if len(rest) else table
-                cut = int(np.searchsorted(whole[:, 0], last)) if len(whole) else 0
+                cut = int(np.searchsorted(whole[:, 0], last or 0)) if len(whole) else 0
                 if cut:
                     yield _chunk(whole[:cut], path, row)
                 rest = whole[cut:]

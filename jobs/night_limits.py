@@ -78,7 +78,7 @@ def segment_sets(catalogue: Catalogue) -> dict[str, list[str]]:
 def columns_of(where: Where, catalogue: Catalogue) -> dict[str, list[int]]:
     """A selection in terms of the instance's columns."""
     found: dict[str, list[int]] = {}
-    products = [p for p in catalogue.products]
+    products = list(catalogue.products)
     if "product" in where or "group" in where:
         codes = listed(where["product"]) if "product" in where else [p.code for p in products]
         groups = listed(where["group"]) if "group" in where else [p.group for p in products]

@@ -1,0 +1,1 @@
+"""HOW LIKELY, and WHO GETS WHAT."""

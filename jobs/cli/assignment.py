@@ -46,9 +46,10 @@ def solve(
             wide = "" if primal is None else f"  gap {(bound - primal) / max(1, abs(bound)):.2e}"
             console.print(f"  {at:7.2f} s  {stage:<22} bound {bound / 1e6:,.2f} 元{wide}")
 
+    _engine(engine)
     goal = Goal(gap=gap, seconds=seconds, told=tell)
     try:
-        solution = solved(read, goal, str(instance), _engine(engine, read.problem, env))
+        solution = solved(read, goal, str(instance))
     except NoPlan as error:
         console.print(f"no plan: {error}")
         raise typer.Exit(1) from error
@@ -60,14 +61,9 @@ def solve(
         print_figures(f"plan in {out}", figures)
 
 
-def _engine(name: str, problem: Any, env: str | None) -> Any:
-    if name == "local":
-        return None
-    from conf.settings import load_settings
-    from jobs.solving_spark import Spread
-    from jobs.spark import session
-
-    return Spread(problem, session(load_settings(env)))
+def _engine(name: str) -> None:
+    if name != "local":
+        raise MendableError(f"no engine {name!r} yet", where="--engine", remedy="use --engine local")
 
 
 @app.command()

@@ -159,7 +159,7 @@ def _absent(
             ).refused("03", "named by its control file but not there")  # fmt: skip
         if control.fault and not control.said:
             named = _named(control.name, by_unit, feeds)
-            facts = (
+            facts: dict[str, Any] = (
                 {}
                 if named is None
                 else {"feed": named[0].code, "data_date": named[1], "hour": named[2], "resend": named[3]}

@@ -64,7 +64,7 @@ def model(choice: Choice, kinds: Kinds, scale: Floats, *, whole: bool, money: fl
     free[choice.group[choice.kind < 0]] = True
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = len(columns), limits + groups
-    lp.col_cost_ = choice.value[columns] * money
+    lp.col_cost_ = (choice.value[columns] * money).astype(np.float64)
     lp.col_lower_, lp.col_upper_ = np.zeros(len(columns)), np.ones(len(columns))
     lp.row_lower_ = np.concatenate((np.full(limits, -highspy.kHighsInf), np.where(free, 0.0, 1.0)))
     lp.row_upper_ = np.concatenate((choice.amount / scale, np.ones(groups)))

@@ -105,7 +105,7 @@ def reduce_kinds(product: Ints, channel: Ints, uses: Sequence[Use]) -> tuple[Kin
     lim, at, amount = lim[order], at[order], amount[order]
     first = np.concatenate(([0], np.cumsum(np.bincount(at, minlength=n)))).astype(np.int64)
     texts = _signatures(product, channel, first, lim, amount)
-    names, index, kind = np.unique(texts, return_index=True, return_inverse=True)
+    _, index, kind = np.unique(texts, return_index=True, return_inverse=True)
     size = first[index + 1] - first[index]
     start = np.concatenate(([0], np.cumsum(size))).astype(np.int64)
     source = np.repeat(first[index] - start[:-1], size) + np.arange(start[-1])

@@ -149,7 +149,7 @@ def evaluate(problem: Problem, engine: Engine, prices: Ints, shift: int = -1) ->
     curvature = np.zeros(found.curve.shape)
     if shift >= 0:
         width = float(1 << (shift + 8)) * 1e-12  # yuan
-        curvature = found.curve * (1.0 / (float(GRAIN) ** 2 * WEIGHT * width))
+        curvature = found.curve.astype(np.float64) * (1.0 / (float(GRAIN) ** 2 * WEIGHT * width))
     return Dual(prices, bound, problem.kinds.used(found.counts, len(problem.limits)), curvature, found.near)
 
 

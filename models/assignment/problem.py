@@ -87,7 +87,7 @@ class Kinds:
 
     def price_float(self, weights: Floats) -> Floats:
         """Sum over each kind's limits of weight x use, float [K]."""
-        return np.bincount(self.rows, weights[self.limit] * self.use, len(self))
+        return np.bincount(self.rows, weights[self.limit] * self.use, len(self)).astype(np.float64)
 
     def used(self, counts: Ints, limits: int) -> list[int]:
         """Use of each limit by ``counts`` arcs of each kind, exact."""

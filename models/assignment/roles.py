@@ -27,7 +27,7 @@ def key(seed: int, *words: object) -> int:
 
 def uniform(customer: Ints, number: int) -> Floats:
     """A draw from [0, 1) of each customer under a key: the top 53 bits of the keyed hash."""
-    return (hashes(customer, number) >> np.uint64(11)) * 2.0**-53
+    return (hashes(customer, number) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def roles(customer: Ints, date: dt.date, seed: int, control: float, explore: float) -> npt.NDArray[np.int8]:
