@@ -1,4 +1,4 @@
-"""Distribution and drift of a snapshot's columns: missing, zeros, extremes, ten bins, and PSI against the one before."""
+"""Distribution and drift of a snapshot's columns: missing, zeros, ten bins, and PSI against the one before."""
 
 from __future__ import annotations
 

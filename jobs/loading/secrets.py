@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -57,7 +57,7 @@ def _kept(path: Path, make: Callable[[], str]) -> str:
     return path.read_text(encoding="ascii").strip()
 
 
-def pseudonyms(key: bytes, numbers: list[str | None]) -> list[bytes | None]:
+def pseudonyms(key: bytes, numbers: Sequence[str | None]) -> list[bytes | None]:
     """HMAC-SHA-256 (RFC 2104) of each number, 32 bytes; None stays None."""
     keyed = hmac.new(key, digestmod=hashlib.sha256)
     found: list[bytes | None] = []
