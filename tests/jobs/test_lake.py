@@ -11,7 +11,7 @@ import pytest
 
 from conf.catalogue import load_catalogue
 from conf.errors import MendableError
-from jobs.lake import Lake, statistics, write_partitions
+from jobs.lake import Lake, arrow_schema, statistics, write_partitions
 
 D = dt.date(2026, 1, 9)
 
@@ -22,11 +22,10 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def funnel(rules: list[str]) -> pa.Table:
-    n = len(rules)
-    return pa.table(
-        {"position": list(range(n)), "rule": rules, "arcs_before": [9] * n, "arcs_removed": [1] * n,
-         "customers_left": [5] * n}
-    )  # fmt: skip
+    schema = arrow_schema(load_catalogue().tables["funnel"])
+    filled = {"rule": rules, "position": list(range(len(rules)))}
+    columns = {f.name: filled.get(f.name, [None] * len(rules)) for f in schema if f.name != "business_date"}
+    return pa.table({name: pa.array(values, schema.field(name).type) for name, values in columns.items()})
 
 
 def rules(lake: Lake, **partition: dt.date) -> list[str]:
