@@ -70,8 +70,9 @@ def invert(expression: str, fields: frozenset[str]) -> Source:
                 return Source("field", inner.field, times=inner.times * times, over=inner.over * over)
     if (match := _AS_TIME.match(text)) and match[1] in fields:
         return Source("field", match[1])
-    if (match := _WRAP.match(text)) and match[1] in fields:
-        return Source("field", match[1])
+    for pattern in (_WRAP, _IF_SELF):
+        if (match := pattern.match(text)) and match[1] in fields:
+            return Source("field", match[1])
     return Source("unknown")
 
 
