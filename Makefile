@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export CPC_HOME ?= $(CURDIR)/var
 export MPLBACKEND := Agg
 
-.PHONY: help setup demo test check spark slow bench clean lock generate new-feed new-feature new-product new-rule
+.PHONY: help setup demo test lint check spark slow bench clean lock generate new-feed new-feature new-product new-rule
 
 help: ## list the targets
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | awk -F'\t' '{printf "  make %-44s %s\n", $$1, $$2}'
@@ -34,14 +34,17 @@ demo: setup ## a province in a box, its night through Airflow, and a summary
 	@$(BIN)/cpc demo
 
 test: setup ## every test but the slow ones
-	@$(BIN)/python -m pytest -q -m "not slow"
+	@$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not spark and not slow"
+	@$(BIN)/python -m pytest -q -m "spark and not slow"
 
-check: setup ## format, lint, types, import rules, tests that need no JVM: under a minute
+lint: setup ## format, lint, types, import rules
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-cache > .venv/imports.txt || { cat .venv/imports.txt; exit 1; }
-	@$(BIN)/python -m pytest -q -m "not spark and not slow and not browser and not demo"
+
+check: lint ## lint, and the quick tests, none of which needs a JVM: under a minute once warm
+	@$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not spark and not slow and not browser and not demo and not whole"
 
 spark: setup ## the tests that share a Spark session
 	@$(BIN)/python -m pytest -q -m spark

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.whole
+
 HOUSE = Path(__file__).resolve().parents[2]
 PROBE = """
 import json, sys

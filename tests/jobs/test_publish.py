@@ -10,6 +10,8 @@ from conf.errors import MendableError
 from jobs import audit, campaign, publish, serving
 from jobs.verdict import fault_of
 
+pytestmark = pytest.mark.whole
+
 GOOD = {"accepted": True, "gap": 3.1e-5}
 
 

@@ -9,6 +9,8 @@ import pytest
 from jobs import quality
 from jobs.lake import arrow_schema, nullable
 
+pytestmark = pytest.mark.whole
+
 DATE = dt.date(2026, 1, 9)
 FEED, SCHEMA = "sms_inbound", "sms_inbound"
 

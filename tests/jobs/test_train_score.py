@@ -20,6 +20,8 @@ from jobs import registry, score, train
 from jobs.lake import arrow_schema, nullable
 from jobs.night import Night
 
+pytestmark = pytest.mark.whole
+
 CUSTOMERS, NIGHTS = 1500, 14
 FIRST = dt.date(2025, 11, 3)
 D = dt.date(2026, 1, 9)

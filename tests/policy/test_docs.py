@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from jobs.cli import COMMANDS
+from jobs.cli import COMMANDS, app
 
 HOUSE = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -68,12 +67,6 @@ def help_of(name: str, second: str) -> str:
     key = (name, second)
     if key not in _HELP:
         calls = [[name, "--help"]] + ([[name, second, "--help"]] if re.fullmatch(r"[a-z]+", second) else [])
-        texts = [
-            subprocess.run(
-                [sys.executable, "-m", "jobs", *call], capture_output=True, text=True, check=False,
-                env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"},
-            ).stdout
-            for call in calls
-        ]  # fmt: skip
-        _HELP[key] = "\n".join(texts)
+        plain = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+        _HELP[key] = "\n".join(CliRunner().invoke(app, call, env=plain).output for call in calls)
     return _HELP[key]

@@ -23,6 +23,8 @@ from synth.rows import Period
 from synth.volume import nightly_bytes, scale_of
 from tests.synth.conftest import START, Small, plan_of
 
+pytestmark = pytest.mark.whole
+
 
 def digest(folder: Path) -> dict[str, str]:
     return {

@@ -14,6 +14,8 @@ from synth.real import pega as hub
 from synth.real import starbucks as coffee
 from synth.real.facts import NUMBERS, source
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory):
