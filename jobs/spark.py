@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -33,8 +35,6 @@ def session(settings: Settings) -> SparkSession:
         .master(spark.master)
         .config("spark.jars", ",".join(str(jar) for jar in jars))
         .config("spark.driver.memory", spark.driver_memory)
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
         .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
         .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
         .config("spark.sql.session.timeZone", "UTC")  # a date is derived from a time in conf.dates only
@@ -46,6 +46,28 @@ def session(settings: Settings) -> SparkSession:
         .config("spark.sql.warehouse.dir", str(settings.home / "warehouse"))
         .config("spark.python.worker.reuse", "true")
     )
+    if spark.master.startswith("local"):
+        builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
     for key, value in spark.conf.items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    with _jvm_speaks_to(settings.home / "logs" / "spark.log"):
+        return builder.getOrCreate()
+
+
+@contextlib.contextmanager
+def _jvm_speaks_to(log: Path) -> Iterator[None]:
+    """Give the JVM, which inherits standard error when it is started, a file for it: its notices are no news to people.
+
+    What goes wrong in Spark reaches Python as an exception; the file has the rest.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with log.open("ab") as out:
+        os.dup2(out.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
