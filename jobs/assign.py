@@ -25,11 +25,11 @@ from jobs import identity, staging
 from jobs.decide import Night as Decision
 from jobs.decide import assignment_table, decide, known_values, table_hash
 from jobs.frozen import Frozen, freeze
+from jobs.lift import lift_figures
 from jobs.night import Figures, Night
 from jobs.night_limits import InForce, arc_columns, attributes, columns_of, customer_columns, in_force
 from jobs.offers import inbound_offers
 from jobs.plan_files import write_plan
-from models.assignment.baseline import arbitrate_then_cap
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
 from models.assignment.solve import NoPlan
 
@@ -260,10 +260,10 @@ def figures(decision: Decision, inputs: dict[str, Any], night: Night, offers: in
     solution, role, given = decision.solution, decision.role, decision.given
     code = {channel.id: channel.code for channel in night.catalogue.channels}
     channel = decision.arcs.channel[given[given >= 0]]
-    baseline, broken = arbitrate_then_cap(decision.instance.problem)
+    compared = lift_figures(decision.instance.problem, solution, inputs["gap"])
     return {
         "customers": len(role), "contacts": int((given >= 0).sum()), "gap": solution.gap,
-        "value_yuan": solution.plan.primal * 1e-6, "lift": solution.plan.primal / baseline - 1.0 if baseline else None,
+        "value_yuan": solution.plan.primal * 1e-6, **compared,
         "primal": solution.plan.primal, "bound": solution.dual.bound, "passes": solution.passes,
         "method": solution.method, "bound_claimed": solution.bound_claimed, "solve_seconds": round(solution.seconds, 3),
         "by_channel": {code[c]: int((channel == c).sum()) for c in sorted(set(channel.tolist()))},
@@ -271,6 +271,5 @@ def figures(decision: Decision, inputs: dict[str, Any], night: Night, offers: in
                     "control": int((role == CONTROL).sum())},
         "explored": int(((role == EXPLORE) & (given >= 0)).sum()), "withdrawn": decision.withdrawn,
         "arcs": decision.instance.problem.arcs, "moved": solution.plan.moved, "offers": offers, "churn": churn,
-        "binding": sum(1 for p in solution.dual.prices if p), "baseline_yuan": baseline * 1e-6,
-        "baseline_breaks": broken, "warnings": [*decision.instance.warnings, *inputs["notes"]],
+        "binding": sum(1 for p in solution.dual.prices if p), "warnings": [*decision.instance.warnings, *inputs["notes"]],
     }  # fmt: skip

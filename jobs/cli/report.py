@@ -33,9 +33,21 @@ def summary(night: Night) -> dict[str, Any]:
         "certified_gap": jobs.get("assign", {}).get("gap"),
         "certificate": jobs.get("prove", {}).get("verdict"),
         "lift_over_arbitrate_then_cap": jobs.get("assign", {}).get("lift"),
+        "lift_caps_only": jobs.get("assign", {}).get("lift_caps_only"),
+        "arbitrate_then_cap_breaks": jobs.get("assign", {}).get("baseline_breaks", []),
         "seconds": sum(figures["seconds"] for figures in jobs.values()),
         "look": places(night, run),
     }
+
+
+def lift_line(told: dict[str, Any]) -> str:
+    """The lift of predicted value, like with like, and which limits arbitrate-then-cap breaks."""
+    both, alone = (
+        "–" if told[name] is None else f"{told[name]:+.1%}"
+        for name in ("lift_over_arbitrate_then_cap", "lift_caps_only")
+    )
+    breaks = told["arbitrate_then_cap_breaks"]
+    return f"{both} on caps and floors, {alone} on caps alone" + (f"; it breaks {', '.join(breaks)}" if breaks else "")
 
 
 def places(night: Night, run: str) -> dict[str, str]:
@@ -56,7 +68,7 @@ def print_summary(night: Night) -> None:
     """The summary as a table for people."""
     told = summary(night)
     by_channel = ", ".join(f"{name} {count:,}" for name, count in told["contacts_by_channel"].items()) or "nobody"
-    gap, lift = told["certified_gap"], told["lift_over_arbitrate_then_cap"]
+    gap = told["certified_gap"]
     rows: list[tuple[str, Any]] = [
         ("run", told["run_id"]),
         ("files loaded", told["files_loaded"]),
@@ -68,7 +80,7 @@ def print_summary(night: Night) -> None:
         ("roles", ", ".join(f"{name} {count:,}" for name, count in told["roles"].items())),
         ("predicted value", f"{told['value_yuan']:,.2f} yuan (元)"),
         ("certified gap", "–" if gap is None else f"{gap:.2e} of the optimum at most; checker: {told['certificate']}"),
-        ("lift of predicted value", "–" if lift is None else f"{lift:+.1%} over arbitrate-then-cap"),
+        ("lift over arbitrate-then-cap", lift_line(told)),
     ]
     print_table(
         f"the night of {night.date}",
