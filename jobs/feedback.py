@@ -142,9 +142,10 @@ def histories(sources: Sources, taken: DataFrame) -> DataFrame:
 
 def answers(contact: DataFrame) -> DataFrame:
     """``decision_id, attempted, reached`` of carried-out decisions."""
-    return contact.where("decision_id is not null and direction = 'out'").groupBy("decision_id").agg(
-        {"attempted": "bool_or", "reached": "bool_or"}
-    ).toDF("decision_id", "attempted", "reached")  # fmt: skip
+    from pyspark.sql import functions as sf
+
+    carried = contact.where("decision_id is not null and direction = 'out'").groupBy("decision_id")
+    return carried.agg(*(sf.bool_or(name).alias(name) for name in ("attempted", "reached")))
 
 
 def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.date) -> DataFrame:

@@ -20,7 +20,8 @@ WINDOW_DAYS = 120
 #: What a slice may be; each is a grouping set of its own.
 SLICES = ("role", "product", "channel", "city", "grade")
 SUMS = (
-    "decisions", "attempted", "reached", "converted", "kept", "opted_out", "complained", "margin_micro", "cost_micro",
+    "decisions", "attempted", "reached", "converted", "kept", "opted_out", "complained", "margin_micro",
+    "contact_margin_micro", "cost_micro",
 )  # fmt: skip
 
 
@@ -44,7 +45,7 @@ RATIOS = (
     Ratio("opt_outs_per_10000", "opt-outs / 10,000 contacts", "万次接触拒收", "opted_out", "attempted", 1e4),
     Ratio("complaints_per_10000", "complaints / 10,000 contacts", "万次接触投诉", "complained", "attempted", 1e4),
     Ratio("cost_per_order_yuan", "contact cost / order, 元", "单笔订单营销成本", "cost_micro", "converted", 1 / MICRO),
-    Ratio("margin_per_contact_yuan", "margin / contact, 元", "单次接触毛利", "margin_micro", "attempted", 1 / MICRO),
+    Ratio("margin_per_contact_yuan", "margin / contact, 元", "单次接触毛利", "contact_margin_micro", "attempted", 1 / MICRO),
 )
 Tally = Mapping[str, Any]
 
@@ -73,8 +74,13 @@ def tally(outcomes: DataFrame, customers: DataFrame, channels: Sequence[Channel]
         *(sf.coalesce(sf.col(name), sf.lit(False)).cast("int").alias(name) for name in ("attempted", "reached")),
         sf.coalesce("converted", sf.lit(False)).cast("int").alias("converted"),
         sf.expr("cast(coalesce(converted, false) and not coalesce(reversed, false) as int)").alias("kept"),
-        *(sf.coalesce(sf.col(name), sf.lit(False)).cast("int").alias(name) for name in ("opted_out", "complained")),
+        # what follows a contact is counted of contacts: those who got none opt out and complain as well
+        *(
+            sf.coalesce(sf.col("attempted") & sf.col(name), sf.lit(False)).cast("int").alias(name)
+            for name in ("opted_out", "complained")
+        ),
         "margin_micro",
+        sf.when(sf.col("attempted"), sf.col("margin_micro")).otherwise(sf.lit(0)).alias("contact_margin_micro"),
         sf.when(sf.col("attempted"), cost).otherwise(sf.lit(0)).alias("cost_micro"),
     )
     rows.createOrReplaceTempView("kpi_rows")

@@ -92,6 +92,7 @@ def test_windows_touches_and_money(outcome: Callable[..., dict[str, dict[str, An
             "contact": [
                 {"customer_id": 1, "decision_id": "late", "direction": "out", "attempted": True, "reached": False},
                 {"customer_id": 1, "decision_id": "late", "direction": "out", "attempted": True, "reached": True},
+                {"customer_id": 3, "decision_id": "edge", "direction": "out", "attempted": True, "reached": False},
             ],
             "consent": [{"customer_id": 5, "kind": "marketing", "channel": "all", "granted": False, "event_time": at}],
             "complaint": [
@@ -111,6 +112,7 @@ def test_windows_touches_and_money(outcome: Callable[..., dict[str, dict[str, An
     assert got["other"]["ordered"] == 1 << 15  # video_pack, although ring_tone was offered
     assert got["early"]["ordered"] == got["late"]["ordered"] == 1 << 5
     assert (got["late"]["attempted"], got["late"]["reached"]) == (True, True)
+    assert (got["edge"]["attempted"], got["edge"]["reached"]) == (True, False)
     assert not got["early"]["attempted"]
     assert {key for key, row in got.items() if row["opted_out"]} == {"other"}
     assert {key for key, row in got.items() if row["complained"]} == {"back"}
