@@ -48,7 +48,6 @@ class Solve(Strict):
     """What the nightly assignment aims at."""
 
     gap: float = Key(default=1e-4, gt=0)
-    seconds: float = Key(default=120.0, gt=0)
     keep_arcs: int = Key(default=8, ge=1)  # arcs a customer kept by pruning
 
 

@@ -46,7 +46,9 @@ def run(night: Night) -> Figures:
         decision = decide(frozen)
     except NoPlan as error:
         raise MendableError(
-            f"no plan was found: {error}", where=str(frozen.instance), remedy="raise settings.solve.seconds"
+            f"no plan was found: {error}",
+            where=str(frozen.instance),
+            remedy="loosen the narrowest limits in conf/limits.yml: cpc whatif --set limits.NAME.amount=V",
         ) from error
     known_values(decision, frozen)
     table = assignment_table(decision, inputs)
@@ -77,7 +79,7 @@ def frozen_inputs(night: Night) -> Frozen:
     mine = population["role"].to_numpy()[row] == EXPLOIT
     inputs = {
         "run_id": run_id, "date": night.date.isoformat(), "seed": settings.seed, "explore": settings.shares.explore,
-        "gap": settings.solve.gap, "seconds": settings.solve.seconds, "start": last_prices(night), "notes": notes,
+        "gap": settings.solve.gap, "start": last_prices(night), "notes": notes,
         "products": [p.id for p in catalogue.products],
         "channels": [
             {"id": c.id, "direction": c.direction, "seconds": c.seconds, "cost_micro": c.cost_micro}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -79,9 +79,9 @@ def decide(frozen: Frozen, told: Callable[[str, float, int, int | None], None] |
     """Solve for the exploiters, draw for the explorers, and say of every row why and how probable."""
     inputs = frozen.inputs()
     instance = read_instance(frozen.instance)
-    goal = Goal(gap=inputs["gap"], seconds=inputs["seconds"])
+    goal = Goal(gap=inputs["gap"])
     if told is not None:
-        goal = Goal(gap=goal.gap, seconds=goal.seconds, told=told)
+        goal = replace(goal, told=told)
     solution = solved(instance, with_start(goal, instance, inputs["start"]), str(frozen.instance))
     population = frozen.table("population")
     arcs = menu_arcs(population, inputs, instance.limits)

@@ -121,7 +121,7 @@ class Answer:
     figures: dict[str, Any]
 
 
-def what_if(base: Base, amounts: Mapping[str, int], seconds: float = 120.0) -> Answer:
+def what_if(base: Base, amounts: Mapping[str, int]) -> Answer:
     """Reassign everybody under other amounts.
 
     Raises:
@@ -132,7 +132,7 @@ def what_if(base: Base, amounts: Mapping[str, int], seconds: float = 120.0) -> A
     same = all(before[name] == amount for name, amount in amounts.items())
     instance = changed(base.instance, amounts)
     start = inputs["start"] if same else base.prices
-    goal = with_start(Goal(gap=inputs["gap"], seconds=seconds if not same else inputs["seconds"]), instance, start)
+    goal = with_start(Goal(gap=inputs["gap"]), instance, start)
     solution = solved(instance, goal, str(base.frozen.instance))
     if not same:
         solution = _with_incumbent(solution, instance.problem, base.arcs)

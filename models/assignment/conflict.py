@@ -6,13 +6,14 @@ an arc): multiplied by any factor it is a bound below any value. docs/developer/
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from models.assignment.dual import Aim, descend
 from models.assignment.exact import Choice, whole_plan
-from models.assignment.passes import Dual, Local, evaluate
+from models.assignment.passes import Dual, Local, choices, evaluate
 from models.assignment.problem import Block, Ints, Kinds, Limits, Problem
 from models.assignment.repair import gather
 
@@ -102,18 +103,19 @@ def _spread(prices: Ints, limits: list[int], count: int) -> Ints:
     return full
 
 
-def _whole_conflict(problem: Problem, seconds: float = 10.0) -> tuple[tuple[str, ...], Ray | None] | None:
+def _whole_conflict(problem: Problem) -> tuple[tuple[str, ...], Ray | None] | None:
     """Small instances whose LP has a solution but no whole plan: a set found by leaving limits out one by one."""
     if problem.arcs > 5_000:
         return None
 
     def impossible(limits: list[int]) -> bool:
         some = _only(problem, limits)
-        options = gather(some, np.zeros(len(limits), np.int64), LARGE)
+        zero = np.zeros(len(limits), np.int64)
+        options = gather(some, zero, LARGE, [arc for arc, _, _ in choices(some, zero)])
         if not len(options.group):
             return False
         choice = Choice(options.group, options.kind, options.value * 0, some.limits.amount)
-        found = whole_plan(choice, some.kinds, some.scale, start=None, gap=1.0, seconds=seconds, nodes=1_000_000)
+        found = whole_plan(choice, some.kinds, some.scale, start=None, gap=1.0, seconds=math.inf, nodes=200_000)
         return found.status == "Infeasible"
 
     names = list(range(len(problem.limits)))

@@ -1,7 +1,7 @@
-"""HiGHS where the arrays are small: the LP for prices, and a MIP over the choices that can still matter.
+"""HiGHS where the arrays are small: the LP within a box of prices, and a MIP over the choices that can matter.
 
-The MIP is restricted to options near the customers' best (all options where few are left). It runs on one thread
-with a limit on nodes, so the same input gives the same plan; a limit on seconds is a guard only.
+One thread, a fixed seed and limits on nodes: the same input gives the same plan. Only where somebody asks for an
+answer within so many seconds is the clock looked at, and then the answer may differ from run to run.
 """
 
 from __future__ import annotations
@@ -38,14 +38,35 @@ class Found:
     Attributes:
         hold: the option each group takes; None where no whole plan was found.
         bound: the solver's claim in micro-yuan; infinite where it has none.
-        duals: prices of the limits in micro-yuan a unit (LP only).
         status: HiGHS's word.
     """
 
     hold: Ints | None
     bound: float
-    duals: Floats
     status: str
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """An optimum of the LP within a box of prices.
+
+    Attributes:
+        value: micro-yuan, what exceeds limits or is left of them at its price.
+        prices: of the limits, scaled, yuan.
+        share: of each option, between 0 and 1.
+    """
+
+    value: float
+    prices: Floats
+    share: Floats
+
+
+class _Quiet(highspy.Highs):
+    """HiGHS without its banner, which it prints when the first callbacks are registered."""
+
+    def enableCallbacks(self) -> None:  # noqa: N802 - HiGHS's word
+        self.setOptionValue("output_flag", False)
+        super().enableCallbacks()
 
 
 def model(choice: Choice, kinds: Kinds, scale: Floats, *, whole: bool, money: float = 1e-6) -> highspy.Highs:
@@ -73,32 +94,53 @@ def model(choice: Choice, kinds: Kinds, scale: Floats, *, whole: bool, money: fl
     lp.sense_ = highspy.ObjSense.kMaximize
     if whole:
         lp.integrality_ = [highspy.HighsVarType.kInteger] * len(columns)
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
+    solver = _Quiet()
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("random_seed", 1)
     solver.passModel(lp)
     return solver
 
 
-def relaxed(choice: Choice, kinds: Kinds, scale: Floats, seconds: float) -> Found:
-    """The LP: its duals are prices."""
+def boxed(choice: Choice, kinds: Kinds, scale: Floats, low: Floats, high: Floats, seconds: float) -> Relaxed | None:
+    """The LP whose prices are kept between ``low`` and ``high`` (scaled, yuan); None where HiGHS did not finish.
+
+    A limit may be exceeded for ``high`` a scaled unit, and what is left of it is worth ``low``: those two columns
+    are the box.
+    """
     solver = model(choice, kinds, scale, whole=False)
-    solver.setOptionValue("time_limit", seconds)
+    limits = len(choice.amount)
+    rows, ends = np.arange(limits, dtype=np.int32), np.arange(limits + 1, dtype=np.int32)
+    infinite = np.full(limits, highspy.kHighsInf)
+    for price, entry in ((-high, -1.0), (low, 1.0)):
+        solver.addCols(limits, price, np.zeros(limits), infinite, limits, ends[:-1], rows, np.full(limits, entry))
+    if np.isfinite(seconds):
+        solver.setOptionValue("time_limit", float(seconds))
     solver.run()
-    status = solver.modelStatusToString(solver.getModelStatus())
+    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        return None
     solution = solver.getSolution()
-    duals = np.array(solution.row_dual[: len(choice.amount)]) / scale * 1e6 if solution.row_dual else np.zeros(0)
-    return Found(None, solver.getObjectiveValue() * 1e6, np.abs(duals), status)
+    taken = np.array(solution.col_value)
+    columns = np.flatnonzero(choice.kind >= 0)
+    share = np.zeros(len(choice.group))
+    share[columns] = taken[: len(columns)]
+    rest = 1.0 - np.bincount(choice.group, share)
+    nothing = choice.kind < 0
+    share[nothing] = rest[choice.group[nothing]]
+    prices = np.clip(np.array(solution.row_dual[:limits]), low, high)
+    return Relaxed(solver.getObjectiveValue() * 1e6, prices, share)
 
 
 def whole_plan(
     choice: Choice, kinds: Kinds, scale: Floats, *, start: Ints | None, gap: float, seconds: float, nodes: int
 ) -> Found:
-    """The MIP, from the plan ``start`` (the option that each group holds) where there is one."""
+    """The MIP, from the plan ``start`` (the option that each group holds) where there is one.
+
+    ``nodes`` bounds the search where no clock does (``seconds`` infinite).
+    """
     solver = model(choice, kinds, scale, whole=True)
-    for name, value in (("time_limit", seconds), ("mip_max_nodes", nodes), ("mip_rel_gap", gap), ("mip_abs_gap", 1e-7),
-                        ("mip_feasibility_tolerance", 1e-9), ("primal_feasibility_tolerance", 1e-9)):  # fmt: skip
+    effort = ("time_limit", float(seconds)) if np.isfinite(seconds) else ("mip_max_nodes", nodes)
+    for name, value in (effort, ("mip_rel_gap", gap), ("mip_abs_gap", 1e-7), ("mip_feasibility_tolerance", 1e-9),
+                        ("primal_feasibility_tolerance", 1e-9)):  # fmt: skip
         solver.setOptionValue(name, value)
     columns = np.flatnonzero(choice.kind >= 0)
     if start is not None:
@@ -113,7 +155,7 @@ def whole_plan(
     info = solver.getInfo()
     bound = float(info.mip_dual_bound) * 1e6
     if info.primal_solution_status != 2:  # kSolutionStatusFeasible
-        return Found(None, bound, np.zeros(0), status)
+        return Found(None, bound, status)
     values = np.array(solver.getSolution().col_value)
     groups = int(choice.group[-1]) + 1
     hold = np.full(groups, -1, np.int64)
@@ -121,4 +163,4 @@ def whole_plan(
     hold[choice.group[nothing]] = nothing
     picked = columns[values > 0.5]
     hold[choice.group[picked]] = picked
-    return Found(hold if (hold >= 0).all() else None, bound, np.zeros(0), status)
+    return Found(hold if (hold >= 0).all() else None, bound, status)

@@ -128,13 +128,16 @@ def choose(customer, first, value, kind, price, label, must, arc, reduced, margi
 
 
 @njit(cache=True, nogil=True)
-def options(customer, first, value, kind, price, label, must, width, out, fill):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Customers whose margin is below ``width`` and their choices that lose less than that.
+def options(customer, first, value, kind, price, label, must, held, width, out, fill):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Customers who may move, and their choices that lose less than ``width`` against their best.
+
+    Who may move: whose margin is below ``width``, or who holds another arc than the best.
 
     Args:
         customer, first, value, kind, price, label, must: as in ``sweep``.
+        held: the arc that each customer holds (-1: none), int64; it is among the choices whatever it loses.
         width: pico-yuan.
-        out: int64 [n, 4], filled with (customer's place in the block, arc or -1, loss, 1 for the choice itself).
+        out: int64 [n, 4], filled with (customer's place in the block, arc or -1, loss, 1 for the arc held).
         fill: False only counts.
 
     Returns:
@@ -143,16 +146,16 @@ def options(customer, first, value, kind, price, label, must, width, out, fill):
     n = 0
     for i in range(len(customer)):
         best, r1, _, r2 = _two_best(customer[i], first[i], first[i + 1], value, kind, price, label, must)
-        if r1 - r2 >= width:
+        if r1 - r2 >= width and held[i] == best:
             continue
-        if not must and (best < 0 or r1 < width):
+        if held[i] < 0 or (not must and (best < 0 or r1 < width)):
             if fill:
-                out[n, 0], out[n, 1], out[n, 2], out[n, 3] = i, -1, r1, np.int64(best < 0)
+                out[n, 0], out[n, 1], out[n, 2], out[n, 3] = i, -1, r1, np.int64(held[i] < 0)
             n += 1
         for a in range(first[i], first[i + 1]):
             loss = r1 - (1_000_000 * np.int64(value[a]) - price[kind[a]])
-            if loss < width:
+            if loss < width or a == held[i]:
                 if fill:
-                    out[n, 0], out[n, 1], out[n, 2], out[n, 3] = i, a, loss, np.int64(a == best)
+                    out[n, 0], out[n, 1], out[n, 2], out[n, 3] = i, a, loss, np.int64(a == held[i])
                 n += 1
     return n

@@ -16,6 +16,7 @@ from models.assignment.problem import PICO, Block, Floats, Ints, Kinds, Problem
 #: Scaled uses are integers up to this in size, so that curvature is a sum of integers.
 GRAIN = 1024
 Result = TypeVar("Result")
+Piece = TypeVar("Piece")
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def over_blocks(task: Callable[[Block], Result], blocks: Sequence[Block]) -> list[Result]:
-    """``task`` of every block, in their order; on all cores where there are several blocks."""
+def over_blocks(task: Callable[[Piece], Result], blocks: Sequence[Piece]) -> list[Result]:
+    """``task`` of every block (or of what goes with one), in order; on all cores where there are several."""
     if len(blocks) < 2 or threads() < 2:
         return [task(block) for block in blocks]
     with ThreadPoolExecutor(threads()) as pool:
@@ -168,15 +169,19 @@ def choices(problem: Problem, prices: Ints) -> list[tuple[Ints, Ints, Ints]]:
     return over_blocks(task, problem.blocks)
 
 
-def near_options(problem: Problem, prices: Ints, width: int) -> list[Ints]:
-    """Of each block: rows (place, arc or -1, loss, 1 for the choice itself) of customers with margin < ``width``."""
+def near_options(problem: Problem, prices: Ints, width: int, held: Sequence[Ints]) -> list[Ints]:
+    """Of each block: rows (place, arc or -1, loss, 1 for the arc held) of customers who may move.
+
+    Those are who have a margin below ``width`` pico-yuan, and who do not hold their best.
+    """
     price = problem.kinds.price(prices)
 
-    def task(block: Block) -> Ints:
+    def task(numbered: tuple[Block, Ints]) -> Ints:
+        block, mine = numbered
         args = (block.customer, block.first, block.value, block.kind, price, problem.kinds.label,
-                problem.exactly_one, np.int64(width))  # fmt: skip
+                problem.exactly_one, mine, np.int64(width))  # fmt: skip
         rows = np.empty((options(*args, np.empty((0, 4), np.int64), False), 4), np.int64)
         options(*args, rows, True)
         return rows
 
-    return over_blocks(task, problem.blocks)
+    return over_blocks(task, list(zip(problem.blocks, held, strict=True)))

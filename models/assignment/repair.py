@@ -46,7 +46,7 @@ class Options:
         kind: kind of the arc, -1 for none.
         value: micro-yuan.
         loss: pico-yuan below the customer's best.
-        start: the option that each customer holds at first, int64 [groups].
+        start: the option that each customer holds, int64 [groups].
         rank: place of each option when sorted by loss, then by hash: what ties go by.
     """
 
@@ -61,9 +61,9 @@ class Options:
     rank: Ints
 
 
-def gather(problem: Problem, prices: Ints, width: int) -> Options:
-    """The options of customers with a margin below ``width`` pico-yuan."""
-    found = near_options(problem, prices, width)
+def gather(problem: Problem, prices: Ints, width: int, held: list[Ints]) -> Options:
+    """The options of customers who may move from what they hold: within ``width`` pico-yuan of their best."""
+    found = near_options(problem, prices, width, held)
     sizes = [len(rows) for rows in found]
     rows = np.concatenate(found) if found else np.empty((0, 4), np.int64)
     block = np.repeat(np.arange(len(found)), sizes)
@@ -182,15 +182,17 @@ def fill(order, group, kind, value, hold, ptr, lim, use, used, amount, least):  
     return taken
 
 
-def repaired(problem: Problem, prices: Ints, width: int, most: int = 4_000_000) -> Plan:
-    """The plan at ``prices``, mended and filled by moves of customers with margin below ``width`` pico-yuan.
+def repaired(problem: Problem, prices: Ints, width: int, held: list[Ints] | None = None, most: int = 3_000_000) -> Plan:
+    """A whole plan: what is ``held`` (at first everybody's best), mended and filled by moves near the best.
 
-    The width grows fourfold until every limit is kept, everybody may move, or the options are more than ``most``.
+    Who may move has a margin below ``width`` pico-yuan; it grows fourfold until every limit is kept, everybody may
+    move, or the options are more than ``most``.
     """
-    arcs = [arc.copy() for arc, _, _ in choices(problem, prices)]
+    best = [arc for arc, _, _ in choices(problem, prices)]
+    arcs = best if held is None else held
     used = used_by(problem, arcs)
     while True:
-        options = gather(problem, prices, width)
+        options = gather(problem, prices, width, arcs)
         hold, state = options.start.copy(), np.array(used, np.int64)
         excess = _mend(options, hold, state, problem, prices)
         whole = len(hold) >= problem.customers and width > PICO * problem.most * 4
@@ -199,12 +201,27 @@ def repaired(problem: Problem, prices: Ints, width: int, most: int = 4_000_000) 
         width *= 4
     if excess == 0.0:
         _gain(options, hold, state, problem)
-    taken = hold != options.start
-    kept = hold[taken]
+    return planned(problem, options, hold, arcs, best, excess)
+
+
+def planned(
+    problem: Problem, options: Options, hold: Ints, held: list[Ints], best: list[Ints], excess: float = 0.0
+) -> Plan:
+    """The plan in which the customers of ``options`` hold ``hold`` and the others keep what they held."""
+    arcs = [arc.copy() for arc in held]
     for number in range(len(arcs)):
-        mine = kept[options.block[kept] == number]
+        mine = hold[options.block[hold] == number]
         arcs[number][options.place[mine]] = options.arc[mine]
-    return Plan(arcs, value_of(problem, arcs), used_by(problem, arcs), int(taken.sum()), excess)
+    moved = sum(int((a != b).sum()) for a, b in zip(arcs, best, strict=True))
+    return Plan(arcs, value_of(problem, arcs), used_by(problem, arcs), moved, excess)
+
+
+def others(options: Options, held: list[Ints]) -> list[Ints]:
+    """What is held by those who cannot move: the customers of ``options`` are taken out (-1)."""
+    rest = [arc.copy() for arc in held]
+    for number in range(len(rest)):
+        rest[number][options.place[options.start[options.block[options.start] == number]]] = -1
+    return rest
 
 
 def _mend(options: Options, hold: Ints, state: Ints, problem: Problem, prices: Ints, sweeps: int = 80) -> float:

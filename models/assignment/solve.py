@@ -5,25 +5,28 @@ docs/developer/assignment.md, "Order of work".
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from models.assignment.box import boxes
 from models.assignment.conflict import Infeasible, conflict
 from models.assignment.dual import Aim, descend
-from models.assignment.exact import Choice, relaxed, whole_plan
+from models.assignment.exact import Choice, whole_plan
 from models.assignment.passes import Dual, Engine, Local, choices, evaluate
-from models.assignment.problem import LARGEST, Ints, Overflow, Problem
-from models.assignment.repair import Options, Plan, gather, repaired, used_by, value_of
+from models.assignment.problem import LARGEST, PICO, Ints, Overflow, Problem
+from models.assignment.repair import Plan, gather, others, planned, repaired, used_by, value_of
 from models.assignment.sample import sample
 
 YUAN = 1e12  # pico-yuan
 SAMPLES = (10_000, 100_000)
-#: Up to so many arcs the LP gives prices where Newton's gap is wide; up to so many options the MIP is asked.
-SMALL_ARCS = 50_000
-MIP_OPTIONS = 3_000
+#: Up to so many options the MIP is asked.
+MIP_OPTIONS = 20_000
+#: Nodes x options that the MIP may spend where no clock bounds it.
+MIP_WORK = 4_000_000
 
 
 class NoPlan(Exception):  # noqa: N818 - it is what happens
@@ -36,14 +39,15 @@ class Goal:
 
     Attributes:
         gap: stop when (bound - primal) / |bound| is at most this.
-        seconds: stop after so long with the best plan so far.
+        seconds: stop after so long with the best plan so far; then the answer depends on the clock. Infinite: the
+            work is bounded by counts, and the answer is a pure function of the problem and the start.
         passes: full passes of the dual at most.
         start: prices to start from (at-most form), e.g. last night's; None is cold.
         told: called with (stage, seconds, bound, primal or None) as the solve goes on.
     """
 
     gap: float = 1e-4
-    seconds: float = 600.0
+    seconds: float = math.inf
     passes: int = 14
     start: Ints | None = None
     told: Callable[[str, float, int, int | None], None] = lambda stage, seconds, bound, primal: None
@@ -109,19 +113,21 @@ def solve(problem: Problem, goal: Goal, engine: Engine | None = None) -> Solutio
     if not problem.fits(np.zeros(len(problem.limits), np.int64)):
         raise Overflow(f"10^6 x the largest value must stay below {LARGEST}")
     run = _Run(problem, goal, engine or Local(problem))
-    dual = _priced(run)
-    plan = repaired(problem, dual.prices, _width(problem, dual), 3_000_000)
+    dual = _priced(run, goal.start)
+    plan = repaired(problem, dual.prices, _width(problem, dual))
     run.tell("repair", dual, plan)
     claimed: int | None = None
-    if not _enough(run, dual, plan) and problem.arcs <= SMALL_ARCS:
-        dual, plan = _by_lp(run, dual, plan)
+    if not _enough(run, dual, plan):
+        dual, plan = _by_boxes(run, dual, plan)
+    if not _enough(run, dual, plan) and goal.start is not None and run.left > 0:
+        dual, plan = _cold(run, dual, plan)
     if not _enough(run, dual, plan):
         plan, claimed = _by_mip(run, dual, plan)
     if plan.excess > 0:
         found = conflict(problem)
         if found is not None:
             raise Infeasible(*found)
-        raise NoPlan("no plan that keeps every limit was found; give more --seconds")
+        raise NoPlan("no plan that keeps every limit was found, and no conflict was shown")
     took = time.perf_counter() - run.began
     return Solution(plan, dual, " + ".join(run.steps), run.passes, took, claimed)
 
@@ -136,13 +142,13 @@ def _width(problem: Problem, dual: Dual) -> int:
     return int(max(1e-3, share * 0.25) * YUAN)
 
 
-def _priced(run: _Run) -> Dual:
+def _priced(run: _Run, start: Ints | None) -> Dual:
     """Prices by Newton: on samples first unless there is a warm start, then on everybody."""
     problem, goal = run.problem, run.goal
     if not len(problem.limits):
         run.passes, run.steps = 1, ["no limits"]
         return evaluate(problem, run.engine, np.zeros(0, np.int64))
-    prices = np.zeros(len(problem.limits), np.int64) if goal.start is None else np.maximum(goal.start, 0)
+    prices = np.zeros(len(problem.limits), np.int64) if start is None else np.maximum(start, 0)
     if not problem.fits(prices):
         prices = np.zeros(len(problem.limits), np.int64)
     cold = not prices.any()
@@ -170,92 +176,67 @@ def _aim(size: int, run: _Run, cold: bool, passes: int) -> Aim:
     )  # fmt: skip
 
 
-def _by_lp(run: _Run, dual: Dual, plan: Plan) -> tuple[Dual, Plan]:
-    """Prices by HiGHS's LP where they prove more than Newton's; the better plan of both prices."""
+def _by_boxes(run: _Run, dual: Dual, plan: Plan) -> tuple[Dual, Plan]:
+    """Optimal prices by LPs within boxes, and the better of the plan and the one that the last LP leads to."""
     problem = run.problem
-    options = _everything(problem)
-    choice = Choice(options.group, options.kind, options.value, problem.limits.amount)
-    found = relaxed(choice, problem.kinds, problem.scale, max(0.1, run.left))
-    run.steps.append(f"LP by HiGHS ({found.status})")
-    if not len(found.duals):
+    if not len(problem.limits):
         return dual, plan
-    prices = np.maximum(np.rint(found.duals * 1e6), 0)
-    if not (prices < float(LARGEST)).all() or not problem.fits(prices.astype(np.int64)):
-        return dual, plan
-    other = evaluate(problem, run.engine, prices.astype(np.int64))
-    run.passes += 1
-    again = repaired(problem, other.prices, _width(problem, other), 3_000_000)
-    better = again if (again.excess, -again.primal) < (plan.excess, -plan.primal) else plan
-    kept = other if other.bound < dual.bound else dual
-    run.tell("LP", kept, better)
-    return kept, better
+    found = boxes(problem, run.engine, dual, _width(problem, dual), run.left)
+    run.passes += found.passes
+    run.steps.append("box LP" if found.optimal else "box LP (unfinished)")
+    for held in (None, found.lead) if found.lead else (None,):
+        other = repaired(problem, found.dual.prices, _width(problem, found.dual), held)
+        plan = other if (other.excess, -other.primal) < (plan.excess, -plan.primal) else plan
+    run.tell("box", found.dual, plan)
+    return found.dual, plan
 
 
-def _everything(problem: Problem) -> Options:
-    """Every choice of every customer."""
-    return gather(problem, np.zeros(len(problem.limits), np.int64), LARGEST)
+def _cold(run: _Run, dual: Dual, plan: Plan) -> tuple[Dual, Plan]:
+    """Once more without the warm start, which may have been far off; the better bound and the better plan."""
+    problem = run.problem
+    other = _priced(run, None)
+    if other.bound >= dual.bound:
+        return dual, plan
+    again = repaired(problem, other.prices, _width(problem, other))
+    plan = again if (again.excess, -again.primal) < (plan.excess, -plan.primal) else plan
+    return (other, plan) if _enough(run, other, plan) else _by_boxes(run, other, plan)
 
 
 def _by_mip(run: _Run, dual: Dual, plan: Plan) -> tuple[Plan, int | None]:
-    """The best plan over the options that can still matter; its bound counts where all of those took part."""
+    """The best plan over the options that can still matter; its bound counts where all of those took part.
+
+    With a plan in hand a choice that loses more than bound - primal is in no better plan; customers without any
+    other stay where they are.
+    """
     problem = run.problem
     if run.left <= 0:
         return plan, None
-    missing = dual.bound - plan.primal if plan.excess == 0 else 4 * problem.most
-    full = (missing + problem.customers + 1) * 1_000_000
-    width, complete = min(full, LARGEST - 1), True
-    options = gather(problem, dual.prices, width)
-    while len(options.group) > MIP_OPTIONS and problem.arcs > MIP_OPTIONS:
-        width, complete = width // 2, False
-        options = gather(problem, dual.prices, width)
-    if not len(options.group):
-        return plan, None
     best = [arc for arc, _, _ in choices(problem, dual.prices)]
-    rest = _without(options, best)
+    missing = dual.bound - plan.primal if plan.excess == 0 else 4 * problem.most
+    width, complete = min((missing + problem.customers + 1) * PICO, LARGEST - 1), True
+    options = gather(problem, dual.prices, width, plan.arcs)
+    while len(options.group) > MIP_OPTIONS and width > 0:
+        width, complete = width // 2, False
+        options = gather(problem, dual.prices, width, plan.arcs)
+    if not 0 < len(options.group) <= MIP_OPTIONS:
+        return plan, None
+    rest = others(options, plan.arcs)
     left = problem.limits.amount - np.array(used_by(problem, rest), np.int64)
     fixed = value_of(problem, rest)
     choice = Choice(options.group, options.kind, options.value, left)
-    start = _held(options, plan) if plan.excess == 0 else None
     goal = max(run.goal.gap * 0.3, 1e-9) * max(1, abs(dual.bound)) / max(1, abs(dual.bound - fixed))
     found = whole_plan(
-        choice, problem.kinds, problem.scale, start=start, gap=goal, seconds=max(0.2, run.left - 0.2),
-        nodes=20 if problem.customers > 2_000 else 2_000_000,
+        choice, problem.kinds, problem.scale, start=options.start if plan.excess == 0 else None, gap=goal,
+        seconds=max(0.2, run.left - 0.2), nodes=max(100, MIP_WORK // len(options.group)),
     )  # fmt: skip
     run.steps.append(f"MIP by HiGHS on {len(options.group)} options ({found.status})")
-    claimed = None
-    if complete and np.isfinite(found.bound):
-        claimed = min(dual.bound, int(np.ceil(fixed + found.bound + 1e-6 * abs(found.bound) * 1e-3)))
     if found.hold is not None:
-        arcs = [arc.copy() for arc in rest]
-        for number in range(len(arcs)):
-            mine = found.hold[options.block[found.hold] == number]
-            arcs[number][options.place[mine]] = options.arc[mine]
-        used = used_by(problem, arcs)
-        keeps = all(u <= int(b) for u, b in zip(used, problem.limits.amount, strict=True))
-        value = value_of(problem, arcs)
-        if keeps and (plan.excess > 0 or value > plan.primal):
-            moved = sum(int((a != b).sum()) for a, b in zip(arcs, best, strict=True))
-            plan = Plan(arcs, value, used, moved, 0.0)
+        other = planned(problem, options, found.hold, plan.arcs, best)
+        keeps = all(u <= int(b) for u, b in zip(other.used, problem.limits.amount, strict=True))
+        if keeps and (plan.excess > 0 or other.primal > plan.primal):
+            plan = other
     run.tell("MIP", dual, plan)
-    if claimed is not None:
-        claimed = max(claimed, plan.primal)
-        claimed = claimed if claimed < dual.bound else None
-    return plan, claimed
-
-
-def _without(options: Options, best: list[Ints]) -> list[Ints]:
-    """Choices with the customers of ``options`` taken out (-1)."""
-    rest = [arc.copy() for arc in best]
-    for number in range(len(rest)):
-        rest[number][options.place[options.start[options.block[options.start] == number]]] = -1
-    return rest
-
-
-def _held(options: Options, plan: Plan) -> Ints | None:
-    """The option that each group holds under a plan; None where a customer holds something outside the options."""
-    hold = np.full(len(options.start), -1, np.int64)
-    for number, arc in enumerate(plan.arcs):
-        mine = np.flatnonzero(options.block == number)
-        same = mine[arc[options.place[mine]] == options.arc[mine]]
-        hold[options.group[same]] = same
-    return hold if (hold >= 0).all() else None
+    if not complete or plan.excess > 0 or not np.isfinite(found.bound):
+        return plan, None
+    claimed = max(plan.primal, int(np.ceil(fixed + found.bound + 1e-9 * abs(found.bound))))
+    return plan, claimed if claimed < dual.bound else None
