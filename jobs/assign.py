@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 
 from conf.errors import MendableError
 from jobs import identity, staging
-from jobs.decide import Night as Decision
-from jobs.decide import assignment_table, decide, known_values, table_hash
+from jobs.decide import decide, known_values
+from jobs.decision import Decision, assignment_table, table_hash
 from jobs.frozen import Frozen, freeze
 from jobs.lift import lift_figures
 from jobs.night import Figures, Night

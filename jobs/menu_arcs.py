@@ -89,6 +89,10 @@ def eligible_arcs(masks: Ints, arcs: Arcs) -> np.ndarray:
     return out
 
 
+#: Share of a reserve that expected draws may take where quotas hold it exactly.
+SPARE = 0.9
+
+
 @dataclass(frozen=True)
 class Thinning:
     """How exploration is held within its reserve.
@@ -104,9 +108,7 @@ class Thinning:
     expected: Floats
 
 
-def hold_within(
-    arcs: Arcs, drawn: Floats, reserve: Ints, capped: np.ndarray, channels: Ints, share: float = 0.9
-) -> Thinning:
+def hold_within(arcs: Arcs, drawn: Floats, reserve: Ints, capped: np.ndarray, channels: Ints) -> Thinning:
     """Thin draws where a reserve would not last, and give each cell (channel x centre) its places.
 
     Args:
@@ -115,23 +117,34 @@ def hold_within(
         reserve: of each limit.
         capped: limits to hold: at most, no shares, bool [M].
         channels: the channel of each arc as 0 .. C-1.
-        share: of a reserve that expected draws may take.
     """
-    expected = np.tensordot(np.maximum(arcs.uses, 0), drawn, axes=([1, 2], [0, 1])).astype(float)
+    units = np.maximum(arcs.uses, 0)
+    expected = np.tensordot(units, drawn, axes=([1, 2], [0, 1])).astype(float)
+    count, centres = int(channels.max(initial=-1)) + 1, int(arcs.centre.max(initial=0)) + 1
+    parts = {(c, z): np.ix_(arcs.centre == z, channels == c) for c in range(count) for z in range(centres)}
     thin = np.ones_like(drawn)
     for m in np.flatnonzero(capped):
-        if expected[m] > share * reserve[m]:
-            thin = np.where(arcs.uses[m] > 0, np.minimum(thin, share * reserve[m] / expected[m]), thin)
+        by_quota = all((units[m][part] > 0).all() or not units[m][part].any() for part in parts.values())
+        most = float(reserve[m])
+        lasting = SPARE * most if by_quota else _lasting(most, float(units[m].max(initial=0)))
+        if expected[m] > lasting:
+            thin = np.where(units[m] > 0, np.minimum(thin, lasting / expected[m]), thin)
     kept = drawn * thin
-    count, centres = int(channels.max(initial=-1)) + 1, int(arcs.centre.max(initial=0)) + 1
     quota = np.full((count, centres), 1 << 40, np.int64)
     for m in np.flatnonzero(capped):
-        total = float((np.maximum(arcs.uses[m], 0) * kept).sum())
-        for c in range(count):
-            for z in range(centres):
-                part = np.ix_(arcs.centre == z, channels == c)
-                use = arcs.uses[m][part]
-                if use.size and (use > 0).all():
-                    mine = float((use * kept[part]).sum()) / total if total > 0 else 0.0
-                    quota[c, z] = min(quota[c, z], int(reserve[m] * mine / use.max()))
+        total = float((units[m] * kept).sum())
+        for (c, z), part in parts.items():
+            use = units[m][part]
+            if use.size and (use > 0).all():
+                mine = float((use * kept[part]).sum()) / total if total > 0 else 0.0
+                quota[c, z] = min(int(quota[c, z]), int(reserve[m] * mine / use.max()))
     return Thinning(thin, quota, expected)
+
+
+def _lasting(reserve: float, unit: float) -> float:
+    """The expected use m that a reserve outlasts but once in a hundred times: m + 2.33 sqrt(unit m) = reserve.
+
+    Draws of many customers are nearly Poisson, in units of one contact's use.
+    """
+    spread = 2.33 * unit**0.5
+    return ((spread**2 + 4 * reserve) ** 0.5 - spread) ** 2 / 4

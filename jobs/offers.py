@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.dates import start_of_day
-from jobs.decide import Night
+from jobs.decision import Decision
 from models.assignment.problem import PICO, Ints
 from models.assignment.roles import CONTROL
 
 RANKS = 3
 
 
-def inbound_offers(night: Night, inbound: pa.Table, inputs: dict[str, Any]) -> pa.Table:
+def inbound_offers(night: Decision, inbound: pa.Table, inputs: dict[str, Any]) -> pa.Table:
     """The best three offers of every customer and inbound channel.
 
     Args:
@@ -45,7 +45,7 @@ def inbound_offers(night: Night, inbound: pa.Table, inputs: dict[str, Any]) -> p
     return _rows(night, inputs, row[order][top], channel[order][top], rank[top], product[order][top], value[order][top])
 
 
-def _stock_price(night: Night) -> Ints:
+def _stock_price(night: Decision) -> Ints:
     """Price of limits on a product whatever the channel, pico-yuan [classes, 64]."""
     out = np.zeros((len(night.arcs.centre), 64), np.int64)
     prices = night.solution.dual.prices
@@ -59,7 +59,7 @@ def _stock_price(night: Night) -> Ints:
 
 
 def _rows(
-    night: Night, inputs: dict[str, Any], row: Ints, channel: Ints, rank: Ints, product: Ints, value: Ints
+    night: Decision, inputs: dict[str, Any], row: Ints, channel: Ints, rank: Ints, product: Ints, value: Ints
 ) -> pa.Table:
     date = dt.date.fromisoformat(inputs["date"])
     until = start_of_day(date + dt.timedelta(days=1))

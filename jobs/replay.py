@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from conf.errors import MendableError
 from conf.settings import Settings
-from jobs.decide import assignment_table, decide, known_values, table_hash
+from jobs.decide import decide, known_values
+from jobs.decision import assignment_table, table_hash
 from jobs.frozen import frozen_run
 from jobs.lake import Lake
 

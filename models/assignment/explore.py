@@ -2,7 +2,7 @@
 
 An explorer draws none, one of its five best arcs, or any eligible arc; a draw is thinned where a limit's reserve
 would not last, then passes a quota of its cell (channel x centre): the cell's smallest hashes stay, the others
-get none. Every step's probability is known, so that
+get none. Every step's probability is known (the last one given what the others drew), so that
 
     pscore = (1 - e) 1{j = g} + e q~(j),    q~(j) = q(j) t(j) P(pass | drew j),    q~(none) = 1 - sum q~(j).
 
@@ -19,7 +19,6 @@ from models.assignment.problem import Floats, Ints
 
 NONE, BEST, ANY = 0.2, 0.5, 0.3
 BEST_ARCS = 5
-_BINS = 128
 
 
 def draw_weights(eligible: np.ndarray, best: np.ndarray) -> Floats:
@@ -40,52 +39,6 @@ def draw(weights: Floats, u: Floats) -> Ints:
     edges = np.cumsum(weights, axis=1)
     place = (u[:, None] >= edges).sum(1)
     return np.where(place < weights.shape[1], place, -1).astype(np.int64)
-
-
-def pass_probability(chance: Floats, quota: int) -> Floats:
-    """P(a draw of customer i passes the quota of its cell | i drew there), [n].
-
-    Of 1 + X drawers the ``quota`` smallest hashes stay, X = how many of the others drew: a Poisson-binomial with
-    the others' chances. P = E[min(1, quota / (1 + X))], by the discrete Fourier transform of X's distribution (Hong
-    2013), chances grouped into bins by value; the customer's own bin loses one member.
-
-    Args:
-        chance: probability that each customer draws in the cell, role included; 0 where it cannot.
-        quota: places.
-    """
-    out = np.ones(len(chance))
-    able = np.flatnonzero(chance > 0)
-    if quota <= 0:
-        out[able] = 0.0
-        return out
-    if len(able) <= quota:
-        return out
-    values, member = _bins(chance[able])
-    counts = np.bincount(member, minlength=len(values))
-    mean = float((values * counts).sum())
-    if mean + 12.0 * mean**0.5 + 12.0 < quota:
-        return out
-    size = min(len(able) + 1, int(mean + 12.0 * (mean + 1.0) ** 0.5) + 32)
-    size = 1 << int(np.ceil(np.log2(size)))
-    angle = np.exp(-2j * np.pi * np.arange(size) / size)
-    each = np.log1p(values[:, None] * (angle[None, :] - 1.0))
-    whole = (counts[:, None] * each).sum(0)
-    stay = np.minimum(1.0, quota / (1.0 + np.arange(size)))
-    others = np.fft.ifft(np.exp(whole[None, :] - each), axis=1).real
-    found = np.clip(others @ stay, 0.0, 1.0)
-    out[able] = found[member]
-    return out
-
-
-def _bins(chance: Floats) -> tuple[Floats, Ints]:
-    """Distinct chances and each one's place; where they are many, bins of like chances with their mean."""
-    values, member = np.unique(np.minimum(chance, 1.0 - 1e-12), return_inverse=True)
-    if len(values) <= _BINS:
-        return values, member
-    rank = np.minimum((np.arange(len(values)) * _BINS) // len(values), _BINS - 1)
-    place = rank[member]
-    counts = np.bincount(place, minlength=_BINS)
-    return np.bincount(place, chance, _BINS) / counts, place
 
 
 def keep_smallest(hashed: np.ndarray, quota: int) -> np.ndarray:

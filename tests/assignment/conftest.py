@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from dataclasses import replace
+import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from conf.settings import Shares
+from conf.settings import Shares, load_settings
 from jobs import assign
 from jobs.lake import arrow_schema, nullable
 from jobs.night import Night
@@ -73,14 +74,47 @@ def write_shifts(night: Night) -> None:
     night.lake.replace_arrow("shift", pa.Table.from_pylist(rows, schema=schema))
 
 
+def tonight_of(home: Path) -> Night:
+    """The night of 2026-01-09 in a home, with such shares that few customers show every role."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CPC_HOME", str(home))
+        patch.delenv("CPC_DEMO", raising=False)
+        patch.delenv("CPC_LANDING", raising=False)
+        shares = Shares(control=0.1, explore=0.2, explore_reserve=0.4)
+        settings = load_settings("local").model_copy(update={"shares": shares})
+        assert settings.home == home
+        return Night(dt.date(2026, 1, 9), settings, settings.landing)
+
+
+@pytest.fixture(scope="session")
+def attributes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table]:
+    """A home with the night's tables, made once, and what limits look at of its customers."""
+    home = tmp_path_factory.mktemp("filled") / "home"
+    return home, fill_lake(tonight_of(home))
+
+
+@pytest.fixture(scope="session")
+def decided_home(attributes: tuple[Path, pa.Table], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same after `assign`, made once."""
+    home = tmp_path_factory.mktemp("decided") / "home"
+    shutil.copytree(attributes[0], home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assign, "seen_by_limits", lambda night, eligible: attributes[1])
+        figures = assign.run(tonight_of(home))
+    (home / "figures.json").write_text(json.dumps(figures))
+    return home
+
+
 @pytest.fixture
-def filled(night: Callable[..., Night], monkeypatch: pytest.MonkeyPatch) -> Night:
-    """A night whose scores are in the lake and whose customers' attributes need no Spark."""
-    tonight = night()
-    shares = Shares(control=0.1, explore=0.2, explore_reserve=0.4)  # so that few customers show every role
-    settings = tonight.settings.model_copy(update={"shares": shares})
-    assert settings.home == tonight.settings.home
-    tonight = replace(tonight, settings=settings)
-    attributes = fill_lake(tonight)
-    monkeypatch.setattr(assign, "seen_by_limits", lambda night, eligible: attributes)
-    return tonight
+def filled(attributes: tuple[Path, pa.Table], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Night:
+    """A night whose scores are in the lake and whose customers' attributes need no Spark; a copy of its own."""
+    shutil.copytree(attributes[0], tmp_path / "home")
+    monkeypatch.setattr(assign, "seen_by_limits", lambda night, eligible: attributes[1])
+    return tonight_of(tmp_path / "home")
+
+
+@pytest.fixture
+def decided(decided_home: Path, tmp_path: Path) -> Night:
+    """The same night after `assign`; a copy of its own."""
+    shutil.copytree(decided_home, tmp_path / "home")
+    return tonight_of(tmp_path / "home")

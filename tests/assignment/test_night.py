@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +12,8 @@ import pytest
 from conf.errors import MendableError
 from conf.offer import ShiftAmount
 from jobs import assign, prove
-from jobs.decide import assignment_table, decide, known_values, table_hash
+from jobs.decide import decide, known_values
+from jobs.decision import assignment_table, table_hash
 from jobs.frozen import frozen_run
 from jobs.identity import run_id
 from jobs.night import Night
@@ -22,9 +24,9 @@ def plan_of(night: Night) -> pa.Table:
     return night.lake.arrow("assignment", partition=night.partition).sort_by("customer_id")
 
 
-def test_a_night_is_decided_proved_and_replayed(filled: Night) -> None:
-    figures = assign.run(filled)
-    plan = plan_of(filled)
+def test_a_night_is_decided_proved_and_replayed(decided: Night) -> None:
+    figures = json.loads((decided.settings.home / "figures.json").read_text())
+    plan = plan_of(decided)
     assert plan.num_rows == 900 == figures["customers"]
     assert plan["customer_id"].to_pylist() == sorted(set(plan["customer_id"].to_pylist()))
     assert set(plan["role"].to_pylist()) == {"exploit", "explore", "control"}
@@ -36,11 +38,11 @@ def test_a_night_is_decided_proved_and_replayed(filled: Night) -> None:
     # 700 exploiters under 45 limits: prices alone cannot close the gap, the exact solver proves the plan
     assert figures["gap"] < 0.03
     claimed = figures["bound_claimed"] or figures["bound"]
-    assert 0 <= claimed - figures["primal"] <= filled.settings.solve.gap * claimed
-    verdict = prove.run(filled)
+    assert 0 <= claimed - figures["primal"] <= decided.settings.solve.gap * claimed
+    verdict = prove.run(decided)
     assert verdict["verdict"] == "accepted"
     assert verdict["primal"] == figures["primal"]
-    frozen = frozen_run(filled.settings, run_id(filled))
+    frozen = frozen_run(decided.settings, run_id(decided))
     again = decide(frozen)
     known_values(again, frozen)
     assert (
@@ -49,11 +51,10 @@ def test_a_night_is_decided_proved_and_replayed(filled: Night) -> None:
     )
 
 
-def test_limits_hold_for_exploiters_and_explorers_together(filled: Night) -> None:
-    assign.run(filled)
-    prices = filled.lake.arrow("limit_price", partition=filled.partition).to_pylist()
-    assert len(prices) == len(filled.catalogue.limits)
-    shares = {limit.name for limit in filled.catalogue.limits if limit.share}
+def test_limits_hold_for_exploiters_and_explorers_together(decided: Night) -> None:
+    prices = decided.lake.arrow("limit_price", partition=decided.partition).to_pylist()
+    assert len(prices) == len(decided.catalogue.limits)
+    shares = {limit.name for limit in decided.catalogue.limits if limit.share}
     for row in prices:
         if row["kind"] == "at_most":
             assert row["used"] <= row["amount"], row
@@ -66,15 +67,14 @@ def test_limits_hold_for_exploiters_and_explorers_together(filled: Night) -> Non
     assert any(row["price_pico"] for row in prices)
 
 
-def test_inbound_offers_are_ranked_and_eligible(filled: Night) -> None:
-    assign.run(filled)
-    offers = filled.lake.arrow("recommendation", partition=filled.partition).to_pylist()
-    inbound = {c.id for c in filled.catalogue.channels if c.direction == "inbound"}
+def test_inbound_offers_are_ranked_and_eligible(decided: Night) -> None:
+    offers = decided.lake.arrow("recommendation", partition=decided.partition).to_pylist()
+    inbound = {c.id for c in decided.catalogue.channels if c.direction == "inbound"}
     scored = {
         (r["customer_id"], r["channel"], r["product"]): r["value_micro"]
-        for r in filled.lake.arrow("candidate", partition=filled.partition).to_pylist()
+        for r in decided.lake.arrow("candidate", partition=decided.partition).to_pylist()
     }
-    control = {r["customer_id"] for r in plan_of(filled).to_pylist() if r["role"] == "control"}
+    control = {r["customer_id"] for r in plan_of(decided).to_pylist() if r["role"] == "control"}
     cells: dict[tuple[int, int], list[int]] = {}
     for row in offers:
         assert row["channel"] in inbound
@@ -86,12 +86,11 @@ def test_inbound_offers_are_ranked_and_eligible(filled: Night) -> None:
     assert any(len(ranks) == 3 for ranks in cells.values())
 
 
-def test_explorers_get_only_what_passed_every_rule(filled: Night) -> None:
-    assign.run(filled)
+def test_explorers_get_only_what_passed_every_rule(decided: Night) -> None:
     masks = {
-        r["customer_id"]: r["masks"] for r in filled.lake.arrow("eligible", partition=filled.partition).to_pylist()
+        r["customer_id"]: r["masks"] for r in decided.lake.arrow("eligible", partition=decided.partition).to_pylist()
     }
-    given = [r for r in plan_of(filled).to_pylist() if r["product"] is not None]
+    given = [r for r in plan_of(decided).to_pylist() if r["product"] is not None]
     assert {r["role"] for r in given} == {"exploit", "explore"}
     for row in given:
         assert masks[row["customer_id"]][row["channel"]] >> row["product"] & 1
@@ -110,22 +109,20 @@ def test_the_next_night_starts_warm_and_says_what_changed(filled: Night) -> None
     assert frozen_run(later.settings, run_id(later)).inputs()["start"]
 
 
-def test_a_plan_that_was_changed_is_not_proved(filled: Night) -> None:
-    assign.run(filled)
-    rows = plan_of(filled).to_pylist()
+def test_a_plan_that_was_changed_is_not_proved(decided: Night) -> None:
+    rows = plan_of(decided).to_pylist()
     mine = next(r for r in rows if r["role"] == "exploit" and r["product"] is not None)
     mine["product"], mine["channel"] = None, None
-    schema = filled.lake.arrow("assignment").schema
-    filled.lake.replace_arrow("assignment", pa.Table.from_pylist(rows, schema=schema), partition=filled.partition)
+    schema = decided.lake.arrow("assignment").schema
+    decided.lake.replace_arrow("assignment", pa.Table.from_pylist(rows, schema=schema), partition=decided.partition)
     with pytest.raises(MendableError, match="not what was proved"):
-        prove.run(filled)
+        prove.run(decided)
 
 
-def test_a_missing_row_is_not_proved(filled: Night) -> None:
-    assign.run(filled)
-    filled.lake.replace_arrow("assignment", plan_of(filled).slice(1), partition=filled.partition)
+def test_a_missing_row_is_not_proved(decided: Night) -> None:
+    decided.lake.replace_arrow("assignment", plan_of(decided).slice(1), partition=decided.partition)
     with pytest.raises(MendableError, match="899 rows for 900"):
-        prove.run(filled)
+        prove.run(decided)
 
 
 def test_nobody_eligible_is_said(night) -> None:  # type: ignore[no-untyped-def]

@@ -9,7 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 from conf.errors import MendableError
-from jobs import assign
 from jobs.cli.assignment import app
 from jobs.frozen import frozen_run
 from jobs.identity import run_id
@@ -19,9 +18,8 @@ from jobs.whatif import Base, base_of, least_amount, parse_changes, what_if
 
 
 @pytest.fixture
-def base(filled: Night) -> Base:
-    assign.run(filled)
-    return base_of(frozen_run(filled.settings, run_id(filled)))
+def base(decided: Night) -> Base:
+    return base_of(frozen_run(decided.settings, run_id(decided)))
 
 
 def test_no_change_returns_the_same_bytes_and_more_is_never_worth_less(base: Base) -> None:
@@ -58,28 +56,28 @@ def test_changes_are_read_strictly(base: Base) -> None:
             parse_changes([text], base)
 
 
-def test_a_replay_is_identical_until_a_byte_is_changed(filled: Night, base: Base) -> None:
-    run = run_id(filled)
-    found = replay(filled.settings, run)
+def test_a_replay_is_identical_until_a_byte_is_changed(decided: Night, base: Base) -> None:
+    run = run_id(decided)
+    found = replay(decided.settings, run)
     assert found.identical
     assert found.difference == ""
-    rows = filled.lake.arrow("assignment", partition=filled.partition).to_pylist()
+    rows = decided.lake.arrow("assignment", partition=decided.partition).to_pylist()
     rows[5]["pscore"] += 1e-12
-    schema = filled.lake.arrow("assignment").schema
-    filled.lake.replace_arrow("assignment", pa.Table.from_pylist(rows, schema=schema), partition=filled.partition)
-    changed = replay(filled.settings, run)
+    schema = decided.lake.arrow("assignment").schema
+    decided.lake.replace_arrow("assignment", pa.Table.from_pylist(rows, schema=schema), partition=decided.partition)
+    changed = replay(decided.settings, run)
     assert not changed.identical
     assert "pscore" in changed.difference
 
 
-def test_the_commands_speak(filled: Night, base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CPC_HOME", str(filled.settings.home))
+def test_the_commands_speak(decided: Night, base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CPC_HOME", str(decided.settings.home))
     runner = CliRunner()
     told = runner.invoke(app, ["whatif", "--json"])
     assert told.exit_code == 0, told.output
     assert json.loads(told.stdout)["same_bytes"] is True
-    told = runner.invoke(app, ["replay", run_id(filled)])
+    told = runner.invoke(app, ["replay", run_id(decided)])
     assert told.exit_code == 0
     assert "identical" in told.stdout
-    told = runner.invoke(app, ["certify", "--run", run_id(filled), "--json"])
+    told = runner.invoke(app, ["certify", "--run", run_id(decided), "--json"])
     assert json.loads(told.stdout)["verdict"] == "accepted"
