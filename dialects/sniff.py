@@ -27,7 +27,7 @@ SAMPLE_BYTES, SAMPLE_LINES = 1 << 22, 2000
 _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\x1f\x9d", "Z"))
 #: Form of every value of a column → type; the first that fits.
 _FORMS = (
-    ("phone", re.compile(r"1[3-9]\d{9}")),
+    ("phone", re.compile(r"1(?:[3-9]\d|00)\d{8}")),  # 100…: the range of synthetic numbers, assigned to nobody
     ("timestamp", re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01])([01]\d|2[0-3])[0-5]\d[0-5]\d")),
     ("date", re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01])")),
     ("int", re.compile(r"-?\d{1,9}")),

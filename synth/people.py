@@ -14,13 +14,13 @@ BRANDS = (  # brand, share, list price in 元, share that is 5G
     ("Huawei", 0.24, 3600, 0.62), ("Apple", 0.18, 6200, 0.75), ("OPPO", 0.16, 2300, 0.58), ("vivo", 0.16, 2200, 0.57),
     ("Xiaomi", 0.14, 2000, 0.60), ("Honor", 0.08, 2100, 0.55), ("Nokia", 0.04, 300, 0.0),
 )  # fmt: skip
-NUMBERS = 10_000_000
-FIRST_NUMBER = 19_900_000_000
+NUMBERS = 100_000_000
+FIRST_NUMBER = 10_000_000_000  # mobile numbers begin with 13 … 19: 100 is never assigned
 MANAGED = 40  # members of a group customer, on average
 
 
 def phones(index: Ints) -> Ints:
-    """The synthetic number of each position: a bijection on 1990xxxxxxx."""
+    """The synthetic number of each position: a bijection on 100xxxxxxxx."""
     return FIRST_NUMBER + (index * 7_368_787 + 1_234_567) % NUMBERS
 
 

@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 EPOCH = dt.date(1970, 1, 1)
 GROUPS = ("voice", "message", "data", "terminal")
-MOST_CUSTOMERS = 9_900_000  # synthetic numbers are 1990xxxxxxx
+MOST_CUSTOMERS = 99_000_000  # synthetic numbers are 100xxxxxxxx
 BLOCK = 65_536  # customers handled at a time
 
 
@@ -62,7 +62,7 @@ class Plan:
             raise MendableError(
                 f"{self.customers} customers cannot be made",
                 where="--customers",
-                remedy=f"choose 1 to {MOST_CUSTOMERS} (the synthetic number range 1990xxxxxxx)",
+                remedy=f"choose 1 to {MOST_CUSTOMERS} (the synthetic number range 100xxxxxxxx)",
             )
         if self.days < 1 or self.history_days < 0:
             raise MendableError("a province needs at least one day", where="--days", remedy="give --days 1 or more")

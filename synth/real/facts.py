@@ -18,7 +18,7 @@ from dialects import write_delivery
 
 DATA = Path(__file__).resolve().parent / "data"
 #: First number of those made up for people in real sets: a range that no network has.
-NUMBERS = 19900000000
+NUMBERS = 10000000000
 
 
 @dataclass(frozen=True)

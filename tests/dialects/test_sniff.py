@@ -19,7 +19,7 @@ from tests.dialects.conftest import UTC, feed_of, rows_of, schema_of
 
 N = 60
 ROWS = rows_of(
-    no=[10_000_000_000 + n for n in range(N)], phone=[f"1990{n:07d}" for n in range(N)],
+    no=[20_000_000_000 + n for n in range(N)], phone=[f"1000{n:07d}" for n in range(N)],
     word=["東個" if n % 2 else "中文|"[:2] for n in range(N)], kind=["ab"[n % 2] for n in range(N)],
     small=[n % 11 - 5 for n in range(N)], whole=[n * 7 for n in range(N)],
     money=[Decimal(n) / 4 for n in range(N)], share=[n / 64 for n in range(N)],

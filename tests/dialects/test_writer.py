@@ -18,7 +18,7 @@ from tests.dialects.conftest import UTC, feed_of, rows_of, schema_of
 DAY = dt.date(2026, 1, 8)
 CREATED = dt.datetime(2026, 1, 8, 17, 30, 5, tzinfo=UTC)  # 2026-01-09 01:30:05 in Shanghai
 ROWS = rows_of(
-    no=[1, 2], phone=["19900000001", None], word=["東個", None], kind=["a", "b"], small=[-5, None], whole=[7, None],
+    no=[1, 2], phone=["10000000001", None], word=["東個", None], kind=["a", "b"], small=[-5, None], whole=[7, None],
     money=[Decimal("12.30"), None], share=[0.25, None], day=[dt.date(2026, 1, 7), None],
     at=[dt.datetime(2026, 1, 7, 16, 0, 1, tzinfo=UTC), None], flag=[True, False],
 )  # fmt: skip
@@ -28,7 +28,7 @@ def test_avl_lines_and_control(tmp_path: Path) -> None:
     data, control = write_delivery(feed_of("avl"), schema_of(), ROWS, tmp_path, DAY, created=CREATED)
     assert data.name == "t1234520260108000001.AVL"
     assert data.read_bytes() == (
-        b"1$19900000001$\x96\x7c\x82\x80$a$-5$7$12.30$0.25$20260107$20260108000001$1\n2$$$b$$$$$$$0\n"
+        b"1$10000000001$\x96\x7c\x82\x80$a$-5$7$12.30$0.25$20260107$20260108000001$1\n2$$$b$$$$$$$0\n"
     )
     assert control.name == "t1234520260108000001.CHK"
     assert control.read_bytes() == f"{data.name}${data.stat().st_size}$2$20260108$20260109013005\n".encode()
@@ -54,7 +54,7 @@ def test_verf_control_is_lines_of_104_bytes(tmp_path: Path) -> None:
 def test_vgop_numbers_its_lines_and_separates_by_0x80(tmp_path: Path) -> None:
     data, _ = write_delivery(feed_of("vgop"), schema_of(), ROWS, tmp_path, DAY, created=CREATED)
     first, second, end = data.read_bytes().split(b"\r\n")
-    assert first == b"1\x801\x8019900000001\x80\x96\x7c\x82\x80\x80a\x80-5\x807\x8012.30\x800.25\x8020260107" + (
+    assert first == b"1\x801\x8010000000001\x80\x96\x7c\x82\x80\x80a\x80-5\x807\x8012.30\x800.25\x8020260107" + (
         b"\x8020260108000001\x801"
     )
     assert second == b"2\x802\x80\x80\x80b" + b"\x80" * 7 + b"0"
@@ -65,7 +65,7 @@ def test_fixed_width_counts_bytes_of_gb18030(tmp_path: Path) -> None:
     data, _ = write_delivery(feed_of("verf_fixed"), schema_of(), ROWS, tmp_path, DAY, created=CREATED)
     lines = data.read_bytes().splitlines()
     assert {len(line) for line in lines} == {sum(field.width for field in schema_of().fields)}
-    assert lines[0].startswith(b"1" + b" " * 19 + b"19900000001 " + b"\x96\x7c\x82\x80" + b" " * 20 + b"a   ")
+    assert lines[0].startswith(b"1" + b" " * 19 + b"10000000001 " + b"\x96\x7c\x82\x80" + b" " * 20 + b"a   ")
 
 
 def test_fixed_width_refuses_what_does_not_fit(tmp_path: Path) -> None:

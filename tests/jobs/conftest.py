@@ -103,7 +103,7 @@ def planned(night: Callable[..., Night], store_address: str, monkeypatch: pytest
         ])  # fmt: skip
         box = Fernet(key)
         put(tonight, "vault", [
-            {"phone_pseudonym": pseudonym[c], "key_version": 1, "phone": box.encrypt(f"1990{c:07d}".encode())}
+            {"phone_pseudonym": pseudonym[c], "key_version": 1, "phone": box.encrypt(f"1000{c:07d}".encode())}
             for c in range(CUSTOMERS)
         ])  # fmt: skip
         figures = {"assign": {"gap": 3.1e-5, "lift": 0.0712, "method": "newton"}, "prove": verdict or {}}

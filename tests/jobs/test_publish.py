@@ -38,7 +38,7 @@ def test_a_night_is_published_to_store_files_and_report(planned, said):
     numbers = {row["decision_id"]: row["phone"] for rows in files.values() for row in rows}
     for row in outbound:
         if row["customer_id"] != 13:
-            assert numbers[row["decision_id"]] == f"1990{row['customer_id']:07d}"
+            assert numbers[row["decision_id"]] == f"1000{row['customer_id']:07d}"
     assert files["contacts-sms_hall.csv"][0]["message"].endswith("拒收请回复R")
 
     assert stored(night, "SELECT count(*), count(channel) FROM cpc.assignment")[0] == (240, len(outbound))

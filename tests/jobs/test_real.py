@@ -47,9 +47,9 @@ def test_what_was_scored_is_held_against_what_came(planned, tmp_path):
     night.lake.replace_arrow("candidate", pa.Table.from_pylist(rows), partition=night.partition)
     path = tmp_path / "later.parquet"
     answers = [
-        {"number": f"1990{c:07d}", "product": code[3], "channel": "sms_hall", "converted": c > 100} for c in customers
+        {"number": f"1000{c:07d}", "product": code[3], "channel": "sms_hall", "converted": c > 100} for c in customers
     ]
-    pq.write_table(pa.Table.from_pylist([*answers, {**answers[0], "number": "19909999999"}]), path)
+    pq.write_table(pa.Table.from_pylist([*answers, {**answers[0], "number": "10009999999"}]), path)
     told = real.held_back(night, path)
     assert told["arcs_told"] == 121
     assert told["arcs_scored"] == 120
