@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,3 +54,23 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
         del os.environ["CPC_HOME"]
     yield made
     made.stop()
+
+
+_SKIPPED: set[str] = set()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember what was skipped (with workers: in the process that hears from all of them)."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _SKIPPED.add(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail where a test was skipped that CI does not expect to: ``CPC_MAY_SKIP`` lists the files that may."""
+    if "CPC_MAY_SKIP" not in os.environ or hasattr(session.config, "workerinput"):
+        return
+    may = tuple(os.environ["CPC_MAY_SKIP"].split())
+    wrong = sorted(test for test in _SKIPPED if not (may and test.startswith(may)))
+    if wrong:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        sys.stderr.write("\nskipped, though CI does not expect it: " + ", ".join(wrong) + "\n")

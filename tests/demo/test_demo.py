@@ -1,0 +1,154 @@
+"""``cpc demo`` on a small province, through Airflow: what a newcomer gets, and what users may rely on afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from deltalake import DeltaTable
+
+pytestmark = [pytest.mark.demo, pytest.mark.timeout(1500)]
+DATE = "2026-01-09"
+#: Columns that may differ between a run and its rerun (docs/operator/nightly.md).
+OPERATIONAL = {"received_at", "started_at", "seconds", "host"}
+Cpc = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "var"
+
+
+@pytest.fixture(scope="module")
+def cpc(home: Path) -> Cpc:
+    """Calls ``cpc`` in a process of its own, as a user would."""
+    environment = {k: v for k, v in os.environ.items() if k not in {"CPC_LANDING", "CPC_DEMO", "CPC_PSEUDONYM_KEY"}}
+
+    def call(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        told = subprocess.run(
+            [sys.executable, "-m", "jobs", *words], env={**environment, "CPC_HOME": str(home)}, capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+        assert told.returncode == code, f"cpc {' '.join(words)}\n{told.stdout[-3000:]}\n{told.stderr[-6000:]}"
+        return told
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def summary(cpc: Cpc) -> dict[str, Any]:
+    """The summary of the demo of 1,500 customers."""
+    return json.loads(cpc("demo", "--customers", "1500", "--days", "2", "--json").stdout)
+
+
+def table(home: Path, name: str) -> pa.Table:
+    return DeltaTable(str(home / "lake" / name)).to_pyarrow_table()
+
+
+def tonight(home: Path, name: str) -> pa.Table:
+    rows = table(home, name)
+    return rows.filter(pc.equal(pc.cast(rows["business_date"], pa.string()), DATE))
+
+
+def content(home: Path) -> dict[str, str]:
+    """A hash of what each table says, whatever the order of its rows; operational columns left out."""
+    found = {}
+    for path in sorted((home / "lake").iterdir()):
+        if not (path / "_delta_log").is_dir():
+            continue
+        rows = table(home, path.name)
+        lines = sorted(
+            json.dumps({k: _still(k, v) for k, v in row.items() if k not in OPERATIONAL}, default=repr, sort_keys=True)
+            for row in rows.to_pylist()
+        )
+        found[path.name] = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return found
+
+
+def _still(name: str, value: Any) -> Any:
+    """``figures`` of the run record without those that measure time."""
+    if name != "figures":
+        return value
+    return {k: v for k, v in json.loads(value).items() if "second" not in k and k != "arcs_per_second"}
+
+
+def test_the_summary_tells_the_night(summary: dict[str, Any], home: Path) -> None:
+    assert summary["business_date"] == DATE
+    assert summary["files_loaded"] > 200
+    assert summary["customers_assigned"] > 1000
+    assert summary["contacts"] == sum(summary["contacts_by_channel"].values()) > 0
+    assert set(summary["roles"]) == {"control", "explore", "exploit"}
+    assert summary["certificate"] == "accepted"
+    assert 0 <= summary["certified_gap"] < 0.05  # a box this small; the bar of the product's demo is 1e-3
+    assert Path(summary["look"]["night report"]).stat().st_size > 50_000
+
+
+def test_everybody_has_one_row_with_a_reason(summary: dict[str, Any], home: Path) -> None:
+    plan = tonight(home, "assignment")
+    people = tonight(home, "customer_features")
+    assert sorted(plan["customer_id"].to_pylist()) == sorted(people["customer_id"].to_pylist())
+    assert set(plan["run_id"].to_pylist()) == {summary["run_id"]}
+    assert not any(reason == "" for reason in plan["reason"].to_pylist())
+
+
+def test_the_checker_accepts_and_the_replay_is_identical(summary: dict[str, Any], cpc: Cpc) -> None:
+    assert "accepted" in cpc("certify", "--run", summary["run_id"]).stdout
+    assert "identical" in cpc("replay", summary["run_id"]).stdout
+
+
+def test_users_get_answers(summary: dict[str, Any], home: Path, cpc: Cpc) -> None:
+    run = summary["run_id"]
+    states = json.loads(cpc("feeds", "status", "--date", DATE, "--json").stdout)
+    assert len(states if isinstance(states, list) else states["feeds"]) == 242
+    given = next(r for r in tonight(home, "assignment").to_pylist() if r["product"] is not None)
+    assert str(given["customer_id"]) in cpc("explain", str(given["customer_id"]), "--run", run).stdout
+    assert json.loads(cpc("funnel", "--run", run, "--json").stdout)
+    assert json.loads(cpc("kpi", "--json").stdout)
+    assert run in cpc("runs", "--json").stdout
+    assert json.loads(cpc("models", "list", "--json").stdout)
+
+
+def test_the_same_night_again_changes_no_content(summary: dict[str, Any], home: Path, cpc: Cpc) -> None:
+    before = content(home)
+    assert len(before) > 20
+    records = json.loads(cpc("nightly", "--date", DATE, "--json").stdout)
+    assert {record["state"] for record in records} <= {"done", "degraded"}
+    after = content(home)
+    assert {name for name in before if before[name] != after.get(name)} == set()
+
+
+def test_what_a_user_can_mend_is_said_with_exit_2(summary: dict[str, Any], cpc: Cpc) -> None:
+    for words, part in (
+        (("nightly", "--date", "yesterday"), "yesterday"),
+        (("nightly", "--date", DATE, "--set", "solve.gapp=1"), "gapp"),
+        (("certify", "--run", "2026-01-09-000000000000"), "2026-01-09-000000000000"),
+        (("explain", "999999999"), "999999999"),
+        (("demo", "--customers", "2000"), "another province"),
+    ):
+        told = cpc(*words, code=2).stderr
+        assert part in told
+        assert "remedy" in told
+
+
+def test_no_number_is_in_clear_outside_the_vault(summary: dict[str, Any], home: Path) -> None:
+    """Decoded cells of every table but the vault's: no synthetic number (100 and eight digits) in a string."""
+    shown = {}
+    for path in sorted((home / "lake").iterdir()):
+        if path.name in {"vault", "ops_quarantine"} or not (path / "_delta_log").is_dir():
+            continue
+        rows = table(home, path.name)
+        for name in rows.column_names:
+            if pa.types.is_string(rows[name].type) or pa.types.is_large_string(rows[name].type):
+                hits = pc.sum(pc.match_substring_regex(rows[name], r"(^|\D)100\d{8}(\D|$)")).as_py()
+                if hits:
+                    shown[f"{path.name}.{name}"] = hits
+    assert shown == {}
