@@ -46,6 +46,8 @@ class Channel(Strict):
     """A way to meet customers. A channel that is both pushed and pulled has two entries.
 
     ``id`` is its position in the eligibility masks. ``cost`` is 元 an attempt, ``seconds`` agent time an attempt.
+    ``callbacks`` are the seconds of agents who answer that an attempt causes 0, 1, 2 and 3 days later, on average:
+    calls of receivers less calls of a randomised holdout.
     ``message`` is the text of its campaign file, with ``{product}``, ``{product_zh}``, ``{price}``; none if empty.
     """
 
@@ -57,6 +59,7 @@ class Channel(Strict):
     cost: Decimal = Key(default=Decimal(0), ge=0)
     seconds: int = Key(default=0, ge=0)
     block_days: int = Key(default=0, ge=0)  # nights the frequency window blocks after a contact
+    callbacks: tuple[int, ...] = Key(default=(), max_length=4)
     eligible: str = "true"
     message: str = ""
 
@@ -64,6 +67,16 @@ class Channel(Strict):
     def cost_micro(self) -> int:
         """Cost of an attempt in micro-元."""
         return int(self.cost * MICRO)
+
+    def callback(self, lag: int) -> int:
+        """Seconds of call-backs that an attempt causes ``lag`` days later."""
+        return self.callbacks[lag] if lag < len(self.callbacks) else 0
+
+    def units(self, counts: str) -> int:
+        """What an attempt uses of a limit that ``counts`` ``contacts``, ``seconds``, ``cost_micro`` or ``callback_<lag>``."""
+        if counts.startswith("callback_"):
+            return self.callback(int(counts.removeprefix("callback_")))
+        return {"contacts": 1, "seconds": self.seconds, "cost_micro": self.cost_micro}[counts]
 
 
 class Rule(Strict):
@@ -84,10 +97,11 @@ class Rule(Strict):
 class ShiftAmount(Strict):
     """An amount of agent seconds from the shift calendar: it differs by day and centre.
 
-    Σ over the shifts of the service at the centre on the decision date of
-    agents × (paid − meal − training minutes) × 60, times ``occupancy`` (what can be planned at all), times ``spare``
-    (the share that is left for this limit, e.g. of agents whose work is incoming calls). An agent is lent in
-    proportion: the sum is exact, the factors are applied once, rounded down.
+    Σ over the shifts of the service at the centre ``lag`` days after the decision date of
+    agents × (paid − meal − training minutes) × 60, times ``occupancy`` (what can be planned at all). Where ``inbound_z``
+    is given, the calls that the service will get at the centre are taken off: their mean over the last four weeks plus
+    z standard deviations (what was answered, our own waves' call-backs among them). Of what is left this limit may
+    take ``spare``. Each factor is applied once, rounded down.
     """
 
     table: Literal["shift"]
@@ -95,10 +109,12 @@ class ShiftAmount(Strict):
     centre: str
     occupancy: Decimal = Key(default=Decimal("0.85"), gt=0, le=Decimal("0.85"))
     spare: Decimal = Key(default=Decimal(1), gt=0, le=1)
+    lag: int = Key(default=0, ge=0, le=3)
+    inbound_z: float | None = Key(default=None, ge=0)
 
     def seconds(self, agent_minutes: int) -> int:
-        """Seconds to plan with from ``agent_minutes`` = Σ agents × (paid − meal − training minutes)."""
-        return int(agent_minutes * 60 * self.occupancy * self.spare)
+        """Seconds that can be planned from ``agent_minutes`` = Σ agents × (paid − meal − training minutes)."""
+        return int(agent_minutes * 60 * self.occupancy)
 
 
 class Share(Strict):
@@ -116,7 +132,9 @@ class Limit(Strict):
     """A limit of the operation: exactly one of ``at_most`` and ``at_least``.
 
     The amount is an integer in what ``counts`` says, or comes from the shift calendar. ``counts`` is ``contacts``
-    (1 an arc), ``seconds`` (the channel's) or ``cost_micro`` (the channel's cost in micro-元). ``where`` selects arcs:
+    (1 an arc), ``seconds`` (the channel's), ``cost_micro`` (the channel's cost in micro-元) or ``callback_<lag>`` (agent
+    seconds that the contact causes so many days later; those of the waves of the last nights that fall on that day
+    are taken off the amount). ``where`` selects arcs:
     ``product`` and ``channel`` (codes), ``group`` (of the product), ``segment`` (a name of segments.yml), or an
     attribute of the customer (``centre, city, grade, star …``); a list means any of these, several keys mean all.
     ``scale_with_customers``: the amount is for each 1,000,000 active customers (rounded down).
@@ -127,7 +145,9 @@ class Limit(Strict):
     label_zh: str = ""
     at_most: int | ShiftAmount | None = None
     at_least: int | ShiftAmount | None = None
-    counts: Literal["contacts", "seconds", "cost_micro"] = "contacts"
+    counts: Literal["contacts", "seconds", "cost_micro", "callback_0", "callback_1", "callback_2", "callback_3"] = (
+        "contacts"
+    )
     unit: str = "contacts"
     where: dict[str, list[str] | list[int] | str | int] = {}
     share: Share | None = None
@@ -139,7 +159,14 @@ class Limit(Strict):
             raise ValueError("give exactly one of at_most and at_least")
         if self.share and (self.amount != 0 or self.counts != "contacts"):
             raise ValueError("a share counts contacts and has the amount 0: write at_least: 0 or at_most: 0")
+        if self.lag is not None and isinstance(self.amount, ShiftAmount) and self.amount.lag != self.lag:
+            raise ValueError(f"{self.counts} falls on the day {self.lag} days later: give the amount `lag: {self.lag}`")
         return self
+
+    @property
+    def lag(self) -> int | None:
+        """Days after the decision date on which a call-back limit is used; None where it is none."""
+        return int(self.counts[-1]) if self.counts.startswith("callback_") else None
 
     @property
     def amount(self) -> int | ShiftAmount:

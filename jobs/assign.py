@@ -3,7 +3,7 @@
 Roles come first. The optimizer solves for exploiters on the limits less the explorers' reserve; what it decides on
 is frozen below ``runs/<run_id>/`` before it starts, and the decision is a pure function of that folder.
 
-*Reads* candidate, eligible, customer_features, shift; of earlier nights limit_price and assignment.
+*Reads* candidate, eligible, customer_features, shift, contact (calls of the last weeks); of earlier nights limit_price and assignment.
 *Writes* assignment (a row for every active customer), recommendation, limit_price.
 *Cost* one pass over the arcs for each of some ten steps of the dual: customers x arcs kept; memory some 60 bytes
 an arc of this process.
@@ -24,16 +24,18 @@ from conf.errors import MendableError
 from jobs import identity, staging
 from jobs.decide import decide, known_values
 from jobs.decision import Decision, assignment_table, table_hash
+from jobs.demand import demand
 from jobs.frozen import Frozen, freeze
 from jobs.lift import lift_figures
 from jobs.night import Figures, Night
-from jobs.night_limits import InForce, arc_columns, attributes, columns_of, customer_columns, in_force
+from jobs.night_columns import arc_columns, attributes, channel_counts, columns_of, customer_columns
+from jobs.night_limits import InForce, in_force
 from jobs.offers import inbound_offers
 from jobs.plan_files import write_plan
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
 from models.assignment.solve import NoPlan
 
-READS = ("candidate", "eligible", "customer_features", "shift")
+READS = ("candidate", "eligible", "customer_features", "shift", "contact")
 READS_PREVIOUS = ("limit_price", "assignment")
 WRITES = ("assignment", "recommendation", "limit_price")
 
@@ -69,7 +71,10 @@ def frozen_inputs(night: Night) -> Frozen:
     """Read the night's tables and freeze what the decision needs of them."""
     catalogue, settings = night.catalogue, night.settings
     population = population_of(night)
-    limits, notes = in_force(catalogue, population.num_rows, shifts(night), night.date, settings.shares.explore_reserve)
+    limits, notes = in_force(
+        catalogue, population.num_rows, shifts(night), night.date, settings.shares.explore_reserve,
+        demand(night, population),
+    )  # fmt: skip
     run_id = identity.run_id(night)
     arcs = scored(night, population)
     outbound = {c.id for c in catalogue.channels if c.direction == "outbound"}
@@ -82,7 +87,7 @@ def frozen_inputs(night: Night) -> Frozen:
         "gap": settings.solve.gap, "start": last_prices(night), "notes": notes,
         "products": [p.id for p in catalogue.products],
         "channels": [
-            {"id": c.id, "direction": c.direction, "seconds": c.seconds, "cost_micro": c.cost_micro}
+            {"id": c.id, "direction": c.direction, **{name: c.units(name) for name in channel_counts(catalogue)}}
             for c in catalogue.channels
         ],
         "shares_of": {
@@ -190,11 +195,6 @@ def scored(night: Night, population: pa.Table) -> pa.Table:
     for name in population.column_names:
         if name[:2] in {"c_", "s_"}:
             arcs = arcs.append_column(name, population[name].take(place))
-    for name in ("seconds", "cost_micro"):
-        by_channel = np.zeros(64, np.int64)
-        for channel in catalogue.channels:
-            by_channel[channel.id] = getattr(channel, name)
-        arcs = arcs.append_column(name, pa.array(by_channel[arcs["channel"].to_numpy()]))
     return arc_columns(arcs, catalogue)
 
 

@@ -100,7 +100,7 @@ def _moves_arcs(limit: Limit) -> bool:
 
 def _uses(limit: Limit, catalogue: Catalogue) -> Ints:
     """(arcs,) units that an arc uses of what the limit counts."""
-    uses = [1 if limit.counts == "contacts" else int(getattr(channel, limit.counts)) for channel in catalogue.channels]
+    uses = [channel.units(limit.counts) for channel in catalogue.channels]
     return np.tile(np.array(uses, np.int64), len(catalogue.products))
 
 

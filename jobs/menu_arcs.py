@@ -59,8 +59,9 @@ def menu_arcs(population: pa.Table, inputs: dict[str, Any], limits: InstanceLimi
         distinct, classes = np.zeros((1, 0), np.int64), np.zeros(population.num_rows, np.int64)
     columns = {name: distinct[:, i][:, None] for i, name in enumerate(names)}
     columns |= {"product": product[None, :], "channel": channel[None, :]}
-    for name in ("seconds", "cost_micro"):
-        columns[name] = np.repeat([int(c[name]) for c in outbound], len(products))[None, :]
+    for name in inputs["channels"][0] if outbound else ():
+        if name not in {"id", "direction"}:
+            columns[name] = np.repeat([int(c[name]) for c in outbound], len(products))[None, :]
     shape = (len(distinct), len(product))
     for name, share in inputs["shares_of"].items():
         of = _selected(columns, share["of"], shape)

@@ -65,11 +65,12 @@ def write_shifts(night: Night) -> None:
     schema = nullable(arrow_schema(night.lake.table("shift")))
     at = dt.datetime(2025, 12, 1, tzinfo=dt.UTC)
     rows = [
-        {"date": night.date, "centre": centre, "service": service, "shift": "mid", "agents": 40, "minutes": 510,
+        {"date": night.date + dt.timedelta(days=lag), "centre": centre, "service": service, "shift": "mid", "agents": 40, "minutes": 510,
          "meal_minutes": 30, "training_minutes": 20, "arrived_at": at, "schema": "shift_calendar", "feed": f"f_{centre}",
          "data_date": dt.date(2025, 12, 1), "delivery_id": "d", "line": 1}
         for centre in CENTRES
         for service in ("10086", "outbound")
+        for lag in range(4)
     ]  # fmt: skip
     night.lake.replace_arrow("shift", pa.Table.from_pylist(rows, schema=schema))
 

@@ -28,7 +28,7 @@ from jobs.menu_arcs import menu_arcs
 from jobs.solving import solved
 from models.assignment.problem import Ints
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
-from models.assignment.sample import pick
+from models.assignment.sample import join, pick
 from models.assignment.solve import Goal
 
 CUSTOMERS, PRODUCTS, CONTROL_SHARE, EXPLORE_SHARE = 36, 3, 0.1, 0.35
@@ -142,7 +142,7 @@ def test_a_propensity_that_forgets_the_quota_is_found_out(monkeypatch: pytest.Mo
 def resolved(decision: Decision, whole: Instance, inputs: dict[str, Any]) -> Ints:
     """What each explorer would get as an exploiter: the exploiters' problem solved again with this one among them."""
     greedy = decision.greedy.copy()
-    (block,) = whole.problem.blocks
+    (block,) = join(list(whole.problem.blocks))
     for row in np.flatnonzero(decision.role == EXPLORE):
         with_this = decision.role == EXPLOIT
         with_this[row] = True
