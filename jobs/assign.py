@@ -272,6 +272,6 @@ def figures(decision: Decision, inputs: dict[str, Any], night: Night, offers: in
         "by_role": {"exploit": int((role == EXPLOIT).sum()), "explore": int((role == EXPLORE).sum()),
                     "control": int((role == CONTROL).sum())},
         "explored": int(((role == EXPLORE) & (given >= 0)).sum()), "withdrawn": decision.withdrawn,
-        "arcs": decision.instance.problem.arcs, "moved": solution.plan.moved, "offers": offers, "churn": churn,
+        "arcs": decision.instance.problem.arcs, "moved": solution.moved, "offers": offers, "churn": churn,
         "binding": sum(1 for p in solution.dual.prices if p), "warnings": [*decision.instance.warnings, *inputs["notes"]],
     }  # fmt: skip

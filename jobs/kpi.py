@@ -45,7 +45,14 @@ RATIOS = (
     Ratio("opt_outs_per_10000", "opt-outs / 10,000 contacts", "万次接触拒收", "opted_out", "attempted", 1e4),
     Ratio("complaints_per_10000", "complaints / 10,000 contacts", "万次接触投诉", "complained", "attempted", 1e4),
     Ratio("cost_per_order_yuan", "contact cost / order, 元", "单笔订单营销成本", "cost_micro", "converted", 1 / MICRO),
-    Ratio("margin_per_contact_yuan", "margin / contact, 元", "单次接触毛利", "contact_margin_micro", "attempted", 1 / MICRO),
+    Ratio(
+        "margin_per_contact_yuan",
+        "margin / contact, 元",
+        "单次接触毛利",
+        "contact_margin_micro",
+        "attempted",
+        1 / MICRO,
+    ),
 )
 Tally = Mapping[str, Any]
 

@@ -144,7 +144,7 @@ def _with_incumbent(solution: Solution, problem: Problem, arcs: list[Ints]) -> S
     used, value = used_by(problem, arcs), value_of(problem, arcs)
     keeps = all(u <= int(b) for u, b in zip(used, problem.limits.amount, strict=True))
     if keeps and value > solution.plan.primal:
-        return replace(solution, plan=Plan(arcs, value, used, 0, 0.0), method=solution.method + " + incumbent")
+        return replace(solution, plan=Plan(arcs, value, used), method=solution.method + " + incumbent")
     return solution
 
 

@@ -14,16 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.assignment.exact import Choice, boxed
-from models.assignment.passes import Dual, Engine, choices, evaluate
+from models.assignment.passes import Dual, Engine, best_arcs, evaluate
 from models.assignment.problem import LARGEST, PICO, Floats, Ints, Problem
-from models.assignment.repair import Options, gather, others, used_by, value_of
+from models.assignment.repair import Options, Plan, gather, settled, without
 
 YUAN = 1e12  # pico-yuan
-#: Options that the LP takes at most; with more the box is made smaller.
-MOST = 150_000
+#: Options that an LP takes at most, and instances that are taken whole.
+MOST, SMALL = 30_000, 200_000
 #: Width of the choices looked at, over the size of the box: changes of several prices seldom add up in one arc.
 REACH = 4.0
-ROUNDS = 16
+ROUNDS = 10
+#: Micro-yuan a customer that rounding may leave between a bound and the LP's value.
+ROUNDING = 0.5
 
 
 @dataclass(frozen=True)
@@ -32,18 +34,18 @@ class Boxed:
 
     Attributes:
         dual: the best prices.
-        lead: each block's arcs by the last LP's solution, whole parts first; nearly keeps the limits.
+        plan: mended from the last LP's solution; None where no LP was solved.
         passes: passes of the dual made.
         optimal: the LP promised no lower bound.
     """
 
     dual: Dual
-    lead: list[Ints]
+    plan: Plan | None
     passes: int
     optimal: bool
 
 
-def boxes(problem: Problem, engine: Engine, dual: Dual, width: int, seconds: float) -> Boxed:
+def boxes(problem: Problem, engine: Engine, dual: Dual, width: int, seconds: float, gap: float) -> Boxed:
     """Minimise the dual within boxes around the best prices, larger ones while that helps.
 
     Args:
@@ -52,57 +54,59 @@ def boxes(problem: Problem, engine: Engine, dual: Dual, width: int, seconds: flo
         dual: where to start.
         width: of the first choices looked at, pico-yuan.
         seconds: no LP begins or goes on after so long; infinite: no clock is looked at.
+        gap: (bound - primal) / |bound| that is good enough.
     """
     end = time.perf_counter() + seconds
-    lead: list[Ints] = []
-    passes = 0
-    if problem.arcs + problem.customers <= MOST:  # one LP over everything, in a box of the largest value
-        width = min(int(REACH) * PICO * (problem.most + 1), LARGEST - 1)
+    passes, cap, plan = 0, LARGEST - 1, None
+    small = problem.arcs + problem.customers <= SMALL  # one LP over everything, in a box of the largest value
+    width = min(int(REACH) * PICO * (problem.most + 1), cap) if small else width
+    best = best_arcs(problem, dual.prices)
     for _ in range(ROUNDS):
-        best = [arc for arc, _, _ in choices(problem, dual.prices)]
-        options = gather(problem, dual.prices, width, best)
-        while len(options.group) > MOST:
-            width //= 2
-            options = gather(problem, dual.prices, width, best)
+        options = gather(problem, dual.prices, width, best, SMALL if small else MOST)
+        while options is None:
+            width = cap = width // 2
+            options = gather(problem, dual.prices, width, best, MOST)
         left = end - time.perf_counter()
         if not len(options.group) or left <= 0:
             break
-        rest = others(options, best)
-        amount = problem.limits.amount - np.array(used_by(problem, rest), np.int64)
-        choice = Choice(options.group, options.kind, options.value, amount)
-        now = dual.prices * (problem.scale / YUAN)
-        size = width / YUAN / REACH
+        fixed, used = without(problem, options, best)
+        choice = Choice(options.group, options.kind, options.value, problem.limits.amount - used)
+        now, size = dual.prices * (problem.scale / YUAN), width / YUAN / REACH
         found = boxed(choice, problem.kinds, problem.scale, np.maximum(now - size, 0.0), now + size, left)
         if found is None:
             break
-        value = value_of(problem, rest) + found.value
-        lead = _lead(options, found.share, rest)
-        enough = 1e-9 * abs(dual.bound) + problem.customers  # every customer's part of a bound is rounded up
-        if dual.bound - value <= enough:
-            return Boxed(dual, lead, passes, True)
-        prices = np.rint(found.prices * (YUAN / problem.scale))
-        if not (prices < float(LARGEST)).all() or not problem.fits(prices.astype(np.int64)):
-            width //= 4
-            continue
-        there = evaluate(problem, engine, prices.astype(np.int64))
-        passes += 1
-        inside = bool((np.abs(found.prices - now) < 0.999 * size).all())
-        if there.bound >= dual.bound:
-            width //= 4
-            continue
-        dual = there
-        if inside and there.bound - value <= enough:
-            return Boxed(dual, lead, passes, True)
-        width = width if inside else min(width * 4, LARGEST - 1)
-    return Boxed(dual, lead, passes, False)
+        value, enough = fixed + found.value, _enough(problem, dual)
+        prices = problem.rounded(np.minimum(found.prices * (YUAN / problem.scale), float(LARGEST)))
+        there = dual
+        if dual.bound - value > max(enough, 0.1 * gap * abs(dual.bound)) and problem.fits(prices):
+            there = evaluate(problem, engine, prices)
+            passes += 1
+        lower = there if there.bound < dual.bound else dual
+        other = settled(problem, lower.prices, options, _largest(options, found.share), best)
+        plan = other if plan is None or _better(other, plan) else plan
+        optimal = lower.bound - value <= enough
+        done = plan.excess == 0 and lower.bound - plan.primal <= gap * abs(lower.bound)
+        leans = found.loose > enough  # the LP would go on beyond the box
+        moved, dual = lower is not dual, lower
+        if done or (optimal and not leans) or (width >= cap and not moved):
+            return Boxed(dual, plan, passes, optimal)
+        if moved:
+            best = best_arcs(problem, dual.prices)
+        width = min(width * 4, cap) if leans or moved or optimal else width // 4
+    return Boxed(dual, plan, passes, False)
 
 
-def _lead(options: Options, share: Floats, rest: list[Ints]) -> list[Ints]:
-    """Each customer's choice with the largest share in the LP; ties by rank."""
+def _better(one: Plan, other: Plan) -> bool:
+    return (one.excess, -one.primal) < (other.excess, -other.primal)
+
+
+def _enough(problem: Problem, dual: Dual) -> float:
+    """How far the LP's value may be below an optimal bound, micro-yuan: for the roundings up of customers' parts."""
+    exact = bool(((problem.grid > 1) | (dual.prices == 0)).all())
+    return 1e-8 * abs(dual.bound) + (0.0 if exact else ROUNDING * problem.customers)
+
+
+def _largest(options: Options, share: Floats) -> Ints:
+    """Each customer's option with the largest share in the LP; ties by rank."""
     order = np.lexsort((options.rank, -share, options.group))
-    first = order[np.searchsorted(options.group[order], np.arange(len(options.start)))]
-    arcs = [arc.copy() for arc in rest]
-    for number in range(len(arcs)):
-        mine = first[options.block[first] == number]
-        arcs[number][options.place[mine]] = options.arc[mine]
-    return arcs
+    return order[np.searchsorted(options.group[order], np.arange(len(options.start)))]

@@ -13,7 +13,7 @@ import numpy as np
 
 from models.assignment.dual import Aim, descend
 from models.assignment.exact import Choice, whole_plan
-from models.assignment.passes import Dual, Local, choices, evaluate
+from models.assignment.passes import Dual, Local, best_arcs, evaluate
 from models.assignment.problem import Block, Ints, Kinds, Limits, Problem
 from models.assignment.repair import gather
 
@@ -111,8 +111,8 @@ def _whole_conflict(problem: Problem) -> tuple[tuple[str, ...], Ray | None] | No
     def impossible(limits: list[int]) -> bool:
         some = _only(problem, limits)
         zero = np.zeros(len(limits), np.int64)
-        options = gather(some, zero, LARGE, [arc for arc, _, _ in choices(some, zero)])
-        if not len(options.group):
+        options = gather(some, zero, LARGE, best_arcs(some, zero))
+        if options is None or not len(options.group):
             return False
         choice = Choice(options.group, options.kind, options.value * 0, some.limits.amount)
         found = whole_plan(choice, some.kinds, some.scale, start=None, gap=1.0, seconds=math.inf, nodes=200_000)

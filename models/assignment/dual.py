@@ -63,6 +63,8 @@ class Aim:
         gain: stop when the model promises less than this share of the bound.
         width: the first kernel width, pico-yuan; it shrinks with the steps, down to ``least``.
         least: the last kernel width, pico-yuan.
+        radius: of the first trust region, scaled prices, yuan.
+        once: stop at the first such promise, though a narrower kernel might promise more.
         until: asked before each pass; True stops.
     """
 
@@ -71,6 +73,7 @@ class Aim:
     width: float
     least: float
     radius: float
+    once: bool = False
     until: Callable[[Dual], bool] = lambda dual: False
 
 
@@ -95,13 +98,13 @@ def descend(problem: Problem, engine: Engine, prices: Ints, aim: Aim) -> Descent
     while passes < aim.passes and not aim.until(here):
         step, promise = newton_step(here, amount, scale, radius)
         if promise <= aim.gain * max(1.0, abs(here.bound) * 1e-6):
-            if width <= aim.least:
+            if width <= aim.least or aim.once:
                 break
             width = max(aim.least, width / 4)
             here = evaluate(problem, engine, here.prices, shift_of(width))
             passes += 1
             continue
-        moved = moved_prices(here.prices, step, scale)
+        moved = problem.rounded(here.prices + step / (scale * PICO_YUAN))
         if not problem.fits(moved) or np.array_equal(moved, here.prices):
             break
         reach = float(np.abs(step).max()) / PICO_YUAN
@@ -130,9 +133,3 @@ def newton_step(here: Dual, amount: Ints, scale: Floats, radius: float) -> tuple
     now = here.prices * (scale * PICO_YUAN)
     step = box_qp(H, slope, np.maximum(-now, -radius), np.full(len(now), radius), 400)
     return step, float(-(slope @ step + 0.5 * step @ (H @ step)))
-
-
-def moved_prices(prices: Ints, step: Floats, scale: Floats) -> Ints:
-    """Integer prices after a step in scaled prices."""
-    moved = prices + np.rint(step / (scale * PICO_YUAN)).astype(np.int64)
-    return np.maximum(moved, 0)

@@ -51,12 +51,15 @@ class Relaxed:
     """An optimum of the LP within a box of prices.
 
     Attributes:
-        value: micro-yuan, what exceeds limits or is left of them at its price.
+        value: micro-yuan, with what exceeds limits or is left of them at its price.
+        loose: what is paid for exceeding limits and for leaving them unused, micro-yuan: how far the LP leans on
+            the box.
         prices: of the limits, scaled, yuan.
         share: of each option, between 0 and 1.
     """
 
     value: float
+    loose: float
     prices: Floats
     share: Floats
 
@@ -127,7 +130,8 @@ def boxed(choice: Choice, kinds: Kinds, scale: Floats, low: Floats, high: Floats
     nothing = choice.kind < 0
     share[nothing] = rest[choice.group[nothing]]
     prices = np.clip(np.array(solution.row_dual[:limits]), low, high)
-    return Relaxed(solver.getObjectiveValue() * 1e6, prices, share)
+    over, under = taken[len(columns) : len(columns) + limits], taken[len(columns) + limits :]
+    return Relaxed(solver.getObjectiveValue() * 1e6, float(over @ high + under @ low) * 1e6, prices, share)
 
 
 def whole_plan(

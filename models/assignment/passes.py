@@ -51,6 +51,7 @@ class Dual:
         used: of each limit by everyone's best choice.
         curvature: of the smoothed dual in scaled prices (yuan), [M, M]; zeros if not asked.
         near: customers within the kernel.
+        width: of the kernel, pico-yuan; 0 where no curvature was asked for.
     """
 
     prices: Ints
@@ -58,6 +59,7 @@ class Dual:
     used: list[int]
     curvature: Floats
     near: int
+    width: float = 0.0
 
 
 class Engine(Protocol):
@@ -147,11 +149,11 @@ def evaluate(problem: Problem, engine: Engine, prices: Ints, shift: int = -1) ->
     found = engine.sum(prices, shift)
     amounts = sum(int(p) * int(b) for p, b in zip(prices, problem.limits.amount, strict=True))
     bound = -((-amounts) // PICO) + found.total
-    curvature = np.zeros(found.curve.shape)
+    curvature, width = np.zeros(found.curve.shape), 0.0
     if shift >= 0:
-        width = float(1 << (shift + 8)) * 1e-12  # yuan
-        curvature = found.curve.astype(np.float64) * (1.0 / (float(GRAIN) ** 2 * WEIGHT * width))
-    return Dual(prices, bound, problem.kinds.used(found.counts, len(problem.limits)), curvature, found.near)
+        width = float(1 << (shift + 8))
+        curvature = found.curve.astype(np.float64) * (1.0 / (float(GRAIN) ** 2 * WEIGHT * width * 1e-12))
+    return Dual(prices, bound, problem.kinds.used(found.counts, len(problem.limits)), curvature, found.near, width)
 
 
 def choices(problem: Problem, prices: Ints) -> list[tuple[Ints, Ints, Ints]]:
@@ -169,19 +171,40 @@ def choices(problem: Problem, prices: Ints) -> list[tuple[Ints, Ints, Ints]]:
     return over_blocks(task, problem.blocks)
 
 
-def near_options(problem: Problem, prices: Ints, width: int, held: Sequence[Ints]) -> list[Ints]:
-    """Of each block: rows (place, arc or -1, loss, 1 for the arc held) of customers who may move.
-
-    Those are who have a margin below ``width`` pico-yuan, and who do not hold their best.
-    """
+def best_arcs(problem: Problem, prices: Ints) -> list[Ints]:
+    """Of each block: every customer's arc at the prices (-1: none), int32."""
     price = problem.kinds.price(prices)
 
-    def task(numbered: tuple[Block, Ints]) -> Ints:
-        block, mine = numbered
-        args = (block.customer, block.first, block.value, block.kind, price, problem.kinds.label,
-                problem.exactly_one, mine, np.int64(width))  # fmt: skip
-        rows = np.empty((options(*args, np.empty((0, 4), np.int64), False), 4), np.int64)
-        options(*args, rows, True)
-        return rows
+    def task(block: Block) -> Ints:
+        arc, spare = np.empty(len(block), np.int32), np.empty(len(block), np.int64)
+        choose(
+            block.customer, block.first, block.value, block.kind, price, problem.kinds.label, problem.exactly_one,
+            arc, spare, spare,
+        )  # fmt: skip
+        return arc
 
-    return over_blocks(task, list(zip(problem.blocks, held, strict=True)))
+    return over_blocks(task, problem.blocks)
+
+
+def near_options(problem: Problem, prices: Ints, width: int, held: Sequence[Ints], most: int) -> list[Ints] | None:
+    """Of each block: rows (place, arc or -1, loss, 1 for the arc held) of customers who may move.
+
+    Those are who have a margin below ``width`` pico-yuan, and who do not hold their best. None where the rows are
+    more than ``most``: they are counted before any is written.
+    """
+    price = problem.kinds.price(prices)
+    numbered = list(zip(problem.blocks, held, strict=True))
+
+    def task(block: Block, mine: Ints, rows: Ints, fill: bool) -> int:
+        return options(
+            block.customer, block.first, block.value, block.kind, price, problem.kinds.label, problem.exactly_one,
+            mine, np.int64(width), rows, fill,
+        )  # fmt: skip
+
+    counts = over_blocks(lambda pair: task(*pair, np.empty((0, 4), np.int64), False), numbered)
+    if sum(counts) > most:
+        return None
+    rows = [np.empty((count, 4), np.int64) for count in counts]
+    some = [(pair, row) for pair, row in zip(numbered, rows, strict=True) if len(row)]
+    over_blocks(lambda item: task(*item[0], item[1], True), some)
+    return rows

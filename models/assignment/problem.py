@@ -163,6 +163,22 @@ class Problem:
         most[: len(found)] = np.maximum(found, 1)
         return most
 
+    @cached_property
+    def grid(self) -> Ints:
+        """What prices are multiples of, pico-yuan, int64 [M]: so that charges are whole micro-yuan where they can be.
+
+        A customer's part of the bound is rounded up to micro-yuan; with uses that are multiples of g, a price that is
+        a multiple of 10^6 / gcd(10^6, g) leaves nothing to round. 1 where that would be coarser than a fen an arc.
+        """
+        common = np.zeros(len(self.limits), np.int64)
+        np.gcd.at(common, self.kinds.limit, np.abs(self.kinds.use))
+        step = PICO // np.gcd(PICO, np.maximum(common, 1))
+        return np.where(step * self.scale <= 1e10, step, 1)
+
+    def rounded(self, prices: Floats) -> Ints:
+        """Prices (pico-yuan, float [M]) on the grid, not below 0."""
+        return np.maximum(np.rint(prices / self.grid).astype(np.int64) * self.grid, 0)
+
     def fits(self, prices: Ints) -> bool:
         """Whether reduced values at ``prices`` stay within 62 bits whatever the arc."""
         largest = [int(v) for v in self.scale]

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from models.assignment.passes import choices, near_options
-from models.assignment.problem import PICO, Ints, Problem
+from models.assignment.passes import best_arcs, near_options, over_blocks
+from models.assignment.problem import PICO, Block, Ints, Problem
 from models.assignment.sample import hashes
+
+#: Options at most, some 100 bytes each.
+MOST = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -25,15 +28,13 @@ class Plan:
         arcs: of each block, every customer's arc (place in the block's arcs; -1: none).
         primal: micro-yuan.
         used: of each limit, at-most form.
-        moved: customers whose arc is not their best at the prices.
         excess: how far limits are over, in scaled units; 0 is feasible.
     """
 
     arcs: list[Ints]
     primal: int
     used: list[int]
-    moved: int
-    excess: float
+    excess: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,14 @@ class Options:
     rank: Ints
 
 
-def gather(problem: Problem, prices: Ints, width: int, held: list[Ints]) -> Options:
-    """The options of customers who may move from what they hold: within ``width`` pico-yuan of their best."""
-    found = near_options(problem, prices, width, held)
+def gather(problem: Problem, prices: Ints, width: int, held: list[Ints], most: int = MOST) -> Options | None:
+    """The options of customers who may move from what they hold: within ``width`` pico-yuan of their best.
+
+    None where they are more than ``most``.
+    """
+    found = near_options(problem, prices, width, held, most)
+    if found is None:
+        return None
     sizes = [len(rows) for rows in found]
     rows = np.concatenate(found) if found else np.empty((0, 4), np.int64)
     block = np.repeat(np.arange(len(found)), sizes)
@@ -182,46 +188,61 @@ def fill(order, group, kind, value, hold, ptr, lim, use, used, amount, least):  
     return taken
 
 
-def repaired(problem: Problem, prices: Ints, width: int, held: list[Ints] | None = None, most: int = 3_000_000) -> Plan:
+def repaired(problem: Problem, prices: Ints, width: int, held: list[Ints] | None = None) -> Plan:
     """A whole plan: what is ``held`` (at first everybody's best), mended and filled by moves near the best.
 
     Who may move has a margin below ``width`` pico-yuan; it grows fourfold until every limit is kept, everybody may
-    move, or the options are more than ``most``.
+    move, or the options are more than ``MOST``.
     """
-    best = [arc for arc, _, _ in choices(problem, prices)]
-    arcs = best if held is None else held
-    used = used_by(problem, arcs)
-    while True:
+    arcs = best_arcs(problem, prices) if held is None else held
+    options = gather(problem, prices, width, arcs)
+    while options is None:
+        width //= 2
         options = gather(problem, prices, width, arcs)
-        hold, state = options.start.copy(), np.array(used, np.int64)
-        excess = _mend(options, hold, state, problem, prices)
-        whole = len(hold) >= problem.customers and width > PICO * problem.most * 4
-        if excess == 0.0 or whole or len(options.group) * 4 > most:
-            break
+    while True:
+        plan = settled(problem, prices, options, options.start, arcs)
+        whole = len(options.start) >= problem.customers and width > PICO * problem.most * 4
+        if plan.excess == 0.0 or whole:
+            return plan
         width *= 4
+        wider = gather(problem, prices, width, arcs)
+        if wider is None:
+            return plan
+        options = wider
+
+
+def settled(problem: Problem, prices: Ints, options: Options, hold: Ints, held: list[Ints]) -> Plan:
+    """The plan that moves of the customers of ``options`` lead to: they hold ``hold`` at first, the others ``held``."""
+    hold = hold.copy()
+    fixed, used = without(problem, options, held)
+    state = used + np.array(problem.kinds.used(_counts(options, hold, len(problem.kinds)), len(used)), np.int64)
+    excess = _mend(options, hold, state, problem, prices)
     if excess == 0.0:
         _gain(options, hold, state, problem)
-    return planned(problem, options, hold, arcs, best, excess)
+    return planned(options, hold, held, fixed + int(options.value[hold].sum()), state, excess)
 
 
-def planned(
-    problem: Problem, options: Options, hold: Ints, held: list[Ints], best: list[Ints], excess: float = 0.0
-) -> Plan:
+def planned(options: Options, hold: Ints, held: list[Ints], primal: int, used: Ints, excess: float) -> Plan:
     """The plan in which the customers of ``options`` hold ``hold`` and the others keep what they held."""
-    arcs = [arc.copy() for arc in held]
-    for number in range(len(arcs)):
-        mine = hold[options.block[hold] == number]
+    arcs = list(held)
+    moved = hold[hold != options.start]
+    for number in np.unique(options.block[moved]).tolist():
+        mine = moved[options.block[moved] == number]
+        arcs[number] = arcs[number].copy()
         arcs[number][options.place[mine]] = options.arc[mine]
-    moved = sum(int((a != b).sum()) for a, b in zip(arcs, best, strict=True))
-    return Plan(arcs, value_of(problem, arcs), used_by(problem, arcs), moved, excess)
+    return Plan(arcs, primal, [int(u) for u in used], excess)
 
 
-def others(options: Options, held: list[Ints]) -> list[Ints]:
-    """What is held by those who cannot move: the customers of ``options`` are taken out (-1)."""
-    rest = [arc.copy() for arc in held]
-    for number in range(len(rest)):
-        rest[number][options.place[options.start[options.block[options.start] == number]]] = -1
-    return rest
+def without(problem: Problem, options: Options, held: list[Ints]) -> tuple[int, Ints]:
+    """Value and uses of what is held by those who cannot move (who are not in ``options``)."""
+    counts = counted(problem, held) - _counts(options, options.start, len(problem.kinds))
+    used = np.array(problem.kinds.used(counts, len(problem.limits)), np.int64)
+    return value_of(problem, held) - int(options.value[options.start].sum()), used
+
+
+def _counts(options: Options, hold: Ints, kinds: int) -> Ints:
+    kind = options.kind[hold]
+    return np.bincount(kind[kind >= 0], minlength=kinds)
 
 
 def _mend(options: Options, hold: Ints, state: Ints, problem: Problem, prices: Ints, sweeps: int = 80) -> float:
@@ -265,12 +286,30 @@ def _gain(options: Options, hold: Ints, state: Ints, problem: Problem, sweeps: i
 
 def value_of(problem: Problem, arcs: list[Ints]) -> int:
     """Value of a plan, micro-yuan."""
-    return sum(int(b.value[a[a >= 0]].sum(dtype=np.int64)) for b, a in zip(problem.blocks, arcs, strict=True))
+
+    def task(pair: tuple[Block, Ints]) -> int:
+        block, arc = pair
+        return int(block.value[arc[arc >= 0]].sum(dtype=np.int64))
+
+    return sum(over_blocks(task, list(zip(problem.blocks, arcs, strict=True))))
+
+
+def counted(problem: Problem, arcs: list[Ints]) -> Ints:
+    """Arcs of each kind in a plan."""
+    kinds = len(problem.kinds)
+
+    def task(pair: tuple[Block, Ints]) -> Ints:
+        block, arc = pair
+        return np.bincount(block.kind[arc[arc >= 0]], minlength=kinds)
+
+    return np.sum([np.zeros(kinds, np.int64), *over_blocks(task, list(zip(problem.blocks, arcs, strict=True)))], axis=0)
 
 
 def used_by(problem: Problem, arcs: list[Ints]) -> list[int]:
     """Use of each limit by a plan, at-most form."""
-    counts = np.zeros(len(problem.kinds), np.int64)
-    for block, arc in zip(problem.blocks, arcs, strict=True):
-        counts += np.bincount(block.kind[arc[arc >= 0]], minlength=len(counts))
-    return problem.kinds.used(counts, len(problem.limits))
+    return problem.kinds.used(counted(problem, arcs), len(problem.limits))
+
+
+def away(problem: Problem, prices: Ints, arcs: list[Ints]) -> int:
+    """Customers whose arc is not their best at the prices."""
+    return sum(int((a != b).sum()) for a, b in zip(arcs, best_arcs(problem, prices), strict=True))

@@ -16,13 +16,18 @@ from models.assignment.box import boxes
 from models.assignment.conflict import Infeasible, conflict
 from models.assignment.dual import Aim, descend
 from models.assignment.exact import Choice, whole_plan
-from models.assignment.passes import Dual, Engine, Local, choices, evaluate
+from models.assignment.passes import Dual, Engine, Local, evaluate
 from models.assignment.problem import LARGEST, PICO, Ints, Overflow, Problem
-from models.assignment.repair import Plan, gather, others, planned, repaired, used_by, value_of
+from models.assignment.repair import Plan, away, gather, repaired, settled, without
 from models.assignment.sample import sample
 
 YUAN = 1e12  # pico-yuan
-SAMPLES = (10_000, 100_000)
+#: Sizes of samples that prices are first found on.
+SAMPLES = (10_000, 100_000, 1_000_000)
+#: Up to so many customers a plan is first sought by moves alone; from there on the LP is cheaper than its sweeps.
+CHEAP = 300_000
+#: Customers that take part in a repair at first.
+MOVERS = 4_000
 #: Up to so many options the MIP is asked.
 MIP_OPTIONS = 20_000
 #: Nodes x options that the MIP may spend where no clock bounds it.
@@ -64,6 +69,7 @@ class Solution:
         passes: full passes over the arcs.
         seconds: wall time.
         bound_claimed: an exact solver's bound where it is better than the prices', micro-yuan; None otherwise.
+        moved: customers whose arc is not their best at the prices.
     """
 
     plan: Plan
@@ -72,6 +78,7 @@ class Solution:
     passes: int
     seconds: float
     bound_claimed: int | None = None
+    moved: int = 0
 
     @property
     def gap(self) -> float:
@@ -113,14 +120,10 @@ def solve(problem: Problem, goal: Goal, engine: Engine | None = None) -> Solutio
     if not problem.fits(np.zeros(len(problem.limits), np.int64)):
         raise Overflow(f"10^6 x the largest value must stay below {LARGEST}")
     run = _Run(problem, goal, engine or Local(problem))
-    dual = _priced(run, goal.start)
-    plan = repaired(problem, dual.prices, _width(problem, dual))
-    run.tell("repair", dual, plan)
-    claimed: int | None = None
-    if not _enough(run, dual, plan):
-        dual, plan = _by_boxes(run, dual, plan)
+    dual, plan = _first(run)
     if not _enough(run, dual, plan) and goal.start is not None and run.left > 0:
         dual, plan = _cold(run, dual, plan)
+    claimed: int | None = None
     if not _enough(run, dual, plan):
         plan, claimed = _by_mip(run, dual, plan)
     if plan.excess > 0:
@@ -129,7 +132,21 @@ def solve(problem: Problem, goal: Goal, engine: Engine | None = None) -> Solutio
             raise Infeasible(*found)
         raise NoPlan("no plan that keeps every limit was found, and no conflict was shown")
     took = time.perf_counter() - run.began
-    return Solution(plan, dual, " + ".join(run.steps), run.passes, took, claimed)
+    moved = away(problem, dual.prices, plan.arcs)
+    return Solution(plan, dual, " + ".join(run.steps), run.passes, took, claimed, moved)
+
+
+def _first(run: _Run) -> tuple[Dual, Plan]:
+    """Prices and a plan: by moves from everybody's best where that is cheap and enough, by LPs in boxes otherwise."""
+    problem = run.problem
+    dual = _priced(run, run.goal.start)
+    plan: Plan | None = None
+    if problem.customers <= CHEAP or not len(problem.limits) or run.left <= 0:
+        plan = repaired(problem, dual.prices, _width(problem, dual))
+        run.tell("repair", dual, plan)
+    if plan is not None and (_enough(run, dual, plan) or not len(problem.limits)):
+        return dual, plan
+    return _by_boxes(run, dual, plan)
 
 
 def _enough(run: _Run, dual: Dual, plan: Plan) -> bool:
@@ -137,9 +154,10 @@ def _enough(run: _Run, dual: Dual, plan: Plan) -> bool:
 
 
 def _width(problem: Problem, dual: Dual) -> int:
-    """Width of the repair: about 3,000 customers, at least a thousandth of a yuan."""
-    share = min(1.0, 3000 / max(1, problem.customers))
-    return int(max(1e-3, share * 0.25) * YUAN)
+    """Width of choices that holds about ``MOVERS`` customers, by the density that the last pass saw, pico-yuan."""
+    if dual.near > 0:
+        return int(max(dual.width * MOVERS / dual.near, 1e6))
+    return int(max(1e-3, min(1.0, MOVERS / max(1, problem.customers)) * 0.25) * YUAN)
 
 
 def _priced(run: _Run, start: Ints | None) -> Dual:
@@ -153,7 +171,7 @@ def _priced(run: _Run, start: Ints | None) -> Dual:
         prices = np.zeros(len(problem.limits), np.int64)
     cold = not prices.any()
     for size in SAMPLES if cold else ():
-        if problem.customers < 2 * size:
+        if problem.customers < (2 if size < SAMPLES[-1] else 5) * size:
             break
         part = sample(problem, size)
         found = descend(part, Local(part), prices, _aim(size, run, cold, 200))
@@ -170,36 +188,37 @@ def _priced(run: _Run, start: Ints | None) -> Dual:
 def _aim(size: int, run: _Run, cold: bool, passes: int) -> Aim:
     root = max(size, 100) ** -0.5
     return Aim(
-        passes=passes, gain=1e-7 if size >= run.problem.customers else 1e-5,
+        passes=passes, gain=1e-5 if size < run.problem.customers else min(1e-5, max(1e-8, 0.01 * run.goal.gap)),
         width=0.5 * YUAN if cold else min(0.5, 5.0 * root) * YUAN, least=0.2 * root * YUAN,
         radius=1.0 if cold else 0.05 if run.goal.start is None else 0.2, until=lambda _: run.left < 0,
+        once=size >= CHEAP,
     )  # fmt: skip
 
 
-def _by_boxes(run: _Run, dual: Dual, plan: Plan) -> tuple[Dual, Plan]:
-    """Optimal prices by LPs within boxes, and the better of the plan and the one that the last LP leads to."""
+def _by_boxes(run: _Run, dual: Dual, plan: Plan | None) -> tuple[Dual, Plan]:
+    """Optimal prices by LPs within boxes, and the best of the plan so far and those that the LP and prices lead to."""
     problem = run.problem
-    if not len(problem.limits):
-        return dual, plan
-    found = boxes(problem, run.engine, dual, _width(problem, dual), run.left)
+    found = boxes(problem, run.engine, dual, _width(problem, dual), run.left, run.goal.gap)
     run.passes += found.passes
     run.steps.append("box LP" if found.optimal else "box LP (unfinished)")
-    for held in (None, found.lead) if found.lead else (None,):
-        other = repaired(problem, found.dual.prices, _width(problem, found.dual), held)
-        plan = other if (other.excess, -other.primal) < (plan.excess, -plan.primal) else plan
-    run.tell("box", found.dual, plan)
-    return found.dual, plan
+    dual = found.dual
+    if found.plan is not None:
+        plan = found.plan if plan is None or _better(found.plan, plan) else plan
+    if plan is None or (plan.excess > 0 and run.left > 0):
+        held = None if plan is None else plan.arcs
+        plan = repaired(problem, dual.prices, _width(problem, dual), held)
+    run.tell("box", dual, plan)
+    return dual, plan
+
+
+def _better(one: Plan, other: Plan) -> bool:
+    return (one.excess, -one.primal) < (other.excess, -other.primal)
 
 
 def _cold(run: _Run, dual: Dual, plan: Plan) -> tuple[Dual, Plan]:
     """Once more without the warm start, which may have been far off; the better bound and the better plan."""
-    problem = run.problem
     other = _priced(run, None)
-    if other.bound >= dual.bound:
-        return dual, plan
-    again = repaired(problem, other.prices, _width(problem, other))
-    plan = again if (again.excess, -again.primal) < (plan.excess, -plan.primal) else plan
-    return (other, plan) if _enough(run, other, plan) else _by_boxes(run, other, plan)
+    return (dual, plan) if other.bound >= dual.bound else _by_boxes(run, other, plan)
 
 
 def _by_mip(run: _Run, dual: Dual, plan: Plan) -> tuple[Plan, int | None]:
@@ -209,21 +228,16 @@ def _by_mip(run: _Run, dual: Dual, plan: Plan) -> tuple[Plan, int | None]:
     other stay where they are.
     """
     problem = run.problem
-    if run.left <= 0:
-        return plan, None
-    best = [arc for arc, _, _ in choices(problem, dual.prices)]
     missing = dual.bound - plan.primal if plan.excess == 0 else 4 * problem.most
-    width, complete = min((missing + problem.customers + 1) * PICO, LARGEST - 1), True
-    options = gather(problem, dual.prices, width, plan.arcs)
-    while len(options.group) > MIP_OPTIONS and width > 0:
+    width, complete = min((missing + 1) * PICO, LARGEST - 1), True
+    options = gather(problem, dual.prices, width, plan.arcs, MIP_OPTIONS)
+    while options is None and width > 0 and run.left > 0:
         width, complete = width // 2, False
-        options = gather(problem, dual.prices, width, plan.arcs)
-    if not 0 < len(options.group) <= MIP_OPTIONS:
+        options = gather(problem, dual.prices, width, plan.arcs, MIP_OPTIONS)
+    if options is None or not len(options.group) or run.left <= 0:
         return plan, None
-    rest = others(options, plan.arcs)
-    left = problem.limits.amount - np.array(used_by(problem, rest), np.int64)
-    fixed = value_of(problem, rest)
-    choice = Choice(options.group, options.kind, options.value, left)
+    fixed, used = without(problem, options, plan.arcs)
+    choice = Choice(options.group, options.kind, options.value, problem.limits.amount - used)
     goal = max(run.goal.gap * 0.3, 1e-9) * max(1, abs(dual.bound)) / max(1, abs(dual.bound - fixed))
     found = whole_plan(
         choice, problem.kinds, problem.scale, start=options.start if plan.excess == 0 else None, gap=goal,
@@ -231,10 +245,8 @@ def _by_mip(run: _Run, dual: Dual, plan: Plan) -> tuple[Plan, int | None]:
     )  # fmt: skip
     run.steps.append(f"MIP by HiGHS on {len(options.group)} options ({found.status})")
     if found.hold is not None:
-        other = planned(problem, options, found.hold, plan.arcs, best)
-        keeps = all(u <= int(b) for u, b in zip(other.used, problem.limits.amount, strict=True))
-        if keeps and (plan.excess > 0 or other.primal > plan.primal):
-            plan = other
+        other = settled(problem, dual.prices, options, found.hold, plan.arcs)
+        plan = other if _better(other, plan) else plan
     run.tell("MIP", dual, plan)
     if not complete or plan.excess > 0 or not np.isfinite(found.bound):
         return plan, None
