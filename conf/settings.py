@@ -55,11 +55,11 @@ class Affinity(Strict):
     """How the affinity model is trained and how a probability becomes money."""
 
     trees: int = Key(default=160, ge=1)
-    leaves: int = Key(default=15, ge=2)
+    leaves: int = Key(default=7, ge=2)
     learning_rate: float = Key(default=0.06, gt=0, le=1)
-    min_leaf: int = Key(default=80, ge=1)
-    rows: int = Key(default=200_000, ge=1000)  # training rows kept: every conversion, a weighted sample of the rest
-    features: int = Key(default=120, ge=1)  # customer features kept, by gain
+    min_leaf: int = Key(default=200, ge=1)
+    rows: int = Key(default=60_000, ge=1000)  # training rows kept: every conversion, a weighted sample of the rest
+    features: int = Key(default=60, ge=1)  # customer features kept, by gain
     late_share: float = Key(default=0.25, gt=0, lt=1)  # last part of the nights: calibration and validation out of time
     drift_psi: float = Key(default=0.5, gt=0)  # a feature that moved more since training is left out
     complaint_cost: float = Key(default=20.0, ge=0)  # 元 that a complaint costs to handle

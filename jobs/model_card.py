@@ -41,7 +41,7 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]) -
         ),
         "",
         f"**Calibration**: {bundle.contact.kind} for contacts, {bundle.base.kind} without; then by product × channel.",
-        f"**Lift of a contact on margin** (1 = as the response says): {bundle.lifts.whole.value:.2f}, "
+        f"**Orders that a contact brings** (1 = as the response says): {bundle.lifts.whole.value:.2f}, "
         f"{bundle.lifts.whole.own:.0%} of it from data, the rest prior. Cells whose own data weighs half or more: "
         f"{sum(lift.own >= 0.5 for lift in bundle.lifts.cells.values())} of {len(bundle.lifts.cells)}.",
         f"**Fatigue**: a contact adds {bundle.opt_out.whole:.5f} opt-outs and {bundle.complaint.whole:.5f} complaints.",
@@ -88,7 +88,7 @@ def plots(learnt: Learnt, folder: Path) -> None:
     cells = [(name, lift) for name, lift in sorted(learnt.bundle.lifts.cells.items()) if lift.rows]
     axes[2].barh([name for name, _ in cells], [lift.value for _, lift in cells])
     axes[2].axvline(learnt.bundle.lifts.whole.value, color="k", linestyle=":")
-    axes[2].set(title="Lift of a contact on margin")
+    axes[2].set(title="Orders that a contact brings, × the response")
     axes[2].tick_params(axis="y", labelsize=7)
     figure.savefig(folder / "model.png", dpi=110)
     plt.close(figure)

@@ -16,7 +16,7 @@ from models.affinity.calibrate import Map
 from models.affinity.effect import Hazard, Lifts
 from models.affinity.encode import Feature
 
-FORMAT = 1
+FORMAT = 2
 TEXT, FACTS = "model.lgb", "bundle.json"
 
 
@@ -28,8 +28,10 @@ class Bundle:
         text: LightGBM's model text.
         features: customer features in the order of the trees' columns.
         contact, base: calibration with and without a contact.
+        priors: log-odds that the trees start from, by ``product|channel`` and, without a contact, ``product|`` (ids).
         offsets: shift of the log-odds by ``product|channel`` (ids).
         lifts: by ``product group|channel`` (codes).
+        kept: share of an order's list margin that is left, by product group (code); ``""`` is the whole.
         reversals: share of orders that are cancelled within the horizon, by product id; ``""`` is the whole.
         opt_out, complaint: what a contact adds to these rates.
         trailing_micro: expected reduced value a customer and night, used until there is a history, micro-元.
@@ -40,8 +42,10 @@ class Bundle:
     features: tuple[Feature, ...]
     contact: Map
     base: Map
+    priors: dict[str, float]
     offsets: dict[str, float]
     lifts: Lifts
+    kept: dict[str, float]
     reversals: dict[str, float]
     opt_out: Hazard
     complaint: Hazard
@@ -59,7 +63,8 @@ class Bundle:
             "format": FORMAT,
             "features": [[feature.name, feature.kind, list(feature.categories)] for feature in self.features],
             "contact": self.contact.to_dict(), "base": self.base.to_dict(),
-            "offsets": dict(sorted(self.offsets.items())), "lifts": self.lifts.to_dict(),
+            "priors": dict(sorted(self.priors.items())), "offsets": dict(sorted(self.offsets.items())),
+            "lifts": self.lifts.to_dict(), "kept": dict(sorted(self.kept.items())),
             "reversals": dict(sorted(self.reversals.items())),
             "opt_out": _hazard(self.opt_out), "complaint": _hazard(self.complaint),
             "trailing_micro": self.trailing_micro, "facts": self.facts,
@@ -79,8 +84,8 @@ def load(folder: Path) -> Bundle:
     return Bundle(
         text=(folder / TEXT).read_text(encoding="utf-8"),
         features=tuple(Feature(name, kind, tuple(categories)) for name, kind, categories in data["features"]),
-        contact=Map.from_dict(data["contact"]), base=Map.from_dict(data["base"]), offsets=data["offsets"],
-        lifts=Lifts.from_dict(data["lifts"]), reversals=data["reversals"],
+        contact=Map.from_dict(data["contact"]), base=Map.from_dict(data["base"]), priors=data["priors"],
+        offsets=data["offsets"], lifts=Lifts.from_dict(data["lifts"]), kept=data["kept"], reversals=data["reversals"],
         opt_out=_read_hazard(data["opt_out"]), complaint=_read_hazard(data["complaint"]),
         trailing_micro=data["trailing_micro"], facts=data["facts"],
     )  # fmt: skip

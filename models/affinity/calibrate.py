@@ -22,20 +22,22 @@ _EPS = 1e-9
 
 @dataclass(frozen=True)
 class Map:
-    """A monotone map from raw score (log-odds) to log-odds.
+    """A monotone map from a score to log-odds; the score is a start (the prior's log-odds) and what the trees add.
 
-    ``platt``: a + b·s; ``beta``: a + b·ln p − c·ln(1 − p) with p = sigmoid(s); ``isotonic``: linear between knots.
+    ``platt``: start + a + b·trees, which leaves the prior's differences between arcs alone. Of s = start + trees:
+    ``beta``: a + b·ln p − c·ln(1 − p) with p = sigmoid(s); ``isotonic``: linear between knots.
     """
 
     kind: Kind
     parameters: tuple[float, ...] = ()
     knots: tuple[tuple[float, float], ...] = ()
 
-    def __call__(self, score: Floats) -> Floats:
-        """Log-odds of raw scores."""
+    def __call__(self, trees: Floats, start: Floats | float = 0.0) -> Floats:
+        """Log-odds of what the trees say, from a start."""
         if self.kind == "platt":
             a, b = self.parameters
-            return a + b * score
+            return start + a + b * trees
+        score = start + trees
         if self.kind == "beta":
             a, b, c = self.parameters
             return a + b * -np.logaddexp(0, -score) + c * np.logaddexp(0, score)
@@ -61,27 +63,29 @@ def log_loss(y: Floats, p: Floats, weight: Floats | None = None) -> float:
     return float(np.average(loss, weights=weight))
 
 
-def fit_map(kind: Kind, score: Floats, y: Floats, weight: Floats) -> Map:
+def fit_map(kind: Kind, trees: Floats, y: Floats, weight: Floats, start: Floats | float = 0.0) -> Map:
     """Fit one kind of map by weighted maximum likelihood."""
     if kind == "none":
         return Map("none")
+    score = start + trees
     if kind == "isotonic":
         return _isotonic(score, y, weight)
     columns = (
-        np.column_stack([np.ones_like(score), score])
+        np.column_stack([np.ones_like(trees), trees])
         if kind == "platt"
         else np.column_stack([np.ones_like(score), -np.logaddexp(0, -score), np.logaddexp(0, score)])
     )
-    start = np.array([0.0, 1.0]) if kind == "platt" else np.array([0.0, 1.0, 0.0 + 1.0])
+    known = start if kind == "platt" else 0.0
+    first = np.array([0.0, 1.0]) if kind == "platt" else np.array([0.0, 1.0, 1.0])
     scale = float(weight.sum())
 
     def loss(theta: Floats) -> tuple[float, Floats]:
-        z = columns @ theta
+        z = known + columns @ theta
         value = float((weight * (np.logaddexp(0, z) - y * z)).sum()) / scale
         return value, columns.T @ (weight * (expit(z) - y)) / scale
 
     bounds = [(None, None)] + [(0.0, None)] * (columns.shape[1] - 1)  # slopes ≥ 0 keep the order of scores
-    best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
+    best = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds)
     return Map(kind, tuple(float(value) for value in best.x))
 
 
@@ -102,11 +106,17 @@ def _isotonic(score: Floats, y: Floats, weight: Floats) -> Map:
     return Map("isotonic", (), tuple((float(a), float(b)) for a, b in zip(x, z[first], strict=True)))
 
 
-def choose_map(score: Floats, y: Floats, weight: Floats, fold: NDArray[np.int64]) -> tuple[Map, dict[str, float]]:
-    """The kind of least cross-validated log-loss, refitted on all rows.
+def choose_map(
+    trees: Floats, start: Floats, y: Floats, weight: Floats, fold: NDArray[np.int64]
+) -> tuple[Map, dict[str, float]]:
+    """The simplest kind whose cross-validated log-loss is within one standard error of the least, refitted on all rows.
+
+    The one-standard-error rule (Breiman et al. 1984): with few orders a free map gains in the sample and distorts
+    arcs that were seldom offered. The error is that of the paired difference to the least.
 
     Args:
-        score: (rows,) raw scores.
+        trees: (rows,) what the trees say.
+        start: (rows,) log-odds that they start from.
         y: (rows,) 0 or 1.
         weight: (rows,) weights that undo sampling.
         fold: (rows,) fold of each row, by customer.
@@ -115,17 +125,27 @@ def choose_map(score: Floats, y: Floats, weight: Floats, fold: NDArray[np.int64]
         The map, and the log-loss of every kind.
     """
     losses: dict[str, float] = {}
+    each: dict[str, Floats] = {}
     kinds: tuple[Kind, ...] = ("none", "platt", "beta", "isotonic")
     for kind in kinds:
-        p = np.empty_like(score)
+        p = np.empty_like(trees)
         for held in np.unique(fold):
             out = fold == held
             inside = ~out
-            fitted = fit_map(kind, score[inside], y[inside], weight[inside]) if y[inside].any() else Map("none")
-            p[out] = expit(fitted(score[out]))
+            train = trees[inside], y[inside], weight[inside], start[inside]
+            fitted = fit_map(kind, *train) if y[inside].any() else Map("none")
+            p[out] = expit(fitted(trees[out], start[out]))
         losses[kind] = log_loss(y, p, weight)
-    best = min(kinds, key=lambda kind: (losses[kind], kinds.index(kind)))
-    return fit_map(best, score, y, weight), losses
+        p = np.clip(p, _EPS, 1 - _EPS)
+        each[kind] = -(y * np.log(p) + (1 - y) * np.log1p(-p))
+    least = min(kinds, key=lambda kind: losses[kind])
+
+    def near(kind: Kind) -> bool:
+        gap = weight * (each[kind] - each[least])
+        return bool(gap.sum() <= np.sqrt(((gap - gap.mean()) ** 2).sum()))
+
+    best = next(kind for kind in kinds if kind == least or near(kind))
+    return fit_map(best, trees, y, weight, start), losses
 
 
 def group_offsets(logodds: Floats, y: Floats, weight: Floats, group: NDArray[np.int64], groups: int) -> Floats:

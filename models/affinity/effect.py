@@ -1,10 +1,17 @@
-"""The effect of a contact on net margin: measured where there is data, shrunk to response × lift where it is thin.
+"""The effect of a contact on net margin: measured where chance chose, shrunk to the response where that is thin.
 
-Predicted incremental margin of an arc: e = (p_convert − p_base) · unit margin. What a contact really does to all
-orders within the horizon (brought forward, cannibalised, cancelled) is measured by residuals of the margin after a
-baseline of those who got nothing: r = Y − m₀(x), m₀ cross-fitted by customer (the partialling out of the R-learner,
-Nie and Wager 2021). The *lift* of a cell (product group × channel) is the slope of r on e; its error is clustered
-by customer. Cells are shrunk to the whole, the whole to its prior, by empirical Bayes.
+The model says that a contact makes an order more probable by d = p_convert − p_base. Two corrections are measured:
+
+- *lift* κ of a cell (product group × channel): orders of the offered product beyond p_base, as a multiple of d. Only
+  explorers count, weighted by 1 / pscore: what exploiters were given was chosen for what the past system knew of them,
+  so that their orders would look like an effect where there is none. κ is the weighted slope of (order − p_base) on d;
+  its variance is that of the orders that the model expects, which unlike a sandwich does not vanish where none came.
+- *kept* m of a product group: what is left of an order's list margin after the discount and what the order displaced
+  or brought forward within the horizon: margin beyond the baseline of those who got nothing, over list margin, among
+  orders that answered a contact and stayed.
+
+The effect of an arc on net margin is then (κ·d·m − p_base·(1 − m)) · unit margin: orders that the contact brings, less
+the discount to those who would have ordered anyway. Cells are shrunk to the whole by empirical Bayes (Morris 1983).
 """
 
 from __future__ import annotations
@@ -18,22 +25,26 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-#: Prior of the whole's lift: orders brought forward and cannibalised take a little off. (Mean, standard deviation.)
-PRIOR = (0.9, 0.3)
+Flags = NDArray[np.bool_]
+#: Prior of the whole's lift: the response as it is. (Mean, standard deviation.)
+PRIOR = (1.0, 0.5)
+#: Prior of the share of margin kept, and how many orders of mean list margin it is worth.
+KEPT = (0.9, 20.0)
 _SPREAD_MAX = 0.5
 
 
 @dataclass(frozen=True)
 class Lift:
-    """Lift of a cell: posterior mean, the share that its own data has in it, and the rows behind it."""
+    """Lift of a cell: posterior mean and standard deviation, the share that its own data has in it, its contacts."""
 
     value: float
+    deviation: float
     own: float
     rows: int
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return {"value": self.value, "own": self.own, "rows": self.rows}
+        return {"value": self.value, "deviation": self.deviation, "own": self.own, "rows": self.rows}
 
 
 @dataclass(frozen=True)
@@ -63,52 +74,57 @@ class Lifts:
         return Lifts(Lift(**data["whole"]), {key: Lift(**lift) for key, lift in data["cells"].items()})
 
 
-def clustered_slope(residual: Floats, predicted: Floats, cluster: Ints) -> tuple[float, float]:
-    """Slope of residual on predicted through the origin, and its variance clustered by customer.
+@dataclass(frozen=True)
+class Drawn:
+    """Contacts of explorers: what came of them, and what was expected.
 
-    β = Σ e·r / Σ e²; Var = Σ_customers (Σ e·(r − βe))² / (Σ e²)² (Liang and Zeger 1986).
+    Attributes:
+        residual: (contacts,) order less p_base.
+        predicted: (contacts,) d.
+        expected: (contacts,) chance to order.
+        weight: (contacts,) 1 / pscore.
+        times: (contacts,) how many contacts of the log a sampled one stands for.
     """
-    power = float((predicted**2).sum())
+
+    residual: Floats
+    predicted: Floats
+    expected: Floats
+    weight: Floats
+    times: Floats
+
+    def take(self, mask: Flags) -> Drawn:
+        """The contacts of a mask."""
+        return Drawn(**{name: value[mask] for name, value in vars(self).items()})
+
+
+def weighted_slope(drawn: Drawn) -> tuple[float, float]:
+    """Slope of residual on predicted through the origin, and its variance if orders come as expected.
+
+    β = Σ w·d·r / Σ w·d²; Var = Σ w²·d²·p·(1 − p) / (Σ w·d²)², sums over the log.
+    """
+    d, w, p = drawn.predicted, drawn.weight, drawn.expected
+    power = float((drawn.times * w * d**2).sum())
     if power <= 0:
         return 0.0, np.inf
-    slope = float((predicted * residual).sum()) / power
-    _, where = np.unique(cluster, return_inverse=True)
-    score = np.bincount(where, predicted * (residual - slope * predicted))
-    return slope, float((score**2).sum()) / power**2
+    variance = float((drawn.times * w**2 * d**2 * p * (1 - p)).sum()) / power**2
+    return float((drawn.times * w * d * drawn.residual).sum()) / power, variance
 
 
-def winsorize(values: Floats, share: float = 1e-3) -> Floats:
-    """Values clipped at the quantiles ``share`` and 1 − ``share``: a few flagship phones must not set a lift."""
-    if len(values) == 0:
-        return values
-    low, high = np.quantile(values, [share, 1 - share])
-    return np.clip(values, low, high)
-
-
-def measure(
-    residual: Floats,
-    predicted: Floats,
-    cluster: Ints,
-    cell: Ints,
-    names: Sequence[str],
-    prior: tuple[float, float] = PRIOR,
-) -> Lifts:
+def measure(drawn: Drawn, cell: Ints, names: Sequence[str], prior: tuple[float, float] = PRIOR) -> Lifts:
     """Lifts of all cells.
 
     Args:
-        residual: (contacts,) margin over the horizon less the baseline, 元.
-        predicted: (contacts,) predicted incremental margin, 元.
-        cluster: (contacts,) customer.
+        drawn: contacts of explorers.
         cell: (contacts,) position in ``names``.
         names: cells.
         prior: mean and standard deviation of the whole's lift before any data.
     """
-    slope, variance = clustered_slope(residual, predicted, cluster)
+    slope, variance = weighted_slope(drawn)
     own = prior[1] ** 2 / (prior[1] ** 2 + variance)
-    whole = Lift(max(0.0, own * slope + (1 - own) * prior[0]), float(own), len(residual))
-    estimates = [
-        clustered_slope(residual[cell == k], predicted[cell == k], cluster[cell == k]) for k in range(len(names))
-    ]
+    deviation = float(np.sqrt(own * variance)) if np.isfinite(variance) else prior[1]
+    centre = own * slope + (1 - own) * prior[0] if own > 0 else prior[0]
+    whole = Lift(max(0.0, centre), deviation, float(own), len(cell))
+    estimates = [weighted_slope(drawn.take(cell == k)) for k in range(len(names))]
     slopes, variances = (np.array(column) for column in zip(*estimates, strict=True)) if names else (np.zeros(0),) * 2
     known = np.isfinite(variances) & (variances > 0)
     spread = 0.0
@@ -120,8 +136,37 @@ def measure(
     for k, name in enumerate(names):
         share = spread / (spread + variances[k]) if known[k] and spread > 0 else 0.0
         value = share * slopes[k] + (1 - share) * whole.value if share > 0 else whole.value
-        cells[name] = Lift(max(0.0, float(value)), float(share), int((cell == k).sum()))
+        error = float(np.sqrt(spread * (1 - share) + (1 - share) ** 2 * deviation**2))
+        cells[name] = Lift(max(0.0, float(value)), error, float(share), int((cell == k).sum()))
     return Lifts(whole, cells)
+
+
+def kept(margin: Floats, baseline: Floats, listed: Floats, group: Ints, names: Sequence[str]) -> dict[str, float]:
+    """Share of the list margin that an order leaves, by product group (``""`` is the whole), between 0.3 and 1.
+
+    Args:
+        margin: (orders,) margin within the horizon of customers who answered a contact and did not cancel, 元.
+        baseline: (orders,) what is expected of them without a contact, 元.
+        listed: (orders,) list margin of the product ordered, 元.
+        group: (orders,) position in ``names``.
+        names: product groups.
+    """
+    mean, orders = KEPT
+    left, worth = margin - baseline, orders * float(listed.mean()) if len(listed) else 1.0
+
+    def share(mine: Flags, towards: float) -> float:
+        return float(np.clip((left[mine].sum() + towards * worth) / (listed[mine].sum() + worth), 0.3, 1.0))
+
+    whole = share(np.ones(len(left), bool), mean)
+    return {"": whole} | {name: share(group == k, whole) for k, name in enumerate(names)}
+
+
+def winsorize(values: Floats, share: float = 1e-3) -> Floats:
+    """Values clipped at the quantiles ``share`` and 1 − ``share``: a few flagship phones must not set a baseline."""
+    if len(values) == 0:
+        return values
+    low, high = np.quantile(values, [share, 1 - share])
+    return np.clip(values, low, high)
 
 
 @dataclass(frozen=True)

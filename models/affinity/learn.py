@@ -1,8 +1,8 @@
 """From a sample of past decisions to a bundle: response, calibration, lift, fatigue.
 
 The sample holds decisions of every role with the customer's snapshot of their time. Contacts teach the response;
-control customers teach what is ordered without a contact; decisions to do nothing for customers who could have been
-contacted give the baseline of the margin that the lift of a contact is measured against.
+control customers teach what is ordered without a contact; explorers, for whom chance chose, teach how much of that
+difference is an effect; decisions to do nothing give the baseline that margins of orders are measured against.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from models.affinity import prior as priors
 from models.affinity import response as fitting
 from models.affinity.bundle import Bundle
-from models.affinity.effect import Hazard, Lifts, hazard, measure, winsorize
+from models.affinity.effect import Drawn, Hazard, Lifts, hazard, kept, measure, winsorize
 from models.affinity.encode import Feature
 from models.affinity.response import Knobs, Response, Rows
 from models.affinity.scorer import MICRO, Menu
@@ -28,7 +29,8 @@ Flags = NDArray[np.bool_]
 EXPLOIT, EXPLORE, CONTROL = 0, 1, 2
 ROLES = ("exploit", "explore", "control")
 _NEGATIVES = 2  # products per control night that were not ordered
-_MAX_WEIGHT = 50.0  # 1 / pscore is clipped here
+_MAX_WEIGHT = 50.0  # 1 / pscore is clipped here for hazards,
+_MAX_LIFT_WEIGHT = 1000.0  # and here for lifts
 
 
 @dataclass(frozen=True)
@@ -103,26 +105,33 @@ def learn(
     first_late = nights[min(len(nights) - 1, round(len(nights) * (1 - late_share)))]
     met = sample.take(sample.product >= 0)
     alone = sample.take(sample.role == CONTROL)
-    rows, arcs_met = _rows(met, alone, menu, int(first_late), knobs.seed)
+    prior = _prior(met, alone, menu)
+    rows, base_at = _rows(met, alone, menu, prior, int(first_late), knobs.seed)
     response = fitting.fit(rows, features, menu.arcs, knobs)
-    kept = tuple(features[k] for k in response.kept)
-    predicted = _predicted(rows, arcs_met, met, menu, response, features, knobs)
+    columns = tuple(features[k] for k in response.kept)
+    p_convert, p_base = _cross_fitted(rows, base_at, met, menu, prior, response, features, knobs)
     reversals = _reversals(met)
-    unit = np.array(menu.margin_micro)[_positions(met.product, [o.id for o in menu.offers])] / MICRO
+    lifts = _lifts(met, p_convert, p_base, menu)
+    left = _kept(sample, met, menu, list(response.kept), knobs)
+    offer = _positions(met.product, [o.id for o in menu.offers])
+    share = np.array([left[group] for group in menu.groups])[offer]
+    unit = np.array(menu.margin_micro)[offer] / MICRO
     unit = unit * (1 - np.array([reversals.get(str(p), reversals[""]) for p in met.product]))
-    lifts = _lifts(sample, met, predicted * unit, menu, list(response.kept), knobs)
+    effect = ((p_convert - p_base) * lifts.whole.value * share - p_base * (1 - share)) * unit
     opt_out, complaint = _hazards(sample)
     bundle = Bundle(
         text=response.text,
-        features=kept,
+        features=columns,
         contact=response.contact,
         base=response.base,
+        priors=_named(prior, menu),
         offsets=_offsets(response, menu),
         lifts=lifts,
+        kept=left,
         reversals=reversals,
         opt_out=opt_out,
         complaint=complaint,
-        trailing_micro=_trailing(sample, met, predicted * unit * lifts.whole.value, menu),
+        trailing_micro=_trailing(sample, met, effect, menu),
         facts=facts | {"metrics": {k: v for k, v in response.metrics.items() if np.isfinite(v)}},
     )
     return Learnt(bundle, response, len(met.day))
@@ -140,8 +149,27 @@ def _positions(ids: Ints, known: list[int]) -> Ints:
     return table[ids]
 
 
-def _rows(met: Sample, alone: Sample, menu: Menu, first_late: int, seed: int) -> tuple[Rows, Floats]:
-    """Training rows of the response: contacts, then control nights × products without a contact."""
+def _prior(met: Sample, alone: Sample, menu: Menu) -> priors.Prior:
+    """Where the trees start: orders and contacts by product × channel, orders of control nights by product."""
+    ids = [o.id for o in menu.offers]
+    cell = _positions(met.product, ids) * len(menu.ways) + _positions(met.channel, [w.id for w in menu.ways])
+    ordered = (met.ordered >> met.product & 1) * met.weight
+    answers, rows = (
+        np.bincount(cell, part, menu.arcs).astype(np.float64).reshape(len(ids), -1) for part in (ordered, met.weight)
+    )
+    base = np.array([float((alone.weight * (alone.ordered >> p & 1)).sum()) for p in ids])
+    groups = sorted(set(menu.groups))
+    group = np.array([groups.index(name) for name in menu.groups], np.int64)
+    return priors.fit(answers, rows, base, np.full(len(ids), float(alone.weight.sum())), group)
+
+
+def _named(prior: priors.Prior, menu: Menu) -> dict[str, float]:
+    arcs = {f"{p}|{c}": float(v) for p, c, v in zip(menu.product(), menu.channel(), prior.contact.ravel(), strict=True)}
+    return arcs | {f"{offer.id}|": float(v) for offer, v in zip(menu.offers, prior.organic, strict=True)}
+
+
+def _rows(met: Sample, alone: Sample, menu: Menu, prior: priors.Prior, first_late: int, seed: int) -> tuple[Rows, Ints]:
+    """Training rows of the response (contacts, then control nights × products without one), and contacts' offers."""
     offer, way = (
         _positions(met.product, [o.id for o in menu.offers]),
         _positions(met.channel, [w.id for w in menu.ways]),
@@ -158,8 +186,9 @@ def _rows(met: Sample, alone: Sample, menu: Menu, first_late: int, seed: int) ->
         late=np.concatenate([met.day, alone.day[night]]) >= first_late,
         fold=np.concatenate([met.fold, alone.fold[night]]),
         group=np.concatenate([group, np.full(len(night), -1)]),
+        prior=np.concatenate([prior.contact.ravel()[group], prior.organic[product]]),
     )
-    return rows, matrix[menu.arcs + offer]
+    return rows, offer
 
 
 def _without(alone: Sample, menu: Menu, seed: int) -> tuple[Ints, Ints, Floats, Floats]:
@@ -184,45 +213,60 @@ def _without(alone: Sample, menu: Menu, seed: int) -> tuple[Ints, Ints, Floats, 
     )  # fmt: skip
 
 
-def _predicted(
-    rows: Rows,
-    base_arcs: Floats,
-    met: Sample,
-    menu: Menu,
-    response: Response,
-    features: tuple[Feature, ...],
-    knobs: Knobs,
-) -> Floats:
-    """(contacts,) p_convert − p_base, each customer predicted by a model that did not see them."""
-    out = np.zeros(len(met.day))
+def _cross_fitted(
+    rows: Rows, offer: Ints, met: Sample, menu: Menu, prior: priors.Prior, response: Response,
+    features: tuple[Feature, ...], knobs: Knobs,
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """(contacts,) p_convert and p_base, each customer predicted by trees that did not see them."""
+    p_convert, p_base = np.zeros(len(met.day)), np.zeros(len(met.day))
     names = [features[k].name for k in response.kept]
     categories = [i for i, k in enumerate(response.kept) if features[k].kind == "category"]
-    X = met.X[:, response.kept]
-    arcs, groups = rows.arcs[: len(out)], rows.group[: len(out)]
+    X, base_arcs = met.X[:, response.kept], menu.matrix()[menu.arcs + offer]
+    arcs, groups, start = (part[: len(p_base)] for part in (rows.arcs, rows.group, rows.prior))
     for held in (0, 1):
         text = fitting.refit(
             rows, rows.fold != held, response.kept, names, categories, knobs, int(response.metrics["trees"])
         )
         trees, at = parse(text), met.fold == held
-        contact = response.contact(score_rows(trees, np.hstack([X[at], arcs[at]]))) + response.offsets[groups[at]]
-        base = response.base(score_rows(trees, np.hstack([X[at], base_arcs[at]])))
-        out[at] = expit(contact) - expit(base)
-    return out
+        contact = response.contact(score_rows(trees, np.hstack([X[at], arcs[at]])), start[at])
+        base = response.base(score_rows(trees, np.hstack([X[at], base_arcs[at]])), prior.organic[offer[at]])
+        p_convert[at], p_base[at] = expit(contact + response.offsets[groups[at]]), expit(base)
+    return p_convert, p_base
 
 
-def _lifts(sample: Sample, met: Sample, predicted: Floats, menu: Menu, kept: list[int], knobs: Knobs) -> Lifts:
+def _groups(met: Sample, menu: Menu) -> tuple[Ints, list[str]]:
+    """(contacts,) product group of the offer, as a position in the names."""
+    names = sorted(set(menu.groups))
+    of = np.array([names.index(group) for group in menu.groups], np.int64)
+    return of[_positions(met.product, [o.id for o in menu.offers])], names
+
+
+def _lifts(met: Sample, p_convert: Floats, p_base: Floats, menu: Menu) -> Lifts:
+    """Orders that contacts brought, where chance chose, against what the response expects of them."""
+    group, groups = _groups(met, menu)
+    names = [f"{name}|{channel}" for name in groups for channel in menu.channels]
+    cell = group * len(menu.ways) + _positions(met.channel, [w.id for w in menu.ways])
+    every = Drawn(
+        residual=(met.ordered >> met.product & 1) - p_base, predicted=p_convert - p_base,
+        expected=np.maximum(p_convert, p_base), times=met.weight,
+        weight=np.minimum(1 / np.maximum(met.pscore, 1e-9), _MAX_LIFT_WEIGHT),
+    )  # fmt: skip
+    explored = met.role == EXPLORE
+    return measure(every.take(explored), cell[explored], names)
+
+
+def _kept(sample: Sample, met: Sample, menu: Menu, columns: list[int], knobs: Knobs) -> dict[str, float]:
+    """What orders that answered a contact left of their list margin, against the margin of those who got nothing."""
     nothing = sample.take((sample.product < 0) & (sample.role != CONTROL))
     if len(nothing.day) == 0:  # no log of doing nothing: control customers are the next best baseline
         nothing = sample.take(sample.role == CONTROL)
-    every = winsorize(np.concatenate([nothing.margin, met.margin]))
-    y, at = every[: len(nothing.day)], every[len(nothing.day) :]
-    residual = at - fitting.baseline(nothing.X[:, kept], y, nothing.fold, met.X[:, kept], met.fold, knobs)
-    groups = sorted(set(menu.groups))
-    names = [f"{group}|{channel}" for group in groups for channel in menu.channels]
-    offer = _positions(met.product, [o.id for o in menu.offers])
-    of = np.array([groups.index(group) for group in menu.groups])[offer]
-    cell = of * len(menu.ways) + _positions(met.channel, [w.id for w in menu.ways])
-    return measure(residual, predicted, met.customer, cell, names)
+    won = met.take(met.converted & ~met.reversed)
+    expected = fitting.baseline(
+        nothing.X[:, columns], winsorize(nothing.margin), nothing.fold, won.X[:, columns], won.fold, knobs
+    )
+    listed = np.array(menu.margin_micro)[_positions(won.product, [o.id for o in menu.offers])] / MICRO
+    group, names = _groups(won, menu)
+    return kept(won.margin, expected, listed, group, names)
 
 
 def _reversals(met: Sample) -> dict[str, float]:

@@ -1,9 +1,10 @@
 """The response model: P(order within the window | customer, product, channel), with "no contact" as one more channel.
 
-One LightGBM model with product and channel attributes as columns. In a share of the training rows the ids of product
-and channel are hidden, so that the trees learn what group, price and direction say by themselves: a product or
-channel launched tomorrow starts from there (hierarchical prior). The early nights fit, the late nights stop the
-fitting and calibrate (out of time); the model that serves is refitted on all nights with as many trees.
+One LightGBM model with product and channel attributes as columns, on top of the hierarchical prior of product ×
+channel (``models.affinity.prior``): the trees start from its log-odds and add what customers differ by. In a share of
+the training rows the ids of product and channel are hidden, so that the trees learn what group, price and direction
+say by themselves: a product or channel launched tomorrow starts from there. The early nights fit, the late nights
+stop the fitting and calibrate (out of time); the model that serves is refitted on all nights with as many trees.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ class Knobs:
     """Size and speed of the trees; ``features`` is how many customer features are kept, by gain."""
 
     trees: int = 160
-    leaves: int = 15
+    leaves: int = 7
     learning_rate: float = 0.06
-    min_leaf: int = 80
-    features: int = 120
+    min_leaf: int = 200
+    features: int = 60
     seed: int = 0
     threads: int = 2
 
@@ -50,6 +51,7 @@ class Rows:
         late: (rows,) of the late nights.
         fold: (rows,) 0 or 1, by customer.
         group: (rows,) product × channel, −1 for no contact.
+        prior: (rows,) log-odds that the trees start from.
     """
 
     X: Floats
@@ -59,6 +61,11 @@ class Rows:
     late: Flags
     fold: Ints
     group: Ints
+    prior: Floats
+
+    def take(self, mask: Flags) -> Rows:
+        """The rows of a mask."""
+        return Rows(**{name: value[mask] for name, value in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ def fit(rows: Rows, features: tuple[Feature, ...], groups: int, knobs: Knobs) ->
     categories = [i for i, k in enumerate(kept) if features[k].kind == "category"]
     categories += [len(kept) + ARC_COLUMNS.index(name) for name in CATEGORIES]
     first = _train(matrix, rows, early, names, categories, knobs, valid=rows.late)
-    trees = max(10, first.best_iteration or first.current_iteration())
+    trees = max(1, first.best_iteration or first.current_iteration())
     clear = np.hstack([rows.X[rows.late][:, kept], rows.arcs[rows.late]])
     score = first.predict(clear, raw_score=True, num_iteration=trees, num_threads=knobs.threads)
     final = _train(matrix, rows, np.ones(len(rows.y), bool), names, categories, knobs, rounds=trees)
@@ -131,9 +138,12 @@ def _calibrated(
     late = rows.late
     y, weight, group, fold = rows.y[late], rows.weight[late], rows.group[late], rows.fold[late]
     met, alone = group >= 0, group < 0
-    contact, losses = choose_map(score[met], y[met], weight[met], fold[met])
-    base = choose_map(score[alone], y[alone], weight[alone], fold[alone])[0] if y[alone].any() else Map("none")
-    logodds = np.where(met, contact(score), base(score))
+    start = rows.prior[late]
+    contact, losses = choose_map(score[met], start[met], y[met], weight[met], fold[met])
+    base = Map("none")
+    if y[alone].any():
+        base = choose_map(score[alone], start[alone], y[alone], weight[alone], fold[alone])[0]
+    logodds = np.where(met, contact(score, start), base(score, start))
     offsets = group_offsets(logodds, y, weight, group, groups)
     p = expit(logodds + np.where(met, offsets[np.maximum(group, 0)], 0.0))
     metrics = {f"logloss_{kind}": value for kind, value in losses.items()}
@@ -184,11 +194,10 @@ def _select(rows: Rows, early: Flags, features: tuple[Feature, ...], knobs: Knob
     rng = np.random.default_rng(knobs.seed)
     sample = early & ((rows.y > 0) | (rng.random(len(rows.y)) < 40_000 / max(1, early.sum())))
     small = Knobs(40, knobs.leaves, 0.15, knobs.min_leaf // 2 + 1, knobs.features, knobs.seed, knobs.threads)
-    matrix = np.hstack([rows.X[sample], rows.arcs[sample]])
+    part = rows.take(sample)
+    matrix = np.hstack([part.X, part.arcs])
     names = [feature.name for feature in features] + list(ARC_COLUMNS)
     categories = [i for i, feature in enumerate(features) if feature.kind == "category"]
-    part = Rows(rows.X[sample], rows.arcs[sample], rows.y[sample], rows.weight[sample], rows.late[sample],
-                rows.fold[sample], rows.group[sample])  # fmt: skip
     booster = _train(matrix, part, np.ones(len(matrix), bool), names, categories, small)
     gain = booster.feature_importance("gain")[: len(features)]
     return np.sort(np.argsort(-gain, kind="stable")[: knobs.features])
@@ -209,17 +218,19 @@ def _train(
 ) -> lgb.Booster:  # fmt: skip
     parameters = {
         "objective": "binary", "num_leaves": knobs.leaves, "learning_rate": knobs.learning_rate,
-        "min_data_in_leaf": knobs.min_leaf, "feature_fraction": 0.5, "lambda_l2": 5.0, "max_bin": 63,
-        "cat_smooth": 20.0, "seed": knobs.seed, "deterministic": True, "force_row_wise": True,
+        "min_data_in_leaf": knobs.min_leaf, "feature_fraction": 0.3, "lambda_l2": 20.0, "max_bin": 63,
+        "boost_from_average": False, "cat_smooth": 20.0, "seed": knobs.seed, "deterministic": True, "force_row_wise": True,
         "num_threads": knobs.threads, "verbose": -1, "metric": "binary_logloss",
     }  # fmt: skip
     data = lgb.Dataset(
-        matrix[use], rows.y[use], weight=rows.weight[use], feature_name=names, categorical_feature=categories,
-        params={"verbose": -1},
+        matrix[use], rows.y[use], weight=rows.weight[use], init_score=rows.prior[use], feature_name=names,
+        categorical_feature=categories, params={"verbose": -1},
     )  # fmt: skip
     if valid is None:
         return lgb.train(parameters, data, rounds or knobs.trees)
-    held = lgb.Dataset(matrix[valid], rows.y[valid], weight=rows.weight[valid], reference=data)
+    held = lgb.Dataset(
+        matrix[valid], rows.y[valid], weight=rows.weight[valid], init_score=rows.prior[valid], reference=data
+    )
     return lgb.train(
         parameters, data, knobs.trees, valid_sets=[held], callbacks=[lgb.early_stopping(25, verbose=False)]
     )  # fmt: skip

@@ -103,12 +103,13 @@ class Scorer:
     bundle: Bundle
     menu: Menu
     trees: ArcTrees
+    prior: Floats  # (arcs + offers,) log-odds that the trees start from
     offsets: Floats  # (arcs,)
     money: ArcMoney
     basis: NDArray[np.int8]  # (arcs,) position in BASES
 
     def raw(self, X: Floats, eligible: Flags) -> tuple[Floats, Floats]:
-        """Raw scores of arcs (customers, arcs) and of no contact (customers, offers)."""
+        """What the trees add for arcs (customers, arcs) and for no contact (customers, offers)."""
         offered = eligible.reshape(len(X), len(self.menu.offers), len(self.menu.ways)).any(axis=2)
         scores = score_arcs(self.trees, X, pack(np.hstack([eligible, offered])))
         return scores[:, : self.menu.arcs], scores[:, self.menu.arcs :]
@@ -122,8 +123,9 @@ class Scorer:
             trailing: (customers,) reduced value a night of late, micro-元.
         """
         arcs, base = self.raw(X, eligible)
-        p_convert = expit(self.bundle.contact(arcs) + self.offsets)
-        p_base = np.repeat(expit(self.bundle.base(base)), len(self.menu.ways), axis=1)
+        start = np.split(self.prior, [self.menu.arcs])
+        p_convert = expit(self.bundle.contact(arcs, start[0]) + self.offsets)
+        p_base = np.repeat(expit(self.bundle.base(base, start[1])), len(self.menu.ways), axis=1)
         effect = effects(p_convert, p_base, self.money)
         return Scores(p_convert, p_base, effect, values(effect, self.money, trailing))
 
@@ -143,7 +145,24 @@ def prepare(bundle: Bundle, menu: Menu, money: Money) -> Scorer:
         offsets[k] = bundle.offsets.get(f"{product}|{channel}", 0.0)
         lift[k], name = bundle.lifts.of(f"{menu.groups[k // len(menu.ways)]}|{menu.channels[k % len(menu.ways)]}")
         basis[k] = BASES.index(name)
-    return Scorer(bundle, menu, resolve(trees, menu.matrix()), offsets, _money(bundle, menu, money, lift), basis)
+    prior = _prior(bundle, menu)
+    return Scorer(bundle, menu, resolve(trees, menu.matrix()), prior, offsets, _money(bundle, menu, money, lift), basis)
+
+
+def _prior(bundle: Bundle, menu: Menu) -> Floats:
+    """(arcs + offers,) the bundle's priors; a product or channel that is new since starts from its group's mean."""
+    ways = [f"{way.id}" for way in menu.ways] + [""]
+    table = np.array([[bundle.priors.get(f"{offer.id}|{way}", np.nan) for way in ways] for offer in menu.offers])
+    if np.isnan(table).any():
+        groups = np.array(menu.groups)
+        whole = float(np.nanmean(table[:, :-1])), float(np.nanmean(table[:, -1]))
+        for column in range(table.shape[1]):
+            known = ~np.isnan(table[:, column])
+            start = float(table[known, column].mean()) if known.any() else whole[column == table.shape[1] - 1]
+            for group in np.unique(groups[~known]):
+                mine = known & (groups == group)
+                table[~known & (groups == group), column] = table[mine, column].mean() if mine.any() else start
+    return np.concatenate([table[:, :-1].ravel(), table[:, -1]])
 
 
 def _money(bundle: Bundle, menu: Menu, money: Money, lift: Floats) -> ArcMoney:
@@ -156,9 +175,11 @@ def _money(bundle: Bundle, menu: Menu, money: Money, lift: Floats) -> ArcMoney:
     def by_way(numbers: Sequence[int]) -> Ints:
         return np.tile(np.array(numbers, np.int64), len(menu.offers))
 
+    share = np.array([bundle.kept.get(group, bundle.kept[""]) for group in menu.groups])
     return ArcMoney(
-        unit_margin=np.repeat(np.array(margin, np.int64), len(menu.ways)), lift=lift, cost=by_way(menu.cost_micro),
-        fatigue=by_way(fatigue), block=by_way([int(way.block) for way in menu.ways]),
+        unit_margin=np.repeat(np.array(margin, np.int64), len(menu.ways)), lift=lift,
+        kept=np.repeat(share, len(menu.ways)), cost=by_way(menu.cost_micro), fatigue=by_way(fatigue),
+        block=by_way([int(way.block) for way in menu.ways]),
     )  # fmt: skip
 
 

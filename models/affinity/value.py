@@ -2,8 +2,8 @@
 
 v = effect on net margin over the horizon − cost of the attempt − fatigue − L·g
 
-where the effect is lift · (p_convert − p_base) · unit margin, fatigue is what the contact does to later contacts
-through opt-outs and complaints, L the nights that the frequency window blocks afterwards and g the customer's
+where the effect is (lift·kept·(p_convert − p_base) − (1 − kept)·p_base) · unit margin (``models.affinity.effect``),
+fatigue is what the contact does to later contacts through opt-outs and complaints, L the nights that the frequency window blocks afterwards and g the customer's
 trailing reduced value a night: a contact tonight must be worth more than what it keeps from the next nights.
 """
 
@@ -23,7 +23,8 @@ class ArcMoney:
     """What an arc costs and brings, by arc; money in micro-元."""
 
     unit_margin: Ints  # (arcs,) net margin of an order, cancellations counted
-    lift: Floats  # (arcs,)
+    lift: Floats  # (arcs,) orders that a contact brings, as a multiple of p_convert − p_base
+    kept: Floats  # (arcs,) share of the list margin that such an order leaves
     cost: Ints  # (arcs,) of an attempt
     fatigue: Ints  # (arcs,)
     block: Ints  # (arcs,) nights blocked afterwards
@@ -37,7 +38,8 @@ def effects(p_convert: Floats, p_base: Floats, money: ArcMoney) -> Ints:
         p_base: (customers, arcs) the same without a contact.
         money: of the arcs.
     """
-    return np.rint((p_convert - p_base) * (money.lift * money.unit_margin)).astype(np.int64)
+    brought = (p_convert - p_base) * (money.lift * money.kept * money.unit_margin)
+    return np.rint(brought - p_base * ((1 - money.kept) * money.unit_margin)).astype(np.int64)
 
 
 def values(effect: Ints, money: ArcMoney, trailing: Ints) -> Ints:

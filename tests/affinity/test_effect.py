@@ -1,0 +1,98 @@
+"""Lifts, kept margins and the hierarchical prior on data whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from models.affinity import prior
+from models.affinity.effect import Drawn, kept, measure
+
+
+def drawn(lift: float, n: int = 20_000, seed: int = 0) -> Drawn:
+    """Contacts whose orders are ``lift`` times what is expected beyond p_base."""
+    rng = np.random.default_rng(seed)
+    d, base = rng.gamma(2.0, 0.01, n), np.full(n, 0.002)
+    order = (rng.random(n) < base + lift * d).astype(float)
+    return Drawn(order - base, d, base + d, rng.uniform(20, 200, n), np.ones(n))
+
+
+@pytest.mark.parametrize("lift", [0.0, 1.0, 1.6])
+def test_the_lift_is_measured_within_its_error(lift: float) -> None:
+    found = measure(drawn(lift), np.zeros(20_000, np.int64), ["data|sms_hall"]).whole
+    assert found.own > 0.9
+    assert abs(found.value - lift) < 3 * found.deviation
+
+
+def test_what_the_past_system_knew_is_no_effect_where_explorers_are_weighted() -> None:
+    """A hidden taste makes both the order and the offer likely; contacts change nothing."""
+    rng = np.random.default_rng(3)
+    n = 200_000
+    base = np.where(rng.random(n) < 0.3, 0.03, 0.005)
+    pscore = np.where(base > 0.01, 0.2, 0.02)  # favourites are drawn ten times as often
+    got = rng.random(n) < pscore
+    order = (rng.random(n) < base).astype(float)[got]
+    known = np.full(got.sum(), base.mean())
+    d = np.full(got.sum(), 0.01)
+    fair = Drawn(order - known, d, known + d, 1 / pscore[got], np.ones(got.sum()))
+    naive = Drawn(order - known, d, known + d, np.ones(got.sum()), np.ones(got.sum()))
+    cell = np.zeros(got.sum(), np.int64)
+    assert measure(naive, cell, ["a"]).whole.value > 0.5
+    assert measure(fair, cell, ["a"]).whole.value < 0.25
+
+
+def test_a_thin_cell_stands_on_the_whole_and_says_so() -> None:
+    many, few = drawn(1.0, 20_000, 1), drawn(0.0, 40, 2)
+    both = Drawn(*(np.concatenate([getattr(many, f), getattr(few, f)]) for f in Drawn.__dataclass_fields__))
+    cell = np.concatenate([np.tile([0, 1], 10_000), np.full(40, 2)])
+    lifts = measure(both, cell, ["data|sms_hall", "data|wechat", "voice|wechat"])
+    assert lifts.of("voice|wechat")[1] == "group"
+    assert abs(lifts.of("voice|wechat")[0] - lifts.whole.value) < 0.3  # no order in 40 contacts says little
+    assert lifts.of("voice|ivr") == (lifts.whole.value, "group")
+    assert measure(few.take(np.zeros(40, bool)), np.zeros(0, np.int64), ["a"]).of("a")[1] == "prior"
+
+
+def test_the_margin_kept_is_net_of_discount_and_of_what_is_displaced() -> None:
+    rng = np.random.default_rng(0)
+    n = 600
+    listed = rng.choice([10.0, 100.0], n)
+    margin = 0.85 * listed + rng.gamma(1.0, 3.0, n)
+    found = kept(margin, np.full(n, 3.0), listed, (listed > 50).astype(np.int64), ["small", "large"])
+    assert found[""] == pytest.approx(0.85, abs=0.02)
+    assert found["large"] == pytest.approx(0.85, abs=0.02)
+    assert kept(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, np.int64), ["small"]) == {"": 0.9, "small": 0.9}
+
+
+def counts(seed: int = 0) -> tuple[np.ndarray, ...]:
+    """Twelve products of three groups on five channels; log-odds are sums of product and channel."""
+    rng = np.random.default_rng(seed)
+    group = np.repeat([0, 1, 2], 4)
+    organic = -5.5 + np.array([-0.4, 0.3, 0.6])[group] + rng.normal(0, 0.3, 12)
+    contact = organic[:, None] * 0.6 + np.array([2.4, 0.2, 0.4, 0.0, 2.8]) - 1.5
+    rows = rng.choice([20, 100, 4000], (12, 5)).astype(float)
+    base_rows = np.full(12, 100_000.0)
+    answers = rng.binomial(rows.astype(int), expit(contact)).astype(float)
+    return answers, rows, rng.binomial(100_000, expit(organic)).astype(float), base_rows, group, organic, contact
+
+
+def test_the_prior_is_nearer_to_the_truth_than_the_cells_own_rates() -> None:
+    answers, rows, base, base_rows, group, _, contact = counts()
+    found = prior.fit(answers, rows, base, base_rows, group)
+    own = np.log((answers + 0.5) / (rows - answers + 0.5))
+    assert np.sqrt(np.mean((found.contact - contact) ** 2)) < 0.35 * np.sqrt(np.mean((own - contact) ** 2))
+
+
+def test_a_product_or_channel_without_data_starts_from_its_group() -> None:
+    """Leave one out: a product that was never offered, then a channel that was never used."""
+    answers, rows, base, base_rows, group, organic, contact = counts()
+    for left in range(12):
+        a, r = answers.copy(), rows.copy()
+        a[left], r[left] = 0, 0
+        found = prior.fit(a, r, base, base_rows, group)
+        assert np.abs(found.contact[left] - contact[left]).mean() < 0.6
+        assert abs(found.organic[left] - organic[left]) < 0.35
+    a, r = answers.copy(), rows.copy()
+    a[:, 3], r[:, 3] = 0, 0
+    found = prior.fit(a, r, base, base_rows, group)
+    assert np.corrcoef(found.contact[:, 3], contact[:, 3])[0, 1] > 0.8  # products keep their order on a new channel
