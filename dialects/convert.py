@@ -21,8 +21,8 @@ from dialects.render import joined
 
 TYPE, LENGTH, CODE, MISSING, TWICE, OTHER = 1, 2, 3, 4, 5, 9
 Mask = npt.NDArray[np.bool_]
-#: Phone digits → their pseudonyms (32 bytes), for distinct values.
-Pseudonym = Callable[[list[str]], list[bytes]]
+#: Phone digits (text, null where missing) → their pseudonyms (binary of 32 bytes, null where missing).
+Pseudonym = Callable[[pa.Array], pa.Array]
 _INTEGER = {"short": pa.int16(), "int": pa.int32(), "long": pa.int64()}
 
 
@@ -47,14 +47,21 @@ def convert(schema: Schema, columns: list[pa.Array], pseudonym: Pseudonym) -> tu
     typed: list[pa.Array] = []
     faults: list[Fault] = []
     for field, column in zip(schema.fields, columns, strict=True):
-        value, bad, code, reason = _convert(field, schema, column, pseudonym)
-        _note(faults, field, code, reason, bad)
-        if not field.nullable:
-            _note(faults, field, MISSING, "missing", _mask(pc.is_null(column)))
-        if field.minimum is not None or field.maximum is not None:
-            _note(faults, field, OTHER, f"outside {field.minimum} … {field.maximum}", _outside(field, value))
+        value, bad, code, reason = column_of(field, schema, column, pseudonym)
+        judged(faults, field, value, _mask(pc.is_null(column)), bad, code, reason)
         typed.append(value)
     return typed, faults
+
+
+def judged(
+    faults: list[Fault], field: Field, value: pa.Array, missing: Mask, bad: Mask, code: int, reason: str
+) -> None:
+    """Add to ``faults`` what is wrong with a column, first things first: its form, its absence, its bounds."""
+    _note(faults, field, code, reason, bad)
+    if not field.nullable:
+        _note(faults, field, MISSING, "missing", missing)
+    if field.minimum is not None or field.maximum is not None:
+        _note(faults, field, OTHER, f"outside {field.minimum} … {field.maximum}", _outside(field, value))
 
 
 def _note(faults: list[Fault], field: Field, code: int, reason: str, bad: Mask) -> None:
@@ -68,15 +75,17 @@ def _mask(values: pa.Array) -> Mask:
 
 def _outside(field: Field, value: pa.Array) -> Mask:
     number = pc.cast(value, pa.float64())
+    found = pc.min_max(number).as_py()
     bad = np.zeros(len(value), bool)
-    if field.minimum is not None:
+    if field.minimum is not None and found["min"] is not None and found["min"] < field.minimum:
         bad |= _mask(pc.less(number, field.minimum))
-    if field.maximum is not None:
+    if field.maximum is not None and found["max"] is not None and found["max"] > field.maximum:
         bad |= _mask(pc.greater(number, field.maximum))
     return bad
 
 
-def _convert(field: Field, schema: Schema, column: pa.Array, pseudonym: Pseudonym) -> tuple[pa.Array, Mask, int, str]:
+def column_of(field: Field, schema: Schema, column: pa.Array, pseudonym: Pseudonym) -> tuple[pa.Array, Mask, int, str]:
+    """A text column typed; which of its values are none, and the code and reason of these."""
     kind = field.type
     if kind == "string":
         if not field.max_length:
@@ -90,7 +99,7 @@ def _convert(field: Field, schema: Schema, column: pa.Array, pseudonym: Pseudony
     if kind == "code":
         known = pc.is_in(column, value_set=_codes(tuple(schema.codes[field.codes])))
         bad = _mask(pc.and_(pc.invert(known), pc.is_valid(column)))
-        return column, bad, CODE, f"not in code list {field.codes}"
+        return pc.if_else(known, column, None), bad, CODE, f"not in code list {field.codes}"
     if kind == "phone":
         return (*_phones(column, pseudonym), TYPE, "no phone number")
     if kind == "bool":
@@ -162,22 +171,4 @@ def _one(value: pa.Scalar, target: pa.DataType) -> pa.Array:
 
 def _phones(column: pa.Array, pseudonym: Pseudonym) -> tuple[pa.Array, Mask]:
     plausible = pc.if_else(pc.match_substring_regex(column, r"^[0-9]{5,20}$"), column, None)
-    coded = pc.dictionary_encode(plausible)
-    values = pa.array(pseudonym(coded.dictionary.to_pylist()), pa.binary())
-    return values.take(coded.indices), _lost(column, plausible)
-
-
-def repeated(schema: Schema, table: pa.Table) -> Mask:
-    """Rows whose key has been seen in an earlier row of ``table``."""
-    bad = np.zeros(table.num_rows, bool)
-    if not schema.key or table.num_rows == 0:
-        return bad
-    codes = np.zeros(table.num_rows, np.int64)
-    for name in schema.key:
-        coded = pc.dictionary_encode(table[name].combine_chunks(), null_encoding="encode")
-        codes = codes * max(len(coded.dictionary), 1) + np.asarray(coded.indices)
-        _, codes = np.unique(codes, return_inverse=True)  # keeps the product of sizes within 64 bits
-    _, first = np.unique(codes, return_index=True)
-    bad[:] = True
-    bad[first] = False
-    return bad
+    return pseudonym(plausible), _lost(column, plausible)

@@ -12,6 +12,7 @@ from conf.schema import Field
 Mask = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]
 _DATE, _TIME = "%Y%m%d", "%Y%m%d%H%M%S"
+_PLAIN_SINCE = 694_224_000  # 1992-01-01 00:00, local
 
 
 def form_of(field: Field) -> str:
@@ -25,6 +26,22 @@ def instants(field: Field, column: pa.Array) -> pa.Array:
     seconds = _plain(column, form) if form in (_DATE, _TIME) else _by_format(column, form)
     if field.type == "date":
         return pc.cast(seconds, pa.date32())
+    return _aware(seconds)
+
+
+def to_utc(seconds: Numbers, missing: Mask) -> pa.Array:
+    """Instants (UTC, microseconds) of local seconds [n].
+
+    Shanghai has been eight hours ahead, without summer time, since 1992: only a column with an older time asks the
+    time zone's history.
+    """
+    if (seconds[~missing] >= _PLAIN_SINCE).all():
+        micros = pa.array((seconds - 8 * 3_600) * 1_000_000, pa.int64(), mask=missing)
+        return micros.cast(pa.timestamp("us", "UTC"))
+    return _aware(pa.array(seconds, pa.int64(), mask=missing).cast(pa.timestamp("s")))
+
+
+def _aware(seconds: pa.Array) -> pa.Array:
     aware = pc.assume_timezone(seconds, "Asia/Shanghai", ambiguous="earliest", nonexistent="earliest")
     return pc.cast(aware, pa.timestamp("us", "UTC"))
 

@@ -34,23 +34,49 @@ def decompress(data: bytes, most: int) -> bytes:
     Raises:
         MendableError: this is no ``.Z`` file, it is broken, or it holds more than ``most`` bytes.
     """
-    if data[:2] != MAGIC or len(data) < 3:
-        raise MendableError("not a .Z file", remedy="ask the sender for it again")
-    flags = data[2]
-    source = np.frombuffer(data, np.uint8)[3:]
-    out = np.zeros(max(len(data) * 4, 1 << 16), np.uint8)
-    while True:
-        size = _decode(source, out, flags & 0x1F, bool(flags & 0x80))
-        if size == -1:
-            raise MendableError("a broken .Z file", remedy="ask the sender for it again")
-        if size >= 0:
-            return out[:size].tobytes()
-        if len(out) > most:
+    source = Unpacking(np.frombuffer(data, np.uint8))
+    pieces, size = [], 0
+    while piece := source.read(1 << 20):
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
             raise MendableError(f"the .Z file holds more than {most} bytes", remedy="raise the bound, or refuse it")
-        out = np.zeros(len(out) * 4, np.uint8)
+    return b"".join(pieces)
 
 
-@njit(cache=True)
+class Unpacking:
+    """The content of a ``.Z`` file (its bytes, or a mapping of the file) piece by piece; memory is that of a piece.
+
+    Raises:
+        MendableError: this is no ``.Z`` file.
+    """
+
+    def __init__(self, data: Bytes) -> None:
+        if len(data) < 3 or data[:2].tobytes() != MAGIC:
+            raise MendableError("not a .Z file", remedy="ask the sender for it again")
+        self._source, self._flags = data[3:], int(data[2])
+        codes = 1 << _BITS
+        self._parent, self._length = np.zeros(codes, np.int32), np.zeros(codes, np.int32)
+        self._last = np.arange(codes).astype(np.uint8)
+        self._length[:256] = 1
+        block = bool(self._flags & 0x80)
+        self._state = np.array([257 if block else 256, 9, 0, 0, -1], np.int64)
+
+    def read(self, size: int) -> bytes:
+        """About ``size`` bytes more (a whole code at least), none at the end.
+
+        Raises:
+            MendableError: the file is broken.
+        """
+        out = np.empty(max(size, 1 << 17), np.uint8)  # a code stands for less than 65,536 bytes
+        most_bits, block = self._flags & 0x1F, bool(self._flags & 0x80)
+        got = _decode(self._source, out, most_bits, block, self._state, self._parent, self._last, self._length)
+        if got < 0:
+            raise MendableError("a broken .Z file", remedy="ask the sender for it again")
+        return out[:got].tobytes()
+
+
+@njit(cache=True, nogil=True)
 def _put(out, at, bits, held, code, width):  # type: ignore[no-untyped-def]
     held |= np.uint64(code) << np.uint64(bits)
     bits += width
@@ -62,7 +88,7 @@ def _put(out, at, bits, held, code, width):  # type: ignore[no-untyped-def]
     return at, bits, held
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _encode(source, out):  # type: ignore[no-untyped-def]
     n = len(source)
     if n == 0:
@@ -99,20 +125,15 @@ def _encode(source, out):  # type: ignore[no-untyped-def]
     return at
 
 
-@njit(cache=True)
-def _decode(source, out, most_bits, block):  # type: ignore[no-untyped-def]
-    """Bytes written; −1 broken, −2 ``out`` is too small."""
-    n = len(source)
-    parent = np.zeros(1 << 16, np.int32)
-    last = np.zeros(1 << 16, np.uint8)
-    length = np.zeros(1 << 16, np.int32)
-    for c in range(256):
-        last[c] = c
-        length[c] = 1
-    following = 257 if block else 256
-    width, at_bit, group_start, size = 9, 0, 0, 0
-    previous = -1
+@njit(cache=True, nogil=True)
+def _decode(source, out, most_bits, block, state, parent, last, length):  # type: ignore[no-untyped-def]
+    """Fill ``out`` from where ``state`` stands; bytes written, −1 if the file is broken."""
+    n, size = len(source), 0
+    following, width, at_bit, group_start, previous = state[0], state[1], state[2], state[3], state[4]
     while True:
+        if size + (1 << 16) > len(out):
+            state[0], state[1], state[2], state[3], state[4] = following, width, at_bit, group_start, previous
+            return size
         if following == (1 << width) and width < most_bits and previous >= 0:
             used = at_bit - group_start
             group = width * 8
@@ -120,6 +141,7 @@ def _decode(source, out, most_bits, block):  # type: ignore[no-untyped-def]
             group_start = at_bit
             width += 1
         if at_bit + width > n * 8:
+            state[0], state[1], state[2], state[3], state[4] = following, width, n * 8, group_start, previous
             return size
         code, got = 0, 0
         while got < width:
@@ -139,8 +161,6 @@ def _decode(source, out, most_bits, block):  # type: ignore[no-untyped-def]
         if previous < 0:
             if code > 255:
                 return -1
-            if size + 1 > len(out):
-                return -2
             out[size] = code
             size += 1
             previous = code
@@ -150,8 +170,6 @@ def _decode(source, out, most_bits, block):  # type: ignore[no-untyped-def]
         special = code == following
         walk = previous if special else code
         count = length[walk] + (1 if special else 0)
-        if size + count > len(out):
-            return -2
         at = size + count - 1
         if special:
             at -= 1

@@ -1,29 +1,24 @@
-"""Reads the content of a data file into typed columns; every record is either a row or set aside with a reason."""
+"""Reads a data file, or a piece of it, into typed columns; every record is either a row or set aside with a reason."""
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
-import zlib
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv as pacsv
-import zstandard
+import pyarrow.compute as pc
 
-from conf.errors import MendableError
 from conf.feed import Feed
 from conf.schema import Schema
-from dialects import lzw
-from dialects.convert import TWICE, Pseudonym, convert, repeated
+from dialects.convert import OTHER, TWICE, Fault, Pseudonym, convert
+from dialects.fields import columns_of, text_of
+from dialects.keys import Prints, fingerprints, repeated
 from dialects.scanner import BYTES, GOOD, Cut, cut_delimited, cut_fixed
 
-#: A file that unpacks to more than this many times its size, and more than a gibibyte, is a bomb.
-BOMB_RATIO, BOMB_BYTES = 200, 1 << 30
 REASONS = {
     1: "type", 2: "length", 3: "code list", 4: "missing", 5: "key twice", 6: "undecodable bytes", 7: "column count",
     9: "other",
@@ -51,11 +46,13 @@ class Records:
         table: the schema's columns and ``_rest`` (unknown keys of jsonl), typed as stored.
         line: line in the file of each row, from 1.
         refused: records set aside, in order of line.
+        prints: a fingerprint of each row's key, uint64 [rows, 2]; empty where the schema has none.
     """
 
     table: pa.Table
     line: npt.NDArray[np.int64]
     refused: list[Refused]
+    prints: Prints
 
     @property
     def records(self) -> int:
@@ -63,47 +60,35 @@ class Records:
         return self.table.num_rows + len(self.refused)
 
 
-def unpack(feed: Feed, name: str, data: bytes) -> bytes:
-    """The content of a data file as sent.
-
-    Raises:
-        MendableError: it cannot be unpacked, or would unpack to a bomb's size.
-    """
-    most = max(BOMB_BYTES, len(data) * BOMB_RATIO)
-    try:
-        if name.endswith(".gz"):
-            content = gzip.GzipFile(fileobj=io.BytesIO(data)).read(most + 1)
-        elif name.endswith(".zst"):
-            content = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data)).read(most + 1)
-        elif name.endswith(".Z"):
-            content = lzw.decompress(data, most)
-        else:
-            content = data
-    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
-        raise MendableError(
-            f"cannot be unpacked: {error}", where=name, remedy=f"ask {feed.source} for it again"
-        ) from error
-    if len(content) > most:
-        raise MendableError(f"unpacks to more than {most} bytes", where=name, remedy=f"ask {feed.source} what it is")
-    return content
-
-
-def read(feed: Feed, schema: Schema, content: bytes, pseudonym: Pseudonym) -> Records:
-    """The records of one data file.
+def read(
+    feed: Feed,
+    schema: Schema,
+    content: bytes,
+    pseudonym: Pseudonym,
+    *,
+    line: int = 0,
+    offset: int = 0,
+    twice: Collection[int] = (),
+) -> Records:
+    """The records of a data file, or of a piece of it that begins and ends where records do.
 
     Args:
         feed: its contract.
         schema: its fields.
-        content: the file, unpacked.
+        content: the bytes, unpacked.
         pseudonym: for phone fields.
-    """
+        line: records of the file before ``content``.
+        offset: bytes of the file before ``content``.
+        twice: lines whose key an earlier piece of the delivery is known to hold.
+    """  # fmt: skip
+    reasons: dict[int, str] = {}
     if feed.dialect == "jsonl":
-        cut, columns, rest, reasons = _objects(schema, content)
+        cut, columns, rest = _objects(schema, content, reasons)
+        typed, faults = convert(schema, columns, pseudonym)
     else:
-        cut, columns, reasons = _fields(feed, schema, content)
-        rest = pa.nulls(len(columns[0]) if columns else 0, pa.string())
-    line = np.flatnonzero(cut.status == GOOD) + 1
-    typed, faults = convert(schema, columns, pseudonym)
+        cut, typed, faults = _fields(feed, schema, content, pseudonym, line, reasons)
+        rest = pa.nulls(len(typed[0]), pa.string())
+    lines = np.flatnonzero(cut.status == GOOD) + line + 1
     table = pa.table([*typed, rest], names=[*(field.name for field in schema.fields), "_rest"])
     why: dict[int, tuple[str, int, str]] = {}
     for fault in faults:  # in the order of fields: the first fault of a record names it
@@ -111,21 +96,27 @@ def read(feed: Feed, schema: Schema, content: bytes, pseudonym: Pseudonym) -> Re
             why.setdefault(row, (fault.field, fault.code, fault.reason))
     keep = np.ones(table.num_rows, bool)
     keep[list(why)] = False
-    twice = np.flatnonzero(keep)[repeated(schema, table.filter(pa.array(keep)))]
-    for row in twice.tolist():
-        why[row] = (schema.key[0], TWICE, f"key {', '.join(schema.key)} stands twice in this file")
-        keep[row] = False
+    prints = fingerprints(schema, table)
+    if len(prints):
+        there = np.flatnonzero(keep)
+        known = np.isin(lines, np.fromiter(twice, np.int64, len(twice))) if twice else np.zeros(len(lines), bool)
+        for row in (*there[repeated(prints[there])].tolist(), *np.flatnonzero(known & keep).tolist()):
+            why[row] = (schema.key[0], TWICE, f"key {', '.join(schema.key)} stands twice in this delivery")
+            keep[row] = False
+        prints = prints[keep]
     names = [field.name for field in schema.fields]
     refused = [
         _refused(content, cut, int(position), "", 0, int(cut.status[position]), reasons.get(int(position), ""))
         for position in np.flatnonzero(cut.status != GOOD)
     ]
     for row, (field, code, reason) in why.items():
-        refused.append(_refused(content, cut, int(line[row]) - 1, field, names.index(field) + 1, code, reason))
+        position = int(lines[row]) - line - 1
+        refused.append(_refused(content, cut, position, field, names.index(field) + 1, code, reason))
     refused.sort(key=lambda record: record.line)
+    moved = [replace(one, line=one.line + line, offset=one.offset + offset) for one in refused]
     if not keep.all():
-        table = table.filter(pa.array(keep))
-    return Records(table, line[keep], refused)
+        table, lines = table.filter(pa.array(keep)), lines[keep]
+    return Records(table, lines, moved, prints)
 
 
 def _refused(content: bytes, cut: Cut, position: int, field: str, number: int, code: int, reason: str) -> Refused:
@@ -133,66 +124,34 @@ def _refused(content: bytes, cut: Cut, position: int, field: str, number: int, c
     return Refused(position + 1, start, content[start:end], field, number, code, reason or REASONS[code])
 
 
-def _fields(feed: Feed, schema: Schema, content: bytes) -> tuple[Cut, list[pa.Array], dict[int, str]]:
-    """Text columns of a delimited or fixed-width file."""
-    names = [field.name for field in schema.fields]
-    numbered = feed.dialect == "vgop"
+def _fields(
+    feed: Feed, schema: Schema, content: bytes, pseudonym: Pseudonym, line: int, reasons: dict[int, str]
+) -> tuple[Cut, list[pa.Array], list[Fault]]:
+    """Typed columns of delimited or fixed-width records."""
     if feed.layout == "fixed":
         cut = cut_fixed(content, [field.width for field in schema.fields])
+    elif feed.dialect == "vgop":
+        cut = _numbered(cut_delimited(content, 0x80, len(schema.fields) + 1), line, reasons)
     else:
-        separator = 0x80 if numbered else ord(feed.delimiter)
-        cut = cut_delimited(content, separator, len(names) + numbered)
-    text = _decoded(cut, content, feed, names)
-    if not text:
-        return cut, [pa.array([], pa.string()) for _ in names], {}
-    header = ["", *names] if numbered else names
-    table = pacsv.read_csv(
-        io.BytesIO(text),
-        pacsv.ReadOptions(column_names=header, use_threads=False, block_size=max(len(text), 1 << 16)),
-        pacsv.ParseOptions(delimiter="\x1f", quote_char=False, escape_char=False, ignore_empty_lines=False),
-        pacsv.ConvertOptions(
-            column_types=dict.fromkeys(header, pa.string()), null_values=[""], strings_can_be_null=True
-        ),
-    )
-    columns = [table[name].combine_chunks() for name in header]
-    reasons: dict[int, str] = {}
-    if numbered:
-        columns = _numbered(cut, columns, reasons)
-    return cut, [column.chunk(0) if isinstance(column, pa.ChunkedArray) else column for column in columns], reasons
+        cut = cut_delimited(content, ord(feed.delimiter), len(schema.fields))
+    return cut, *columns_of(schema, cut, int(feed.dialect == "vgop"), pseudonym)
 
 
-def _numbered(cut: Cut, columns: list[pa.Array], reasons: dict[int, str]) -> list[pa.Array]:
-    """Take off the line numbers of vgop; a record whose number is not its line is set aside."""
+def _numbered(cut: Cut, line: int, reasons: dict[int, str]) -> Cut:
+    """Hold the line numbers of vgop against the lines; a record that says another is set aside."""
     good = np.flatnonzero(cut.status == GOOD)
-    said = columns[0].to_pylist()
-    wrong = [i for i, (position, text) in enumerate(zip(good.tolist(), said, strict=True)) if text != str(position + 1)]
-    for i in wrong:
-        cut.status[good[i]] = 9
-        reasons[int(good[i])] = f"says it is line {said[i]!r}"
-    keep = np.ones(len(good), bool)
-    keep[wrong] = False
-    return [column.filter(pa.array(keep)) for column in columns[1:]] if wrong else columns[1:]
+    wanted = [str(line + 1 + position) for position in good.tolist()]
+    said = text_of(cut.source, cut.begin[0], cut.finish[0])
+    same = np.asarray(pc.fill_null(pc.equal(said, pa.array(wanted, pa.string())), False))
+    if same.all():
+        return cut
+    for row in np.flatnonzero(~same).tolist():
+        cut.status[good[row]] = OTHER
+        reasons[int(good[row])] = f"says it is line {said[row].as_py()!r}"
+    return replace(cut, begin=cut.begin[:, same], finish=cut.finish[:, same])
 
 
-def _decoded(cut: Cut, content: bytes, feed: Feed, names: list[str]) -> bytes:
-    """The good records as UTF-8; records that have the form of characters but are none are marked."""
-    raw = cut.good.tobytes()
-    if raw.isascii():
-        return raw
-    try:
-        return raw.decode("gb18030").encode("utf-8")
-    except UnicodeDecodeError:
-        kept = []
-        positions = np.flatnonzero(cut.status == GOOD)
-        for position, line in zip(positions.tolist(), raw.splitlines(keepends=True), strict=True):
-            try:
-                kept.append(line.decode("gb18030").encode("utf-8"))
-            except UnicodeDecodeError:
-                cut.status[position] = BYTES
-        return b"".join(kept)
-
-
-def _objects(schema: Schema, content: bytes) -> tuple[Cut, list[pa.Array], pa.Array, dict[int, str]]:
+def _objects(schema: Schema, content: bytes, reasons: dict[int, str]) -> tuple[Cut, list[pa.Array], pa.Array]:
     """Text columns of a jsonl file, and what keys the schema does not know."""
     names = [field.name for field in schema.fields]
     wanted = set(names)
@@ -204,7 +163,6 @@ def _objects(schema: Schema, content: bytes) -> tuple[Cut, list[pa.Array], pa.Ar
     status = np.zeros(len(lines), np.uint8)
     values: dict[str, list[str | None]] = {name: [] for name in names}
     rest: list[str | None] = []
-    reasons: dict[int, str] = {}
     for position, line in enumerate(lines):
         try:
             found = json.loads(line.decode("utf-8"), parse_float=str, parse_int=str, parse_constant=str)
@@ -221,8 +179,9 @@ def _objects(schema: Schema, content: bytes) -> tuple[Cut, list[pa.Array], pa.Ar
             values[name].append(_text(found.get(name)))
         unknown = {key: value for key, value in found.items() if key not in wanted}
         rest.append(json.dumps(unknown, ensure_ascii=False, sort_keys=True) if unknown else None)
-    cut = Cut(start, start + lengths, status, np.zeros(0, np.uint8))
-    return cut, [pa.array(values[name], pa.string()) for name in names], pa.array(rest, pa.string()), reasons
+    nowhere = np.zeros((0, 0), np.int32)
+    cut = Cut(np.frombuffer(content, np.uint8), start, start + lengths, status, nowhere, nowhere)
+    return cut, [pa.array(values[name], pa.string()) for name in names], pa.array(rest, pa.string())
 
 
 def _text(value: Any) -> str | None:

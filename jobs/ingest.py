@@ -6,8 +6,8 @@ feed, data date and hour; a process killed anywhere is run again and ends in the
 
 *Reads* landing, the landing folder. *Writes* raw_<schema>, ops_load, ops_quarantine, vault, ops_delivery; return
 reports to ``$CPC_HOME/outbox``; refused files go to ``$CPC_HOME/rejected``.
-*Cost* decode, parse and write, once a source byte; some 5 ms a file besides. Memory: the largest file, unpacked,
-a task. The driver sees names, counts and measures only, and the quarantined records.
+*Cost* decode, parse and write, once a source byte; some 5 ms a file besides. Memory: a few pieces of 16 MB a task,
+whatever the size of a file. The driver sees names, counts and measures only, and the quarantined records.
 """
 
 from __future__ import annotations
@@ -15,20 +15,28 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from fnmatch import fnmatch
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from cryptography.fernet import Fernet
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
 
+from conf.errors import MendableError
 from jobs import identity
-from jobs.lake import WrittenFile, arrow_schema, nullable, write_file, write_partitions
+from jobs.lake import Lake, arrow_schema, nullable, write_file, write_partitions
 from jobs.loading.ledger import Past, past_of, pending, verdict
 from jobs.loading.reports import write_reports
 from jobs.loading.secrets import KEY_VERSION, pseudonym_key, vault_key
-from jobs.loading.task import Loaded, Work, load, sizes
+from jobs.loading.task import Loaded, Loader
+from jobs.loading.work import SPAN, Work, identify, survey
 from jobs.night import Figures, Night
 
 READS = ("landing",)
@@ -36,8 +44,11 @@ WRITES = ("raw", "ops_load", "ops_quarantine", "vault", "ops_delivery")
 READS_PREVIOUS = ("ops_delivery", "vault")
 
 #: Below this many source bytes a worker process costs more than it saves.
-SMALL = 200_000
-BATCHES_A_CORE = 4
+SMALL = 16 << 20
+BATCHES_A_CORE = 8
+#: Opening and closing a small file costs about as much as so many bytes.
+A_FILE = 20_000
+TABLES_AT_ONCE, ATTEMPTS = 4, 8
 
 
 def run(night: Night, feeds: str = "*") -> Figures:
@@ -46,7 +57,8 @@ def run(night: Night, feeds: str = "*") -> Figures:
     past = past_of(ledger)
     works, refused = pending(visible(night, feeds), past, night.catalogue.feeds, night.catalogue.schemas)
     loaded = read_all(night, works)
-    accepted, rows, ended = judge(loaded, past)
+    accepted, rows, ended, unseen = judge(loaded, past)
+    discard(night.lake, unseen)
     rows += [_unopened(row) for row in refused]
     publish(night, accepted)
     keep_ledger(night, ledger, rows)
@@ -55,7 +67,7 @@ def run(night: Night, feeds: str = "*") -> Figures:
     codes = Counter(row["code"] for row in rows)
     return {
         "files": sum(len(one.work.files) for one in accepted), "deliveries": len(accepted),
-        "rows": sum(sum(one.rows) for one in accepted), "quarantined": sum(len(one.refused) for one in accepted),
+        "rows": sum(sum(one.rows) for one in accepted), "quarantined": sum(sum(one.aside) for one in accepted),
         "bytes": sum(one.work.bytes for one in accepted), "late": codes["94"], "replaced": ended,
         "refused": sum(count for code, count in codes.items() if code not in ("00", "94", "16")),
         "codes": dict(sorted(codes.items())),
@@ -76,34 +88,77 @@ def visible(night: Night, feeds: str) -> list[dict[str, Any]]:
 
 
 def read_all(night: Night, works: Sequence[Work]) -> list[Loaded]:
-    """Run the tasks: here if there is little, else scheduled by Spark; results in order of feed, date, hour, resend."""
-    if not works:
-        return []
-    key = pseudonym_key(night.settings.home)
-    landing, lake = night.landing, night.lake.root
+    """Run the tasks: here if there is little, else scheduled by Spark; results in order of feed, date, hour, resend.
 
-    def task(batch: list[Work]) -> list[Loaded]:
-        return [load(work, landing, lake / f"raw_{work.schema.name}", key) for work in batch]
-
+    A delivery that can be split and is larger than a span is looked through first, read span by span in any order, and
+    settled when all are read; any other is one task.
+    """
+    home = night.settings.home
+    loader = Loader(night.landing, night.lake.root, home / "spool", pseudonym_key(home))
+    shutil.rmtree(loader.spool, ignore_errors=True)  # of a load that was killed; the lease lets no other run now
     if sum(work.bytes for work in works) < SMALL:
-        found = task(list(works))
+        found = [loader.load(work) for work in works]
     else:
-        context = night.spark.sparkContext
-        batches = sizes(list(works), context.defaultParallelism * BATCHES_A_CORE)
-        # a row a delivery comes back: file names, counts and measures
-        found = context.parallelize(batches, len(batches)).flatMap(task).collect()
+        found = _scheduled(night, loader, works)
     return sorted(found, key=lambda one: (one.work.feed.code, one.work.data_date, one.work.hour, one.work.resend))
 
 
-def judge(loaded: Sequence[Loaded], past: Mapping[Any, Past]) -> tuple[list[Loaded], list[dict[str, Any]], int]:
+def _scheduled(night: Night, loader: Loader, works: Sequence[Work]) -> list[Loaded]:
+    context = night.spark.sparkContext
+
+    def run(task: Callable[[Any], Any], items: Sequence[Any], weight: Callable[[Any], int]) -> list[Any]:
+        """The task of every item, in their order; what comes back are names, counts, measures, what is set aside."""
+        batches = evenly([*enumerate(items)], context.defaultParallelism * BATCHES_A_CORE, lambda one: weight(one[1]))
+        if not batches:
+            return []
+        done = context.parallelize(batches, len(batches)).flatMap(lambda batch: [(n, task(one)) for n, one in batch])
+        return [result for _, result in sorted(done.collect(), key=lambda pair: pair[0])]
+
+    large = [work for work in works if work.feed.compression == "none" and work.bytes > SPAN]
+    whole = [work for work in works if not (work.feed.compression == "none" and work.bytes > SPAN)]
+    looked = run(lambda work: survey(work, loader.landing), large, lambda work: work.bytes)
+    names = [identify(work, one.sha256) for work, one in zip(large, looked, strict=True)]
+    spans = [(span, name) for name, one in zip(names, looked, strict=True) for span in one.spans]
+
+    def task(item: Any) -> Any:
+        return loader.load(item) if isinstance(item, Work) else loader.read(*item, spooled=True)
+
+    results = run(task, [*whole, *spans], _weight)
+    loads, reads = results[: len(whole)], iter(results[len(whole) :])
+    parts = [(work, one, [next(reads) for _ in one.spans]) for work, one in zip(large, looked, strict=True)]
+    return loads + run(lambda part: loader.settle(*part), parts, lambda part: part[0].bytes)
+
+
+def _weight(item: Any) -> int:
+    """What a task costs, in bytes of plain text: packed files unpack to several times their size."""
+    if not isinstance(item, Work):
+        return int(item[0].bytes)
+    return item.bytes * (4 if item.feed.compression != "none" else 1) + len(item.files) * A_FILE
+
+
+def evenly(items: Sequence[Any], batches: int, weight: Callable[[Any], int]) -> list[list[Any]]:
+    """Items in at most ``batches`` of about equal weight, the heavy ones first; a stable order."""
+    filled: list[list[Any]] = [[] for _ in range(batches)]
+    heap = [(0, number) for number in range(batches)]
+    for place in sorted(range(len(items)), key=lambda n: (-weight(items[n]), n)):
+        load, number = heappop(heap)
+        filled[number].append(items[place])
+        heappush(heap, (load + weight(items[place]), number))
+    return [batch for batch in filled if batch]
+
+
+def judge(
+    loaded: Sequence[Loaded], past: Mapping[Any, Past]
+) -> tuple[list[Loaded], list[dict[str, Any]], int, list[Loaded]]:
     """Accept or refuse each delivery by what came before; of several for one key the last accepted is published.
 
     Returns:
-        what is to be published, rows for the ledger, and how many older deliveries are replaced.
+        what is to be published, rows for the ledger, how many older deliveries are replaced, and what nobody will see.
     """
     state = {key: Past(list(one.accepted), one.resend, set(one.known)) for key, one in past.items()}
     rows: list[dict[str, Any]] = []
     chosen: dict[str, Loaded] = {}
+    unseen: list[Loaded] = []
     replaced = 0
     for one in loaded:
         work = one.work
@@ -114,26 +169,32 @@ def judge(loaded: Sequence[Loaded], past: Mapping[Any, Past]) -> tuple[list[Load
             replaced += bool(before.accepted)
             before.accepted.append(one.delivery_id)
             before.resend = work.resend
-            chosen[work.key] = one
+            if work.key in chosen:
+                unseen.append(chosen[work.key])
+            chosen[work.key] = replace(one, ordinal=len(before.accepted))
+        else:
+            unseen.append(one)
         ordinal = len(before.accepted) if taken else 0
         rows += _rows(one, code, reason, "accepted" if taken else "duplicate" if code == "16" else "refused", ordinal)
-    return list(chosen.values()), rows, replaced
+    return list(chosen.values()), rows, replaced, unseen
 
 
 def _rows(one: Loaded, code: str, reason: str, state: str, ordinal: int) -> list[dict[str, Any]]:
     """A ledger row a file; what was set aside is counted with its file."""
-    aside = Counter(name for name, _ in one.refused)
-    counts = one.rows or (0,) * len(one.work.files)
+    none = (0,) * len(one.work.files)
+    digests = one.sha256 + (None,) * (len(none) - len(one.sha256))
     taken = state == "accepted"
     return [
         {
             "delivery_id": one.delivery_id, "feed": one.work.feed.code, "data_date": one.work.data_date,
             "hour": one.work.hour, "resend": one.work.resend, "ordinal": ordinal, "file": file.name,
             "bytes": file.bytes, "sha256": digest, "control_records": file.records, "loaded": rows if taken else 0,
-            "quarantined": aside[file.name] if taken else 0, "code": code, "state": state, "reason": reason or None,
+            "quarantined": aside if taken else 0, "code": code, "state": state, "reason": reason or None,
             "arrived_at": one.work.arrived_at, "received_at": dt.datetime.now(dt.UTC),
         }
-        for file, digest, rows in zip(one.work.files, one.sha256, counts, strict=True)
+        for file, digest, rows, aside in zip(
+            one.work.files, digests, one.rows or none, one.aside or none, strict=True
+        )
     ]  # fmt: skip
 
 
@@ -153,19 +214,69 @@ def publish(night: Night, accepted: Sequence[Loaded]) -> None:
     by_schema: dict[str, list[Loaded]] = defaultdict(list)
     for one in accepted:
         by_schema[one.work.schema.name].append(one)
-    for schema, group in sorted(by_schema.items()):
-        night.lake.commit_files(
-            f"raw_{schema}",
-            [one.written for one in group if one.written],
-            replace=[
-                {"data_date": one.work.data_date, "feed": one.work.feed.code, "hour": one.work.hour} for one in group
-            ],
-        )
-    dates = {one.work.data_date for one in accepted}
+    with ThreadPoolExecutor(TABLES_AT_ONCE) as pool:
+        list(pool.map(lambda schema: publish_table(night.lake, schema, by_schema[schema]), sorted(by_schema)))
     keys = {(one.work.feed.code, one.work.data_date, one.work.hour) for one in accepted}
-    _merge(night, "ops_load", [row for one in accepted for row in one.measures], dates, keys)
-    _merge(night, "ops_quarantine", [row for one in accepted for row in _aside(one)], dates, keys)
+    _merge(night, "ops_load", [row for one in accepted for row in one.measures], keys)
+    _merge(night, "ops_quarantine", [row for one in accepted for row in _aside(one)], keys)
     _keep_numbers(night, accepted)
+
+
+def publish_table(lake: Lake, schema: str, group: Sequence[Loaded]) -> None:
+    """Replace the keys of ``group`` in one commit of ``raw_<schema>``, unless the table shows it already.
+
+    The handle that shows what has been applied is the one that commits: if somebody else commits in between, Delta
+    refuses, and it starts over.
+
+    Raises:
+        MendableError: others kept committing.
+    """
+    table = f"raw_{schema}"
+    for _ in range(ATTEMPTS):
+        handle = lake.delta(table)
+        live = pa.table(handle.get_add_actions(flatten=True)).to_pylist()
+        wanted = [one for one in group if not shown(handle, live, one)]
+        try:
+            lake.commit_files(
+                table, [file for one in wanted for file in one.written],
+                replace=[_partition(one.work) for one in wanted],
+                applied={f"{table}/{one.work.key}": one.ordinal for one in wanted}, handle=handle,
+            )  # fmt: skip
+        except CommitFailedError:
+            continue
+        discard(lake, [one for one in group if one not in wanted])
+        return
+    raise MendableError(
+        f"{table} is being written by somebody else", where=str(lake.path(table)), remedy="run `cpc ingest` again"
+    )
+
+
+def _partition(work: Work) -> dict[str, Any]:
+    return {"data_date": work.data_date, "feed": work.feed.code, "hour": work.hour}
+
+
+def shown(handle: DeltaTable, live: Sequence[Mapping[str, Any]], one: Loaded) -> bool:
+    """Whether the table shows this content of this key: its transaction, and all of its rows and no others."""
+    work = one.work
+    if handle.transaction_version(f"raw_{work.schema.name}/{work.key}") != one.ordinal:
+        return False
+    mine = [
+        file
+        for file in live
+        if file["partition.feed"] == work.feed.code
+        and str(file["partition.data_date"]) == str(work.data_date)
+        and file["min.hour"] == file["max.hour"] == work.hour
+    ]
+    if any(not file.get("min.delivery_id") == file.get("max.delivery_id") == one.delivery_id for file in mine):
+        return False
+    return sum(file["num_records"] for file in mine) == sum(one.rows)
+
+
+def discard(lake: Lake, unseen: Sequence[Loaded]) -> None:
+    """Remove files that no commit will publish."""
+    for one in unseen:
+        for file in one.written:
+            (lake.path(f"raw_{one.work.schema.name}") / file.path).unlink(missing_ok=True)
 
 
 def _aside(one: Loaded) -> list[dict[str, Any]]:
@@ -179,22 +290,20 @@ def _aside(one: Loaded) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _merge(night: Night, table: str, rows: list[dict[str, Any]], dates: set[dt.date], keys: set[Any]) -> None:
+def _merge(night: Night, table: str, rows: list[dict[str, Any]], keys: Set[tuple[str, dt.date, int]]) -> None:
     """Replace the rows of some feeds, dates and hours in a table partitioned by date, in one commit."""
-    schema = nullable(arrow_schema(night.lake.table(table)))
     if not keys:
         return
-    files: list[WrittenFile] = []
-    for date in sorted(dates):
-        kept = [
-            row
-            for row in night.lake.arrow(table, partition={"data_date": date}).to_pylist()
-            if (row["feed"], row["data_date"], row["hour"]) not in keys
-        ]
-        mine = [row for row in rows if row["data_date"] == date]
-        if kept or mine:
-            files += write_partitions(night.lake.path(table), pa.Table.from_pylist(kept + mine, schema), ["data_date"])
-    night.lake.commit_files(table, files, replace=[{"data_date": date} for date in sorted(dates)])
+    lake, schema = night.lake, nullable(arrow_schema(night.lake.table(table)))
+    dates = sorted({date for _, date, _ in keys})
+    there = pc.is_in(pc.field("data_date"), pa.array(dates, pa.date32()))
+    old = lake.delta(table).to_pyarrow_dataset().to_table(filter=there).select(schema.names).cast(schema)
+    names = [f"{feed}/{date}/{hour}" for feed, date, hour in keys]
+    texts = [pc.cast(old[name], pa.string()) for name in ("feed", "data_date", "hour")]
+    kept = old.filter(pc.invert(pc.is_in(pc.binary_join_element_wise(*texts, "/"), pa.array(names, pa.string()))))
+    merged = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema)])
+    files = write_partitions(lake.path(table), merged, ["data_date"]) if merged.num_rows else []
+    lake.commit_files(table, files, replace=[{"data_date": date} for date in dates])
 
 
 def _keep_numbers(night: Night, accepted: Sequence[Loaded]) -> None:

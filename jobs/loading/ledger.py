@@ -11,7 +11,7 @@ from typing import Any
 from conf.dates import SHANGHAI
 from conf.feed import Feed
 from conf.schema import Schema
-from jobs.loading.task import File, Work
+from jobs.loading.work import File, Work
 
 #: A resend number of at most this many is taken (code 97 beyond it).
 MOST_RESENDS = 3

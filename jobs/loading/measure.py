@@ -1,61 +1,130 @@
-"""What a delivery's columns are like, measured while they are in memory: rows of ``ops_load``."""
+"""What a delivery's columns are like, measured piece by piece while they are in memory: rows of ``ops_load``.
+
+Counts, sums and bounds of pieces add up to those of the delivery; sums of integers and decimals are exact.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conf.schema import Field
-from dialects import Refused
-
-if TYPE_CHECKING:
-    from jobs.loading.task import Work
+from conf.schema import Field, Schema
+from jobs.loading.work import Work
 
 _SECOND = 1_000_000
 
 
-def measure(
-    work: Work, identity: str, rows: pa.Table, refused: tuple[tuple[str, Refused], ...]
-) -> list[dict[str, Any]]:
-    """One row a column of the schema, and one with column ``''`` for the record as a whole."""
-    faults = Counter(one.field for _, one in refused)
+@dataclass
+class Column:
+    """Figures of a column so far; a total and bounds for what is a number, a date or an instant (seconds)."""
+
+    nulls: int = 0
+    seen: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
+    longest: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    total: int | float | Decimal = 0
+
+    def add(self, other: Column) -> None:
+        """Add the figures of another piece."""
+        self.nulls += other.nulls
+        self.seen += other.seen
+        self.codes += other.codes
+        self.total += other.total  # type: ignore[operator]
+        self.longest = _either(max, self.longest, other.longest)
+        self.minimum = _either(min, self.minimum, other.minimum)
+        self.maximum = _either(max, self.maximum, other.maximum)
+
+
+def _either(of: Any, one: Any, two: Any) -> Any:
+    return two if one is None else one if two is None else of(one, two)
+
+
+@dataclass
+class Measure:
+    """Figures of the pieces of a delivery; ``faults`` counts records set aside by their field."""
+
+    rows: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    columns: dict[str, Column] = field(default_factory=dict)
+
+    def add(self, other: Measure) -> None:
+        """Add the figures of another piece."""
+        self.rows += other.rows
+        self.faults += other.faults
+        for name, column in other.columns.items():
+            self.columns.setdefault(name, Column()).add(column)
+
+
+def measure(schema: Schema, rows: pa.Table, fields_at_fault: Iterable[str]) -> Measure:
+    """The figures of one piece."""
+    found = Measure(rows.num_rows, Counter(fields_at_fault))
+    for one in schema.fields:
+        found.columns[one.name] = _column(one, rows[one.name])
+    return found
+
+
+def _column(one: Field, column: pa.ChunkedArray) -> Column:
+    told = Column(nulls=column.null_count, seen=len(column) - column.null_count)
+    if not told.seen or one.type in ("phone", "bool"):
+        return told
+    if one.type == "code":
+        told.codes.update(
+            {entry["values"]: entry["counts"] for entry in pc.value_counts(column.drop_null()).to_pylist()}
+        )
+        return told
+    if one.type == "string":
+        told.longest = pc.max(pc.utf8_length(column)).as_py()
+        return told
+    if one.type == "date":
+        column = pc.cast(column, pa.int32())
+    elif one.type == "timestamp":
+        column = pc.cast(column, pa.int64())
+    bounds = pc.min_max(column).as_py()
+    unit = float(_SECOND) if one.type == "timestamp" else 1.0
+    told.minimum, told.maximum = float(bounds["min"]) / unit, float(bounds["max"]) / unit
+    if one.type not in ("date", "timestamp"):
+        told.total = pc.sum(column).as_py()
+    return told
+
+
+def told(work: Work, identity: str, found: Measure, distinct: int | None) -> list[dict[str, Any]]:
+    """Rows of ``ops_load``: one a column of the schema, and one with column ``''`` for the record as a whole.
+
+    Args:
+        work: the delivery.
+        identity: its id.
+        found: all its pieces.
+        distinct: keys among its rows; None where the schema has none.
+    """
     base = {
         "feed": work.feed.code, "data_date": work.data_date, "hour": work.hour, "delivery_id": identity,
-        "schema": work.schema.name, "rows": rows.num_rows,
+        "schema": work.schema.name, "rows": found.rows,
     }  # fmt: skip
-    whole = {**base, "column": "", "nulls": 0, "faults": len(refused), "distinct": _keys(rows, work.schema.key)}
+    whole = {**base, "column": "", "nulls": 0, "faults": found.faults.total(), "distinct": distinct}
     return [whole] + [
-        {**base, "column": field.name, "faults": faults[field.name], **_column(field, rows[field.name])}
-        for field in work.schema.fields
-    ]
+        {**base, "column": one.name, "faults": found.faults[one.name],
+         **_figures(one, found.columns.get(one.name, Column()))}
+        for one in work.schema.fields
+    ]  # fmt: skip
 
 
-def _keys(rows: pa.Table, key: tuple[str, ...]) -> int | None:
-    return rows.group_by(list(key)).aggregate([]).num_rows if key and rows.num_rows else None
-
-
-def _column(field: Field, column: pa.ChunkedArray) -> dict[str, Any]:
-    told: dict[str, Any] = {"nulls": column.null_count}
-    if len(column) == column.null_count:
-        return told
-    if field.type == "code":
-        counted = pc.value_counts(column.drop_null())
-        codes = {entry["values"]: entry["counts"] for entry in counted.to_pylist()}
-        return told | {"distinct": len(codes), "codes": json.dumps(dict(sorted(codes.items())), ensure_ascii=False)}
-    if field.type == "string":
-        return told | {"longest": pc.max(pc.utf8_length(column)).as_py()}
-    if field.type in ("phone", "bool"):
-        return told
-    if field.type == "date":
-        number = pc.cast(pc.cast(column, pa.int32()), pa.float64())
-    elif field.type == "timestamp":
-        number = pc.divide(pc.cast(pc.cast(column, pa.int64()), pa.float64()), float(_SECOND))
-    else:
-        number = pc.cast(column, pa.float64())
-    bounds = pc.min_max(number).as_py()
-    told |= {"minimum": bounds["min"], "maximum": bounds["max"]}
-    return told if field.type in ("date", "timestamp") else told | {"mean": pc.mean(number).as_py()}
+def _figures(one: Field, column: Column) -> dict[str, Any]:
+    said: dict[str, Any] = {"nulls": column.nulls}
+    if one.type == "code" and column.seen:
+        codes = dict(sorted(column.codes.items()))
+        return said | {"distinct": len(codes), "codes": json.dumps(codes, ensure_ascii=False)}
+    if one.type == "string" and column.seen:
+        return said | {"longest": column.longest}
+    if column.minimum is None:
+        return said
+    said |= {"minimum": column.minimum, "maximum": column.maximum}
+    return said if one.type in ("date", "timestamp") else said | {"mean": float(column.total) / column.seen}

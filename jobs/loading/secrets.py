@@ -5,11 +5,9 @@ Each comes from the environment or from a file of mode 600 below ``$CPC_HOME/sec
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -55,17 +53,3 @@ def _kept(path: Path, make: Callable[[], str]) -> str:
         with os.fdopen(handle, "w", encoding="ascii") as out:
             out.write(make() + "\n")
     return path.read_text(encoding="ascii").strip()
-
-
-def pseudonyms(key: bytes, numbers: Sequence[str | None]) -> list[bytes | None]:
-    """HMAC-SHA-256 (RFC 2104) of each number, 32 bytes; None stays None."""
-    keyed = hmac.new(key, digestmod=hashlib.sha256)
-    found: list[bytes | None] = []
-    for number in numbers:
-        if number is None:
-            found.append(None)
-            continue
-        one = keyed.copy()
-        one.update(number.encode("ascii"))
-        found.append(one.digest())
-    return found
