@@ -22,8 +22,8 @@ from dialects.render import delimited, text_columns
 
 DATE = dt.date(2026, 1, 8)
 BLOCK = 200_000
-#: 19900000000 and up is in no number plan.
-NUMBERS, FIRST = 2_000_000, 19_900_000_000
+#: Mobile numbers begin with 13 … 19: 100 is never assigned.
+NUMBERS, FIRST = 2_000_000, 10_000_000_000
 PRODUCTS = ("畅享套餐128元", "全球通無限個人版", "廣東東莞流量包10GB", "家庭宽带500M", "彩铃", "亲情号码", None)
 SKILLS = ("投诉处理组", "宽带装维", "国际漫游", "東區一組", "VIP")
 

@@ -46,7 +46,7 @@ def _column(field: Field, schema: Schema, count: int, random: np.random.Generato
     high = min(int(field.maximum) if field.maximum is not None else low + 99, low + 30_000)
     number = np.arange(count) % (high - low + 1) + low
     if field.type == "phone":
-        return pc.cast(pa.array(19_900_000_000 + random.integers(0, 50_000, count)), pa.string())
+        return pc.cast(pa.array(10_000_000_000 + random.integers(0, 50_000, count)), pa.string())
     if field.type == "string":
         return pc.cast(pa.array(np.arange(count) % 10 ** min(field.max_length or 9, 9)), pa.string())
     if field.type == "bool":
