@@ -36,7 +36,7 @@ _SQL = {"string": "VARCHAR", "code": "VARCHAR", "phone": "VARCHAR", "short": "SM
 
 def run(size: str) -> Result:
     """Generate, run every side in alternation, and compare the medians."""
-    folder = Path(tempfile.mkdtemp(prefix="cpc-ingest-", dir=os.environ.get("CPC_SCRATCH")))
+    folder = Path(tempfile.mkdtemp(prefix="cpc-ingest-"))
     try:
         return _tiny(folder) if size == "tiny" else _one_file(folder, size)
     finally:
@@ -49,10 +49,10 @@ def _one_file(folder: Path, size: str) -> Result:
     quarter, _, _ = write(folder / "quarter" / "plain", _BYTES[size] // 4)
     megabytes = path.stat().st_size / 1e6
     sides: dict[str, Callable[[], dict[str, Any]]] = {
-        "duckdb": lambda: _apart(_duckdb, peer, folder / "duckdb.parquet"),
-        "cpc": lambda: _apart(_ours, path.parent, folder / "home", False),
-        "polars": lambda: _apart(_polars, peer, folder / "polars.parquet"),
-        "cpc, one gzip": lambda: _apart(_ours, packed.parent, folder / "home", True),
+        "duckdb": lambda: _apart(_duckdb, folder, peer, folder / "duckdb.parquet"),
+        "cpc": lambda: _apart(_ours, folder / "home", path.parent, False),
+        "polars": lambda: _apart(_polars, folder, peer, folder / "polars.parquet"),
+        "cpc, one gzip": lambda: _apart(_ours, folder / "home", packed.parent, True),
     }
     seen: dict[str, list[dict[str, Any]]] = {name: [] for name in sides}
     for _ in range(ROUNDS[size]):
@@ -60,7 +60,7 @@ def _one_file(folder: Path, size: str) -> Result:
             seen[name].append(side())
             if seen[name][-1]["rows"] != records:
                 raise RuntimeError(f"{name} found {seen[name][-1]['rows']} of {records} records")
-    small = _apart(_ours, quarter.parent, folder / "home", False)
+    small = _apart(_ours, folder / "home", quarter.parent, False)
     rows = [
         {
             "who": name, "version": rounds[0]["version"], "seconds": _median(rounds, "seconds"),
@@ -100,11 +100,11 @@ def _pack(path: Path, folder: Path, records: int) -> Path:
 # -- sides: each in a process of its own -------------------------------------------------------------------------
 
 
-def _apart(side: Callable[..., dict[str, Any]], *given: Any) -> dict[str, Any]:
+def _apart(side: Callable[..., dict[str, Any]], home: Path, *given: Any) -> dict[str, Any]:
     """Run a side in a fresh process, watching the memory of it and its children (proportional set size)."""
     context = mp.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_tell, args=(theirs, side, given))
+    process = context.Process(target=_tell, args=(theirs, side, home, given))
     process.start()
     theirs.close()
     peak, done = [0], threading.Event()
@@ -119,7 +119,9 @@ def _apart(side: Callable[..., dict[str, Any]], *given: Any) -> dict[str, Any]:
     return {**told, "peak": peak[0]}
 
 
-def _tell(pipe: Any, side: Callable[..., dict[str, Any]], given: tuple[Any, ...]) -> None:
+def _tell(pipe: Any, side: Callable[..., dict[str, Any]], home: Path, given: tuple[Any, ...]) -> None:
+    os.environ.update(CPC_HOME=str(home), POLARS_MAX_THREADS="2")
+    shutil.rmtree(home / "lake", ignore_errors=True)
     pipe.send(side(*given))
     pipe.close()
 
@@ -170,7 +172,6 @@ def _duckdb(source: Path, out: Path) -> dict[str, Any]:
 
 
 def _polars(source: Path, out: Path) -> dict[str, Any]:
-    os.environ["POLARS_MAX_THREADS"] = "2"
     import polars as pl
 
     kinds = {"short": pl.Int16, "int": pl.Int32, "long": pl.Int64}
@@ -188,11 +189,10 @@ def _polars(source: Path, out: Path) -> dict[str, Any]:
     }
 
 
-def _ours(landing: Path, home: Path, packed: bool) -> dict[str, Any]:
+def _ours(landing: Path, packed: bool) -> dict[str, Any]:
     from jobs import ingest
 
-    shutil.rmtree(home, ignore_errors=True)
-    night, works = _night(landing, home, packed)
+    night, works = _night(landing, packed)
     began = time.perf_counter()
     night.spark  # noqa: B018  (made when first asked for)
     session = time.perf_counter() - began
@@ -207,11 +207,10 @@ def _ours(landing: Path, home: Path, packed: bool) -> dict[str, Any]:
     return {"version": "this", "seconds": seconds, "session": session, "rows": table.count_rows()}
 
 
-def _night(landing: Path, home: Path, packed: bool) -> tuple[Any, list[Any]]:
+def _night(landing: Path, packed: bool) -> tuple[Any, list[Any]]:
     """A night with one delivery: the file in ``landing``, with what its control file says."""
     import datetime as dt
 
-    os.environ["CPC_HOME"] = str(home)
     from conf.settings import load_settings
     from jobs.loading.work import File, Work
     from jobs.night import Night
@@ -240,11 +239,11 @@ def _tiny(folder: Path) -> Result:
     return Result(rows, {"bar": seconds / 30}, notes)
 
 
-def _small_files(home: Path) -> dict[str, Any]:
+def _small_files() -> dict[str, Any]:
     from benchmarks.ingest_small import small_night
     from jobs import ingest, scan
 
-    night = small_night(home)
+    night = small_night()
     night.spark  # noqa: B018
     began = time.perf_counter()
     scan.run(night)

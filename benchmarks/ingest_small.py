@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -20,11 +18,10 @@ DATE = dt.date(2026, 1, 31)  # a month's last day: monthly feeds are due too
 BYTES = 20_000
 
 
-def small_night(home: Path) -> Night:
-    """A landing folder below ``home`` with every feed's delivery for ``DATE``."""
-    os.environ["CPC_HOME"] = str(home)
+def small_night() -> Night:
+    """A landing folder below ``CPC_HOME`` with every feed's delivery for ``DATE``."""
     settings = load_settings()
-    night = Night(DATE + dt.timedelta(days=1), settings, home / "landing")
+    night = Night(DATE + dt.timedelta(days=1), settings, settings.home / "landing")
     for number, (_, feed) in enumerate(sorted(settings.catalogue.feeds.items())):
         schema = settings.catalogue.schemas[feed.schema_name]
         rows = records(schema, max(1, BYTES // (9 * len(schema.fields))), number)
