@@ -242,8 +242,23 @@ def _compare(said: dict[str, Any], limits: list[Limit], tally: _Tally) -> dict[s
             raise Refused(f"{key} is {value}, not {said[key]}", "certificate.json")
     if type(said["gap"]) not in {int, float} or not math.isclose(said["gap"], gap, rel_tol=1e-9, abs_tol=1e-15):
         raise Refused(f"gap is {gap}, not {said['gap']}", "certificate.json")
-    if "bound_claimed" in said:
-        claimed = said["bound_claimed"]
-        if type(claimed) is not int or not tally.primal <= claimed <= bound:
-            raise Refused("bound_claimed is no integer between primal and bound", "certificate.json")
+    _claims(said, tally.primal, bound)
     return {**found, "gap": gap, "used": {limit.name: used for limit, used in zip(limits, tally.used, strict=True)}}
+
+
+def _claims(said: dict[str, Any], primal: int, bound: int) -> None:
+    """What cannot be re-derived must at least be possible."""
+    if ("bound_claimed" in said) != ("gap_claimed" in said):
+        raise Refused("bound_claimed and gap_claimed go together", "certificate.json")
+    if "bound_claimed" in said:
+        claimed, gap = said["bound_claimed"], said["gap_claimed"]
+        if type(claimed) is not int or not primal <= claimed <= bound:
+            raise Refused("bound_claimed is no integer between primal and bound", "certificate.json")
+        if type(gap) not in {int, float} or not math.isclose(
+            gap, (claimed - primal) / max(1, abs(claimed)), abs_tol=1e-15
+        ):
+            raise Refused("gap_claimed is not that of bound_claimed", "certificate.json")
+    if type(said["seconds"]) not in {int, float} or not 0 <= said["seconds"] < math.inf:
+        raise Refused("seconds is no duration", "certificate.json")
+    if type(said["passes"]) is not int or said["passes"] < 0 or not isinstance(said["method"], str):
+        raise Refused("passes or method is not what it should be", "certificate.json")

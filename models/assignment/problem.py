@@ -168,12 +168,13 @@ class Problem:
         """What prices are multiples of, pico-yuan, int64 [M]: so that charges are whole micro-yuan where they can be.
 
         A customer's part of the bound is rounded up to micro-yuan; with uses that are multiples of g, a price that is
-        a multiple of 10^6 / gcd(10^6, g) leaves nothing to round. 1 where that would be coarser than a fen an arc.
+        a multiple of 10^6 / gcd(10^6, g) leaves nothing to round. 1 where that is too coarse: above a fen an arc,
+        or less than that where few customers make the dual's kinks wide.
         """
         common = np.zeros(len(self.limits), np.int64)
         np.gcd.at(common, self.kinds.limit, np.abs(self.kinds.use))
         step = PICO // np.gcd(PICO, np.maximum(common, 1))
-        return np.where(step * self.scale <= 1e10, step, 1)
+        return np.where(step * self.scale <= min(1e10, 1e5 * self.customers), step, 1)
 
     def rounded(self, prices: Floats) -> Ints:
         """Prices (pico-yuan, float [M]) on the grid, not below 0."""

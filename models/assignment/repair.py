@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from models.assignment.passes import best_arcs, near_options, over_blocks
-from models.assignment.problem import PICO, Block, Ints, Problem
+from models.assignment.problem import LARGEST, Block, Ints, Problem
 from models.assignment.sample import hashes
 
 #: Options at most, some 100 bytes each.
@@ -201,10 +201,9 @@ def repaired(problem: Problem, prices: Ints, width: int, held: list[Ints] | None
         options = gather(problem, prices, width, arcs)
     while True:
         plan = settled(problem, prices, options, options.start, arcs)
-        whole = len(options.start) >= problem.customers and width > PICO * problem.most * 4
-        if plan.excess == 0.0 or whole:
+        if plan.excess == 0.0 or width >= LARGEST - 1:
             return plan
-        width *= 4
+        width = min(width * 4, LARGEST - 1)
         wider = gather(problem, prices, width, arcs)
         if wider is None:
             return plan

@@ -28,10 +28,10 @@ SAMPLES = (10_000, 100_000, 1_000_000)
 CHEAP = 300_000
 #: Customers that take part in a repair at first.
 MOVERS = 4_000
-#: Up to so many options the MIP is asked.
-MIP_OPTIONS = 20_000
+#: Options that the MIP is asked about: first the nearest, then all that can matter where those are few enough.
+MIP_OPTIONS = (3_000, 20_000)
 #: Nodes x options that the MIP may spend where no clock bounds it.
-MIP_WORK = 4_000_000
+MIP_WORK = 400_000
 
 
 class NoPlan(Exception):  # noqa: N818 - it is what happens
@@ -124,8 +124,10 @@ def solve(problem: Problem, goal: Goal, engine: Engine | None = None) -> Solutio
     if not _enough(run, dual, plan) and goal.start is not None and run.left > 0:
         dual, plan = _cold(run, dual, plan)
     claimed: int | None = None
-    if not _enough(run, dual, plan):
-        plan, claimed = _by_mip(run, dual, plan)
+    for most in MIP_OPTIONS:
+        if _enough(run, dual, plan) or claimed is not None or run.left <= 0:
+            break
+        plan, claimed = _by_mip(run, dual, plan, most)
     if plan.excess > 0:
         found = conflict(problem)
         if found is not None:
@@ -221,7 +223,7 @@ def _cold(run: _Run, dual: Dual, plan: Plan) -> tuple[Dual, Plan]:
     return (dual, plan) if other.bound >= dual.bound else _by_boxes(run, other, plan)
 
 
-def _by_mip(run: _Run, dual: Dual, plan: Plan) -> tuple[Plan, int | None]:
+def _by_mip(run: _Run, dual: Dual, plan: Plan, most: int) -> tuple[Plan, int | None]:
     """The best plan over the options that can still matter; its bound counts where all of those took part.
 
     With a plan in hand a choice that loses more than bound - primal is in no better plan; customers without any
@@ -230,18 +232,18 @@ def _by_mip(run: _Run, dual: Dual, plan: Plan) -> tuple[Plan, int | None]:
     problem = run.problem
     missing = dual.bound - plan.primal if plan.excess == 0 else 4 * problem.most
     width, complete = min((missing + 1) * PICO, LARGEST - 1), True
-    options = gather(problem, dual.prices, width, plan.arcs, MIP_OPTIONS)
-    while options is None and width > 0 and run.left > 0:
+    options = gather(problem, dual.prices, width, plan.arcs, most)
+    while options is None and width > 0 and most == MIP_OPTIONS[0]:
         width, complete = width // 2, False
-        options = gather(problem, dual.prices, width, plan.arcs, MIP_OPTIONS)
-    if options is None or not len(options.group) or run.left <= 0:
+        options = gather(problem, dual.prices, width, plan.arcs, most)
+    if options is None or not len(options.group):
         return plan, None
     fixed, used = without(problem, options, plan.arcs)
     choice = Choice(options.group, options.kind, options.value, problem.limits.amount - used)
     goal = max(run.goal.gap * 0.3, 1e-9) * max(1, abs(dual.bound)) / max(1, abs(dual.bound - fixed))
     found = whole_plan(
         choice, problem.kinds, problem.scale, start=options.start if plan.excess == 0 else None, gap=goal,
-        seconds=max(0.2, run.left - 0.2), nodes=max(100, MIP_WORK // len(options.group)),
+        seconds=max(0.2, run.left - 0.2), nodes=max(10, MIP_WORK // len(options.group)),
     )  # fmt: skip
     run.steps.append(f"MIP by HiGHS on {len(options.group)} options ({found.status})")
     if found.hold is not None:

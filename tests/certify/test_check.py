@@ -1,0 +1,289 @@
+"""The checker accepts what is so and refuses everything else: a test a refusal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from certify.check import check
+from certify.limits import Refused
+
+# customer, product, channel, value, cost
+ARCS = [(1, 1, 0, 500, 3), (1, 2, 0, 300, 1), (2, 1, 1, 400, 2), (4, 1, 0, -50, 1), (4, 2, 1, 700, 5)]
+PLAN: list[tuple[Any, ...]] = [(1, 2, 0, 300), (2, None, None, None), (4, 2, 1, 700)]
+LIMITS: dict[str, Any] = {
+    "choose": "at_most_one",
+    "limits": [
+        {"name": "budget", "at_most": 6, "counts": "cost"},
+        {"name": "floor_2", "at_least": 1, "counts": 1, "where": {"product": [2]}},
+    ],
+}
+#: Budget: 80 micro-yuan a unit; floor: nothing.
+PRICES = [80_000_000, 0]
+
+
+def bound_of(arcs: list[tuple[int, ...]], prices: list[int], must: bool = False) -> int:
+    """The bound by its definition, in plain Python."""
+    best: dict[int, int] = {}
+    for customer, product, _, value, cost in arcs:
+        reduced = 10**6 * value - prices[0] * cost - prices[1] * (product == 2)
+        best[customer] = max(best.get(customer, reduced if must else 0), reduced)
+    amounts = prices[0] * 6 + prices[1] * 1
+    return -(-amounts // 10**6) + sum(-(-b // 10**6) for b in best.values())
+
+
+def certificate(plan: list[tuple[Any, ...]], prices: list[int]) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for customer, product, channel, value in plan:
+        digest.update(struct.pack("<qhhq", customer, *((-1, -1, 0) if product is None else (product, channel, value))))
+    held = {(c, p, ch): cost for c, p, ch, _, cost in ARCS}
+    used = [sum(held[r[:3]] for r in plan if r[1] is not None), sum(r[1] == 2 for r in plan)]
+    primal = sum(r[3] or 0 for r in plan)
+    bound = bound_of(ARCS, prices)
+    return {
+        "primal": primal, "bound": bound, "gap": (bound - primal) / max(1, abs(bound)), "customers": 3, "arcs": 5,
+        "limits": [
+            {"name": "budget", "used": used[0], "amount": 6, "price_pico": prices[0]},
+            {"name": "floor_2", "used": used[1], "amount": 1, "price_pico": prices[1]},
+        ],
+        "assignment_sha256": digest.hexdigest(), "seconds": 0.1, "passes": 1, "method": "by hand",
+    }  # fmt: skip
+
+
+def write_arcs(folder: Path, arcs: list[tuple[Any, ...]], name: str = "a.parquet", **types: pa.DataType) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    kinds = {
+        "customer": pa.int64(),
+        "product": pa.int16(),
+        "channel": pa.int16(),
+        "value": pa.int64(),
+        "cost": pa.int64(),
+    }
+    columns = list(zip(*arcs, strict=True)) if arcs else [[]] * 5
+    kinds |= types
+    arrays = [pa.array(c, k) for c, k in zip(columns, kinds.values(), strict=True)]
+    pq.write_table(pa.table(dict(zip(kinds, arrays, strict=True))), folder / name)
+
+
+def write_plan(folder: Path, plan: list[tuple[Any, ...]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    kinds = [("customer", pa.int64()), ("product", pa.int16()), ("channel", pa.int16()), ("value", pa.int64())]
+    rows = [dict(zip([k for k, _ in kinds], row, strict=True)) for row in plan]
+    pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(kinds)), folder / "part.parquet")
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> tuple[Path, Path]:
+    """A right instance with a right plan."""
+    write_arcs(tmp_path / "in" / "arcs", ARCS)
+    (tmp_path / "in" / "limits.yml").write_text(yaml.safe_dump(LIMITS, sort_keys=False))
+    write_plan(tmp_path / "out" / "assignment", PLAN)
+    (tmp_path / "out" / "certificate.json").write_text(json.dumps(certificate(PLAN, PRICES)))
+    return tmp_path / "in", tmp_path / "out"
+
+
+def say(out: Path, change: Callable[[dict[str, Any]], object], plan: list[tuple[Any, ...]] = PLAN) -> None:
+    said = certificate(plan, PRICES)
+    change(said)
+    (out / "certificate.json").write_text(json.dumps(said))
+
+
+def test_a_right_plan_is_accepted(made: tuple[Path, Path]) -> None:
+    found = check(*made)
+    assert found["primal"] == 1000
+    assert found["bound"] == 480 + (500 - 240) + (400 - 160) + (700 - 400)
+    assert found["used"] == {"budget": 6, "floor_2": 2}
+
+
+def test_a_claim_that_is_possible_is_accepted(made: tuple[Path, Path]) -> None:
+    say(made[1], lambda said: said.update(bound_claimed=1250, gap_claimed=0.2))
+    assert check(*made)["bound"] == 1280
+
+
+def test_customers_may_lie_across_files(made: tuple[Path, Path]) -> None:
+    (made[0] / "arcs" / "a.parquet").unlink()
+    write_arcs(made[0] / "arcs", ARCS[:1], "0.parquet")
+    write_arcs(made[0] / "arcs", ARCS[1:4], "1.parquet")
+    write_arcs(made[0] / "arcs", ARCS[4:], "2.parquet")
+    assert check(*made)["bound"] == 1280
+
+
+def set_limit(key: str, value: Any, at: int = 0) -> Callable[[dict[str, Any]], object]:
+    return lambda said: said["limits"][at].__setitem__(key, value)
+
+
+def drop(said: dict[str, Any]) -> object:
+    return said.pop("method")
+
+
+REFUSED_CERTIFICATES: list[tuple[Callable[[dict[str, Any]], object], str]] = [
+    (lambda s: s.update(primal=1001), "primal is 1000, not 1001"),
+    (lambda s: s.update(primal=1000.0), "primal is 1000.0, not an integer"),
+    (lambda s: s.update(bound=s["bound"] - 1), "bound is 1280, not 1279"),
+    (lambda s: s.update(gap=0.0), "gap is"),
+    (lambda s: s.update(customers=4), "customers is 3, not 4"),
+    (lambda s: s.update(arcs=6), "arcs is 5, not 6"),
+    (lambda s: s.update(assignment_sha256="0" * 64), "assignment_sha256 is"),
+    (lambda s: s.update(extra=1), "unknown keys"),
+    (drop, "lacks some"),
+    (set_limit("used", 5), "6 is used, not 5"),
+    (set_limit("used", True), "not an integer"),
+    (set_limit("amount", 7), "the amount is 6, not 7"),
+    (set_limit("price_pico", 8e7), "not an integer"),
+    (set_limit("price_pico", -1), "wrong sign"),
+    (set_limit("price_pico", 1, at=1), "wrong sign"),
+    (set_limit("price_pico", 1 << 63), "leaves 64 bits"),
+    (set_limit("price_pico", 1 << 61), "leave 62 bits"),
+    (set_limit("name", "other"), "not those of limits.yml"),
+    (lambda s: s["limits"].append(s["limits"][0]), "not those of limits.yml"),
+    (lambda s: s["limits"].reverse(), "not those of limits.yml"),
+    (set_limit("more", 1), "unknown or missing keys"),
+    (lambda s: s.update(bound_claimed=999, gap_claimed=0.0), "between primal and bound"),
+    (lambda s: s.update(bound_claimed=1e3, gap_claimed=0.0), "between primal and bound"),
+    (lambda s: s.update(bound_claimed=1100, gap_claimed=0.0), "gap_claimed is not"),
+    (lambda s: s.update(bound_claimed=1000), "go together"),
+    (lambda s: s.update(seconds=-1), "no duration"),
+    (lambda s: s.update(passes=1.5), "passes or method"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), REFUSED_CERTIFICATES)
+def test_a_wrong_certificate_is_refused(
+    made: tuple[Path, Path], change: Callable[[dict[str, Any]], object], told: str
+) -> None:
+    say(made[1], change)
+    with pytest.raises(Refused, match=told):
+        check(*made)
+
+
+@pytest.mark.parametrize("text", ["{", '{"primal": 1, "primal": 1}', "[]", ""])
+def test_a_broken_certificate_is_refused(made: tuple[Path, Path], text: str) -> None:
+    (made[1] / "certificate.json").write_text(text)
+    with pytest.raises(Refused, match=r"certificate\.json"):
+        check(*made)
+
+
+REFUSED_PLANS: list[tuple[list[tuple[Any, ...]], str]] = [
+    ([(1, 1, 0, 500), (2, None, None, None), (4, 2, 1, 700)], "limit budget is broken: 8 against 6"),
+    ([(1, None, None, None), (2, None, None, None), (4, 1, 0, -50)], "limit floor_2 is broken: 0 against 1"),
+    (PLAN[:2], "ends before the instance"),
+    ([*PLAN, (5, None, None, None)], "beyond the instance"),
+    ([PLAN[1], PLAN[0], PLAN[2]], "not the instance's, in order"),
+    ([PLAN[0], PLAN[0], PLAN[2]], "not the instance's, in order"),
+]
+
+
+@pytest.mark.parametrize(("plan", "told"), REFUSED_PLANS)
+def test_a_wrong_plan_is_refused(made: tuple[Path, Path], plan: list[tuple[Any, ...]], told: str) -> None:
+    write_plan(made[1] / "assignment", plan)
+    say(made[1], lambda said: None, plan)
+    with pytest.raises(Refused, match=told):
+        check(*made)
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ((1, 2, 1, 300), "customer 1 has no such arc"),
+        ((1, 2, 0, 301), "a value in the plan is not the arc's"),
+        ((1, 2, None, 300), "nulls where none may be"),
+    ],
+)
+def test_an_arc_that_is_not_there_is_refused(made: tuple[Path, Path], row: tuple[Any, ...], told: str) -> None:
+    write_plan(made[1] / "assignment", [row, *PLAN[1:]])
+    with pytest.raises(Refused, match=told):
+        check(*made)
+
+
+@pytest.mark.parametrize(
+    ("arcs", "types", "told"),
+    [
+        ([*ARCS[2:], *ARCS[:2]], {}, "out of order"),
+        ([ARCS[0], ARCS[0], *ARCS[1:]], {}, "twice"),
+        ([(None, *ARCS[0][1:]), *ARCS[1:]], {}, "nulls"),
+        (ARCS, {"value": pa.float64()}, "column 'value' is double"),
+        (ARCS, {"product": pa.int32()}, "column 'product' is int32"),
+        (ARCS, {"cost": pa.float32()}, "column 'cost' is float"),
+        ([(c, p, ch, v + (1 << 50), x) for c, p, ch, v, x in ARCS], {}, "leave 62 bits"),
+    ],
+)
+def test_wrong_arcs_are_refused(
+    made: tuple[Path, Path], arcs: list[tuple[Any, ...]], types: dict[str, pa.DataType], told: str
+) -> None:
+    write_arcs(made[0] / "arcs", arcs, **types)
+    with pytest.raises(Refused, match=told):
+        check(*made)
+
+
+def test_missing_columns_files_and_folders_are_refused(made: tuple[Path, Path]) -> None:
+    path = made[0] / "arcs" / "a.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["cost"]), path)
+    with pytest.raises(Refused, match="no column 'cost'"):
+        check(*made)
+    path.write_bytes(b"PAR1 but no more")
+    with pytest.raises(Refused, match="not a Parquet file"):
+        check(*made)
+    path.unlink()
+    with pytest.raises(Refused, match="no Parquet files"):
+        check(*made)
+
+
+def changed_limit(**keys: Any) -> dict[str, Any]:
+    return {**LIMITS, "limits": [{**LIMITS["limits"][0], **keys}, LIMITS["limits"][1]]}
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (changed_limit(at_least=1), "exactly one of"),
+        (changed_limit(at_most=None), "exactly one of"),
+        (changed_limit(at_most=6.0), "not an integer"),
+        (changed_limit(wher={}), "unknown keys"),
+        (changed_limit(name="floor_2"), "two limits of one name"),
+        (changed_limit(counts=2), "counts 2"),
+        (changed_limit(where={"product": 1}), "columns with lists"),
+        ({**LIMITS, "choose": "some"}, "choose is"),
+        ({**LIMITS, "more": 1}, "unknown keys"),
+    ],
+)
+def test_wrong_limits_are_refused(made: tuple[Path, Path], document: dict[str, Any], told: str) -> None:
+    (made[0] / "limits.yml").write_text(yaml.safe_dump(document))
+    with pytest.raises(Refused, match=told):
+        check(*made)
+
+
+def test_a_key_twice_is_refused(made: tuple[Path, Path]) -> None:
+    text = (made[0] / "limits.yml").read_text().replace("at_most: 6", "at_most: 9\n  at_most: 6")
+    (made[0] / "limits.yml").write_text(text)
+    with pytest.raises(Refused, match="given twice"):
+        check(*made)
+
+
+def test_exactly_one_needs_an_arc_for_everybody(made: tuple[Path, Path]) -> None:
+    (made[0] / "limits.yml").write_text(yaml.safe_dump({**LIMITS, "choose": "exactly_one"}))
+    with pytest.raises(Refused, match="without an arc under exactly_one"):
+        check(*made)
+
+
+def test_sums_beyond_64_bits_are_exact(made: tuple[Path, Path]) -> None:
+    arcs = [(i, 1, 0, 1, 1 << 61) for i in range(1, 9)]
+    write_arcs(made[0] / "arcs", arcs)
+    limits = {"limits": [{"name": "budget", "at_most": (1 << 63) - 1, "counts": "cost"}]}
+    (made[0] / "limits.yml").write_text(yaml.safe_dump(limits))
+    plan = [(i, 1, 0, 1) for i in range(1, 9)]
+    write_plan(made[1] / "assignment", plan)
+    said = {**certificate(PLAN, PRICES), "limits": [
+        {"name": "budget", "used": 1 << 64, "amount": (1 << 63) - 1, "price_pico": 0}
+    ]}  # fmt: skip
+    (made[1] / "certificate.json").write_text(json.dumps(said))
+    with pytest.raises(Refused, match=f"budget is broken: {1 << 64} against"):
+        check(*made)
