@@ -75,6 +75,7 @@ def test_only_conf_reads_the_process_environment() -> None:
     allowed = {
         "conf/settings.py",
         "benchmarks/ingest.py",  # gives each side a process with an environment of its own
+        "benchmarks/night.py",  # likewise
         "jobs/airflow.py",  # hands an environment to the process it starts
         "jobs/spark.py",  # PYSPARK_PYTHON must be set before the JVM starts
         "jobs/doctor.py",  # looks at JAVA_HOME
