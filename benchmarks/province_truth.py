@@ -77,12 +77,13 @@ class Box:
         share = self.night.settings.outcome.conversion_days / 30
         return np.clip(self.delta + share * np.repeat(self.p0, len(self.menu.ways), axis=1), 0, 1)
 
-    def plan(self, value: Ints, *, keep: int = 8) -> Chosen:
+    def plan(self, value: Ints, *, keep: int = 8, reserve: bool = True) -> Chosen:
         """The night's own optimizer on a table of values, on the limits less the explorers' reserve.
 
         Args:
             value: (customers, arcs) micro-元.
             keep: arcs a customer kept by value, as pruning does on a first night; 0 keeps all.
+            reserve: whether the explorers' reserve is taken off the limits.
         """
         catalogue = self.night.catalogue
         kept = self.eligible
@@ -109,7 +110,9 @@ class Box:
             folder = Path(scratch)
             (folder / "arcs").mkdir()
             pq.write_table(table, folder / "arcs" / "arcs.parquet")
-            (folder / "limits.yml").write_text(yaml.safe_dump({"choose": "at_most_one", "limits": self.limits}))
+            (folder / "limits.yml").write_text(
+                yaml.safe_dump({"choose": "at_most_one", "limits": self.limits(reserve=reserve)})
+            )
             instance = read_instance(folder)
         found = solve(instance.problem, Goal(gap=self.night.settings.solve.gap, seconds=60))
         rows, arcs = [], []
@@ -127,14 +130,14 @@ class Box:
         where = {pair: k for k, pair in enumerate(zip(self.menu.product(), self.menu.channel(), strict=True))}
         return np.array([where[pair] for pair in zip(product, channel, strict=True)], np.int64)
 
-    @cached_property
-    def limits(self) -> list[dict[str, Any]]:
+    def limits(self, *, reserve: bool) -> list[dict[str, Any]]:
         """The limits in force as the instance has them."""
         settings = self.night.settings
         everyone = self.night.lake.arrow("eligible", partition=self.night.partition, columns=["customer_id"]).num_rows
         found, _ = in_force(
-            self.night.catalogue, everyone, shifts(self.night), self.night.date, settings.shares.explore_reserve
-        )
+            self.night.catalogue, everyone, shifts(self.night), self.night.date,
+            settings.shares.explore_reserve if reserve else 0.0,
+        )  # fmt: skip
         return [limit.row(self.night.catalogue) for limit in found]
 
     def worth(self, chosen: Chosen, table: Ints) -> float:
