@@ -5,6 +5,7 @@ The truth lies with the landing files and is read by benchmarks and tests alone;
 
 from __future__ import annotations
 
+import hmac
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +22,11 @@ from numpy.typing import NDArray
 
 from jobs.assign import population_of, shifts
 from jobs.instance import read_instance
-from jobs.loading.secrets import pseudonym_key, pseudonyms
+from jobs.loading.secrets import pseudonym_key
 from jobs.menu import floors, menu
 from jobs.night import Night
-from jobs.night_limits import arc_columns, in_force
+from jobs.night_columns import arc_columns
+from jobs.night_limits import in_force
 from jobs.score import masks_of
 from jobs.training import candidates, partition
 from models.affinity.prune import prune
@@ -93,7 +95,6 @@ class Box:
                 value, value, self.eligible, self.menu.outbound(), channel, floors(catalogue), keep=keep, inbound=0
             )
         row, arc = np.nonzero(kept)
-        ways = len(self.menu.ways)
         columns = {
             "customer": pa.array(self.population["customer_id"].to_numpy()[row]),
             "product": pa.array(self.menu.product()[arc].astype(np.int16)),
@@ -103,8 +104,6 @@ class Box:
         for name in self.population.column_names:
             if name[:2] in {"c_", "s_"}:
                 columns[name] = self.population[name].take(pa.array(row))
-        for name in ("seconds", "cost_micro"):
-            columns[name] = pa.array(np.array([int(getattr(c, name)) for c in catalogue.channels])[arc % ways])
         table = arc_columns(pa.table(columns), catalogue)
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
@@ -173,7 +172,9 @@ def _truth(night: Night, customers: Ints, table: Menu) -> tuple[Floats, Floats, 
     subscriber = night.lake.arrow("subscriber", columns=["phone_pseudonym", "customer_id", "valid_to"])
     subscriber = subscriber.filter(pc.is_null(subscriber["valid_to"]))
     key = pseudonym_key(night.settings.home)
-    names = pa.array(pseudonyms(key, [str(phone) for phone in phones]), subscriber["phone_pseudonym"].type)
+    names = pa.array(
+        [hmac.digest(key, str(phone).encode(), "sha256") for phone in phones], subscriber["phone_pseudonym"].type
+    )
     place = pc.index_in(names, value_set=subscriber["phone_pseudonym"].combine_chunks())
     ids = pc.fill_null(subscriber["customer_id"].take(place), -1).to_numpy()
     order = np.argsort(ids, kind="stable")
