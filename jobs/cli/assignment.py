@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from conf.errors import MendableError
 from jobs.cli.output import EnvOption, JsonOption, console, print_figures, print_json, print_table
+
+if TYPE_CHECKING:
+    from models.assignment.passes import Engine
+    from models.assignment.problem import Problem
 
 app = typer.Typer()
 
@@ -19,8 +27,9 @@ def solve(
     out: Annotated[Path, typer.Option("--out", help="folder for the plan and its certificate")],
     gap: Annotated[float, typer.Option("--gap", min=0.0, help="stop at this certified gap")] = 1e-4,
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0.01, help="stop after so long with the best plan")
-    ] = 600.0,
+        float | None,
+        typer.Option("--seconds", min=0.01, help="stop after so long; without it the clock decides nothing"),
+    ] = None,
     engine: Annotated[str, typer.Option("--engine", help="local or spark")] = "local",
     env: EnvOption = None,
     as_json: JsonOption = False,
@@ -46,10 +55,10 @@ def solve(
             wide = "" if primal is None else f"  gap {(bound - primal) / max(1, abs(bound)):.2e}"
             console.print(f"  {at:7.2f} s  {stage:<22} bound {bound / 1e6:,.2f} 元{wide}")
 
-    _engine(engine)
-    goal = Goal(gap=gap, seconds=seconds, told=tell)
+    goal = Goal(gap=gap, seconds=math.inf if seconds is None else seconds, told=tell)
     try:
-        solution = solved(read, goal, str(instance))
+        with _engine(engine, read.problem, env) as passes:
+            solution = solved(read, goal, str(instance), passes)
     except NoPlan as error:
         console.print(f"no plan: {error}")
         raise typer.Exit(1) from error
@@ -61,9 +70,20 @@ def solve(
         print_figures(f"plan in {out}", figures)
 
 
-def _engine(name: str) -> None:
-    if name != "local":
-        raise MendableError(f"no engine {name!r} yet", where="--engine", remedy="use --engine local")
+@contextlib.contextmanager
+def _engine(name: str, problem: Problem, env: str | None) -> Iterator[Engine | None]:
+    """Who makes the passes: None for the threads of this process, or tasks of Spark over files in the home."""
+    if name == "local":
+        yield None
+        return
+    from conf.settings import load_settings
+    from jobs.engine import OnSpark
+    from jobs.spark import session
+
+    settings = load_settings(env)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.home, prefix="solve-") as folder:
+        yield OnSpark(problem, session(settings), Path(folder))
 
 
 @app.command()
