@@ -3,9 +3,12 @@
 The checker re-derives value, uses and bound from the frozen arcs, limits and integer prices; then the table is held
 against the plan: one row for every active customer, exploiters' rows equal to what was proved.
 
-*Reads* assignment, eligible.
+Then every eligible arc is scored once more at the final prices, so that the gap is known over all arcs and not only
+over those that pruning kept.
+
+*Reads* assignment, eligible, candidate, customer_features; of earlier nights what scoring read.
 *Writes* ops_run, through its figures in the run record: the verdict that the publisher asks for.
-*Cost* one streaming pass over the exploiters' arcs.
+*Cost* one streaming pass over the exploiters' arcs, and one over all arcs as costly as scoring.
 """
 
 from __future__ import annotations
@@ -16,11 +19,12 @@ import pyarrow.parquet as pq
 
 from conf.errors import MendableError
 from jobs import identity
+from jobs.all_arcs import bound_of_all_arcs
 from jobs.frozen import certified, frozen_run
 from jobs.night import Figures, Night
 
-READS = ("assignment", "eligible")
-READS_PREVIOUS: tuple[str, ...] = ()
+READS = ("assignment", "eligible", "candidate", "customer_features", "limit_price")
+READS_PREVIOUS = ("limit_price", "assignment")
 WRITES = ("ops_run",)  # through the run record
 
 
@@ -38,11 +42,18 @@ def run(night: Night) -> Figures:
             f"the assignment is not what was proved: {fault}", where=f"run {run_id}",
             remedy=f"cpc nightly --date {night.date} --from assign",
         )  # fmt: skip
+    prices = night.lake.arrow("limit_price", partition=night.partition, columns=["limit", "price_pico"])
+    every = bound_of_all_arcs(
+        night, frozen_run(night.settings, run_id),
+        dict(zip(prices["limit"].to_pylist(), prices["price_pico"].to_pylist(), strict=True)),
+    )  # fmt: skip
+    if "bound_all_arcs" in every:
+        every["gap_all_arcs"] = (every["bound_all_arcs"] - found["primal"]) / max(1, abs(every["bound_all_arcs"]))
     return {
         "verdict": "accepted", "accepted": True, "gap": found["gap"], "bound": found["bound"],
         "primal": found["primal"], "customers": rows.num_rows, "planned": found["customers"], "arcs": found["arcs"],
         "gap_micro_a_customer": (found["bound"] - found["primal"]) / max(1, found["customers"]),
-        "sha256": found["assignment_sha256"], "covers": found["covers"],
+        "sha256": found["assignment_sha256"], "covers": found["covers"], **every,
     }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,7 +38,7 @@ from jobs.training import dates_of
 from models.affinity.bundle import load
 from models.affinity.encode import MissingFeatureError, encode
 from models.affinity.prune import prune
-from models.affinity.scorer import BASES, MICRO, Money, Scorer, prepare
+from models.affinity.scorer import BASES, MICRO, Money, Scorer, Scores, prepare
 
 READS = ("eligible", "customer_features")
 READS_PREVIOUS = ("limit_price", "assignment")
@@ -73,28 +73,63 @@ def _scorer(model: str, sha256: str, catalogue: str, money: Money) -> Scorer:
     return prepare(load(Path(model)), menu(load_catalogue(Path(catalogue))), money)
 
 
+@dataclass(frozen=True)
+class Block:
+    """Customers of a file of ``eligible`` with every arc scored, whether it will be kept or not.
+
+    Attributes:
+        customers: ids, int64 [n], ascending.
+        rows: their snapshot.
+        eligible: arcs that passed every rule, bool [n, arcs of the menu].
+        scores: of every eligible arc.
+        absent: customers left out because the snapshot does not have them.
+    """
+
+    customers: Ints
+    rows: pa.Table
+    eligible: NDArray[np.bool_]
+    scores: Scores
+    absent: int
+
+
+def blocks(task: Task, path: str, only: Sequence[int] | None = None) -> Iterator[Block]:
+    """Every eligible arc of the customers of a file of ``eligible``, scored; nothing is stored.
+
+    Args:
+        task: champion, snapshot, prices.
+        path: the file.
+        only: these customers alone (ids).
+    """
+    scorer = _scorer(task.model, task.sha256, task.catalogue, task.money)
+    catalogue = load_catalogue(Path(task.catalogue))
+    wanted = None if only is None else pc.field("customer_id").isin(list(only))
+    eligible = pq.read_table(path, columns=["customer_id", "masks"], partitioning=None, filters=wanted)
+    eligible = eligible.sort_by("customer_id")
+    masks = masks_of(eligible)
+    some = masks.any(axis=1)
+    customers, masks = eligible["customer_id"].to_numpy()[some], masks[some]
+    if len(customers) == 0:
+        return
+    snapshot = _snapshot(task, scorer, catalogue, customers)
+    for start in range(0, len(customers), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        yield _block(task, scorer, snapshot, customers[part], masks[part])
+
+
 def score_file(task: Task, path: str) -> tuple[WrittenFile | None, dict[str, int]]:
     """Score the customers of one file of ``eligible`` and write their candidates."""
     scorer = _scorer(task.model, task.sha256, task.catalogue, task.money)
     catalogue = load_catalogue(Path(task.catalogue))
-    eligible = pq.read_table(path, columns=["customer_id", "masks"], partitioning=None).sort_by("customer_id")
-    masks = masks_of(eligible)
-    some = masks.any(axis=1)
-    customers, masks = eligible["customer_id"].to_numpy()[some], masks[some]
-    figures = {"customers": len(customers), "arcs": 0, "kept": 0, "without_snapshot": 0}
-    if len(customers) == 0:
-        return None, figures
-    snapshot = _snapshot(task, scorer, catalogue, customers)
+    figures = {"customers": 0, "arcs": 0, "kept": 0, "without_snapshot": 0}
     parts = []
-    for start in range(0, len(customers), _BLOCK):
-        part, counts = _block(
-            task, scorer, catalogue, snapshot, customers[start : start + _BLOCK], masks[start : start + _BLOCK]
-        )
-        parts.append(part)
-        figures = {name: value + counts.get(name, 0) for name, value in figures.items()}
-    rows = pa.concat_tables(parts)
-    figures["kept"] = rows.num_rows
-    return write_file(Path(task.out), rows, {"business_date": task.date}), figures
+    for block in blocks(task, path):
+        parts.append(_kept(task, scorer, catalogue, block))
+        counts = {"customers": len(block.customers) + block.absent, "arcs": int(block.eligible.sum()),
+                  "kept": parts[-1].num_rows, "without_snapshot": block.absent}  # fmt: skip
+        figures = {name: value + counts[name] for name, value in figures.items()}
+    if not parts:
+        return None, figures
+    return write_file(Path(task.out), pa.concat_tables(parts), {"business_date": task.date}), figures
 
 
 def masks_of(eligible: pa.Table) -> Ints:
@@ -121,9 +156,7 @@ def _snapshot(task: Task, scorer: Scorer, catalogue: Catalogue, customers: Ints)
     )
 
 
-def _block(
-    task: Task, scorer: Scorer, catalogue: Catalogue, snapshot: pa.Table, customers: Ints, masks: Ints
-) -> tuple[pa.Table, dict[str, int]]:
+def _block(task: Task, scorer: Scorer, snapshot: pa.Table, customers: Ints, masks: Ints) -> Block:
     known = snapshot["customer_id"].to_numpy()
     at = np.minimum(np.searchsorted(known, customers), max(0, len(known) - 1))
     found = known[at] == customers if len(known) else np.zeros(len(customers), bool)
@@ -131,7 +164,13 @@ def _block(
     eligible = scorer.menu.eligible(masks)
     trailing = _trailing(task, customers, scorer.bundle.trailing_micro)
     scores = scorer.score(encode(rows, scorer.bundle.features), eligible, trailing)
-    reduced = scores.value - charges(catalogue, dict(task.prices), rows)
+    return Block(customers, rows, eligible, scores, int((~found).sum()))
+
+
+def _kept(task: Task, scorer: Scorer, catalogue: Catalogue, block: Block) -> pa.Table:
+    """Rows of ``candidate`` of a block: the arcs that can win at last night's prices."""
+    scores, eligible, customers = block.scores, block.eligible, block.customers
+    reduced = scores.value - charges(catalogue, dict(task.prices), block.rows)
     kept = prune(
         scores.value,
         reduced,
@@ -158,8 +197,7 @@ def _block(
     }
     schema = nullable(arrow_schema(catalogue.tables["candidate"]))
     fields = [field for field in schema if field.name in columns]
-    table = pa.table({field.name: pa.array(columns[field.name], field.type) for field in fields}, pa.schema(fields))
-    return table, {"arcs": int(eligible.sum()), "without_snapshot": int((~found).sum())}
+    return pa.table({field.name: pa.array(columns[field.name], field.type) for field in fields}, pa.schema(fields))
 
 
 def _trailing(task: Task, customers: Ints, whole: int) -> Ints:

@@ -1,6 +1,7 @@
 """Which arcs of a customer are kept: few, but such that the optimum over all of them is not lost.
 
-Kept are the best ``keep`` outbound arcs by *reduced* value at last night's prices, the best arc of each set that
+Of the ``keep`` outbound arcs three quarters are the best by *reduced* value at last night's prices and the rest the
+best of the others by value (a price that falls must find its customers); beside them the best arc of each set that
 has a floor (otherwise the dual runs away, 5-assignment.md), and the best ``inbound`` products of each inbound
 channel by value. Ties go to the arc that comes first.
 """
@@ -35,7 +36,8 @@ def _keep(value, reduced, eligible, outbound, channel, floors, keep, inbound, ou
     for row in range(value.shape[0]):
         for arc in range(arcs):
             allowed[arc] = eligible[row, arc] and outbound[arc]
-        _best(reduced[row], allowed, out[row], keep)
+        _best(reduced[row], allowed, out[row], keep - keep // 4)
+        _best(value[row], allowed, out[row], keep // 4)
         for floor in range(floors.shape[0]):
             best = -1
             for arc in range(arcs):
@@ -73,7 +75,7 @@ def prune(
         outbound: (arcs,).
         channel: (arcs,) channel id.
         floors: (floors, arcs) the arcs of each limit that is a floor.
-        keep: outbound arcs kept by reduced value.
+        keep: outbound arcs kept by reduced value and by value.
         inbound: products kept on each inbound channel.
     """
     out = np.zeros(value.shape, np.bool_)

@@ -202,7 +202,7 @@ def test_the_prices_of_the_last_night_decide_what_is_kept(world: Night) -> None:
     figures = score.run(world)
     dear = world.lake.arrow("candidate").to_pandas()
     assert figures["prices_of"] == "2026-01-08"
-    assert (free["channel"] == 1).sum() > 2 * (dear["channel"] == 1).sum()
+    assert (free["channel"] == 1).sum() > 1.3 * (dear["channel"] == 1).sum()  # a quarter is kept whatever the prices
     same = free.merge(dear, on=["customer_id", "product", "channel"])
     assert (
         same["value_micro_x"] == same["value_micro_y"]
