@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from conf.dates import CUT_OFF, SHANGHAI, local_date
 from conf.errors import MendableError
 from jobs import staging
+from jobs.brief import brief, narrow
 from jobs.entities import events
 from jobs.entities.plan import PROFILE, Delivery, Work, accepted, sources_by_entity, work_of
 from jobs.entities.profiles import Profiles, conform_profiles, keep_owners
@@ -50,7 +51,7 @@ def run(night: Night) -> Figures:
     profiles = conform_profiles(night, works, deliveries)
     works = [widened(work, profiles.touched.get(work.entity, set()), deliveries, schema_of) for work in works]
     todo = [work for work in works if work.entity != PROFILE and work.dates]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with brief(night.spark, sum(work.records for work in todo)), ThreadPoolExecutor(AT_ONCE) as pool:
         made = pool.map(lambda work: conform_events(night, work, profiles), todo)
         counts = dict(zip((work.entity for work in todo), made, strict=True))
     keep_owners(night, profiles)
@@ -60,7 +61,9 @@ def run(night: Night) -> Figures:
 
 def deliveries_in_force(night: Night) -> list[Delivery]:
     """Accepted deliveries, without those of feeds that a quality check stopped in the night that first saw them."""
-    ledger = night.lake.arrow("ops_delivery", columns=["delivery_id", "feed", "data_date", "arrived_at", "state"])
+    ledger = night.lake.arrow(
+        "ops_delivery", columns=["delivery_id", "feed", "data_date", "arrived_at", "loaded", "state"]
+    )
     checks = night.lake.arrow("ops_quality", columns=["business_date", "subject", "success", "severity"])
     failed = checks.filter(pc.and_(pc.equal(checks["severity"], "stop"), pc.invert(checks["success"])))
     stopped = {(row["subject"], row["business_date"]) for row in failed.to_pylist()}
@@ -104,7 +107,8 @@ def conform_events(night: Night, work: Work, profiles: Profiles) -> events.Count
     good, observation = events.observed(rows, table, feeds)
     try:
         dates = [{"data_date": date} for date in work.dates]
-        staging.replace(night.lake, work.entity, events.laid_out(good, table, 0), partitions=dates)
+        placed = events.laid_out(narrow(good, work.records), table, work)
+        staging.replace(night.lake, work.entity, placed, partitions=dates)
     except Exception as error:
         raise explained(work, error) from error
     return events.counts_of(observation)

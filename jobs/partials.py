@@ -14,9 +14,9 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,11 +25,13 @@ import pyarrow.compute as pc
 from conf.catalogue import Catalogue
 from conf.dates import CUT_OFF, local_date
 from conf.feature import Family, Input
-from conf.partial import keeps_text, keeps_time, plain
+from conf.partial import BUCKET_BITS, keeps_text, keeps_time, plain
 from features.anchor import feeds_of
 from features.daily import KNOWN_ON_SQL, valued
 from features.fold import fold
 from features.sql import date_literal
+from jobs import staging
+from jobs.brief import brief, few
 from jobs.lake import write_file
 from jobs.night import Figures, Night
 from jobs.written import WRITTEN, read_written, written_batch
@@ -41,7 +43,7 @@ READS = (
 WRITES = ("customer_day", "partial_source")
 READS_PREVIOUS: tuple[str, ...] = ()
 _AT_ONCE = 3
-_MOST_TASKS = 64
+_MOST_TASKS = 2048
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ class Content:
 
     source_hash: str
     deliveries: int
+    dates: frozenset[dt.date] = field(default=frozenset(), compare=False)  # data dates of the deliveries
+
+
+_NOTHING = Content("", 0)
 
 
 def run(night: Night) -> Figures:
@@ -62,10 +68,12 @@ def run(night: Night) -> Figures:
     stale = changed(wanted, held, night.date)
     families = {family.family: family for family in night.catalogue.features.families}
     work = [(families[name], dates) for name, dates in sorted(stale.items()) if name in families]
-    if work:
-        _ = night.spark  # made once, before threads ask for it
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        rows = sum(pool.map(lambda item: build(night, *item), work))
+    of = {family.family: kept_in(night, family, data_dates(wanted, family.family, dates)) for family, dates in work}
+    rows = 0
+    if work:  # the session is made once, before threads ask for it
+        with brief(night.spark, sum(held.rows for held in of.values())), ThreadPoolExecutor(_AT_ONCE) as pool:
+            built = pool.map(lambda item: build(night, item[0], item[1], of[item[0].family]), work)
+            rows = sum(list(built))
     later = {key: content for key, content in held.items() if key[1] > night.date}
     if wanted | later != held:
         night.lake.replace_arrow("partial_source", _rows(wanted | later))
@@ -77,18 +85,27 @@ def run(night: Night) -> Figures:
     }
 
 
-def build(night: Night, family: Family, dates: Sequence[dt.date]) -> int:
-    """Write the partials of ``family`` that were first known on the nights ``dates``; returns their rows."""
+def data_dates(wanted: Mapping[tuple[str, dt.date], Content], family: str, nights: Iterable[dt.date]) -> set[dt.date]:
+    """The data dates of a family's source on which something was first known on ``nights``."""
+    return {date for night in nights for date in wanted.get((family, night), _NOTHING).dates}
+
+
+def kept_in(night: Night, family: Family, dates: Collection[dt.date]) -> staging.Held:
+    """The files of a family's source that hold data ``dates``."""
+    return staging.held(night.lake, family.source, "data_date", dates)
+
+
+def build(night: Night, family: Family, dates: Sequence[dt.date], of: staging.Held) -> int:
+    """Write the partials of ``family`` first known on the nights ``dates``, from the files ``of``; returns rows."""
     listed = ", ".join(date_literal(date) for date in dates)
-    events = night.table(family.source).where(f"{KNOWN_ON_SQL} in ({listed})")
     night.lake.delta(family.table)
-    written = (
-        valued(events, family)
-        .repartition(min(len(dates), _MOST_TASKS), "business_date", "bucket")
-        .mapInArrow(Fold(family, night.lake.path(family.table)), WRITTEN)
-        .collect()
-    )
-    files = read_written(written)
+    files = []
+    if of.files:
+        source = staging.read(night.spark, night.lake, family.source, of.files)
+        events = valued(source.where(f"{KNOWN_ON_SQL} in ({listed})"), family)
+        tasks = min(len(dates) * ((of.customer >> BUCKET_BITS) + 1), _MOST_TASKS)
+        placed = events.coalesce(1) if few(of.rows) else events.repartition(tasks, "business_date", "bucket")
+        files = read_written(placed.mapInArrow(Fold(family, night.lake.path(family.table)), WRITTEN).collect())
     night.lake.commit_files(family.table, files, replace=[{"business_date": date} for date in dates])
     return sum(file.rows for file in files)
 
@@ -129,6 +146,7 @@ def sources(night: Night) -> dict[tuple[str, dt.date], Content]:
         if row["state"] == "accepted" and row["arrived_at"] is not None
     }
     parts: dict[tuple[str, dt.date], list[list[str]]] = {}
+    dates: dict[tuple[str, dt.date], set[dt.date]] = {}
     declared: dict[str, str] = {}
     for family in night.catalogue.features.families:
         feeds = feeds_of(family, night.catalogue)
@@ -137,8 +155,9 @@ def sources(night: Night) -> dict[tuple[str, dt.date], Content]:
             if feed in feeds and known <= night.date:
                 of_entity = conformed.get((family.source, data_date), "")
                 parts.setdefault((family.family, known), []).append([delivery, of_entity])
+                dates.setdefault((family.family, known), set()).add(data_date)
     return {
-        key: Content(_hash([declared[key[0]], *sorted(items)]), len({item[0] for item in items}))
+        key: Content(_hash([declared[key[0]], *sorted(items)]), len({item[0] for item in items}), frozenset(dates[key]))
         for key, items in parts.items()
     }
 

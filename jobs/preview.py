@@ -8,18 +8,23 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from conf.dates import cut_off, start_of_day
 from conf.errors import MendableError
 from conf.feature import Family, Feature
+from conf.featureset import PROFILED
 from features.check import differing, example_events, family_snapshot, faults, placements
 from features.daily import valued
+from features.sameness import constant, duplicates
 from features.sql import instant_literal
 from jobs.lake import arrow_schema, nullable
 from jobs.night import Night
 
 #: Customers whose events the probe and the preview look at.
 SAMPLE = 2000
+#: Customers among whom a feature must say something.
+MOST = 200_000
 
 
 def check_features(night: Night, only: str = "") -> list[dict[str, Any]]:
@@ -27,6 +32,25 @@ def check_features(night: Night, only: str = "") -> list[dict[str, Any]]:
     declared = night.catalogue.features
     families = [declared.family(only)] if only else list(declared.families)
     return [check_family(night, family) for family in families]
+
+
+def silent_features(night: Night) -> dict[str, Any]:
+    """Features of tonight's snapshot that say nothing, among customers that may be profiled.
+
+    A sample of whole files, up to ``MOST`` customers, is looked at; a night without a snapshot has none to look at.
+    """
+    declared = night.catalogue.features
+    files = night.lake.files("customer_features", night.partition)
+    sample = ds.dataset(files).head(MOST) if files else None
+    if sample is None or not sample.num_rows:
+        return {"customers": 0, "constant": [], "duplicates": []}
+    known = set(sample.column_names)
+    names = [feature.name for feature in declared.features] + [derived.name for _, derived in declared.derived]
+    names = [name for name in names if name in known]
+    profiled = sample.filter(sample[PROFILED.name])
+    silent = constant(profiled, names)
+    others = [name for name in names if name not in set(silent)]
+    return {"customers": profiled.num_rows, "constant": silent, "duplicates": duplicates(profiled, others)}
 
 
 def check_family(night: Night, family: Family) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from features.cells import cells_of
 from features.distribution import describe
 from features.listing import rows as listing
 from features.profile import population
+from jobs import staging
 from jobs.lake import WrittenFile, arrow_schema, nullable, write_file
 from jobs.night import Figures, Night
 from jobs.written import WRITTEN, read_written, written_batch
@@ -74,8 +75,9 @@ def snapshots(night: Night, dates: Sequence[dt.date]) -> Figures:
 def write_snapshots(night: Night, dates: Sequence[dt.date], ends: Mapping[str, list[Anchor]]) -> list[WrittenFile]:
     """Write the files of ``customer_features`` for ``dates``, a bucket a task; nothing is published yet."""
     declared = night.catalogue.features
-    people = population(night.table("customer"), night.table("consent"), dates, declared.attributes)
-    task = Task(declared, ends, _partial_files(night, dates, ends), night.lake.path("customer_features"))
+    customers, consents = (staging.read(night.spark, night.lake, name) for name in ("customer", "consent"))
+    people = population(customers, consents, dates, declared.attributes)
+    task = Task(declared, ends, partial_files(night, dates, ends, declared), night.lake.path("customer_features"))
     night.lake.delta("customer_features")
     buckets = len({bucket for files in task.files.values() for _, _, bucket in files}) or 1
     rows = (
@@ -179,12 +181,12 @@ def _profile_before(night: Night, date: dt.date) -> dict[str, dict[str, Any]]:
     return {row["feature"]: json.loads(row["bins"]) for row in last.to_pylist()}
 
 
-def _partial_files(
-    night: Night, dates: Sequence[dt.date], ends: Mapping[str, Sequence[Anchor]]
+def partial_files(
+    night: Night, dates: Sequence[dt.date], ends: Mapping[str, Sequence[Anchor]], declared: FeatureSet
 ) -> dict[str, list[tuple[str, dt.date, int]]]:
     """Live files of the partials that any of ``dates`` may need, in name order."""
     found: dict[str, list[tuple[str, dt.date, int]]] = {}
-    for family in night.catalogue.features.families:
+    for family in declared.families:
         found[family.family] = []
         through = [end.through for end in ends[family.family] if end.through]
         if not through or not night.lake.exists(family.table):

@@ -1,9 +1,10 @@
-"""Writing a Spark frame to a Delta table as plain Parquet plus one transaction.
+"""Writing a Spark frame to a Delta table as plain Parquet plus one transaction, and reading it back as Parquet.
 
 Spark's own Delta writer reads the log, plans twice and runs hooks after the commit: seconds a table, which a
 night of many small tables cannot spend. Here Spark writes Parquet into a fresh folder below the table, and one
 transaction publishes those files with their statistics and removes what they replace. A killed job leaves a
-folder that nothing names; VACUUM removes it.
+folder that nothing names; VACUUM removes it. Likewise a reader that knows its partitions names their files itself:
+Spark's Delta reader spends a job and a plan on the log of every table.
 """
 
 from __future__ import annotations
@@ -11,19 +12,65 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.lake import Lake, Partition, WrittenFile
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a table holds by its log: live ``files`` in name order, their ``rows``, the greatest ``customer_id``."""
+
+    files: tuple[str, ...] = ()
+    rows: int = 0
+    customer: int = 0
+
+
+def held(lake: Lake, table: str, by: str = "", dates: Collection[dt.date] = ()) -> Held:
+    """What a table holds; where ``by`` names its date partition, of ``dates`` only. No row is read."""
+    if not lake.exists(table):
+        return Held()
+    actions = pa.table(lake.delta(table).get_add_actions(flatten=True))
+    if by and actions.num_rows:
+        wanted = pa.array(sorted(dates), pa.date32())
+        actions = actions.filter(pc.is_in(actions[f"partition.{by}"].cast(pa.date32()), value_set=wanted))
+    if not actions.num_rows:
+        return Held()
+    files = sorted(str(lake.path(table) / path) for path in actions["path"].to_pylist())
+    most = pc.max(actions["max.customer_id"]).as_py() if "max.customer_id" in actions.column_names else None
+    return Held(tuple(files), pc.sum(actions["num_records"]).as_py() or 0, most or 0)
+
+
+def read(spark: SparkSession, lake: Lake, table: str, files: Sequence[str] | None = None) -> DataFrame:
+    """The rows of ``files`` (none named: of the whole table) with the columns and types of the catalogue.
+
+    Every staged folder is a root of its own for Spark, which tells the partition of a file by its folders.
+    Only for tables that are written by Arrow or `replace`: such have no deletion vectors.
+    """
+    ddl = ", ".join(f"`{column.name}` {column.type}" for column in lake.table(table).columns)
+    home = lake.path(table)
+    roots: dict[Path, list[str]] = {}
+    for file in held(lake, table).files if files is None else files:
+        folders = Path(file).relative_to(home).parts[:-1]
+        roots.setdefault(home.joinpath(*(part for part in folders if "=" not in part)), []).append(file)
+    frames = [
+        spark.read.schema(ddl).option("basePath", str(root)).parquet(*inside) for root, inside in sorted(roots.items())
+    ]
+    return reduce(lambda left, right: left.union(right), frames) if frames else spark.createDataFrame([], ddl)
 
 
 def replace(lake: Lake, table: str, frame: DataFrame, *, partitions: Sequence[Partition] = ({},)) -> int:

@@ -75,13 +75,18 @@ def check(
     overrides: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run every boundary example, and the leakage probe on what the lake holds. Example: cpc features check."""
-    from jobs.preview import check_features
+    """Run every boundary example, and the leakage probe on what the lake holds. Example: cpc features check.
 
-    results = check_features(open_night(date, env, overrides), family)
+    Features of the night's snapshot that are the same for everyone, or the same as another, are told too.
+    """
+    from jobs.preview import check_features, silent_features
+
+    night = open_night(date, env, overrides)
+    results = check_features(night, family)
     faults = [fault for result in results for fault in result["faults"]]
+    silent = silent_features(night)
     if as_json:
-        print_json({"ok": not faults, "families": results})
+        print_json({"ok": not faults, "families": results, "silent": silent})
     else:
         columns = ("family", "features", "examples", "probed customers", "faults")
         print_table(
@@ -90,12 +95,37 @@ def check(
         )  # fmt: skip
         for fault in faults[:20]:
             typer.echo(f"  {fault}")
+        print_figures(f"what says nothing on {date}", silent)
     if faults:
         raise MendableError(
             f"{len(faults)} boundary or leakage faults: {faults[0]}",
             where="features/declared",
             remedy="mend the input's value, where or example; docs/howto/feature.md shows how",
         )
+
+
+@features.command("drift")
+def drift(
+    date: DateOption = _DEFAULT_DATE,
+    out: Annotated[Path | None, typer.Option(help="Write the page here; default: $CPC_HOME/docs/features.")] = None,
+    env: EnvOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Distribution, missing values and PSI of a snapshot, with a page of plots. Example: cpc features drift."""
+    from jobs.feature_page import drift_of, write_page
+
+    night = open_night(date, env, overrides)
+    told = drift_of(night)
+    path = write_page(night, out)
+    if as_json:
+        print_json(told | {"page": str(path)})
+        return
+    print_table(
+        f"features of {date} that moved most", ("feature", "family", "PSI", "missing", "missing before"),
+        [(r["feature"], r["family"], r["psi"], r["missing_share"], r["missing_before"]) for r in told["moved"][:20]],
+    )  # fmt: skip
+    print_figures("snapshot", {"columns": told["columns"], "customers": told["customers"], "page": str(path)})
 
 
 @data.command("dictionary")

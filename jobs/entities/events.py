@@ -13,6 +13,7 @@ from pyspark.sql import functions as sf
 
 from conf.catalogue import Catalogue
 from conf.table import Table
+from jobs.brief import few
 from jobs.entities.mapping import arrivals, raw_paths, read_raw, rows_of
 from jobs.entities.plan import Source, Work
 from jobs.lake import Lake
@@ -55,7 +56,7 @@ def union(
             frames.append(rows_of(raw, source, table, catalogue, extra))
     if not frames:
         return None
-    rows = reduce(lambda left, right: left.unionByName(right), frames)
+    rows = reduce(lambda left, right: left.union(right), frames)  # all in the order of the entity
     return rows.join(sf.broadcast(arrivals(spark, work.deliveries)), "delivery_id")  # only deliveries in force
 
 
@@ -83,14 +84,16 @@ def observed(rows: DataFrame, table: Table, feeds: Sequence[str]) -> tuple[DataF
     observation = Observation()
     about_customers = any(column.name == "customer_id" for column in table.columns)
     held = "customer_id is not null" if about_customers else "true"
-    good = complete(table)
-    counts = [sf.count_if(sf.expr(f"({held}) and ({good})")).alias("rows")]
+    # judged once a row: dozens of counts look at one small integer
+    judged = rows.withColumn(
+        "_fault", sf.expr(f"case when not ({complete(table)}) then 1 when {held} then 0 else 2 end")
+    )
+    counts = [sf.count_if(sf.expr("_fault = 0")).alias("rows")]
     for feed in feeds:
-        counts.append(sf.count_if(sf.expr(f"not ({good}) and feed = '{feed}'")).alias(f"i:{feed}"))
+        counts.append(sf.count_if(sf.expr(f"_fault = 1 and feed = '{feed}'")).alias(f"i:{feed}"))
         if about_customers:
-            counts.append(sf.count_if(sf.expr(f"not ({held}) and ({good}) and feed = '{feed}'")).alias(f"u:{feed}"))
-    watched = rows.observe(observation, *counts)
-    return watched.where(f"({held}) and ({good})"), observation
+            counts.append(sf.count_if(sf.expr(f"_fault = 2 and feed = '{feed}'")).alias(f"u:{feed}"))
+    return judged.observe(observation, *counts).where("_fault = 0").drop("_fault"), observation
 
 
 def counts_of(observation: Observation) -> Counts:
@@ -100,15 +103,17 @@ def counts_of(observation: Observation) -> Counts:
     return Counts(int(seen.get("rows", 0)), parts["u:"], parts["i:"])
 
 
-def laid_out(rows: DataFrame, table: Table, rows_a_date: int) -> DataFrame:
-    """Rows placed as they are written: a few files a date, each in one order whatever the number of cores."""
-    files = max(1, -(-rows_a_date // ROWS_A_FILE))
+def laid_out(rows: DataFrame, table: Table, work: Work) -> DataFrame:
+    """Rows placed as they are written: a few files a date, each in one order whatever the number of cores.
+
+    Few rows are in one partition already (`narrow`).
+    """
+    files = max(1, -(-work.busiest // ROWS_A_FILE))
     name = "customer_id" if any(c.name == "customer_id" for c in table.columns) else "line"
-    placed = (
-        rows.repartition("data_date")
-        if files == 1
-        else rows.repartition("data_date", sf.expr(f"pmod({name}, {files})"))
-    )
+    placed = rows
+    if not few(work.records):
+        by_file = [] if files == 1 else [sf.expr(f"pmod({name}, {files})")]
+        placed = rows.repartition("data_date", *by_file)
     return placed.sortWithinPartitions("data_date", name, "feed", "delivery_id", "line")
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as sf
 
@@ -16,11 +15,13 @@ from conf.catalogue import Catalogue, raw_table
 from conf.documents import read_yaml
 from conf.errors import MendableError
 from conf.table import Table
+from features.sql import literal
+from jobs import staging
 from jobs.entities.plan import Delivery, Source
 from jobs.lake import Lake
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 #: Columns of an entity that the job fills itself.
 FILLED = (
@@ -32,21 +33,12 @@ SHANGHAI_MIDNIGHT = "to_utc_timestamp(cast({0} as timestamp), 'Asia/Shanghai')"
 
 def raw_paths(lake: Lake, schema: str, dates: Collection[dt.date]) -> list[str]:
     """Live Parquet files of ``raw_<schema>`` of some data dates, in name order: found without a Spark job."""
-    name = f"raw_{schema}"
-    if not lake.exists(name):
-        return []
-    actions = pa.table(lake.delta(name).get_add_actions(flatten=True))
-    wanted = pc.is_in(actions["partition.data_date"].cast(pa.date32()), value_set=pa.array(sorted(dates), pa.date32()))
-    root = lake.path(name)
-    return sorted(str(root / path) for path in actions.filter(wanted)["path"].to_pylist())
+    return list(staging.held(lake, f"raw_{schema}", "data_date", dates).files)
 
 
 def read_raw(spark: SparkSession, lake: Lake, source: Source, paths: Sequence[str]) -> DataFrame:
-    """Raw records of a schema from files named by the driver: no listing, no log to read."""
-    table = raw_table(source.schema)
-    ddl = ", ".join(f"`{column.name}` {column.type}" for column in table.columns)
-    reader = spark.read.schema(ddl).option("basePath", str(lake.path(table.name)))
-    return reader.parquet(*paths)
+    """Raw records of a schema from files named by the driver."""
+    return staging.read(spark, lake, raw_table(source.schema).name, paths)
 
 
 def rows_of(raw: DataFrame, source: Source, table: Table, catalogue: Catalogue, extra: Sequence[str] = ()) -> DataFrame:
@@ -63,32 +55,42 @@ def rows_of(raw: DataFrame, source: Source, table: Table, catalogue: Catalogue, 
         MendableError: an expression that Spark does not understand; names file, line and column.
     """
     conform = source.conform
-    names = {column.name for column in table.columns}
-    phone = sf.col(conform.subject) if conform.subject else sf.lit(None).cast("binary")
+    said = {column.name: conform.columns.get(column.name) for column in table.columns if column.name not in FILLED}
+    types = {column.name: column.type for column in table.columns} | {"event_time": "timestamp"}
+    told = {"event_time": conform.event_time} | {name: sql for name, sql in said.items() if sql is not None}
     try:
         if conform.where != "true":
             raw = raw.where(conform.where)
-        event_time = typed(raw, conform.event_time, "timestamp")
-        columns = [phone.alias("_phone"), event_time.alias("event_time")]
-        for column in table.columns:
-            if column.name in FILLED:
-                continue
-            said = conform.columns.get(column.name)
-            value = sf.lit(None).cast(column.type) if said is None else typed(raw, said, column.type)
-            columns.append(value.alias(column.name))
-        columns += [sf.col(name) for name in ("feed", "data_date", "delivery_id", "line")]
-        if "schema" in names:
-            columns.append(sf.lit(source.schema.name).alias("schema"))
-        return raw.select(*columns, *(sf.col(name).alias(f"_{name}") for name in extra))
+        days = dates_among(raw, [sql for name, sql in told.items() if types[name] == "timestamp"])
+        values = {
+            name: value_sql(sql, types[name], is_date=types[name] == "timestamp" and sql in days)
+            for name, sql in told.items()
+        }
+        columns = [f"`{conform.subject}` as _phone" if conform.subject else "cast(null as binary) as _phone"]
+        columns.append(f"{values['event_time']} as event_time")
+        columns += [f"{values.get(name, f'cast(null as {types[name]})')} as `{name}`" for name in said]
+        columns += ["feed", "data_date", "delivery_id", "line"]
+        if "schema" in types:
+            columns.append(f"{literal(source.schema.name)} as schema")
+        return raw.selectExpr(*columns, *(f"`{name}` as `_{name}`" for name in extra))
     except (AnalysisException, ParseException) as error:
         raise _misread(raw, source, catalogue, error) from error
 
 
-def typed(frame: DataFrame, expression: str, ddl: str) -> Column:
-    """An expression as a value of type ``ddl``; a date read as a time is its midnight in Shanghai."""
-    if ddl == "timestamp" and frame.select(sf.expr(expression)).schema[0].dataType.typeName() == "date":
-        return sf.expr(SHANGHAI_MIDNIGHT.format(f"({expression})"))
-    return sf.expr(f"try_cast(({expression}) as {ddl})")
+def dates_among(frame: DataFrame, expressions: Sequence[str]) -> set[str]:
+    """Those of the expressions that give a date: read as a time, it is its midnight in Shanghai."""
+    kinds = dict(frame.dtypes)
+    unknown = [sql for sql in expressions if sql not in kinds]
+    if unknown:  # one analysis for all of a mapping: each costs the driver as much as a small task
+        kinds |= dict(zip(unknown, (kind for _, kind in frame.selectExpr(*unknown).dtypes), strict=True))
+    return {sql for sql in expressions if kinds[sql] == "date"}
+
+
+def value_sql(expression: str, ddl: str, *, is_date: bool) -> str:
+    """An expression as a value of type ``ddl``."""
+    if is_date:
+        return SHANGHAI_MIDNIGHT.format(f"({expression})")
+    return f"try_cast(({expression}) as {ddl})"
 
 
 def arrivals(spark: SparkSession, deliveries: Sequence[Delivery]) -> DataFrame:

@@ -31,6 +31,7 @@ class Delivery:
     feed: str
     data_date: dt.date
     arrived_at: dt.datetime
+    records: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,19 @@ class Work:
     dates: tuple[dt.date, ...]
     deliveries: tuple[Delivery, ...]
     fingerprints: Mapping[dt.date, tuple[str, int]]
+
+    @property
+    def records(self) -> int:
+        """Records of the deliveries: more than the rows they become where a mapping filters."""
+        return sum(delivery.records for delivery in self.deliveries)
+
+    @property
+    def busiest(self) -> int:
+        """Records of the date that has the most."""
+        by_date: dict[dt.date, int] = {}
+        for delivery in self.deliveries:
+            by_date[delivery.data_date] = by_date.get(delivery.data_date, 0) + delivery.records
+        return max(by_date.values(), default=0)
 
 
 def sources_by_entity(catalogue: Catalogue) -> dict[str, tuple[Source, ...]]:
@@ -91,8 +105,9 @@ def sources_by_entity(catalogue: Catalogue) -> dict[str, tuple[Source, ...]]:
 def accepted(ledger: pa.Table) -> list[Delivery]:
     """Deliveries in force by the ledger (`ops_delivery`, a row a file), in order of date, feed, id."""
     rows = ledger.filter(pc.equal(ledger["state"], "accepted"))
-    rows = rows.group_by(["delivery_id", "feed", "data_date"]).aggregate([("arrived_at", "max")])
-    rows = rows.rename_columns(["delivery_id", "feed", "data_date", "arrived_at"])
+    rows = rows.group_by(["delivery_id", "feed", "data_date"]).aggregate([("arrived_at", "max"), ("loaded", "sum")])
+    rows = rows.rename_columns(["delivery_id", "feed", "data_date", "arrived_at", "records"])
+    rows = rows.set_column(4, "records", pc.fill_null(rows["records"], 0))
     found = [Delivery(**row) for row in rows.to_pylist()]
     return sorted(found, key=lambda delivery: (delivery.data_date, delivery.feed, delivery.delivery_id))
 

@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import functions as sf
 
 from conf.dates import local_date
 from jobs import staging
+from jobs.brief import brief, few, narrow
 from jobs.entities import events, owners
 from jobs.entities.plan import PROFILE, Delivery, Work
 from jobs.night import Night
@@ -55,28 +54,50 @@ def conform_profiles(night: Night, works: Sequence[Work], deliveries: Sequence[D
     `subscriber` itself is written after the events (`keep_owners`): until then a killed job finds the old map,
     hence the same ids and the same dates to rebuild.
     """
-    known = night.table("subscriber")
-    work = next((work for work in works if work.entity == PROFILE), None)
-    rows = all_profiles(night, work, deliveries) if work is not None and work.dates else None
     highest, count = owners_so_far(night)
-    if work is None or rows is None:
-        return Profiles(known, False, count <= BROADCAST_OWNERS, {})
-    old = night.table(PROFILE)
+    work = next((work for work in works if work.entity == PROFILE), None)
+    whole = all_profiles(work, deliveries) if work is not None and work.dates else None
+    size = count + (whole.records if whole else 0)
+    with brief(night.spark, size):
+        known = narrow(staging.read(night.spark, night.lake, "subscriber"), size)
+        rows = events.union(night.spark, night.lake, night.catalogue, whole, extra=("file",)) if whole else None
+        if whole is None or work is None or rows is None:
+            return Profiles(known, False, count <= BROADCAST_OWNERS, {})
+        return changed_profiles(night, works, work, rows, known, highest, size)
+
+
+def changed_profiles(
+    night: Night, works: Sequence[Work], work: Work, rows: DataFrame, known: DataFrame, highest: int, size: int
+) -> Profiles:
+    """Write `customer` anew for whom the touched profiles concern, and work out who holds which number.
+
+    Args:
+        night: the night.
+        works: what is to be done for every entity.
+        work: what is to be done for `customer`.
+        rows: all profiles.
+        known: the map of numbers so far.
+        highest: the greatest id allotted so far, 0 if none.
+        size: profiles and owners that are read at most.
+    """
+    old = narrow(staging.read(night.spark, night.lake, PROFILE), size)
     if highest:
-        numbers = numbers_concerned(rows, known, old, work.dates).cache()
+        numbers = narrow(numbers_concerned(rows, known, old, work.dates), size).cache()
+        if few(size):
+            numbers = sf.broadcast(numbers)  # the reader itself then leaves out who is not concerned
         rows = rows.join(numbers, "_phone", "left_semi")
         concerned = known.join(numbers, known["phone_pseudonym"] == numbers["_phone"], "left_semi")
         others = known.join(numbers, known["phone_pseudonym"] == numbers["_phone"], "left_anti")
     else:
         concerned, others = known, known
-    told = owners.with_opening(rows).cache()
+    told = owners.with_opening(narrow(rows, size)).cache()
     found = owners.stints(told)
     theirs = owners.subscribers(found, concerned, highest, KEY_VERSION).cache()
     columns = [column.name for column in night.lake.table(PROFILE).columns if column.name not in NOT_TOLD]
     history = owners.history(told, found, theirs, columns)
     if highest:
         history = history.unionByName(old.join(theirs, "customer_id", "left_anti"))
-    staging.replace(night.lake, PROFILE, placed(history))
+    staging.replace(night.lake, PROFILE, placed(history, size))
     now = theirs.unionByName(others) if highest else theirs
     touched = dates_of_new_owners(night, concerned, theirs, works) if highest else {}
     return Profiles(now.cache(), True, now.count() <= BROADCAST_OWNERS, touched)
@@ -84,22 +105,17 @@ def conform_profiles(night: Night, works: Sequence[Work], deliveries: Sequence[D
 
 def owners_so_far(night: Night) -> tuple[int, int]:
     """The greatest id allotted and the number of owners, from the table's log: no row is read."""
-    if not night.lake.exists("subscriber"):
-        return 0, 0
-    log = pa.table(night.lake.delta("subscriber").get_add_actions(flatten=True))
-    if not log.num_rows:
-        return 0, 0
-    return int(pc.max(log["max.customer_id"]).as_py()), int(pc.sum(log["num_records"]).as_py())
+    held = staging.held(night.lake, "subscriber")
+    return held.customer, held.rows
 
 
-def all_profiles(night: Night, work: Work, deliveries: Sequence[Delivery]) -> DataFrame | None:
-    """Profiles of every date: what holds after a restated one depends on those before and after it."""
-    whole = replace(
+def all_profiles(work: Work, deliveries: Sequence[Delivery]) -> Work:
+    """The work on every date: what holds after a restated profile depends on those before and after it."""
+    return replace(
         work,
         dates=tuple(sorted(work.fingerprints)),
         deliveries=tuple(d for d in deliveries if d.data_date in work.fingerprints),
     )
-    return events.union(night.spark, night.lake, night.catalogue, whole, extra=("file",))
 
 
 def numbers_concerned(rows: DataFrame, known: DataFrame, old: DataFrame, dates: Sequence[dt.date]) -> DataFrame:
@@ -115,9 +131,11 @@ def numbers_concerned(rows: DataFrame, known: DataFrame, old: DataFrame, dates: 
     return told.unionByName(theirs).distinct()
 
 
-def placed(history: DataFrame) -> DataFrame:
+def placed(history: DataFrame, size: int) -> DataFrame:
     """The history in one order, whatever the number of cores."""
-    return history.repartition("customer_id").sortWithinPartitions("customer_id", "valid_from")
+    return (history.repartition("customer_id") if not few(size) else history.coalesce(1)).sortWithinPartitions(
+        "customer_id", "valid_from"
+    )
 
 
 def keep_owners(night: Night, profiles: Profiles) -> None:

@@ -21,6 +21,13 @@ def test_conform(folder, play):
     play(folder, conform)
 
 
+@pytest.mark.parametrize("folder", folders("conform"))
+def test_conform_of_many_rows_makes_the_same(folder, play, monkeypatch):
+    """The plans of a big load, compiled and shuffled, give the rows of the small one."""
+    monkeypatch.setattr("jobs.brief.FEW", -1)
+    play(folder, conform)
+
+
 @pytest.mark.parametrize("folder", folders("eligibility"))
 def test_eligibility(folder, play):
     play(folder, eligibility)
