@@ -165,6 +165,7 @@ def _duckdb(source: Path, out: Path) -> dict[str, Any]:
     )
     began = time.perf_counter()
     with duckdb.connect(config={"threads": 2}) as base:
+        base.execute("SET enable_progress_bar = false")
         base.execute(f"COPY (SELECT * FROM {reading}) TO '{out}' (FORMAT parquet, COMPRESSION zstd)")
         seconds = time.perf_counter() - began
         [rows] = base.execute(f"SELECT count(*) FROM '{out}'").fetchone() or (0,)
