@@ -61,8 +61,8 @@ def run(night: Night, feeds: str = "*") -> Figures:
     discard(night.lake, unseen)
     rows += [_unopened(row) for row in refused]
     publish(night, accepted)
-    keep_ledger(night, ledger, rows)
     report(night, loaded, {row["delivery_id"]: row["code"] for row in rows})
+    keep_ledger(night, ledger, rows)  # what it knows is not loaded again: all that a sender waits for is there before
     set_aside(night, rows)
     codes = Counter(row["code"] for row in rows)
     return {
