@@ -52,7 +52,8 @@ def family_of(night: Night) -> Family:
         kept = {a: tuple(w for w in ws if w <= DAYS) for a, ws in source.features.items() if a in _SHARED}
         if kept := {aggregate: windows for aggregate, windows in kept.items() if windows}:
             inputs.append(source.model_copy(update={"features": kept, "codes": ()}))
-    return declared.model_copy(update={"inputs": tuple(inputs), "derived": ()})
+    said = declared.model_dump() | {"inputs": [source.model_dump() for source in inputs], "derived": ()}
+    return Family.model_validate(said)  # a copy would keep the features that the declared family has cached
 
 
 def make_events(night: Night, customers: int) -> int:
