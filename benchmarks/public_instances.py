@@ -1,0 +1,131 @@
+"""Public instances as assignment problems: generalised assignment, MMKP and multi-dimensional knapsack.
+
+Data are read from outside the repository (``CPC_PUBLIC_DATA``). A minimisation is negated, decimals are scaled to
+integers; ``objective`` gives a plan's value back in the words of the source.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.assignment.kinds import Use, narrow, reduce_kinds
+from models.assignment.problem import Block, Limits, Problem
+
+SCALE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Public:
+    """An instance with the best value known for it (in the source's words; a cost where ``minimise``)."""
+
+    name: str
+    problem: Problem
+    best: float
+    minimise: bool
+
+    def objective(self, primal: int) -> float:
+        """A plan's value in the source's words."""
+        return (-primal if self.minimise else primal) / SCALE
+
+
+def folder() -> Path:
+    """Where the data are; the benchmark stops with a word where they are not."""
+    found = os.environ.get("CPC_PUBLIC_DATA")
+    if not found or not Path(found).is_dir():
+        raise SystemExit("set CPC_PUBLIC_DATA to the folder with gap/, mmkp/ and mknapcb/")
+    return Path(found)
+
+
+def problem_of(values: list[list[float]], uses: list[list[list[int]]], amounts: list[int], must: bool) -> Problem:
+    """A problem of groups: value [group][item], use [group][item][limit], at most ``amounts``."""
+    sizes = [len(group) for group in values]
+    flat = np.array([use for group in uses for use in group], np.int64).reshape(-1, len(amounts))
+    product = np.concatenate([np.arange(n) for n in sizes]).astype(np.int64)
+    parts = [Use(flat[:, m].copy(), 1) for m in range(len(amounts))]
+    kinds, kind = reduce_kinds(product, np.zeros(len(flat), np.int64), parts)
+    value = np.array([round(v * SCALE) for group in values for v in group], np.int64)
+    first = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+    block = Block(np.arange(len(sizes), dtype=np.int64), first, value, narrow(kind, len(kinds)))
+    names = tuple(f"resource_{m}" for m in range(len(amounts)))
+    limits = Limits(names, np.array(amounts, np.int64), np.ones(len(amounts), np.int64))
+    return Problem([block], kinds, limits, must, int(np.abs(value).max()))
+
+
+def gap(root: Path) -> Iterator[Public]:
+    """Generalised assignment (OR-Library's layout): jobs are customers, agents are limits; costs are negated."""
+    for row in _rows(root / "gap" / "best_known.csv"):
+        path = root / "gap" / row["Path"]
+        if not path.exists():
+            continue
+        numbers = [int(x) for x in path.read_text().split()]
+        agents, jobs = numbers[:2]
+        cost = np.array(numbers[2 : 2 + agents * jobs]).reshape(agents, jobs)
+        weight = np.array(numbers[2 + agents * jobs : 2 + 2 * agents * jobs]).reshape(agents, jobs)
+        amounts = numbers[2 + 2 * agents * jobs :][:agents]
+        uses = [[[int(weight[a, j]) * (a == m) for m in range(agents)] for a in range(agents)] for j in range(jobs)]
+        values = [[-float(cost[a, j]) for a in range(agents)] for j in range(jobs)]
+        yield Public(
+            row["Path"], problem_of(values, uses, amounts, True), float(row["Best known solution value"]), True
+        )
+
+
+def mmkp(root: Path) -> Iterator[Public]:
+    """Multiple-choice multi-dimensional knapsack: classes are customers, exactly one item each."""
+    for row in _rows(root / "mmkp" / "khan" / "best_known.csv"):
+        words = (root / "mmkp" / "khan" / row["instance"]).read_text().split()
+        groups, items, resources = (int(w) for w in words[:3])
+        amounts, at = [int(w) for w in words[3 : 3 + resources]], 3 + resources
+        values, uses = [], []
+        for _ in range(groups):
+            table = np.array(words[at + 1 : at + 1 + items * (resources + 1)], float).reshape(items, resources + 1)
+            values.append(table[:, 0].tolist())
+            uses.append(table[:, 1:].astype(int).tolist())
+            at += 1 + items * (resources + 1)
+        yield Public(
+            f"khan/{row['instance']}", problem_of(values, uses, amounts, True), float(row["best_known"]), False
+        )
+    for row in _rows(root / "mmkp" / "mmkp_bd" / "best_known.csv"):
+        path = next((p for p in (root / "mmkp" / "mmkp_bd").glob(row["file"] + "*")), None)
+        if path is None:
+            continue
+        words = path.read_text().split()
+        groups, resources = int(words[0]), int(words[1])
+        amounts, at = [int(float(w)) for w in words[2 : 2 + resources]], 2 + resources
+        values, uses = [], []
+        for _ in range(groups):
+            items = int(words[at])
+            table = np.array(words[at + 1 : at + 1 + items * (resources + 1)], float).reshape(items, resources + 1)
+            values.append(table[:, 0].tolist())
+            uses.append(table[:, 1:].astype(int).tolist())
+            at += 1 + items * (resources + 1)
+        yield Public(f"bd/{row['file']}", problem_of(values, uses, amounts, True), float(row["best_known"]), False)
+
+
+def knapsack(root: Path) -> Iterator[Public]:
+    """0/1 multi-dimensional knapsack: an item is a customer with one arc."""
+    numbers: dict[str, list[float]] = {}
+    at: dict[str, int] = {}
+    for row in _rows(root / "mknapcb" / "best_known.csv"):
+        name = row["file"]
+        if name not in numbers:
+            text = gzip.decompress((root / "mknapcb" / f"{name}.gz").read_bytes()).decode()
+            numbers[name], at[name] = [float(w) for w in text.split()], 1
+        n, m = (int(x) for x in numbers[name][at[name] : at[name] + 2])
+        body = numbers[name][at[name] + 3 :]
+        profit, table, amounts = body[:n], np.array(body[n : n + n * m]).reshape(m, n), body[n + n * m : n + n * m + m]
+        at[name] += 3 + n + n * m + m
+        uses = [[[int(table[r, i]) for r in range(m)]] for i in range(n)]
+        found = problem_of([[p] for p in profit], uses, [int(b) for b in amounts], False)
+        yield Public(f"{name}:{row['name']}", found, float(row["best_feasible"]), False)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
