@@ -78,7 +78,9 @@ def boxes(problem: Problem, engine: Engine, dual: Dual, width: int, seconds: flo
         value, enough = fixed + found.value, _enough(problem, dual)
         prices = problem.rounded(np.minimum(found.prices * (YUAN / problem.scale), float(LARGEST)))
         there = dual
-        if dual.bound - value > max(enough, 0.1 * gap * abs(dual.bound)) and problem.fits(prices):
+        leans = found.over > 1e-6 or found.loose > enough  # the LP would go on beyond the box
+        worth = dual.bound - value > max(enough, 0.1 * gap * abs(dual.bound))
+        if (worth or leans) and problem.fits(prices):
             there = evaluate(problem, engine, prices)
             passes += 1
         lower = there if there.bound < dual.bound else dual
@@ -86,7 +88,6 @@ def boxes(problem: Problem, engine: Engine, dual: Dual, width: int, seconds: flo
         plan = other if plan is None or _better(other, plan) else plan
         optimal = lower.bound - value <= enough
         done = plan.excess == 0 and lower.bound - plan.primal <= gap * abs(lower.bound)
-        leans = found.loose > enough  # the LP would go on beyond the box
         moved, dual = lower is not dual, lower
         if done or (optimal and not leans) or (width >= cap and not moved):
             return Boxed(dual, plan, passes, optimal)

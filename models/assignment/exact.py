@@ -54,12 +54,14 @@ class Relaxed:
         value: micro-yuan, with what exceeds limits or is left of them at its price.
         loose: what is paid for exceeding limits and for leaving them unused, micro-yuan: how far the LP leans on
             the box.
+        over: by how much limits are exceeded, scaled units: a lead that must be mended, at whatever cost.
         prices: of the limits, scaled, yuan.
         share: of each option, between 0 and 1.
     """
 
     value: float
     loose: float
+    over: float
     prices: Floats
     share: Floats
 
@@ -131,7 +133,9 @@ def boxed(choice: Choice, kinds: Kinds, scale: Floats, low: Floats, high: Floats
     share[nothing] = rest[choice.group[nothing]]
     prices = np.clip(np.array(solution.row_dual[:limits]), low, high)
     over, under = taken[len(columns) : len(columns) + limits], taken[len(columns) + limits :]
-    return Relaxed(solver.getObjectiveValue() * 1e6, float(over @ high + under @ low) * 1e6, prices, share)
+    return Relaxed(
+        solver.getObjectiveValue() * 1e6, float(over @ high + under @ low) * 1e6, float(over.sum()), prices, share
+    )
 
 
 def whole_plan(

@@ -190,7 +190,7 @@ def _priced(run: _Run, start: Ints | None) -> Dual:
 def _aim(size: int, run: _Run, cold: bool, passes: int) -> Aim:
     root = max(size, 100) ** -0.5
     return Aim(
-        passes=passes, gain=1e-5 if size < run.problem.customers else min(1e-5, max(1e-8, 0.01 * run.goal.gap)),
+        passes=passes, gain=1e-5 if size < run.problem.customers else 1e-8 if size >= CHEAP else min(1e-5, max(1e-8, 0.01 * run.goal.gap)),
         width=0.5 * YUAN if cold else min(0.5, 5.0 * root) * YUAN, least=0.2 * root * YUAN,
         radius=1.0 if cold else 0.05 if run.goal.start is None else 0.2, until=lambda _: run.left < 0,
         once=size >= CHEAP,
