@@ -17,7 +17,7 @@ from models.assignment.passes import best_arcs
 from models.assignment.repair import gather
 from models.assignment.solve import Goal, solve
 
-#: Customers and the gap that is aimed at; ``public`` needs CPC_PUBLIC_DATA.
+#: Customers and the gap that is aimed at; ``public`` reads ../shared/data.
 AIMS = {"20k": (20_000, 1e-3), "100k": (100_000, 1e-4), "1m": (1_000_000, 1e-6), "10m": (10_000_000, 1e-5)}
 SIZES = (*AIMS, "public")
 

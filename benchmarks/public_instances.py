@@ -1,6 +1,6 @@
 """Public instances as assignment problems: generalised assignment, MMKP and multi-dimensional knapsack.
 
-Data are read from outside the repository (``CPC_PUBLIC_DATA``). A minimisation is negated, decimals are scaled to
+Data are read from ``../shared/data``, outside the repository. A minimisation is negated, decimals are scaled to
 integers; ``objective`` gives a plan's value back in the words of the source.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +34,15 @@ class Public:
         return (-primal if self.minimise else primal) / SCALE
 
 
+#: Where the data are looked for: beside the repository's folder.
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
 def folder() -> Path:
     """Where the data are; the benchmark stops with a word where they are not."""
-    found = os.environ.get("CPC_PUBLIC_DATA")
-    if not found or not Path(found).is_dir():
-        raise SystemExit("set CPC_PUBLIC_DATA to the folder with gap/, mmkp/ and mknapcb/")
-    return Path(found)
+    if not DATA.is_dir():
+        raise SystemExit(f"put gap/, mmkp/ and mknapcb/ into {DATA}")
+    return DATA
 
 
 def problem_of(values: list[list[float]], uses: list[list[list[int]]], amounts: list[int], must: bool) -> Problem:
