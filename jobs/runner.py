@@ -129,9 +129,11 @@ def pin(night: Night) -> None:
 
 
 def _mark_done(night: Night, job: str) -> None:
+    """Note a job of the attempt; with the night's last one it is finished, whoever started the jobs."""
     attempt = read_attempt(night)
-    if attempt is not None and job not in attempt.done:
-        write_attempt(night, Attempt(attempt.run_id, (*attempt.done, job), attempt.finished))
+    if attempt is not None and not attempt.finished:
+        last = job == compiled("nightly")[-1].job
+        write_attempt(night, Attempt(attempt.run_id, tuple(dict.fromkeys((*attempt.done, job))), finished=last))
 
 
 def _keep(night: Night, record: Record, started: dt.datetime) -> None:
@@ -197,7 +199,4 @@ def run_night(
                 record = run_job(step.job, night)
             told(step.job, record)
             records.append(record)
-        attempt = read_attempt(night)
-        if attempt and steps and steps[-1].job == compiled("nightly")[-1].job:
-            write_attempt(night, Attempt(attempt.run_id, attempt.done, finished=True))
     return records

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -73,8 +75,24 @@ def root() -> None:
 
 def main() -> None:
     """Run ``cpc``: exit 0 done, 2 the user can mend it, 1 otherwise."""
+    code: Any = 0
     try:
         app(standalone_mode=True)
+    except SystemExit as left:
+        code = left.code
     except MendableError as error:
         complain(error)
-        sys.exit(2)
+        code = 2
+    leave(code if isinstance(code, int) else int(code is not None))
+
+
+def leave(code: int) -> None:
+    """End the process with ``code`` once everything registered to run at exit has run.
+
+    Threads of Arrow's and delta-rs' pools may still stand when the interpreter takes its libraries down; now and then the
+    process then aborts (SIGABRT) after its work is done, and the caller sees a failure that is none.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -150,3 +150,13 @@ def test_no_disk_is_told_with_a_remedy(calls: list[str], night, monkeypatch: pyt
         runner.run_night(night(), steps())
     assert "No space left" in caught.value.what
     assert "finished jobs are kept" in caught.value.remedy
+
+
+def test_a_night_run_job_by_job_is_finished_with_its_last_one(calls: list[str], night) -> None:
+    for step in steps():
+        assert identity.read_attempt(night()) is None or not identity.read_attempt(night()).finished
+        runner.run_job(step.job, night())
+    assert identity.read_attempt(night()).finished
+    calls.clear()
+    runner.run_night(night(), steps())
+    assert calls == list(JOBS)  # what Airflow finished is run again whole, not carried on
