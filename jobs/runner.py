@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from filelock import FileLock, Timeout
 
 from conf.dates import parse_date
@@ -137,21 +136,30 @@ def _mark_done(night: Night, job: str) -> None:
 
 
 def _keep(night: Night, record: Record, started: dt.datetime) -> None:
-    """Replace the job's row of this run in ``ops_run`` (a few rows a night)."""
+    """Replace the job's row of this run in ``ops_run`` (a few rows a night).
+
+    What ran before the run's id was fixed is kept as unpinned, and goes to the run when it is.
+    """
     attempt = read_attempt(night)
-    run_id = attempt.run_id if attempt else f"{night.date}-unpinned"
-    lake = night.lake
-    kept = lake.arrow("ops_run", partition=night.partition)
-    same = pc.and_(
-        pc.equal(kept["job"], record.job), pc.is_in(kept["run_id"], pa.array([run_id, f"{night.date}-unpinned"]))
-    )
-    row = {
+    unpinned = f"{night.date}-unpinned"
+    run_id = attempt.run_id if attempt and not _precedes_pin(record.job) else unpinned
+    kept = night.lake.arrow("ops_run", partition=night.partition)
+    rows = {(row["run_id"], row["job"]): row for row in kept.to_pylist()}
+    if record.job == PINS:
+        waiting = [key for key in rows if key[0] == unpinned]
+        rows |= {(run_id, job): {**rows.pop((old, job)), "run_id": run_id} for old, job in waiting}
+    rows[run_id, record.job] = {
         "run_id": run_id, "business_date": night.date, "job": record.job, "state": record.state,
         "figures": json.dumps(dict(record.figures), ensure_ascii=False, default=str), "started_at": started,
         "seconds": record.seconds, "host": socket.gethostname(),
     }  # fmt: skip
-    rows = pa.concat_tables([kept.filter(pc.invert(same)), pa.Table.from_pylist([row], schema=kept.schema)])
-    lake.replace_arrow("ops_run", rows, partition=night.partition)
+    table = pa.Table.from_pylist(list(rows.values()), schema=kept.schema)
+    night.lake.replace_arrow("ops_run", table, partition=night.partition)
+
+
+def _precedes_pin(job: str) -> bool:
+    names = [step.job for step in compiled("nightly")]
+    return job in names[: names.index(PINS)]
 
 
 def plan(run: str, first: str | None = None, last: str | None = None) -> list[Step]:

@@ -160,3 +160,13 @@ def test_a_night_run_job_by_job_is_finished_with_its_last_one(calls: list[str], 
     calls.clear()
     runner.run_night(night(), steps())
     assert calls == list(JOBS)  # what Airflow finished is run again whole, not carried on
+
+
+def test_what_ran_before_the_id_was_fixed_goes_to_the_run(calls: list[str], night) -> None:
+    for step in steps():
+        runner.run_job(step.job, night())
+    run = identity.read_attempt(night()).run_id
+    first = {(row["run_id"], row["job"]) for row in night().lake.arrow("ops_run").to_pylist()}
+    assert first == {(run, name) for name in JOBS}
+    runner.run_night(night(), steps())
+    assert {(row["run_id"], row["job"]) for row in night().lake.arrow("ops_run").to_pylist()} == first
