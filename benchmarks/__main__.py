@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.result import Result, machine
 
-NAMES = ("ingest", "features", "scoring", "uplift", "ope", "province", "assignment", "serving", "night")
+NAMES = ("ingest", "features", "scoring", "uplift", "ope", "province", "assignment", "whatif", "serving", "night")
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -2,13 +2,14 @@
 
 The solve starts at the run's final prices; without a change it starts where the run did, so it returns the run's
 bytes. The run's plan stays the incumbent wherever it still keeps the limits: a relaxed limit never lowers the value.
+What a limit is worth, one amount after another: `jobs.sensitivity`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,6 +46,10 @@ class Base:
     def prices(self) -> dict[str, int]:
         """Final prices by limit."""
         return {row["name"]: row["price_pico"] for row in self.said["limits"]}
+
+    def largest(self, name: str) -> int:
+        """The largest use of a limit by one arc, at least 1."""
+        return int(self.instance.problem.scale[self.instance.problem.limits.names.index(name)])
 
 
 def base_of(frozen: Frozen) -> Base:
@@ -115,14 +120,29 @@ def changed(instance: Instance, amounts: Mapping[str, int]) -> Instance:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a change does: the solution, and figures against the run."""
+    """What a change does.
+
+    Attributes:
+        solution: of the changed problem.
+        figures: against the run.
+        signs: +1 at most, -1 at least, of each limit.
+    """
 
     solution: Solution
     figures: dict[str, Any]
+    signs: tuple[int, ...]
 
 
-def what_if(base: Base, amounts: Mapping[str, int]) -> Answer:
+def what_if(
+    base: Base, amounts: Mapping[str, int], start: Mapping[str, int] | None = None, plans: Iterable[list[Ints]] = ()
+) -> Answer:
     """Reassign everybody under other amounts.
+
+    Args:
+        base: the run.
+        amounts: of the limits that change, by name.
+        start: prices to start from, signed as in certificates; the run's final ones if not given.
+        plans: other plans that are kept where they keep the limits and are worth more.
 
     Raises:
         MendableError: the changed limits conflict.
@@ -131,16 +151,18 @@ def what_if(base: Base, amounts: Mapping[str, int]) -> Answer:
     before = {limit.name: limit.amount for limit in base.instance.limits.limits}
     same = all(before[name] == amount for name, amount in amounts.items())
     instance = changed(base.instance, amounts)
-    start = inputs["start"] if same else base.prices
-    goal = with_start(Goal(gap=inputs["gap"]), instance, start)
+    first = inputs["start"] if same else dict(start or base.prices)
+    goal = with_start(Goal(gap=inputs["gap"]), instance, first)
     solution = solved(instance, goal, str(base.frozen.instance))
     if not same:
-        solution = _with_incumbent(solution, instance.problem, base.arcs)
-    return Answer(solution, _figures(base, instance, solution))
+        for arcs in (base.arcs, *plans):
+            solution = with_incumbent(solution, instance.problem, arcs)
+    signs = tuple(int(sign) for sign in instance.problem.limits.sign)
+    return Answer(solution, _figures(base, instance, solution), signs)
 
 
-def _with_incumbent(solution: Solution, problem: Problem, arcs: list[Ints]) -> Solution:
-    """The run's plan where it keeps the changed limits and is worth more."""
+def with_incumbent(solution: Solution, problem: Problem, arcs: list[Ints]) -> Solution:
+    """A plan that is there already where it keeps the limits and is worth more."""
     used, value = used_by(problem, arcs), value_of(problem, arcs)
     keeps = all(u <= int(b) for u, b in zip(used, problem.limits.amount, strict=True))
     if keeps and value > solution.plan.primal:
@@ -181,38 +203,3 @@ def _figures(base: Base, instance: Instance, solution: Solution) -> dict[str, An
             )
         ],
     }  # fmt: skip
-
-
-def least_amount(base: Base, name: str, value_micro: int, tries: int = 24) -> tuple[int, Answer]:
-    """The least amount of an at-most limit (the greatest of an at-least one) whose plan is worth ``value_micro``.
-
-    Raises:
-        MendableError: no such limit, or no amount reaches the value.
-    """
-    known = {limit.name: limit for limit in base.instance.limits.limits}
-    if name not in known:
-        raise MendableError(f"no limit {name!r}", where="--limit", remedy=f"choose one of: {', '.join(known)}")
-    limit = known[name]
-    free = 4 * max(1, abs(limit.amount)) + base.said["customers"] if limit.sign > 0 else 0
-    answer = what_if(base, {name: free})
-    if answer.solution.plan.primal < value_micro:
-        raise MendableError(
-            f"no amount of {name} reaches {value_micro / 1e6:,.2f} 元", where="--value",
-            remedy=f"without this limit the plan is worth {answer.solution.plan.primal / 1e6:,.2f} 元",
-        )  # fmt: skip
-    good = free
-    bad = -1 if limit.sign > 0 else limit.amount * 4 + base.said["customers"]
-    for _ in range(tries):
-        if abs(good - bad) <= 1:
-            break
-        middle = (good + bad) // 2
-        try:
-            found = what_if(base, {name: middle})
-            enough = found.solution.plan.primal >= value_micro
-        except MendableError:
-            enough = False
-        if enough:
-            good, answer = middle, found
-        else:
-            bad = middle
-    return good, answer

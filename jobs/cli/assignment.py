@@ -1,4 +1,4 @@
-"""``cpc solve`` and ``cpc certify``, ``cpc whatif``, ``cpc goal`` and ``cpc replay``: plans, proofs and what limits cost."""
+"""``cpc solve``, ``cpc certify`` and ``cpc replay``: plans and proofs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import math
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from conf.errors import MendableError
-from jobs.cli.output import EnvOption, JsonOption, console, print_figures, print_json, print_table
+from jobs.cli.output import EnvOption, JsonOption, console, print_figures, print_json
 
 if TYPE_CHECKING:
     from models.assignment.passes import Engine
@@ -111,70 +111,6 @@ def certify(
         print_json({"verdict": "accepted", **figures})
     else:
         print_figures("accepted", shown)
-
-
-RunOption = Annotated[str | None, typer.Option("--run", help="A night's run; the last one by default.")]
-
-
-def _base(env: str | None, run: str | None) -> Any:
-    from conf.settings import load_settings
-    from jobs.frozen import frozen_run
-    from jobs.whatif import base_of
-
-    settings = load_settings(env)
-    return base_of(frozen_run(settings, run or last_run(settings.home)))
-
-
-def last_run(home: Path) -> str:
-    """The run of the latest decision date that was decided here."""
-    runs = [path.parent for path in (home / "runs").glob("*/plan/certificate.json") if path.parent.name == "plan"]
-    found = sorted(path.parent.name for path in runs)
-    if not found:
-        raise MendableError("no night was decided here", where=str(home / "runs"), remedy="run `cpc nightly` first")
-    return max(found, key=lambda name: (name[:10], (home / "runs" / name / "plan").stat().st_mtime))
-
-
-@app.command()
-def whatif(
-    set_: Annotated[list[str] | None, typer.Option("--set", help="limits.NAME.amount=V")] = None,
-    run: RunOption = None,
-    env: EnvOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Reassign everyone under changed limits; writes nothing live. Example: cpc whatif --set limits.sms_day.amount=5000."""
-    from jobs.whatif import parse_changes, what_if
-
-    base = _base(env, run)
-    answer = what_if(base, parse_changes(set_ or [], base))
-    _show(answer.figures, as_json, {})
-
-
-@app.command()
-def goal(
-    limit: Annotated[str, typer.Option("--limit", help="the limit whose amount is sought")],
-    value: Annotated[float, typer.Option("--value", help="value of the plan to reach, 元")],
-    run: RunOption = None,
-    env: EnvOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """The least amount of a limit that reaches a value. Example: cpc goal --limit sms_day --value 12000."""
-    from jobs.whatif import least_amount
-
-    base = _base(env, run)
-    amount, answer = least_amount(base, limit, round(value * 1e6))
-    _show(answer.figures, as_json, {"limit": limit, "least_amount": amount})
-
-
-def _show(figures: dict[str, Any], as_json: bool, first: dict[str, Any]) -> None:
-    if as_json:
-        print_json({**first, **figures})
-        return
-    print_figures("what if", {**first, **{k: v for k, v in figures.items() if k != "limits"}})
-    rows = [r for r in figures["limits"] if r["price_yuan"] or r["price_yuan_was"] or r["amount"] != r["amount_was"]]
-    print_table(
-        "limits that bind, or were changed", ("limit", "amount was", "amount", "used", "price was 元", "price 元"),
-        [(r["limit"], r["amount_was"], r["amount"], r["used"], r["price_yuan_was"], r["price_yuan"]) for r in rows],
-    )  # fmt: skip
 
 
 @app.command()
