@@ -42,16 +42,22 @@ def columns_of(schema: Schema, cut: Cut, first: int, pseudonym: Pseudonym) -> tu
     faults: list[Fault] = []
     for number, field in enumerate(schema.fields):
         begin, finish = cut.begin[first + number], cut.finish[first + number]
-        value, bad, code, reason = _column(field, schema, cut.source, begin, finish, pseudonym)
+        value, bad, code, reason = _column(field, schema, cut, begin, finish, pseudonym)
         judged(faults, field, value, np.asarray(begin == finish), bad, code, reason)
         typed.append(value)
     return typed, faults
 
 
-def text_of(source: Bytes, begin: Places, finish: Places) -> pa.Array:
-    """Fields as text; null where empty."""
+def text_of(source: Bytes, begin: Places, finish: Places, *, utf8: bool = False) -> pa.Array:
+    """Fields (of GB18030, or UTF-8) as text; null where empty."""
     of = tables()
     size = int((finish - begin).sum(dtype=np.int64))
+    if utf8:
+        offsets, out = np.empty(len(begin) + 1, np.int32), np.empty(size, np.uint8)
+        _copied(source, begin, finish, offsets, out)
+        return pa.StringArray.from_buffers(
+            len(begin), pa.py_buffer(offsets), pa.py_buffer(out), _valid(begin != finish)
+        )
     offsets, out = np.empty(len(begin) + 1, np.int32), np.empty(size + size // 2 + 4, np.uint8)
     size = utf8_of(source, begin, finish, of.two, of.four, offsets, out)
     data = pa.py_buffer(out[:size])
@@ -63,10 +69,10 @@ def _valid(known: npt.NDArray[np.bool_]) -> pa.Buffer | None:
 
 
 def _column(
-    field: Field, schema: Schema, source: Bytes, begin: Places, finish: Places, pseudonym: Pseudonym
+    field: Field, schema: Schema, cut: Cut, begin: Places, finish: Places, pseudonym: Pseudonym
 ) -> tuple[pa.Array, Mask, int, str]:
     """The column, values that are none, and the code and reason of these."""
-    kind, n = field.type, len(begin)
+    kind, n, source = field.type, len(begin), cut.source
     state = np.empty(n, np.uint8)
     if kind in _BOUNDS:
         whole = np.empty(n, np.int64)
@@ -79,7 +85,7 @@ def _column(
         value = pa.Array.from_buffers(pa.decimal128(18, field.scale), n, buffers)
         return value, state == BAD, TYPE, "no decimal"
     if kind == "code" and len(schema.codes[field.codes]) <= _MOST_CODES:
-        values, flat, ends = _codes(tuple(schema.codes[field.codes]))
+        values, flat, ends = _codes(tuple(schema.codes[field.codes]), "utf-8" if cut.utf8 else "gb18030")
         index = np.empty(n, np.int32)
         _places(source, begin, finish, flat, ends, index, state)
         coded = pa.DictionaryArray.from_arrays(pa.array(index, mask=state != READ), values)
@@ -93,7 +99,7 @@ def _column(
         else:
             value = to_utc(seconds, missing)
         return value, state == BAD, TYPE, f"no {kind} of form {form_of(field)}"
-    text = text_of(source, begin, finish)
+    text = text_of(source, begin, finish, utf8=cut.utf8)
     if kind == "phone":
         good = digits_only(text, 5, 20)
         plausible = text if good.all() else pc.if_else(pa.array(good), text, None)
@@ -101,11 +107,31 @@ def _column(
     return column_of(field, schema, text, pseudonym)
 
 
+def counted(source: Bytes, begin: Places, finish: Places, wanted: npt.NDArray[np.int64]) -> Mask:
+    """Whether each field is the number that is wanted, in plain digits without leading zeros."""
+    said, state = np.empty(len(begin), np.int64), np.empty(len(begin), np.uint8)
+    _integers(source, begin, finish, 63, said, state)
+    powers = 10 ** np.arange(1, 19, dtype=np.int64)
+    digits = np.searchsorted(powers, wanted, side="right") + 1
+    return np.asarray((state == READ) & (said == wanted) & (finish - begin == digits))
+
+
 @lru_cache(maxsize=1024)
-def _codes(values: tuple[str, ...]) -> tuple[pa.Array, Bytes, Any]:
-    coded = [value.encode("gb18030") for value in values]
+def _codes(values: tuple[str, ...], encoding: str) -> tuple[pa.Array, Bytes, Any]:
+    coded = [value.encode(encoding) for value in values]
     flat = np.frombuffer(b"".join(coded) + b"\0", np.uint8)
     return pa.array(values, pa.string()), flat, np.cumsum([0, *map(len, coded)]).astype(np.int32)
+
+
+@njit(cache=True, nogil=True)
+def _copied(source, begin, finish, offsets, out):  # type: ignore[no-untyped-def]
+    size = 0
+    for row in range(len(begin)):
+        offsets[row] = size
+        for at in range(begin[row], finish[row]):
+            out[size] = source[at]
+            size += 1
+    offsets[len(begin)] = size
 
 
 @njit(cache=True, nogil=True)

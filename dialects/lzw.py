@@ -52,7 +52,7 @@ class Unpacking:
     """
 
     def __init__(self, data: Bytes) -> None:
-        if len(data) < 3 or data[:2].tobytes() != MAGIC:
+        if len(data) < 3 or data[:2].tobytes() != MAGIC or not 9 <= data[2] & 0x1F <= _BITS or data[2] & 0x60:
             raise MendableError("not a .Z file", remedy="ask the sender for it again")
         self._source, self._flags = data[3:], int(data[2])
         codes = 1 << _BITS

@@ -11,13 +11,15 @@ from conf.feed import Feed
 
 SUFFIX = {"none": "", "Z": ".Z", "gzip": ".gz", "zstd": ".zst"}
 AVL = re.compile(
-    r"^(?P<letter>[a-z])(?P<unit>\d{5})(?P<date>\d{8})(?P<batch>\d{6})\.(?P<kind>AVL|CHK)(?P<packed>\.Z|\.gz)?$"
+    r"(?P<letter>[a-z])(?P<unit>\d{5})(?P<date>\d{8})(?P<batch>\d{6})\.(?:CHK|AVL(?P<packed>\.Z|\.gz)?)\Z", re.ASCII
 )
 VERF = re.compile(
-    r"^i_(?P<sender>\d{5})_(?P<date>\d{8}|\d{6})_(?P<unit>\d{5})_(?P<resend>\d{2})(?:_(?P<part>\d{3})\.dat|\.verf)$"
+    r"i_(?P<sender>\d{5})_(?P<date>\d{8}|\d{6})_(?P<unit>\d{5})_(?P<resend>\d{2})(?:_(?P<part>\d{3})\.dat|\.verf)\Z",
+    re.ASCII,
 )
 JSONL = re.compile(
-    r"^(?P<feed>[a-z][a-z0-9_]*)_(?P<stamp>\d{10})(?:_(?P<part>\d{3})\.jsonl(?P<packed>\.gz|\.zst)|\.manifest\.json)$"
+    r"(?P<feed>[a-z][a-z0-9_]*)_(?P<stamp>\d{10})(?:_(?P<part>\d{3})\.jsonl(?P<packed>\.gz|\.zst)|\.manifest\.json)\Z",
+    re.ASCII,
 )
 #: A control line of verf and vgop: name 40, size 20, records 20, data date 8, creation time 14, then CRLF.
 CONTROL_LINE = 104

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from conf.feed import Feed
 from conf.schema import Schema
-from dialects.convert import OTHER, TWICE, Fault, Pseudonym, convert
-from dialects.fields import columns_of, text_of
+from dialects.convert import OTHER, TWICE, Fault, Pseudonym
+from dialects.fields import columns_of, counted, text_of
+from dialects.jsonlines import ask, cut_objects
 from dialects.keys import Prints, fingerprints, repeated
-from dialects.scanner import BYTES, GOOD, Cut, cut_delimited, cut_fixed
+from dialects.scanner import BYTES, CONTROL, COUNT, GOOD, LENGTH, LONGEST, Cut, cut_delimited, cut_fixed
 
+#: What is wrong with a record as a whole, by its code (see `convert` for those of a field).
 REASONS = {
-    1: "type", 2: "length", 3: "code list", 4: "missing", 5: "key twice", 6: "undecodable bytes", 7: "column count",
-    9: "other",
+    LENGTH: f"a record of more than {LONGEST} bytes", BYTES: "undecodable bytes", COUNT: "column count",
+    CONTROL: "a control character",
 }  # fmt: skip
+#: Why a record (by its number in the piece) is none, where its code does not say it.
+Why = Callable[[int], str]
 
 
 @dataclass(frozen=True)
@@ -45,19 +48,21 @@ class Records:
     Attributes:
         table: the schema's columns and ``_rest`` (unknown keys of jsonl), typed as stored.
         line: line in the file of each row, from 1.
-        refused: records set aside, in order of line.
+        refused: records set aside, in order of line; at most as many as asked for.
         prints: a fingerprint of each row's key, uint64 [rows, 2]; empty where the schema has none.
+        faults: how many were set aside by (field, code); the field is empty where the record as a whole is at fault.
     """
 
     table: pa.Table
     line: npt.NDArray[np.int64]
     refused: list[Refused]
     prints: Prints
+    faults: Counter[tuple[str, int]]
 
     @property
     def records(self) -> int:
-        """Rows and refused together: what the control file must say."""
-        return self.table.num_rows + len(self.refused)
+        """Rows and records set aside together: what the control file must say."""
+        return int(self.table.num_rows) + self.faults.total()
 
 
 def read(
@@ -69,6 +74,7 @@ def read(
     line: int = 0,
     offset: int = 0,
     twice: Collection[int] = (),
+    most: int = 1 << 62,
 ) -> Records:
     """The records of a data file, or of a piece of it that begins and ends where records do.
 
@@ -80,113 +86,107 @@ def read(
         line: records of the file before ``content``.
         offset: bytes of the file before ``content``.
         twice: lines whose key an earlier piece of the delivery is known to hold.
-    """  # fmt: skip
-    reasons: dict[int, str] = {}
-    if feed.dialect == "jsonl":
-        cut, columns, rest = _objects(schema, content, reasons)
-        typed, faults = convert(schema, columns, pseudonym)
-    else:
-        cut, typed, faults = _fields(feed, schema, content, pseudonym, line, reasons)
-        rest = pa.nulls(len(typed[0]), pa.string())
-    lines = np.flatnonzero(cut.status == GOOD) + line + 1
+        most: records set aside that are given with their bytes; the rest is counted only, so that memory is bounded.
+    """
+    cut, rest, first, why = _cut(feed, schema, content, line)
+    typed, faults = columns_of(schema, cut, first, pseudonym)
     table = pa.table([*typed, rest], names=[*(field.name for field in schema.fields), "_rest"])
-    why: dict[int, tuple[str, int, str]] = {}
-    for fault in faults:  # in the order of fields: the first fault of a record names it
-        for row in fault.rows.tolist():
-            why.setdefault(row, (fault.field, fault.code, fault.reason))
-    keep = np.ones(table.num_rows, bool)
-    keep[list(why)] = False
+    places = np.flatnonzero(cut.status == GOOD)
+    blame = np.full(len(places), -1, np.int64)  # the first fault of each record, in the order of fields
+    for number, fault in enumerate(faults):
+        blame[fault.rows[blame[fault.rows] < 0]] = number
     prints = fingerprints(schema, table)
     if len(prints):
-        there = np.flatnonzero(keep)
-        known = np.isin(lines, np.fromiter(twice, np.int64, len(twice))) if twice else np.zeros(len(lines), bool)
-        for row in (*there[repeated(prints[there])].tolist(), *np.flatnonzero(known & keep).tolist()):
-            why[row] = (schema.key[0], TWICE, f"key {', '.join(schema.key)} stands twice in this delivery")
-            keep[row] = False
-        prints = prints[keep]
-    names = [field.name for field in schema.fields]
-    refused = [
-        _refused(content, cut, int(position), "", 0, int(cut.status[position]), reasons.get(int(position), ""))
-        for position in np.flatnonzero(cut.status != GOOD)
-    ]
-    for row, (field, code, reason) in why.items():
-        position = int(lines[row]) - line - 1
-        refused.append(_refused(content, cut, position, field, names.index(field) + 1, code, reason))
-    refused.sort(key=lambda record: record.line)
+        again = np.zeros(len(places), bool)
+        there = np.flatnonzero(blame < 0)
+        again[there[repeated(prints[there])]] = True
+        if twice:
+            again |= (blame < 0) & np.isin(places + line + 1, np.fromiter(twice, np.int64, len(twice)))
+        blame[again] = len(faults)
+        said = f"key {', '.join(schema.key)} stands twice in this delivery"
+        faults = [*faults, Fault(schema.key[0], TWICE, said, np.flatnonzero(again))]
+        prints = prints[blame < 0]
+    keep = blame < 0
+    refused, count = _set_aside(schema, content, cut, places, blame, faults, why, most)
     moved = [replace(one, line=one.line + line, offset=one.offset + offset) for one in refused]
     if not keep.all():
-        table, lines = table.filter(pa.array(keep)), lines[keep]
-    return Records(table, lines, moved, prints)
+        table, places = table.filter(pa.array(keep)), places[keep]
+    return Records(table, places + line + 1, moved, prints, count)
 
 
-def _refused(content: bytes, cut: Cut, position: int, field: str, number: int, code: int, reason: str) -> Refused:
-    start, end = int(cut.start[position]), int(cut.end[position])
-    return Refused(position + 1, start, content[start:end], field, number, code, reason or REASONS[code])
+def _set_aside(
+    schema: Schema,
+    content: bytes,
+    cut: Cut,
+    places: npt.NDArray[np.int64],
+    blame: npt.NDArray[np.int64],
+    faults: list[Fault],
+    why: Why,
+    most: int,
+) -> tuple[list[Refused], Counter[tuple[str, int]]]:
+    """The first ``most`` records at fault, by line, and how many there are by field and code."""
+    codes, sizes = np.unique(cut.status[cut.status != GOOD], return_counts=True)
+    count = Counter({("", int(code)): int(size) for code, size in zip(codes, sizes, strict=True)})
+    numbers, sizes = np.unique(blame[blame >= 0], return_counts=True)
+    for number, size in zip(numbers.tolist(), sizes.tolist(), strict=True):
+        count[faults[number].field, faults[number].code] += size
+    names = [field.name for field in schema.fields]
+    at_fault = np.full(len(cut.status), -1, np.int64)
+    at_fault[places] = blame
+    shown = np.flatnonzero((cut.status != GOOD) | (at_fault >= 0))[:most]
+    refused = []
+    for place in shown.tolist():
+        if at_fault[place] >= 0:
+            fault = faults[at_fault[place]]
+            field, position, code, reason = fault.field, names.index(fault.field) + 1, fault.code, fault.reason
+        else:
+            code = int(cut.status[place])
+            field, position, reason = "", 0, why(place) or REASONS[code]
+        start, end = int(cut.start[place]), int(cut.end[place])
+        refused.append(Refused(place + 1, start, content[start:end], field, position, code, reason))
+    return refused, count
 
 
-def _fields(
-    feed: Feed, schema: Schema, content: bytes, pseudonym: Pseudonym, line: int, reasons: dict[int, str]
-) -> tuple[Cut, list[pa.Array], list[Fault]]:
-    """Typed columns of delimited or fixed-width records."""
+def _cut(feed: Feed, schema: Schema, content: bytes, line: int) -> tuple[Cut, pa.Array, int, Why]:
+    """Records, unknown keys of each good one, fields before the schema's, and why a record is none."""
+    if feed.dialect == "jsonl":
+        cut, rest = cut_objects(content, [field.name for field in schema.fields])
+        return cut, rest, 0, lambda place: _asked(content[cut.start[place] : cut.end[place]], int(cut.status[place]))
+    first, why = 0, cast(Why, _silent)
     if feed.layout == "fixed":
         cut = cut_fixed(content, [field.width for field in schema.fields])
     elif feed.dialect == "vgop":
-        cut = _numbered(cut_delimited(content, 0x80, len(schema.fields) + 1), line, reasons)
+        cut, why = _numbered(cut_delimited(content, 0x80, len(schema.fields) + 1), line)
+        first = 1
     else:
         cut = cut_delimited(content, ord(feed.delimiter), len(schema.fields))
-    return cut, *columns_of(schema, cut, int(feed.dialect == "vgop"), pseudonym)
+    return cut, pa.nulls(cut.begin.shape[1], pa.string()), first, why
 
 
-def _numbered(cut: Cut, line: int, reasons: dict[int, str]) -> Cut:
+def _silent(_: int) -> str:
+    return ""
+
+
+def _asked(line: bytes, code: int) -> str:
+    found = ask(line) if code == OTHER else {}
+    return found[1] if isinstance(found, tuple) else ""
+
+
+def _numbered(cut: Cut, line: int) -> tuple[Cut, Why]:
     """Hold the line numbers of vgop against the lines; a record that says another is set aside."""
     good = np.flatnonzero(cut.status == GOOD)
-    wanted = [str(line + 1 + position) for position in good.tolist()]
-    said = text_of(cut.source, cut.begin[0], cut.finish[0])
-    same = np.asarray(pc.fill_null(pc.equal(said, pa.array(wanted, pa.string())), False))
+    same = counted(cut.source, cut.begin[0], cut.finish[0], good + line + 1)
     if same.all():
-        return cut
-    for row in np.flatnonzero(~same).tolist():
-        cut.status[good[row]] = OTHER
-        reasons[int(good[row])] = f"says it is line {said[row].as_py()!r}"
-    return replace(cut, begin=cut.begin[:, same], finish=cut.finish[:, same])
+        return cut, _silent
+    status = cut.status.copy()
+    status[good[~same]] = OTHER
+    said = cut.begin[0], cut.finish[0]
 
+    def why(place: int) -> str:
+        row = int(np.searchsorted(good, place))
+        if row == len(good) or good[row] != place:
+            return ""
+        text = text_of(cut.source, said[0][row : row + 1], said[1][row : row + 1])[0].as_py()
+        return f"says it is line {text!r}"
 
-def _objects(schema: Schema, content: bytes, reasons: dict[int, str]) -> tuple[Cut, list[pa.Array], pa.Array]:
-    """Text columns of a jsonl file, and what keys the schema does not know."""
-    names = [field.name for field in schema.fields]
-    wanted = set(names)
-    lines = content.split(b"\n")
-    if lines and not lines[-1]:
-        lines.pop()
-    lengths = np.fromiter((len(line) for line in lines), np.int64, len(lines))
-    start = np.concatenate([[0], np.cumsum(lengths + 1)[:-1]]).astype(np.int64) if len(lines) else np.zeros(0, np.int64)
-    status = np.zeros(len(lines), np.uint8)
-    values: dict[str, list[str | None]] = {name: [] for name in names}
-    rest: list[str | None] = []
-    for position, line in enumerate(lines):
-        try:
-            found = json.loads(line.decode("utf-8"), parse_float=str, parse_int=str, parse_constant=str)
-        except UnicodeDecodeError:
-            status[position] = BYTES
-            continue
-        except ValueError as error:
-            status[position], reasons[position] = 9, f"no JSON: {error}"
-            continue
-        if not isinstance(found, dict):
-            status[position], reasons[position] = 9, "no JSON object"
-            continue
-        for name in names:
-            values[name].append(_text(found.get(name)))
-        unknown = {key: value for key, value in found.items() if key not in wanted}
-        rest.append(json.dumps(unknown, ensure_ascii=False, sort_keys=True) if unknown else None)
-    nowhere = np.zeros((0, 0), np.int32)
-    cut = Cut(np.frombuffer(content, np.uint8), start, start + lengths, status, nowhere, nowhere)
-    return cut, [pa.array(values[name], pa.string()) for name in names], pa.array(rest, pa.string())
-
-
-def _text(value: Any) -> str | None:
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return replace(cut, status=status, begin=cut.begin[:, same], finish=cut.finish[:, same]), why

@@ -33,6 +33,7 @@ class Cut:
         status: 0 good, else the record code, uint8 [lines].
         begin: where field f of good record r begins, int32 [fields, good].
         finish: where it ends, int32 [fields, good].
+        utf8: whether the bytes of fields are UTF-8, not GB18030.
     """
 
     source: Bytes
@@ -41,6 +42,7 @@ class Cut:
     status: npt.NDArray[np.uint8]
     begin: Places
     finish: Places
+    utf8: bool = False
 
 
 def cut_delimited(data: bytes, separator: int, fields: int) -> Cut:
@@ -65,7 +67,7 @@ def _cut(data, fields, least, scan) -> Cut:  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _rest_of_line(source, head, at):  # type: ignore[no-untyped-def]
+def rest_of_line(source, head, at):  # type: ignore[no-untyped-def]  # noqa: ANN201
     """End of the line without its line end, and where the next begins."""
     total = len(source)
     while at < total and source[at] != 10:
@@ -102,7 +104,7 @@ def _delimited(source, two, four, start, end, status, begin, finish, separator, 
                     break
                 at += width
         inside = at
-        stop, at = _rest_of_line(source, head, at)
+        stop, at = rest_of_line(source, head, at)
         if stop - head > LONGEST:
             state = LENGTH
         elif state == GOOD and count == fields - 1:
@@ -122,7 +124,7 @@ def _fixed(source, two, four, start, end, status, begin, finish, widths):  # typ
     wanted = widths.sum()
     while following < total:
         head = following
-        stop, following = _rest_of_line(source, head, head)
+        stop, following = rest_of_line(source, head, head)
         state = GOOD if stop - head == wanted else COUNT
         left = head
         for f in range(len(widths)):

@@ -30,9 +30,10 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from conf.errors import MendableError
+from dialects import Refused
 from jobs import identity
 from jobs.lake import Lake, arrow_schema, nullable, write_file, write_partitions
-from jobs.loading.ledger import Past, past_of, pending, verdict
+from jobs.loading.ledger import Past, deadline, past_of, pending, verdict
 from jobs.loading.reports import write_reports
 from jobs.loading.secrets import KEY_VERSION, pseudonym_key, vault_key
 from jobs.loading.task import Loaded, Loader
@@ -54,22 +55,22 @@ TABLES_AT_ONCE, ATTEMPTS = 4, 8
 def run(night: Night, feeds: str = "*") -> Figures:
     """Load what has landed for the night; ``feeds`` is a glob over feed codes."""
     ledger = night.lake.arrow("ops_delivery").to_pylist()
-    past = past_of(ledger)
-    works, refused = pending(visible(night, feeds), past, night.catalogue.feeds, night.catalogue.schemas)
+    past, landing = past_of(ledger), visible(night, feeds)
+    works, unopened = pending(landing, past, night.catalogue.feeds, night.catalogue.schemas, night.cut_off)
     loaded = read_all(night, works)
     accepted, rows, ended, unseen = judge(loaded, past)
     discard(night.lake, unseen)
-    rows += [_unopened(row) for row in refused]
+    rows += [_unopened(row) for row in unopened]
     publish(night, accepted)
-    report(night, loaded, {row["delivery_id"]: row["code"] for row in rows})
+    report(night, loaded, rows)
     keep_ledger(night, ledger, rows)  # what it knows is not loaded again: all that a sender waits for is there before
-    set_aside(night, rows)
+    set_aside(night, rows, landing)
     codes = Counter(row["code"] for row in rows)
     return {
         "files": sum(len(one.work.files) for one in accepted), "deliveries": len(accepted),
         "rows": sum(sum(one.rows) for one in accepted), "quarantined": sum(sum(one.aside) for one in accepted),
         "bytes": sum(one.work.bytes for one in accepted), "late": codes["94"], "replaced": ended,
-        "refused": sum(count for code, count in codes.items() if code not in ("00", "94", "16")),
+        "refused": sum(row["state"] == "refused" for row in rows), "waiting": codes["01"],
         "codes": dict(sorted(codes.items())),
     }  # fmt: skip
 
@@ -114,8 +115,8 @@ def _scheduled(night: Night, loader: Loader, works: Sequence[Work]) -> list[Load
         done = context.parallelize(batches, len(batches)).flatMap(lambda batch: [(n, task(one)) for n, one in batch])
         return [result for _, result in sorted(done.collect(), key=lambda pair: pair[0])]
 
-    large = [work for work in works if work.feed.compression == "none" and work.bytes > SPAN]
-    whole = [work for work in works if not (work.feed.compression == "none" and work.bytes > SPAN)]
+    large = [work for work in works if not work.packed and work.bytes > SPAN]
+    whole = [work for work in works if work.packed or work.bytes <= SPAN]
     looked = run(lambda work: survey(work, loader.landing), large, lambda work: work.bytes)
     names = [identify(work, one.sha256) for work, one in zip(large, looked, strict=True)]
     spans = [(span, name) for name, one in zip(names, looked, strict=True) for span in one.spans]
@@ -133,7 +134,7 @@ def _weight(item: Any) -> int:
     """What a task costs, in bytes of plain text: packed files unpack to several times their size."""
     if not isinstance(item, Work):
         return int(item[0].bytes)
-    return item.bytes * (4 if item.feed.compression != "none" else 1) + len(item.files) * A_FILE
+    return item.bytes * (4 if item.packed else 1) + len(item.files) * A_FILE
 
 
 def evenly(items: Sequence[Any], batches: int, weight: Callable[[Any], int]) -> list[list[Any]]:
@@ -199,12 +200,12 @@ def _rows(one: Loaded, code: str, reason: str, state: str, ordinal: int) -> list
 
 
 def _unopened(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The ledger row of a file refused by its name or control file."""
+    """The ledger row of a file that was not opened: refused by its name or control file, or without one (01)."""
     return {
         "delivery_id": f"unopened-{row['file']}-{row['bytes']}", "feed": row["feed"], "data_date": row["data_date"],
         "hour": row["hour"], "resend": row["resend"], "ordinal": 0, "file": row["file"], "bytes": row["bytes"],
         "control_records": row["control_records"], "loaded": 0, "quarantined": 0, "code": row["code"],
-        "state": "refused", "reason": row["reason"], "arrived_at": row["arrived_at"],
+        "state": row["state"], "reason": row["reason"], "arrived_at": row["arrived_at"],
         "received_at": dt.datetime.now(dt.UTC),
     }  # fmt: skip
 
@@ -333,12 +334,19 @@ def keep_ledger(night: Night, ledger: Sequence[Mapping[str, Any]], rows: Sequenc
     run_id = identity.compute(night, ids)
     for row in rows:
         row["run_id"] = run_id
+    taken = {(old["delivery_id"], old["file"]) for old in ledger if old["state"] in ("accepted", "replaced")}
+    for row in rows:  # the record of what was accepted stays beside that of the same file sent again
+        if row["state"] != "accepted" and (row["delivery_id"], row["file"]) in taken:
+            row["delivery_id"] = f"again-{row['arrived_at']:%Y%m%d%H%M%S}-{row['delivery_id']}"
     newest = {(row["feed"], row["data_date"], row["hour"]): row["ordinal"] for row in rows if row["ordinal"]}
+    come = {row["file"] for row in rows}
     new_keys = {(row["delivery_id"], row["file"]) for row in rows}
     dates = sorted({row["data_date"] for row in rows})
     kept = []
     for old in ledger:
         if old["data_date"] not in dates or (old["delivery_id"], old["file"]) in new_keys:
+            continue
+        if old["state"] == "waiting" and old["file"] in come:
             continue
         key = (old["feed"], old["data_date"], old["hour"])
         ended = old["state"] == "accepted" and old["ordinal"] < newest.get(key, 0)
@@ -352,25 +360,46 @@ def keep_ledger(night: Night, ledger: Sequence[Mapping[str, Any]], rows: Sequenc
     night.lake.commit_files("ops_delivery", files, replace=[{"data_date": date} for date in dates])
 
 
-def report(night: Night, loaded: Sequence[Loaded], codes: Mapping[str, str]) -> None:
-    """Write the return reports that ``vgop`` senders wait for."""
+def report(night: Night, loaded: Sequence[Loaded], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the return reports that ``vgop`` senders wait for: one a file, whatever became of it."""
+    refused: dict[tuple[str, str], list[Refused]] = defaultdict(list)
     for one in loaded:
-        if one.work.feed.dialect != "vgop":
-            continue
-        for file in one.work.files:
-            mine = [record for name, record in one.refused if name == file.name]
+        for name, record in one.refused:
+            refused[one.delivery_id, name].append(record)
+    for row in rows:
+        feed = night.catalogue.feeds[row["feed"]]
+        if feed.dialect == "vgop":
             write_reports(
-                night.settings.home / "outbox", file.name, one.work.feed.unit_code, codes[one.delivery_id],
-                one.work.arrived_at, mine,
+                night.settings.home / "outbox", row["file"], feed.unit_code, row["code"],
+                row["arrived_at"] or deadline(feed, row["data_date"]), refused[row["delivery_id"], row["file"]],
             )  # fmt: skip
 
 
-def set_aside(night: Night, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Move refused files to ``rejected/<feed>/``, untouched; a duplicate stays where it is."""
-    for row in rows:
-        source = night.landing / row["file"]
-        if row["state"] != "refused" or not source.is_file() or source.is_symlink():
-            continue
-        folder: Path = night.settings.home / "rejected" / row["feed"]
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        shutil.move(source, folder / source.name)
+def set_aside(night: Night, rows: Sequence[Mapping[str, Any]], landing: Sequence[Mapping[str, Any]]) -> None:
+    """Move refused files to ``rejected/<feed>/``, untouched, with control files that name nothing else.
+
+    A duplicate stays where it is.
+    """
+    moved = [row for row in rows if row["state"] == "refused"]
+    for row in moved:
+        _reject(night, row["feed"], row["file"])
+    gone = {row["file"] for row in moved}
+    named: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in landing:
+        if row["control"]:
+            named[row["feed"], row["control"]].add(row["file"])
+    for (feed, control), files in named.items():
+        if files <= gone:
+            _reject(night, feed, control)
+
+
+def _reject(night: Night, feed: str, name: str) -> None:
+    source = night.landing / name
+    if source.is_symlink() or not source.is_file():
+        return
+    folder: Path = night.settings.home / "rejected" / feed
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    place, number = folder / name, 1
+    while place.exists():  # an earlier one of this name stays too
+        place, number = folder / f"{name}.{number}", number + 1
+    shutil.move(source, place)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-import json
 import os
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from conf.dates import SHANGHAI, month_end
+from conf.dates import month_end
 from conf.feed import Feed
-from dialects.names import AVL, CONTROL_LINE, JSONL, VERF, date_of
+from dialects.names import AVL, JSONL, VERF, date_of
+from jobs.loading.controls import Control, Said, is_control, read_control
 
 #: A data file without a control file is still being written, or its control file is on the way.
 WAITING = "no control file yet"
+#: Where a name tells no date.
+_NO_DATE = dt.date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,14 @@ class Arrival:
     path: str
     bytes: int
     feed: str | None = None
-    data_date: dt.date = dt.date(1970, 1, 1)
+    data_date: dt.date = _NO_DATE
     hour: int = -1
     resend: int = 0
     part: int = 1
     control: str | None = None
     control_bytes: int | None = None
     control_records: int | None = None
+    control_sha256: str | None = None
     arrived_at: dt.datetime | None = None
     state: str = "waiting"
     code: str = "00"
@@ -43,182 +48,180 @@ class Arrival:
         return replace(self, state="refused", code=code, reason=reason)
 
 
-@dataclass
-class _Control:
-    """A control file: what it says of each data file."""
+@dataclass(frozen=True)
+class Name:
+    """What a file's name tells: its feed, what it is about, and its place in a delivery (part 0: a control file)."""
 
-    name: str
-    said: dict[str, tuple[int, int, str, dt.datetime]] = field(default_factory=dict)
-    fault: str = ""
-    revision: int = 0
+    feed: Feed
+    data_date: dt.date
+    hour: int
+    resend: int
+    part: int
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names that the feeds of a catalogue use."""
+
+    feeds: Mapping[str, Feed]
+
+    @cached_property
+    def by_unit(self) -> dict[str, Feed]:
+        """Feeds by their unit code."""
+        return {feed.unit_code: feed for feed in self.feeds.values()}
+
+    def read(self, name: str) -> Name | None:
+        """What a name tells; None if it follows no feed's convention."""
+        try:
+            if match := AVL.match(name):
+                return self._avl(match)
+            if match := VERF.match(name):
+                return self._verf(match)
+            if match := JSONL.match(name):
+                return self._jsonl(match)
+        except ValueError:
+            return None
+        return None
+
+    def _avl(self, match: re.Match[str]) -> Name | None:
+        feed, date, batch = self.by_unit.get(match["unit"]), match["date"], int(match["batch"])
+        if feed is None or feed.dialect != "avl" or date.endswith("00") != (feed.granularity == "monthly"):
+            return None
+        hour, number = divmod(batch, 10_000) if feed.granularity == "hourly" else (-1, batch)
+        return Name(feed, date_of(date), hour, number, number) if hour < 24 else None
+
+    def _verf(self, match: re.Match[str]) -> Name | None:
+        feed, date = self.by_unit.get(match["unit"]), match["date"]
+        if feed is None or feed.dialect not in ("verf", "vgop"):
+            return None
+        if (len(date) == 6) != (feed.granularity == "monthly") or date.endswith("00") or match["part"] == "000":
+            return None
+        return Name(feed, date_of(date), -1, int(match["resend"]), int(match["part"] or 0))
+
+    def _jsonl(self, match: re.Match[str]) -> Name | None:
+        feed, day = self.feeds.get(match["feed"]), dt.datetime.strptime(match["stamp"][:8], "%Y%m%d").date()
+        hour = int(match["stamp"][8:])
+        if feed is None or feed.dialect != "jsonl" or hour > (23 if feed.granularity == "hourly" else 0):
+            return None
+        if feed.granularity == "monthly":
+            day = month_end(day)
+        return Name(feed, day, hour if feed.granularity == "hourly" else -1, 0, int(match["part"] or 0))
+
+    def meant(self, name: str) -> tuple[Feed | None, dt.date]:
+        """The feed and date that a name which breaks the convention still tells: whom to answer."""
+        units = [self.by_unit.get(text) for text in re.findall(r"(?<![0-9])[0-9]{5}(?![0-9])", name)]
+        dates = re.findall(r"(?<![0-9])([0-9]{8})(?:[0-9]{2})?(?![0-9])", name)
+        if match := re.match(r"[A-Za-z]([0-9]{5})([0-9]{8})", name):
+            units.append(self.by_unit.get(match[1]))
+            dates.append(match[2])
+        if match := re.match(r"([a-z][a-z0-9_]*?)_[0-9]{6,10}[_.]", name):
+            units.append(self.feeds.get(match[1]))
+        days = [day for text in dates if (day := _date(text)) is not None]
+        feed = next((feed for feed in reversed(units) if feed is not None), None)
+        return feed, days[-1] if days else _NO_DATE
 
 
 def look(landing: Path, feeds: Mapping[str, Feed]) -> list[Arrival]:
     """Every file below ``landing`` (not in folders), with its control facts, in name order."""
-    by_unit = {feed.unit_code: feed for feed in feeds.values()}
-    sizes = {
-        e.name: e.stat(follow_symlinks=False).st_size for e in os.scandir(landing) if e.is_file(follow_symlinks=False)
-    }
-    links = [e.name for e in os.scandir(landing) if e.is_symlink()]
-    controls = {name: _read_control(landing / name) for name in sizes if _is_control(name)}
-    named_by = {file: control for control in controls.values() for file in control.said}
-    found = [
-        _data_file(name, size, by_unit, feeds, named_by.get(name))
-        for name, size in sizes.items()
-        if name not in controls
-    ]
-    found += [
-        Arrival(name, name, 0, state="refused", code="07", reason="a symbolic link: refused, never followed")
-        for name in links
-    ]
-    found += list(_absent(controls, sizes, by_unit, feeds))
+    names, found = Names(feeds), []
+    sizes: dict[str, int] = {}
+    for entry in sorted(os.scandir(landing), key=lambda one: one.name):
+        if not entry.name.isprintable():  # also bytes that are no text: such a name is shown, never opened
+            shown = ascii(entry.name)[1:-1]
+            found.append(Arrival(shown, shown, 0, state="unknown", code="07", reason="no feed is named like this"))
+        elif entry.is_symlink():
+            found.append(_strange(names, entry.name, 0, "a symbolic link: refused, never followed"))
+        elif entry.is_file(follow_symlinks=False):
+            with contextlib.suppress(FileNotFoundError):  # gone since the folder was listed
+                sizes[entry.name] = entry.stat(follow_symlinks=False).st_size
+    controls = [_control(landing, name, names) for name in sizes if is_control(name)]
+    named_by = {file: control for control in controls for file in control.said}
+    for name, size in sizes.items():
+        if not is_control(name):
+            found.append(_data_file(name, size, names, named_by.get(name)))
+    for control in controls:
+        found += _absent(control, sizes, names)
     return sorted(found, key=lambda arrival: arrival.file)
 
 
-def _is_control(name: str) -> bool:
-    return name.endswith((".CHK", ".verf", ".manifest.json"))
-
-
-def _data_file(
-    name: str, size: int, by_unit: Mapping[str, Feed], feeds: Mapping[str, Feed], control: _Control | None
-) -> Arrival:
-    bare = Arrival(name, name, size)
-    named = _named(name, by_unit, feeds)
-    if named is None:
-        return replace(bare, state="unknown", code="07", reason="no feed of the catalogue is named like this")
-    feed, date, hour, resend, part = named
-    arrival = replace(bare, feed=feed.code, data_date=date, hour=hour, resend=resend, part=part)
-    if control is None:
-        return arrival
-    if control.fault:
-        return replace(arrival, control=control.name).refused("02", control.fault)
-    said_bytes, said_records, said_date, created = control.said[name]
-    arrival = replace(
-        arrival, control=control.name, control_bytes=said_bytes, control_records=said_records, arrived_at=created,
-        state="ready", reason="", resend=control.revision if feed.dialect == "jsonl" else resend,
-    )  # fmt: skip
-    if said_bytes != size:
-        return arrival.refused("05", f"{size} bytes, its control file says {said_bytes}")
-    if said_date and _date(said_date) != date:
-        return arrival.refused("08", f"its control file says data date {said_date}")
-    return arrival
-
-
-def _named(
-    name: str, by_unit: Mapping[str, Feed], feeds: Mapping[str, Feed]
-) -> tuple[Feed, dt.date, int, int, int] | None:
-    """Feed, data date, hour, resend and part by a file's name; None if it follows no feed's convention."""
-    try:
-        if (match := AVL.match(name)) and (feed := by_unit.get(match["unit"])) and feed.dialect == "avl":
-            batch = match["batch"]
-            hour, number = (int(batch[:2]), int(batch[2:])) if feed.granularity == "hourly" else (-1, int(batch))
-            return feed, date_of(match["date"]), hour, number // 1000, number % 1000
-        if (match := VERF.match(name)) and (feed := by_unit.get(match["unit"])) and feed.dialect in {"verf", "vgop"}:
-            return feed, date_of(match["date"]), -1, int(match["resend"]), int(match["part"] or 0)
-        if (match := JSONL.match(name)) and (feed := feeds.get(match["feed"])) and feed.dialect == "jsonl":
-            stamp = match["stamp"]
-            day = dt.datetime.strptime(stamp[:8], "%Y%m%d").date()
-            hour = int(stamp[8:]) if feed.granularity == "hourly" else -1
-            return feed, month_end(day) if feed.granularity == "monthly" else day, hour, 0, int(match["part"] or 0)
-    except ValueError:
-        return None
-    return None
-
-
-def _date(text: str) -> dt.date | None:
-    try:
-        return date_of(text.strip())
-    except ValueError:
-        return None
-
-
-def _absent(
-    controls: Mapping[str, _Control], sizes: Mapping[str, int], by_unit: Mapping[str, Feed], feeds: Mapping[str, Feed]
-) -> Iterator[Arrival]:
-    """A row for every data file that a control file names and that is not there, and for unreadable controls."""
-    for control in controls.values():
-        for name, (said_bytes, said_records, _, created) in control.said.items():
-            if name in sizes:
-                continue
-            named = _named(name, by_unit, feeds)
-            if named is None:
-                yield Arrival(
-                    name[:255],
-                    name[:255],
-                    0,
-                    control=control.name,
-                    state="unknown",
-                    code="07",
-                    reason="names no feed's file",
-                )
-                continue
-            feed, date, hour, resend, part = named
-            yield Arrival(
-                name, name, 0, feed.code, date, hour, control.revision or resend, part, control.name, said_bytes,
-                said_records, created,
-            ).refused("03", "named by its control file but not there")  # fmt: skip
-        if control.fault and not control.said:
-            named = _named(control.name, by_unit, feeds)
-            facts: dict[str, Any] = (
-                {}
-                if named is None
-                else {"feed": named[0].code, "data_date": named[1], "hour": named[2], "resend": named[3]}
-            )
-            yield Arrival(control.name, control.name, sizes[control.name], control=control.name, **facts).refused(
-                "02", control.fault
-            )
-
-
-def _read_control(path: Path) -> _Control:
-    control = _Control(path.name)
-    try:
-        content = path.read_bytes()
-        if path.name.endswith(".manifest.json"):
-            _manifest(control, json.loads(content))
-        elif path.name.endswith(".CHK"):
-            _check(control, content)
-        else:
-            _verf(control, content)
-    except (ValueError, KeyError, TypeError, IndexError, UnicodeDecodeError) as error:
-        control.fault = f"control file unreadable: {str(error)[:120] or type(error).__name__}"
-        control.said = {}
-    for name in control.said:
-        if "/" in name or "\\" in name or name.startswith("."):
-            control.fault, control.said = f"names a path: {name[:80]!r}", {}
+def _control(landing: Path, name: str, names: Names) -> Control:
+    """A control file; what it says of files of other deliveries is not taken."""
+    own = names.read(name)
+    if own is None:
+        control = Control(name)
+        control.refuse("the name breaks the convention of its feed, or no feed has it", "07")
+        return control
+    control = read_control(landing / name, name)
+    for file in control.said:
+        told = names.read(file)
+        if told is None or is_control(file):
+            control.refuse(f"it names {file}, which breaks the convention of its feed", "07")
+            break
+        resend = told.resend if own.feed.dialect in ("verf", "vgop") else own.resend
+        if (told.feed.code, told.data_date, told.hour, resend) != (own.feed.code, own.data_date, own.hour, own.resend):
+            control.refuse(f"it names {file}, which belongs to another delivery")
             break
     return control
 
 
-def _instant(text: str) -> dt.datetime:
-    return dt.datetime.strptime(text.strip(), "%Y%m%d%H%M%S").replace(tzinfo=SHANGHAI).astimezone(dt.UTC)
+def _strange(names: Names, name: str, size: int, reason: str) -> Arrival:
+    """A file that breaks the conventions: refused where its name tells whom to answer, else unknown."""
+    feed, date = names.meant(name)
+    bare = Arrival(name, name, size, data_date=date)
+    if feed is None:
+        return replace(bare, state="unknown", code="07", reason=reason)
+    return replace(bare, feed=feed.code).refused("07", reason)
 
 
-def _check(control: _Control, content: bytes) -> None:
-    for line in content.decode("ascii").splitlines():
-        name, size, records, date, created, *rest = line.split("$")
-        if rest not in ([], [""]):
-            raise ValueError("a line of a .CHK file has five fields")
-        control.said[name] = (int(size), int(records), date, _instant(created))
+def _data_file(name: str, size: int, names: Names, control: Control | None) -> Arrival:
+    told = names.read(name)
+    if told is None:
+        return _strange(names, name, size, "no feed of the catalogue is named like this")
+    arrival = _arrival(name, size, told)
+    if control is None:
+        return arrival
+    said = control.said[name]
+    arrival = replace(_said(arrival, control, said, names), state="ready", reason="")
+    if said.bytes != size:
+        return arrival.refused("05", f"{size} bytes, its control file says {said.bytes}")
+    if said.date and _date(said.date) != told.data_date:
+        return arrival.refused("08", f"its control file says data date {said.date}")
+    return arrival
 
 
-def _verf(control: _Control, content: bytes) -> None:
-    if len(content) % CONTROL_LINE:
-        raise ValueError(f"lines must have {CONTROL_LINE} bytes")
-    for at in range(0, len(content), CONTROL_LINE):
-        line = content[at : at + CONTROL_LINE]
-        if not line.endswith(b"\r\n"):
-            raise ValueError("a line must end in CRLF")
-        text = line.decode("ascii")
-        control.said[text[:40].strip()] = (
-            int(text[40:60]),
-            int(text[60:80]),
-            text[80:88].strip(),
-            _instant(text[88:102]),
-        )
+def _arrival(name: str, size: int, told: Name) -> Arrival:
+    return Arrival(name, name, size, told.feed.code, told.data_date, told.hour, told.resend, told.part)
 
 
-def _manifest(control: _Control, data: Any) -> None:
-    control.revision = int(data.get("revision", 0))
-    created = _instant(str(data["created"]))
-    for part in data["parts"]:
-        control.said[str(part["name"])] = (int(part["bytes"]), int(part["records"]), "", created)
+def _said(arrival: Arrival, control: Control, said: Said, names: Names) -> Arrival:
+    """With what its control file says; the delivery's number is that of the control file."""
+    own = names.read(control.name)
+    assert own is not None  # a control file that breaks the convention says nothing
+    return replace(
+        arrival, control=control.name, control_bytes=said.bytes, control_records=said.records,
+        control_sha256=said.sha256, arrived_at=said.created,
+        resend=control.revision if own.feed.dialect == "jsonl" else own.resend,
+    )  # fmt: skip
+
+
+def _date(text: str) -> dt.date | None:
+    try:
+        return date_of(text)
+    except ValueError:
+        return None
+
+
+def _absent(control: Control, sizes: Mapping[str, int], names: Names) -> Iterator[Arrival]:
+    """A row for every data file that a control file names and that is not there, and for a control file at fault."""
+    for name, said in control.said.items():
+        told = names.read(name)
+        if name not in sizes and told is not None:
+            arrival = _said(_arrival(name, 0, told), control, said, names)
+            yield arrival.refused("03", "named by its control file but not there")
+    if control.fault:
+        own = names.read(control.name)
+        if own is None:
+            yield _strange(names, control.name, sizes[control.name], control.fault)
+        else:
+            arrival = replace(_arrival(control.name, sizes[control.name], own), control=control.name)
+            yield arrival.refused(control.code, control.fault)

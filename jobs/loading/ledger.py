@@ -13,8 +13,9 @@ from conf.feed import Feed
 from conf.schema import Schema
 from jobs.loading.work import File, Work
 
-#: A resend number of at most this many is taken (code 97 beyond it).
+#: So many resends are taken (code 97 beyond it): verf and vgop number them, of the other dialects they are counted.
 MOST_RESENDS = 3
+_GONE = "03"
 Key = tuple[str, dt.date, int]
 
 
@@ -24,7 +25,19 @@ class Past:
 
     accepted: list[str] = field(default_factory=list)  # delivery ids in order of acceptance
     resend: int = -1  # the last accepted
-    known: set[tuple[str, int, dt.datetime | None]] = field(default_factory=set)  # files judged before
+    known: set[tuple[Any, ...]] = field(default_factory=set)  # files judged before
+
+    def judged(self, row: Mapping[str, Any]) -> bool:
+        """Whether a file of the landing folder is no news; one that was judged and is gone since is none either."""
+        file, arrived, number, size = _sent(row)
+        if row["code"] == _GONE:
+            return any(one[:3] == (file, arrived, number) for one in self.known)
+        return (file, arrived, number, size) in self.known
+
+
+def _sent(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells one sending of a file from another; the revision is not in the name of a jsonl file."""
+    return row["file"], row["arrived_at"], row["resend"] if ".jsonl" in row["file"] else 0, row["bytes"]
 
 
 def past_of(ledger: Iterable[Mapping[str, Any]]) -> dict[Key, Past]:
@@ -33,7 +46,7 @@ def past_of(ledger: Iterable[Mapping[str, Any]]) -> dict[Key, Past]:
     rows = sorted(ledger, key=lambda row: (row["ordinal"] or 0, row["file"]))
     for row in rows:
         past = found[(row["feed"], row["data_date"], row["hour"])]
-        past.known.add((row["file"], row["bytes"], row["arrived_at"]))
+        past.known.add(_sent(row))
         if row["state"] in ("accepted", "replaced"):
             if row["delivery_id"] not in past.accepted:
                 past.accepted.append(row["delivery_id"])
@@ -46,36 +59,43 @@ def pending(
     past: Mapping[Key, Past],
     feeds: Mapping[str, Feed],
     schemas: Mapping[str, Schema],
+    cut_off: dt.datetime,
 ) -> tuple[list[Work], list[dict[str, Any]]]:
-    """Deliveries to load now, and files that are refused without being opened (rows of the landing table).
+    """Deliveries to load now, and files that are not opened (rows of the landing table): refused, or waited for.
 
     Args:
         landing: files that the night may see.
         past: the ledger.
         feeds: by code.
         schemas: by name.
+        cut_off: of the night: a file that has no control file by then and is overdue is told so (01).
     """
     groups: dict[tuple[str, dt.date, int, int], list[Mapping[str, Any]]] = defaultdict(list)
+    unopened: list[dict[str, Any]] = []
     for row in landing:
-        if row["feed"] is not None and row["state"] in ("ready", "refused"):
+        before = past.get((row["feed"], row["data_date"], row["hour"]), Past())
+        if row["state"] in ("ready", "refused"):
             groups[(row["feed"], row["data_date"], row["hour"], row["resend"])].append(row)
-    works, refused = [], []
+        elif row["state"] == "waiting" and deadline(feeds[row["feed"]], row["data_date"]) < cut_off:
+            unopened += [] if before.judged(row) else [{**row, "code": "01"}]
+    works = []
     for (code, date, hour, resend), rows in sorted(groups.items()):
         before = past.get((code, date, hour), Past())
-        if all((row["file"], row["bytes"], row["arrived_at"]) in before.known for row in rows):
-            continue  # judged before, nothing new
+        if all(before.judged(row) for row in rows):
+            continue  # nothing new
         faulty = [row for row in rows if row["state"] == "refused"]
         if faulty:  # a delivery is taken whole or not at all
             reason = f"{faulty[0]['file']}: {faulty[0]['reason']}"
-            refused += [{**row, "code": faulty[0]["code"], "reason": row["reason"] or reason} for row in rows]
+            told = {"code": faulty[0]["code"], "state": "refused"}
+            unopened += [{**row, **(told | {"reason": reason} if row["state"] == "ready" else {})} for row in rows]
             continue
         files = tuple(
-            File(row["file"], row["path"], row["bytes"], row["control_records"])
+            File(row["file"], row["path"], row["bytes"], row["control_records"], row["control_sha256"])
             for row in sorted(rows, key=lambda row: (row["part"], row["file"]))
         )
         arrived = max(row["arrived_at"] for row in rows)
         works.append(Work(feeds[code], schemas[feeds[code].schema_name], date, hour, resend, arrived, files))
-    return works, refused
+    return works, unopened
 
 
 def verdict(work: Work, delivery_id: str, past: Past) -> tuple[str, str]:
@@ -84,7 +104,8 @@ def verdict(work: Work, delivery_id: str, past: Past) -> tuple[str, str]:
         return "16", "already accepted with the same content"
     if work.resend <= past.resend:
         return "97", f"resend number {work.resend} is not above the last accepted, {past.resend}"
-    if work.resend > MOST_RESENDS:
+    resends = work.resend if work.feed.dialect in ("verf", "vgop") else len(past.accepted)
+    if resends > MOST_RESENDS:
         return "97", f"over {MOST_RESENDS} resends"
     if work.arrived_at > deadline(work.feed, work.data_date):
         return "94", f"after the deadline of {work.feed.deadline}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -64,9 +64,11 @@ class Measure:
             self.columns.setdefault(name, Column()).add(column)
 
 
-def measure(schema: Schema, rows: pa.Table, fields_at_fault: Iterable[str]) -> Measure:
-    """The figures of one piece."""
-    found = Measure(rows.num_rows, Counter(fields_at_fault))
+def measure(schema: Schema, rows: pa.Table, faults: Mapping[tuple[str, int], int]) -> Measure:
+    """The figures of one piece; ``faults`` counts records set aside by field and code."""
+    found = Measure(rows.num_rows)
+    for (name, _), count in faults.items():
+        found.faults[name] += count
     for one in schema.fields:
         found.columns[one.name] = _column(one, rows[one.name])
     return found

@@ -14,8 +14,8 @@ KNOWN = frozenset("1234567")
 
 
 def file_report(name: str, code: str, arrived_at: dt.datetime) -> bytes:
-    """Name 40, code 2, time 14, CRLF. The time is the delivery's own: a rerun writes the same bytes."""
-    return f"{name:<40}{code:<2}{local_text(arrived_at):<14}\r\n".encode("ascii")
+    """Name 40 (cut off if it is longer), code 2, time 14, CRLF. The time is the delivery's own: a rerun writes the same."""
+    return f"{name[:40]:<40}{code:<2}{local_text(arrived_at):<14}\r\n".encode("ascii", "replace")
 
 
 def record_report(unit_code: str, refused: Sequence[Refused]) -> bytes:
@@ -32,5 +32,8 @@ def write_reports(
     """Write ``f_<name>.rpt``, and ``r_<name>.rpt`` where records were refused."""
     outbox.mkdir(parents=True, exist_ok=True)
     (outbox / f"f_{name}.rpt").write_bytes(file_report(name, code, arrived_at))
+    records = outbox / f"r_{name}.rpt"
     if refused:
-        (outbox / f"r_{name}.rpt").write_bytes(record_report(unit_code, refused))
+        records.write_bytes(record_report(unit_code, refused))
+    else:
+        records.unlink(missing_ok=True)  # of an earlier sending under this name

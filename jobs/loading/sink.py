@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.lake import WrittenFile
+
+#: Values that tell whether those of a column repeat.
+_LOOKED_AT = 4_096
 
 
 class Sink:
@@ -44,8 +48,9 @@ class Sink:
         if self._writer is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = pq.ParquetWriter(
-                self._path, rows.schema, compression="zstd", coerce_timestamps="us", store_schema=False,
-                use_dictionary=[name for name in rows.column_names if name not in self._plain],
+                self._path, rows.schema, compression={field.name: _packing(field.type) for field in rows.schema},
+                coerce_timestamps="us", store_schema=False,
+                use_dictionary=[name for name in rows.column_names if name not in self._plain and _repeats(rows[name])],
                 write_statistics=[
                     field.name for field in rows.schema if _sorts(field.type) or field.name in self._marked
                 ],
@@ -66,6 +71,19 @@ class Sink:
         if self._writer is not None:
             self._writer.close()
             self._path.unlink()
+
+
+def _packing(kind: pa.DataType) -> str:
+    """Pseudonyms are as good as random: nothing packs them."""
+    return "none" if pa.types.is_binary(kind) else "zstd"
+
+
+def _repeats(column: pa.ChunkedArray) -> bool:
+    """Whether values repeat enough for a dictionary, by the first of them."""
+    if pa.types.is_dictionary(column.type):
+        return True
+    some = column.slice(0, _LOOKED_AT)
+    return bool(pc.count_distinct(some).as_py() * 2 <= len(some)) or len(some) < _LOOKED_AT
 
 
 def _sorts(kind: pa.DataType) -> bool:

@@ -22,6 +22,7 @@ from conf.errors import MendableError
 from dialects import Records, Refused, pieces, read
 from dialects.hmac import Keyed
 from dialects.keys import Prints, repeated
+from dialects.scanner import BYTES
 from jobs.lake import WrittenFile
 from jobs.loading.measure import Measure, measure, told
 from jobs.loading.sink import Sink
@@ -37,7 +38,7 @@ THREADS, THREADED = 2, 8 << 20
 class Read:
     """What a span held: rows written but not published, and what was set aside.
 
-    ``refused`` has as many as the delivery may have and one; ``faults`` counts them all by code. ``prints`` are the
+    ``refused`` has as many as the delivery may have and one; ``faults`` counts them all by field and code. ``prints`` are the
     fingerprints of the rows' keys, or the file that holds them.
     """
 
@@ -45,7 +46,7 @@ class Read:
     records: int = 0
     written: WrittenFile | None = None
     refused: tuple[Refused, ...] = ()
-    faults: Counter[int] = field(default_factory=Counter)
+    faults: Counter[tuple[str, int]] = field(default_factory=Counter)
     figures: Measure = field(default_factory=Measure)
     prints: Prints | Path | None = None
     numbers: dict[str, bytes] = field(default_factory=dict)
@@ -119,15 +120,16 @@ class Loader:
 
         def parse(piece: bytes, line: int, offset: int) -> Records:
             names = _keeping(keyed, numbers) if _keeps_numbers(work) else keyed
-            return read(work.feed, work.schema, piece, names, line=line, offset=offset, twice=twice)
+            most = work.tolerated + 1
+            return read(work.feed, work.schema, piece, names, line=line, offset=offset, twice=twice, most=most)
 
         records = 0
         try:
             for part in _parsed(span, self.landing / span.file.path, parse):
                 records += part.records
                 sink.write(_rows(span, identity, part))
-                found.figures.add(measure(work.schema, part.table, (one.field for one in part.refused)))
-                found.faults.update(one.code for one in part.refused)
+                found.figures.add(measure(work.schema, part.table, part.faults))
+                found.faults.update(part.faults)
                 refused += part.refused[: max(0, work.tolerated + 1 - len(refused))]
                 prints.append(part.prints)
         except MendableError as error:
@@ -216,15 +218,17 @@ def _keeping(keyed: Keyed, numbers: dict[str, bytes]) -> Callable[[pa.Array], pa
 def _parsed(span: Span, path: Path, parse: Callable[[bytes, int, int], Records]) -> Iterator[Records]:
     """The pieces of a span, parsed, in order; a large packed file in threads, at most a piece more than them ahead."""
     line, offset = span.line, span.start
-    packed = span.work.feed.compression != "none" and span.bytes > THREADED
+    packed = span.file.packed and span.bytes > THREADED
     with ThreadPoolExecutor(THREADS if packed else 1) as pool:
         ahead: deque[Future[Records]] = deque()
         for piece in pieces(path, span.start, span.stop):
             if not packed:
-                yield parse(piece, line, offset)
+                part = parse(piece, line, offset)
+                line += part.records
+                yield part
             else:
                 ahead.append(pool.submit(parse, piece, line, offset))
-            line += piece.count(b"\n") + (not piece.endswith(b"\n"))
+                line += piece.count(b"\n") + (not piece.endswith(b"\n"))
             offset += len(piece)
             if len(ahead) > THREADS:
                 yield ahead.popleft().result()
@@ -274,11 +278,11 @@ def _verdict(work: Work, parts: Sequence[Read]) -> tuple[str, str]:
     total = sum(part.records for part in parts)
     if total == 0:
         return ("00", "") if work.feed.empty_ok else ("12", "empty, which this feed does not allow")
-    faults: Counter[int] = sum((part.faults for part in parts), Counter())
+    faults: Counter[tuple[str, int]] = sum((part.faults for part in parts), Counter())
     if faults.total() <= work.tolerated and faults.total() < MOST_REFUSED:
         return "00", ""
     part = next(part for part in parts if part.refused)
     share = f"{faults.total():,} of {total:,} records are at fault, the threshold is"
     first = f"{part.span.file.name} line {part.refused[0].line}, {part.refused[0].reason}"
-    code = "11" if faults[6] * 2 > faults.total() else "99"
+    code = "11" if sum(count for (_, fault), count in faults.items() if fault == BYTES) > work.tolerated else "99"
     return code, f"{share} {work.feed.quarantine_threshold:.2%}; the first: {first}"

@@ -20,12 +20,18 @@ _BLOCK = 4 << 20
 
 @dataclass(frozen=True)
 class File:
-    """A data file of a delivery, as scanned."""
+    """A data file of a delivery, as scanned, with what its control file says."""
 
     name: str
     path: str
     bytes: int
     records: int
+    sha256: str | None = None
+
+    @property
+    def packed(self) -> bool:
+        """Whether it must be unpacked, told by its name as for whoever opens it: then it cannot be cut into spans."""
+        return self.path.endswith((".Z", ".gz", ".zst"))
 
 
 @dataclass(frozen=True)
@@ -52,9 +58,17 @@ class Work:
 
     @property
     def tolerated(self) -> int:
-        """Records that may be set aside; below a hundred one always may, or a single fault would be over any share."""
+        """Records that may be set aside: the feed's share of what the control file says.
+
+        One always may, unless the threshold is 0: in a file of a few records a single fault would be over any share.
+        """
         said = sum(file.records for file in self.files)
-        return int(max(1.0, self.feed.quarantine_threshold * said))
+        return int(max(1.0, self.feed.quarantine_threshold * said)) if self.feed.quarantine_threshold else 0
+
+    @property
+    def packed(self) -> bool:
+        """Whether any of its files must be unpacked."""
+        return any(file.packed for file in self.files)
 
 
 @dataclass(frozen=True)
@@ -101,14 +115,15 @@ def survey(work: Work, landing: Path) -> Survey:
     digests: list[str] = []
     spans: list[Span] = []
     for number, file in enumerate(work.files):
-        packed = work.feed.compression != "none"
         try:
-            digest, size, cuts = _look_through(landing / file.path, 0 if packed else SPAN)
+            digest, size, cuts = _look_through(landing / file.path, 0 if file.packed else SPAN)
         except OSError as error:
             return Survey(tuple(digests), (), "03", f"{file.name}: cannot be opened ({error.strerror})")
         digests.append(digest)
         if size != file.bytes:
             return Survey(tuple(digests), (), "05", f"{file.name}: {size} bytes now, {file.bytes} when scanned")
+        if file.sha256 is not None and file.sha256 != digest:
+            return Survey(tuple(digests), (), "99", f"{file.name}: its sha256 is not the one of its manifest")
         stops: list[int | None] = [start for start, _ in cuts[1:]]
         spans += [
             Span(work, number, start, stop, line)

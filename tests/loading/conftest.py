@@ -68,6 +68,25 @@ class Desk:
         rows = self.night().lake.arrow("ops_delivery").to_pylist()
         return {(row["file"], row["resend"]): (row["code"], row["state"]) for row in rows}
 
+    def verdicts(self, name: str) -> list[tuple[str, str, int]]:
+        """What became of a file, in order of its codes: code, state, rows loaded."""
+        rows = self.night().lake.arrow("ops_delivery").to_pylist()
+        return sorted((row["code"], row["state"], row["loaded"]) for row in rows if row["file"] == name)
+
+    def aside(self) -> list[dict[str, Any]]:
+        """The quarantine, by file and line."""
+        rows = self.night().lake.arrow("ops_quarantine").to_pylist()
+        return sorted(rows, key=lambda row: (row["file"], row["line"]))
+
+    def report(self, name: str) -> bytes:
+        """A return report."""
+        return (self.settings.home / "outbox" / name).read_bytes()
+
+    def rejected(self, feed: str) -> dict[str, bytes]:
+        """Refused files of a feed."""
+        folder = self.settings.home / "rejected" / feed
+        return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.is_dir() else {}
+
     def state(self) -> dict[str, Any]:
         """Everything that a rerun must leave the same, without operational columns."""
         lake, told = self.night().lake, {}

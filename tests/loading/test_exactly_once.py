@@ -15,7 +15,8 @@ import pytest
 
 from jobs import ingest, scan
 from jobs.loading.task import Loader
-from jobs.loading.work import identify, survey
+from jobs.loading.work import Work, identify, survey
+from jobs.night import Night
 from tests.loading.conftest import CREATED, DAY, Desk
 
 FEEDS = ["plain_avl", "packed_avl", "gzip_avl", "parts_verf", "fixed_verf", "strict_vgop", "day_json"]
@@ -36,10 +37,11 @@ def test_the_same_content_under_a_later_creation_time_is_16(desk: Desk) -> None:
     desk.send("plain_avl", [1, 2])
     desk.load()
     [data, _] = desk.send("plain_avl", [1, 2], created=CREATED + dt.timedelta(minutes=5))
-    desk.load()
+    assert desk.load()["codes"] == {"16": 1}
     assert desk.numbers("plain_avl") == [1, 2]
-    assert desk.ledger()[data.name, 0][0] in ("00", "16")
+    assert desk.verdicts(data.name) == [("00", "accepted", 2), ("16", "duplicate", 0)]  # what was accepted stays so
     assert data.exists()  # a duplicate stays where it is
+    assert desk.load()["files"] == 0
 
 
 def test_the_same_resend_number_with_other_content_is_97(desk: Desk) -> None:
@@ -64,17 +66,39 @@ def test_a_resend_replaces_its_feed_and_date_and_leaves_its_siblings(desk: Desk,
     assert figures["replaced"] == 1
     assert desk.numbers(feed) == [2, 4, 60]
     assert desk.numbers(sibling) == [50]
-    states = [state for (_, resend), (_, state) in desk.ledger().items() if resend == 0]
+    states = [state for _, state in desk.ledger().values()]
     assert states.count("replaced") == (2 if feed == "parts_verf" else 1)  # a record of both is left
 
 
 def test_a_resend_number_not_above_the_last_and_the_fourth_are_97(desk: Desk) -> None:
-    desk.send("plain_avl", [1], resend=2)
+    desk.send("parts_verf", [1], resend=2)
     desk.load()
-    desk.send("plain_avl", [2], resend=1)
-    desk.send("plain_avl", [3], resend=4)
-    assert desk.load()["codes"] == {"97": 2}
-    assert desk.numbers("plain_avl") == [1]
+    desk.send("parts_verf", [2], resend=1)
+    desk.send("parts_verf", [3], resend=4)
+    assert desk.load()["codes"] == {"97": 4}  # two parts each
+    assert desk.numbers("parts_verf") == [1]
+
+
+@pytest.mark.parametrize("feed", ["plain_avl", "day_json"])
+def test_of_dialects_without_resend_numbers_three_are_taken(desk: Desk, feed: str) -> None:
+    for number in (0, 1, 5, 9):
+        desk.send(feed, [number], resend=number)
+        desk.load()
+    assert desk.numbers(feed) == [9]
+    desk.send(feed, [12], resend=12)
+    assert desk.load()["codes"] == {"97": 1}
+    assert desk.numbers(feed) == [9]
+
+
+def test_a_higher_batch_replaces_it_whole(desk: Desk) -> None:
+    folder = desk.night().landing
+    for batch, lines in (("000001", b"1$$$$$$$\n"), ("000002", b"2$$$$$$$\n3$$$$$$$\n")):
+        name = f"p3000120260108{batch}"
+        (folder / f"{name}.AVL").write_bytes(lines)
+        said = f"{name}.AVL${len(lines)}${lines.count(b'2') + 1}$20260108$20260109013000$\n"
+        (folder / f"{name}.CHK").write_text(said)
+        desk.load()
+    assert desk.numbers("plain_avl") == [2, 3]
 
 
 def test_two_sendings_in_one_load_end_with_the_last(desk: Desk) -> None:
@@ -127,11 +151,17 @@ def test_what_arrives_after_the_cut_off_waits_for_the_next_night(desk: Desk) -> 
 # -- at the same time, and killed --------------------------------------------------------------------------------
 
 
+def works_of(night: Night) -> list[Work]:
+    """What the night would load if nothing had been loaded yet."""
+    feeds, schemas = night.catalogue.feeds, night.catalogue.schemas
+    return ingest.pending(ingest.visible(night, "*"), {}, feeds, schemas, night.cut_off)[0]
+
+
 def loaded(desk: Desk) -> list[Any]:
     """The night's deliveries as tasks leave them: written, not published."""
     night = desk.night()
     scan.run(night)
-    works, _ = ingest.pending(ingest.visible(night, "*"), {}, night.catalogue.feeds, night.catalogue.schemas)
+    works = works_of(night)
     return ingest.judge(ingest.read_all(night, works), {})[0]
 
 
@@ -218,7 +248,7 @@ def test_spans_end_in_the_same_table_as_one_read(desk: Desk, monkeypatch: pytest
     desk.send("strict_vgop", [*range(400), 5], raw={300: b"\xff"})
     night = desk.night()
     scan.run(night)
-    [work], _ = ingest.pending(ingest.visible(night, "*"), {}, night.catalogue.feeds, night.catalogue.schemas)
+    [work] = works_of(night)
     loader = Loader(night.landing, tmp_path / "lake", tmp_path / "spool", b"k" * 32)
     whole = loader.load(work)
     monkeypatch.setattr("jobs.loading.work.SPAN", 3_000)

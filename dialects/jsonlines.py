@@ -1,0 +1,290 @@
+"""Cuts files of JSON objects, one a line, into fields by their bytes, compiled; what is not plain is asked of `json`.
+
+A plain line is one flat object with keys that the schema knows, each once, whose values are strings without escapes,
+numbers, ``true``, ``false`` or ``null``. Any other line (escapes, nesting, unknown keys, faults) is read by the
+standard library, and its values are laid behind the file's bytes: a field is then, as in the other dialects, where it
+begins and where it finishes.
+"""
+
+# ruff: noqa: ANN001, ANN202  (numba infers the types of its kernels)
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numba import njit
+
+from dialects.scanner import BYTES, CONTROL, GOOD, LENGTH, LONGEST, Cut, rest_of_line
+
+#: Not a code of the record level: the line is read by the standard library.
+_ASK = 255
+_OTHER = CONTROL
+#: What ``true`` and ``false`` are in the other dialects.
+_YES_NO = b"10"
+
+
+def cut_objects(data: bytes, names: list[str]) -> tuple[Cut, pa.Array]:
+    """Cut lines into the values of ``names`` (UTF-8; empty where missing).
+
+    Returns:
+        the records, and of each good one the keys that are not in ``names`` with their values, as JSON (null: none).
+    """
+    source = np.frombuffer(data, np.uint8)
+    most = int(np.count_nonzero(source == 10)) + 1
+    start, end, status = np.zeros(most, np.int64), np.zeros(most, np.int64), np.zeros(most, np.uint8)
+    room = min(most, len(source) // 2 + 1) + 1  # an object has two bytes at least
+    begin, finish = np.zeros((2, len(names), room), np.int32)
+    keys = [name.encode("ascii") for name in names]
+    flat, ends = np.frombuffer(b"".join(keys) + b"\0", np.uint8), np.cumsum([0, *map(len, keys)]).astype(np.int32)
+    lines, rows = _objects(source, flat, ends, start, end, status, begin, finish, len(source))
+    start, end, status = start[:lines], end[:lines], status[:lines]
+    extra, rest, keep = [_YES_NO], {}, np.ones(rows, bool)
+    size = len(data) + len(_YES_NO)
+    asked = np.flatnonzero(status == _ASK)
+    row_of = np.cumsum((status == GOOD) | (status == _ASK)) - 1
+    for position in asked.tolist():
+        row = int(row_of[position])
+        found = ask(data[start[position] : end[position]])
+        if isinstance(found, tuple):
+            status[position], keep[row] = found[0], False
+            continue
+        status[position] = GOOD
+        for number, name in enumerate(names):
+            text = _text(found.pop(name, None))
+            begin[number, row], finish[number, row] = size, size + len(text)
+            extra.append(text)
+            size += len(text)
+        if found:
+            rest[row] = json.dumps(found, ensure_ascii=False, sort_keys=True)
+    places = begin[:, :rows], finish[:, :rows]
+    if not keep.all():
+        places = places[0][:, keep], places[1][:, keep]
+    wide = np.frombuffer(data + b"".join(extra), np.uint8)
+    unknown = pa.array((rest.get(row) for row in np.flatnonzero(keep).tolist()), pa.string()) if rest else None
+    kept = pa.nulls(int(keep.sum()), pa.string()) if unknown is None else unknown
+    return Cut(wide, start, end, status, *places, utf8=True), kept
+
+
+def ask(line: bytes) -> dict[str, Any] | tuple[int, str]:
+    """The object of a line, numbers as written; else the code and the reason why it is none."""
+    try:
+        found = json.loads(
+            line.decode("utf-8"), parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=_once
+        )
+        if isinstance(found, dict):
+            json.dumps(found, ensure_ascii=False).encode("utf-8")
+    except UnicodeError:  # also half of a surrogate pair, written as an escape: no character
+        return BYTES, "undecodable bytes"
+    except RecursionError:
+        return _OTHER, "no JSON: nested too deep"
+    except ValueError as error:
+        return _OTHER, f"no JSON: {error}"
+    return found if isinstance(found, dict) else (_OTHER, "no JSON object")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"key {next(name for name in names if names.count(name) > 1)!r} stands twice")
+    return found
+
+
+def _text(value: Any) -> bytes:
+    if value is None:
+        return b""
+    if isinstance(value, bool):
+        return b"1" if value else b"0"
+    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode("utf-8")
+
+
+@njit(cache=True, nogil=True)
+def _objects(source, flat, ends, start, end, status, begin, finish, yes):  # type: ignore[no-untyped-def]
+    """Places of the values of plain lines; a row is also left for each line to be asked. Lines and rows."""
+    row, line, following, total = 0, 0, 0, len(source)
+    while following < total:
+        head = following
+        stop, following = rest_of_line(source, head, head)
+        start[line], end[line] = head, stop
+        state = _OTHER if stop - head < 2 else LENGTH  # no object is shorter: nothing to ask
+        if 2 <= stop - head <= LONGEST:
+            state = _plain(source, head, stop, flat, ends, begin, finish, row, yes)
+        status[line] = state
+        line += 1
+        if state == _ASK:
+            begin[:, row] = 0
+            finish[:, row] = 0
+        row += state in (GOOD, _ASK)
+    return line, row
+
+
+@njit(cache=True, nogil=True)
+def _plain(source, at, stop, flat, ends, begin, finish, row, yes):  # type: ignore[no-untyped-def]
+    """Read one line; ``GOOD``, or ``_ASK`` where it is not plain."""
+    at = _blank(source, at, stop)
+    if at == stop or source[at] != 0x7B:
+        return _ASK
+    at = _blank(source, at + 1, stop)
+    seen = np.uint64(0)
+    closed = at < stop and source[at] == 0x7D
+    while not closed:
+        if at >= stop or source[at] != 0x22:
+            return _ASK
+        after = _string(source, at + 1, stop)
+        field = _field(source, at + 1, after, flat, ends) if after > 0 else -1
+        if field < 0 or field > 63 or seen >> np.uint64(field) & np.uint64(1):
+            return _ASK
+        seen |= np.uint64(1) << np.uint64(field)
+        at = _blank(source, after + 1, stop)
+        if at == stop or source[at] != 0x3A:
+            return _ASK
+        at = _blank(source, at + 1, stop)
+        if at == stop:
+            return _ASK
+        byte = source[at]
+        if byte == 0x22:
+            after = _string(source, at + 1, stop)
+            if after < 0:
+                return _ASK
+            begin[field, row], finish[field, row] = at + 1, after
+            at = after + 1
+        elif byte == 0x2D or 0x30 <= byte <= 0x39:
+            after = _number(source, at, stop)
+            if after < 0:
+                return _ASK
+            begin[field, row], finish[field, row] = at, after
+            at = after
+        elif _word(source, at, stop, 0x74, 0x72, 0x75, 0x65):
+            begin[field, row], finish[field, row] = yes, yes + 1
+            at += 4
+        elif at + 5 <= stop and byte == 0x66 and _word(source, at + 1, stop, 0x61, 0x6C, 0x73, 0x65):
+            begin[field, row], finish[field, row] = yes + 1, yes + 2
+            at += 5
+        elif _word(source, at, stop, 0x6E, 0x75, 0x6C, 0x6C):
+            at += 4
+            begin[field, row], finish[field, row] = 0, 0
+        else:
+            return _ASK
+        at = _blank(source, at, stop)
+        if at == stop:
+            return _ASK
+        closed = source[at] == 0x7D
+        if not closed:
+            if source[at] != 0x2C:
+                return _ASK
+            at = _blank(source, at + 1, stop)
+    if _blank(source, at + 1, stop) != stop:
+        return _ASK
+    for field in range(len(ends) - 1):
+        if field > 63 or not seen >> np.uint64(field) & np.uint64(1):
+            begin[field, row], finish[field, row] = 0, 0
+    return GOOD
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _blank(source, at, stop):  # type: ignore[no-untyped-def]
+    while at < stop and (source[at] == 0x20 or source[at] == 9 or source[at] == 13):
+        at += 1
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _word(source, at, stop, one, two, three, four):  # type: ignore[no-untyped-def]
+    if at + 4 > stop or source[at] != one or source[at + 1] != two:
+        return False
+    return source[at + 2] == three and source[at + 3] == four
+
+
+@njit(cache=True, nogil=True)
+def _field(source, at, after, flat, ends):  # type: ignore[no-untyped-def]
+    """Which of the names this is; −1 if none."""
+    size = after - at
+    for field in range(len(ends) - 1):
+        base = ends[field]
+        if ends[field + 1] - base != size:
+            continue
+        k = 0
+        while k < size and flat[base + k] == source[at + k]:
+            k += 1
+        if k == size:
+            return field
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _string(source, at, stop):  # type: ignore[no-untyped-def]
+    """Where the closing quote stands; −1 if there is an escape, a control character, bad UTF-8 or no end."""
+    while at < stop:
+        byte = source[at]
+        if byte == 0x22:
+            return at
+        if byte == 0x5C or byte < 0x20:
+            return -1
+        if byte < 0x80:
+            at += 1
+            continue
+        width = _width(source, at, stop)
+        if width == 0:
+            return -1
+        at += width
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _width(source, at, stop):  # type: ignore[no-untyped-def]
+    """Bytes of the UTF-8 character at ``at`` (The Unicode Standard, table 3-7); 0 if none stands there."""
+    lead = source[at]
+    if lead < 0xC2 or lead > 0xF4:
+        return 0
+    width = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
+    if at + width > stop:
+        return 0
+    low, high = 0x80, 0xBF
+    if lead == 0xE0:
+        low = 0xA0
+    elif lead == 0xED:
+        high = 0x9F
+    elif lead == 0xF0:
+        low = 0x90
+    elif lead == 0xF4:
+        high = 0x8F
+    if not low <= source[at + 1] <= high:
+        return 0
+    for k in range(2, width):
+        if not 0x80 <= source[at + k] <= 0xBF:
+            return 0
+    return width
+
+
+@njit(cache=True, nogil=True)
+def _digits(source, at, stop):  # type: ignore[no-untyped-def]
+    while at < stop and 0x30 <= source[at] <= 0x39:
+        at += 1
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _number(source, at, stop):  # type: ignore[no-untyped-def]
+    """Where a number (RFC 8259) ends; −1 if it is none."""
+    at += source[at] == 0x2D
+    after = _digits(source, at, stop)
+    if after == at or (source[at] == 0x30 and after > at + 1):
+        return -1
+    at = after
+    if at < stop and source[at] == 0x2E:
+        after = _digits(source, at + 1, stop)
+        if after == at + 1:
+            return -1
+        at = after
+    if at < stop and (source[at] == 0x65 or source[at] == 0x45):
+        at += 1
+        if at < stop and (source[at] == 0x2B or source[at] == 0x2D):
+            at += 1
+        after = _digits(source, at, stop)
+        if after == at:
+            return -1
+        at = after
+    return at
