@@ -26,6 +26,7 @@ from jobs.entities.plan import sources_by_entity, work_of
 from jobs.night import Figures, Night
 from jobs.partials import known_on
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 Row = Mapping[str, Any]
 
 
@@ -144,8 +145,7 @@ def snapshot_times(night: Night, since: dt.date) -> dict[dt.date, dt.datetime]:
     for action in pa.table(night.lake.delta("customer_features").get_add_actions(flatten=True)).to_pylist():
         date = action["partition.business_date"]
         date = dt.date.fromisoformat(date) if isinstance(date, str) else date
-        when = action["modification_time"]
-        when = when.replace(tzinfo=dt.UTC) if when.tzinfo is None else when
+        when = _EPOCH + dt.timedelta(milliseconds=action["modification_time"])
         if date >= since:
             found[date] = min(found.get(date, when), when)
     return found

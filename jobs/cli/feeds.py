@@ -33,6 +33,8 @@ app = typer.Typer()
 feeds = typer.Typer(help="The catalogue of feeds, its checks, a night's state, a draft from a sample.")
 app.add_typer(feeds, name="feeds")
 DAY = dt.timedelta(days=1)
+#: Bytes of a sample that are looked at, packed as they are: a whole night's file will do as well.
+SAMPLE = 32 << 20
 
 
 @app.command()
@@ -251,7 +253,8 @@ def new(
 
     if not sample.is_file():
         raise MendableError("no such file", where=str(sample), remedy="name a data file, not its control file")
-    found = sniff(sample.name, sample.read_bytes())
+    with sample.open("rb") as file:
+        found = sniff(sample.name, file.read(SAMPLE))
     taken = {feed.unit_code for feed in load_settings(env).catalogue.feeds.values()}
     feed_text, schema_text = draft(found, name or found.code, taken)
     code = name or found.code
