@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from certify.limits import Limit, Refused, read_certificate, read_limits
 
 _BATCH = 1 << 19
 _MOST = 1 << 62
+#: Distinct rows that are numbered by a table instead of a hash.
+_DENSE = 1 << 20
 _RECORD = np.dtype([("customer", "<i8"), ("product", "<i2"), ("channel", "<i2"), ("value", "<i8")])
 _TYPES = {"customer": pa.int64(), "product": pa.int16(), "channel": pa.int16(), "value": pa.int64()}
 
@@ -84,15 +87,19 @@ def _read(path: Path, columns: list[str], nulls: bool) -> Iterator[dict[str, np.
 
 def _batch(batch: pa.RecordBatch, columns: list[str], nulls: bool, path: Path) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
-    empty = [batch.column(i).is_null().to_numpy(zero_copy_only=False) for i in range(len(columns))]
-    none = empty[1] if nulls else np.zeros(batch.num_rows, bool)
-    for i, name in enumerate(columns):
+    none = np.zeros(batch.num_rows, bool)
+    if nulls:
+        none = batch.column(columns[1]).is_null().to_numpy(zero_copy_only=False)
+    for name in columns:
+        column = batch.column(name)
         allowed = nulls and name != "customer"
-        if (empty[i].any() and not allowed) or (allowed and (empty[i] != none).any()):
+        if column.null_count != (int(none.sum()) if allowed else 0) or (
+            allowed and (column.is_null().to_numpy(zero_copy_only=False) != none).any()
+        ):
             raise Refused(f"column {name!r} has nulls where none may be", path.name)
-        filler = 0 if name == "value" else -1
-        column = batch.column(i).cast(pa.int64()).fill_null(filler)
-        found[name] = column.to_numpy(zero_copy_only=False)
+        if column.null_count:
+            column = column.fill_null(0 if name == "value" else -1)
+        found[name] = column.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
     found["none"] = none
     return found
 
@@ -102,7 +109,7 @@ def _whole_customers(folder: Path, columns: list[str]) -> Iterator[dict[str, np.
     rest: dict[str, np.ndarray] | None = None
     last = None
     for path in _files(folder):
-        for part in _read(path, columns, nulls=False):
+        for part in _ahead(_read(path, columns, nulls=False)):
             customer = part["customer"]
             if not len(customer):
                 continue
@@ -117,6 +124,15 @@ def _whole_customers(folder: Path, columns: list[str]) -> Iterator[dict[str, np.
             rest = {name: values[cut:] for name, values in part.items()}
     if rest is not None:
         yield rest
+
+
+def _ahead(items: Iterator[dict[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+    """The items; another thread reads the next one meanwhile."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
 
 
 class _plan:  # noqa: N801 - a reader with a place in its files
@@ -151,12 +167,13 @@ def _judge(rows: dict[str, np.ndarray], limits: list[Limit], must: bool, plan: _
     customer = rows["customer"]
     first = np.concatenate(([0], np.flatnonzero(customer[1:] != customer[:-1]) + 1))
     size = np.diff(np.append(first, len(customer)))
-    uses = [_use(rows, limit) for limit in limits]
+    kind, distinct = _kinds(rows, _columns(limits))
+    uses = [_use(distinct, limit) for limit in limits]
     _within(rows["value"], limits, uses)
-    reduced = rows["value"] * 1_000_000
+    charge = np.zeros(len(distinct["customer"]), np.int64)
     for limit, use in zip(limits, uses, strict=True):
-        if limit.price:
-            reduced = reduced - limit.price * use
+        charge += limit.price * use
+    reduced = rows["value"] * 1_000_000 - charge[kind]
     best = np.maximum.reduceat(reduced, first)
     best = best if must else np.maximum(best, 0)
     tally.reduced += _exact_sum(-((-best) // 1_000_000))
@@ -169,12 +186,47 @@ def _judge(rows: dict[str, np.ndarray], limits: list[Limit], must: bool, plan: _
     tally.customers += len(first)
     tally.arcs += len(customer)
     tally.primal += _exact_sum(rows["value"][arc])
+    counts = np.bincount(kind[arc], minlength=len(charge))
     for m, use in enumerate(uses):
-        tally.used[m] += _exact_sum(use[arc])
+        tally.used[m] += _exact_product(use, counts)
     records = np.empty(len(first), _RECORD)
     for name in _TYPES:
         records[name] = chosen[name]
     tally.digest.update(records.tobytes())
+
+
+def _kinds(rows: dict[str, np.ndarray], columns: list[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Arcs that are alike in all that limits may ask for: each arc's number, and one row of every number.
+
+    A use is then derived once a number instead of once an arc.
+    """
+    named = [name for name in columns if name not in {"customer", "value"}]
+    code, size = np.zeros(len(rows["customer"]), np.int64), 1
+    for name in named:
+        values = rows[name]
+        low = int(values.min())
+        count = int(values.max()) - low + 1
+        if count > _DENSE:
+            places = pa.array(values).dictionary_encode()
+            values, low, count = places.indices.to_numpy(), 0, len(places.dictionary)
+        code, size = code * count + (values - low), size * count
+        if size > _DENSE:
+            code, size = _dense(code)
+    code, size = _dense(code)
+    one = np.empty(size, np.int64)
+    one[code] = np.arange(len(code))
+    return code, {name: rows[name][one] for name in columns}
+
+
+def _dense(code: np.ndarray) -> tuple[np.ndarray, int]:
+    """Numbers without holes, and how many there are."""
+    if int(code.max()) >= 4 * _DENSE:
+        places = pa.array(code).dictionary_encode()
+        return places.indices.to_numpy().astype(np.int64), len(places.dictionary)
+    there = np.zeros(int(code.max()) + 1, bool)
+    there[code] = True
+    number = np.cumsum(there) - 1
+    return number[code], int(number[-1]) + 1
 
 
 def _use(rows: dict[str, np.ndarray], limit: Limit) -> np.ndarray:
@@ -182,6 +234,13 @@ def _use(rows: dict[str, np.ndarray], limit: Limit) -> np.ndarray:
     for name, values in limit.where.items():
         mask &= np.isin(rows[name], np.array(values, np.int64))
     return np.where(mask, rows[limit.counts] if limit.counts else 1, 0)
+
+
+def _exact_product(use: np.ndarray, counts: np.ndarray) -> int:
+    """Sum of use x counts as an integer of any size."""
+    if _size(use) * int(counts.sum()) < _MOST:
+        return int(use @ counts)
+    return sum(int(u) * int(c) for u, c in zip(use, counts, strict=True) if c)
 
 
 def _size(values: np.ndarray) -> int:
@@ -209,10 +268,12 @@ def _find(
     owner = np.repeat(np.arange(len(first)), size)
     hit = (rows["product"] == chosen["product"][owner]) & (rows["channel"] == chosen["channel"][owner])
     hit &= ~chosen["none"][owner]
-    order = np.lexsort((rows["channel"], rows["product"], owner))
-    p, c, o = rows["product"][order], rows["channel"][order], owner[order]
-    if ((p[1:] == p[:-1]) & (c[1:] == c[:-1]) & (o[1:] == o[:-1])).any():
-        raise Refused("an arc is in the instance twice", "arcs")
+    p, c, o = rows["product"], rows["channel"], owner
+    if ((o[1:] == o[:-1]) & ((p[1:] < p[:-1]) | ((p[1:] == p[:-1]) & (c[1:] <= c[:-1])))).any():
+        order = np.lexsort((c, p, o))
+        p, c, o = p[order], c[order], o[order]
+        if ((p[1:] == p[:-1]) & (c[1:] == c[:-1]) & (o[1:] == o[:-1])).any():
+            raise Refused("an arc is in the instance twice", "arcs")
     found = np.bincount(owner[hit], minlength=len(first))
     lost = np.flatnonzero((found == 0) & ~chosen["none"])
     if len(lost):

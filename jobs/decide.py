@@ -25,7 +25,7 @@ from jobs.solving import solved, with_start
 from models.assignment.explore import BEST_ARCS
 from models.assignment.kernels import choose
 from models.assignment.passes import choices
-from models.assignment.problem import PICO, Ints
+from models.assignment.problem import NO_GROUP, PICO, Ints
 from models.assignment.roles import CONTROL, EXPLORE
 from models.assignment.solve import Goal, Solution
 
@@ -101,7 +101,7 @@ def _others(frozen: Frozen, night: Decision) -> None:
     label = np.tile(night.arcs.product * (1 << 16) + night.arcs.channel, len(night.arcs.centre))
     kind = (night.arcs.classes[row] * width + arc).astype(np.uint32)
     best, reduced, margin = (np.empty(len(who), np.int64) for _ in range(3))
-    choose(night.customer[who], begin, value, kind, price, label, False, best, reduced, margin)
+    choose(night.customer[who], begin, value, kind, NO_GROUP, 0, price, label, False, best, reduced, margin)
     night.greedy[who] = np.where(best >= 0, arc[np.maximum(best, 0)], -1)
     night.marginal[who] = margin < MARGINAL
 

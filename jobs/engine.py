@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from models.assignment.passes import Sum, scaled_uses, sum_block
 from models.assignment.problem import Block, Ints, Kinds, Problem
 
-ARRAYS = ("customer", "first", "value", "kind")
+ARRAYS = ("customer", "first", "value", "kind", "group", "width")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ def write_block(block: Block, folder: Path) -> None:
 
 def read_block(folder: Path) -> Block:
     """A block of ``write_block``, mapped into memory."""
-    return Block(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS))
+    customer, first, value, kind, group, width = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
+    return Block(customer, first, value, kind, group, int(width))
 
 
 class OnSpark:

@@ -7,9 +7,10 @@ What a fault is told with: file, row (from 0 in its file) and column.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,12 +20,12 @@ from pydantic import StrictInt, model_validator
 
 from conf.documents import Strict, read_yaml, validate
 from conf.errors import MendableError
-from models.assignment.kinds import Numbering, Use, narrow, reduce_kinds
-from models.assignment.problem import BLOCK, LARGEST, PICO, Block, Ints, Kinds, Limits, Problem
-from models.assignment.sample import split
+from jobs.compact import TWICE, UNSORTED, Chunk, Store, constant, sorted_arcs
+from models.assignment.problem import LARGEST, PICO, Ints, Kinds, Limits, Problem
 
 OWN = {"customer": pa.int64(), "product": pa.int16(), "channel": pa.int16(), "value": pa.int64()}
 _BATCH = 1 << 20  # arcs read at once
+Item = TypeVar("Item")
 
 
 class InstanceLimit(Strict):
@@ -108,8 +109,13 @@ def arc_files(folder: Path) -> list[Path]:
     return files
 
 
-def read_instance(folder: Path) -> Instance:
+def read_instance(folder: Path, work: Path | None = None) -> Instance:
     """Read an instance whole.
+
+    Args:
+        folder: the instance.
+        work: an empty folder for the compact form, which is then mapped into memory; None keeps the arcs in memory,
+            each with its kind.
 
     Raises:
         MendableError: anything malformed: file, row, column.
@@ -117,26 +123,44 @@ def read_instance(folder: Path) -> Instance:
     limits = read_limits(folder / "limits.yml")
     wanted = used_columns(limits)
     files = arc_files(folder)
-    numbering = Numbering(len(wanted))
-    blocks: list[Block] = []
-    most = 0
-    for chunk in chunks(files, wanted):
-        number = numbering.number(chunk.columns)
-        most = max(most, int(np.abs(chunk.value).max(initial=0)))
-        blocks += split(Block(chunk.customer, chunk.first, chunk.value, number.astype(np.uint32)), BLOCK)
-    kinds, kind_of = kinds_of(limits, wanted, numbering.known)
-    slim = np.int32 if most < 1 << 31 else np.int64
-    done = [
-        Block(b.customer, b.first, b.value.astype(slim), narrow(kind_of[b.kind.astype(np.int64)], len(kinds)))
-        for b in blocks
-    ]
-    problem = Problem(done, kinds, limits_of(limits), limits.choose == "exactly_one", most)
-    if PICO * most >= LARGEST or any(int(u) >= LARGEST for u in kinds.largest):
+    fixed = wanted[2:]
+    store: Store | None = None
+    while store is None:
+        try:
+            store = _stored(files, wanted, fixed, work)
+        except _Varies as found:
+            fixed = tuple(name for name in fixed if name not in found.columns)
+    kinds, blocks = store.finish(limits)
+    problem = Problem(blocks, kinds, limits_of(limits), limits.choose == "exactly_one", store.most)
+    if PICO * store.most >= LARGEST or any(int(u) >= LARGEST for u in kinds.largest):
         raise MendableError(
             "integers of the instance leave 62 bits", where=str(folder),
             remedy="values must stay below 4.6e12 micro-yuan and uses below 4.6e18: scale them down",
         )  # fmt: skip
     return Instance(problem, limits, warnings_of(limits, kinds))
+
+
+class _Varies(Exception):  # noqa: N818 - what is found
+    """Columns that are not the same for all arcs of a customer."""
+
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        super().__init__(", ".join(columns))
+        self.columns = columns
+
+
+def _stored(files: list[Path], wanted: tuple[str, ...], fixed: tuple[str, ...], work: Path | None) -> Store:
+    """All arcs in the store, ``fixed`` taken once a customer.
+
+    Raises:
+        _Varies: some of ``fixed`` are not the same for all arcs of a customer.
+    """
+    store = Store(tuple(name for name in wanted if name not in fixed), fixed, work)
+    for chunk in chunks(files, wanted):
+        vary = tuple(name for name in fixed if not constant(chunk.columns[name], chunk.first))
+        if vary:
+            raise _Varies(vary)
+        store.add(chunk)
+    return store
 
 
 def limits_of(limits: InstanceLimits) -> Limits:
@@ -153,33 +177,10 @@ def used_columns(limits: InstanceLimits) -> tuple[str, ...]:
     return ("product", "channel", *sorted(named - {"product", "channel"}))
 
 
-def kinds_of(limits: InstanceLimits, wanted: tuple[str, ...], rows: Ints) -> tuple[Kinds, Ints]:
-    """Kinds of the distinct rows of the used columns, and the kind of each row."""
-    column = {name: rows[:, i] for i, name in enumerate(wanted)}
-    uses = []
-    for limit in limits.limits:
-        mask = np.ones(len(rows), bool)
-        for name, values in limit.where.items():
-            mask &= np.isin(column[name], np.array(values, np.int64))
-        units = np.ones(len(rows), np.int64) if limit.counts == 1 else column[str(limit.counts)]
-        uses.append(Use(np.where(mask, units, 0), limit.sign))
-    return reduce_kinds(rows[:, 0].copy(), rows[:, 1].copy(), uses)
-
-
 def warnings_of(limits: InstanceLimits, kinds: Kinds) -> tuple[str, ...]:
     """Limits that no arc touches."""
     touched = set(np.unique(kinds.limit).tolist())
     return tuple(f"limit {limit.name}: no arc counts" for i, limit in enumerate(limits.limits) if i not in touched)
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Whole customers in order: their arcs sorted by (product, channel), and the used columns [arcs, width]."""
-
-    customer: Ints
-    first: Ints
-    value: Ints
-    columns: Ints
 
 
 def chunks(files: list[Path], wanted: tuple[str, ...]) -> Iterator[Chunk]:
@@ -188,24 +189,42 @@ def chunks(files: list[Path], wanted: tuple[str, ...]) -> Iterator[Chunk]:
     Raises:
         MendableError: a missing or ill-typed column, a null, customers out of order, an arc twice.
     """
-    names = ["customer", "value", *wanted]
-    rest: np.ndarray = np.empty((0, len(names)), np.int64)
+    names = list(dict.fromkeys(("customer", "value", *wanted)))
+    rest: dict[str, np.ndarray] = {}
     last: int | None = None
+    path, row = files[0], 0
+    for path, row, batch in ahead(_batches(files, names)):
+        if not batch.num_rows:
+            continue
+        table = _integers(batch, names, path, row)
+        customer = table["customer"]
+        _ascending(customer, last, path, row)
+        last = int(customer[-1])
+        whole = {name: np.concatenate((rest[name], table[name])) for name in names} if rest else table
+        cut = int(np.searchsorted(whole["customer"], last))
+        if cut:
+            yield _chunk({name: column[:cut] for name, column in whole.items()}, path, row)
+        rest = {name: column[cut:] for name, column in whole.items()}
+    if rest:
+        yield _chunk(rest, path, row)
+
+
+def _batches(files: list[Path], names: list[str]) -> Iterator[tuple[Path, int, pa.RecordBatch]]:
     for path in files:
         row = 0
         with _opened(path, names) as file:
             for batch in file.iter_batches(batch_size=_BATCH, columns=names):
-                table = _integers(batch, names, path, row)
-                _ascending(table[:, 0], last, path, row)
-                last = int(table[-1, 0]) if len(table) else last
-                whole = np.concatenate((rest, table)) if len(rest) else table
-                cut = int(np.searchsorted(whole[:, 0], last or 0)) if len(whole) else 0
-                if cut:
-                    yield _chunk(whole[:cut], path, row)
-                rest = whole[cut:]
-                row += len(table)
-    if len(rest):
-        yield _chunk(rest, files[-1], 0)
+                yield path, row, batch
+                row += batch.num_rows
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The items; the next is made by another thread while one is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
 
 
 def _opened(path: Path, names: list[str]) -> pq.ParquetFile:
@@ -232,21 +251,18 @@ def _opened(path: Path, names: list[str]) -> pq.ParquetFile:
     return file
 
 
-def _integers(batch: pa.RecordBatch, names: list[str], path: Path, row: int) -> np.ndarray:
-    for i, name in enumerate(names):
-        if batch.column(i).null_count:
-            at = int(np.flatnonzero(batch.column(i).is_null().to_numpy(zero_copy_only=False))[0])
+def _integers(batch: pa.RecordBatch, names: list[str], path: Path, row: int) -> dict[str, np.ndarray]:
+    for name in names:
+        if batch.column(name).null_count:
+            at = int(np.flatnonzero(batch.column(name).is_null().to_numpy(zero_copy_only=False))[0])
             raise MendableError(
                 "a null", where=f"{path.name}, row {row + at}, column {name}", remedy="every cell must have an integer"
             )
-    table = np.empty((batch.num_rows, len(names)), np.int64)
-    for i in range(len(names)):
-        table[:, i] = batch.column(i).to_numpy(zero_copy_only=False)
-    for i, name in enumerate(names):
-        if name not in {"product", "channel"} and len(table) and int(table[:, i].min()) == -(1 << 63):
-            at = int(table[:, i].argmin())
+    table = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in names}
+    for name, column in table.items():
+        if column.dtype == np.int64 and len(column) and int(column.min()) == -(1 << 63):
             raise MendableError(
-                "an integer without a positive", where=f"{path.name}, row {row + at}, column {name}",
+                "an integer without a positive", where=f"{path.name}, row {row + int(column.argmin())}, column {name}",
                 remedy="the least int64 has no counterpart: use a smaller magnitude",
             )  # fmt: skip
     return table
@@ -263,17 +279,21 @@ def _ascending(customer: Ints, last: int | None, path: Path, row: int) -> None:
         )
 
 
-def _chunk(table: np.ndarray, path: Path, row: int) -> Chunk:
-    """Sort the arcs within customers and refuse an arc that is there twice."""
-    order = np.lexsort((table[:, 3], table[:, 2], table[:, 0]))
-    table = table[order]
-    same = (table[1:, 0] == table[:-1, 0]) & (table[1:, 2] == table[:-1, 2]) & (table[1:, 3] == table[:-1, 3])
-    if same.any():
+def _chunk(table: dict[str, np.ndarray], path: Path, row: int) -> Chunk:
+    """Sort the arcs within customers where they are not, and refuse an arc that is there twice."""
+    customer, product, channel = table["customer"], table["product"], table["channel"]
+    state = sorted_arcs(customer, product, channel)
+    if state == UNSORTED:
+        order = np.lexsort((channel, product, customer))
+        table = {name: column[order] for name, column in table.items()}
+        customer, product, channel = table["customer"], table["product"], table["channel"]
+        state = sorted_arcs(customer, product, channel)
+    if state == TWICE:
+        same = (customer[1:] == customer[:-1]) & (product[1:] == product[:-1]) & (channel[1:] == channel[:-1])
         at = int(np.flatnonzero(same)[0])
-        customer, product, channel = (int(table[at, i]) for i in (0, 2, 3))
         raise MendableError(
-            f"an arc twice: customer {customer}, product {product}, channel {channel}",
+            f"an arc twice: customer {customer[at]}, product {product[at]}, channel {channel[at]}",
             where=f"{path.name}, near row {row}, column product", remedy="keep one of them",
         )  # fmt: skip
-    begin = np.concatenate(([0], np.flatnonzero(table[1:, 0] != table[:-1, 0]) + 1, [len(table)]))
-    return Chunk(table[begin[:-1], 0].copy(), begin, table[:, 1].copy(), np.ascontiguousarray(table[:, 2:]))
+    begin = np.concatenate(([0], np.flatnonzero(customer[1:] != customer[:-1]) + 1, [len(customer)]))
+    return Chunk(customer[begin[:-1]], begin, table["value"], table)

@@ -50,7 +50,7 @@ def chosen(block: Block, arc: Ints, kinds: Kinds) -> tuple[Ints, Ints, Ints]:
     has = arc >= 0
     product, channel = np.full(len(block), -1, np.int64), np.full(len(block), -1, np.int64)
     value = np.zeros(len(block), np.int64)
-    kind = block.kind[arc[has]]
+    kind = block.kinds_of(np.flatnonzero(has), arc[has])
     product[has], channel[has], value[has] = kinds.product[kind], kinds.channel[kind], block.value[arc[has]]
     return product, channel, value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,11 +45,6 @@ def solve(
         raise MendableError(f"no engine {engine!r}", where="--engine", remedy="use local or spark")
     if not instance.is_dir():
         raise MendableError("no such instance", where=str(instance), remedy="give a folder with arcs/ and limits.yml")
-    read = read_instance(instance)
-    if not as_json:
-        console.print(read.problem.shape)
-        for warning in read.warnings:
-            console.print(f"warning: {warning}")
 
     def tell(stage: str, at: float, bound: int, primal: int | None) -> None:
         if not as_json:
@@ -56,13 +52,21 @@ def solve(
             console.print(f"  {at:7.2f} s  {stage:<22} bound {bound / 1e6:,.2f} 元{wide}")
 
     goal = Goal(gap=gap, seconds=math.inf if seconds is None else seconds, told=tell)
+    work = out.with_name(out.name + ".work")  # the compact form, beside the plan: on the disk that the user chose
     try:
+        read = read_instance(instance, work)
+        if not as_json:
+            console.print(read.problem.shape)
+            for warning in read.warnings:
+                console.print(f"warning: {warning}")
         with _engine(engine, read.problem, env) as passes:
             solution = solved(read, goal, str(instance), passes)
+        said = write_plan(out, read.problem, solution)
     except NoPlan as error:
         console.print(f"no plan: {error}")
         raise typer.Exit(1) from error
-    said = write_plan(out, read.problem, solution)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
     figures = {key: value for key, value in said.items() if key != "limits"} | {"warnings": list(read.warnings)}
     if as_json:
         print_json(said | {"warnings": list(read.warnings)})

@@ -80,9 +80,11 @@ def arbitrate_then_cap(problem: Problem, order: Literal["score", "arrival"] = "s
     if not problem.blocks:
         return 0, []
     customer = np.concatenate([b.customer for b in problem.blocks])
-    first = np.concatenate([[0]] + [np.diff(b.first) for b in problem.blocks]).cumsum()
+    first = np.concatenate([[0]] + [np.diff(b.first.astype(np.int64)) for b in problem.blocks]).cumsum()
     value = np.concatenate([b.value for b in problem.blocks]).astype(np.int64)
-    kind = np.concatenate([b.kind for b in problem.blocks])
+    kind = np.concatenate(
+        [b.kinds_of(np.repeat(np.arange(len(b)), np.diff(b.first)), slice(None)) for b in problem.blocks]
+    )
     owner = np.repeat(np.arange(len(customer)), np.diff(first))
     by_value = np.lexsort((np.arange(len(value)), -value, owner))
     arrival: Ints = hashes(customer, 5).view(np.int64)

@@ -58,7 +58,7 @@ def conflict(problem: Problem) -> tuple[tuple[str, ...], Ray | None] | None:
 
 
 def _worthless(block: Block) -> Block:
-    return Block(block.customer, block.first, np.zeros_like(block.value), block.kind)
+    return replace(block, value=np.zeros_like(block.value))
 
 
 def _ray(zero: Problem) -> Ray | None:

@@ -32,35 +32,62 @@ def _up(pico: int) -> int:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _two_best(customer, lo, hi, value, kind, price, label, must):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Best and second-best choice of a customer: (arc, reduced) twice; arc -1 is none."""
-    if must:
-        best, r1 = -1, _NONE
-    else:
-        best, r1 = -1, 0
-    second, r2 = -1, _NONE
+def _least(must):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Reduced value of taking nothing: 0, or out of the question."""
+    return np.int64(_NONE) if must else np.int64(0)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _base(i, group, width):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """What the kinds of customer ``i`` are counted from."""
+    return np.uint64(group[i]) * np.uint64(width) if width else np.uint64(0)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _best(lo, hi, base, value, kind, price, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Best arc (``hi``: none), its reduced value and the second best's, without a branch; equal ones are a tie.
+
+    A branch an arc would be mispredicted at every other one: four times the cycles. Indices are unsigned because
+    numba then spares the test for those below zero.
+    """
+    best, r1, r2 = hi, least, np.int64(_NONE)
     for a in range(lo, hi):
-        k = kind[a]
+        r = 1_000_000 * np.int64(value[a]) - price[base + np.uint64(kind[a])]
+        lower = r if r < r1 else r1
+        r2 = lower if lower > r2 else r2
+        best = a if r > r1 else best
+        r1 = r if r > r1 else r1
+    return best, r1, r2
+
+
+@njit(cache=True, nogil=True)
+def _two_best(customer, lo, hi, base, value, kind, price, label, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Best and second-best choice of a customer, ties by hash; ``hi`` is none."""
+    best, r1, second, r2 = hi, least, hi, np.int64(_NONE)
+    for a in range(lo, hi):
+        k = base + np.uint64(kind[a])
         r = 1_000_000 * np.int64(value[a]) - price[k]
-        if r > r1 or (r == r1 and best >= 0 and tie(customer, label[k]) < tie(customer, label[kind[best]])):
+        if r > r1 or (
+            r == r1 and best < hi and tie(customer, label[k]) < tie(customer, label[base + np.uint64(kind[best])])
+        ):
             second, r2 = best, r1
             best, r1 = a, r
         elif r > r2:
             second, r2 = a, r
-    return best, r1, second, r2
+    return best, second
 
 
 @njit(cache=True, nogil=True)
-def sweep(customer, first, value, kind, price, label, must, shift, ptr, lim, use, counts, curve):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def sweep(customer, first, value, kind, group, width, price, label, must, shift, ptr, lim, use, counts, curve):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """One pass: the customers' part of the dual, chosen arcs by kind, and curvature of the margin kernel.
 
     Args:
-        customer, first, value, kind: the block.
+        customer, first, value, kind, group, width: the block.
         price, label: of each kind.
         must: a customer must take an arc.
         shift: margins below 2^(shift + 8) pico-yuan count, with weight 256 - (margin >> shift); < 0: none do.
         ptr, lim, use: scaled uses of kinds, int64 sparse rows.
-        counts: int64 [K], added to.
+        counts: int64 [K + 1], added to; the last counts who takes nothing.
         curve: int64 [M, M], added to: sum of weight x d d' (d: scaled uses of best less second-best).
 
     Returns:
@@ -68,36 +95,44 @@ def sweep(customer, first, value, kind, price, label, must, shift, ptr, lim, use
     """
     total = np.int64(0)
     near = np.int64(0)
-    width = np.int64(0)
-    if shift >= 0:
-        width = np.int64(1) << (shift + 8)
+    within = np.int64(1) << (shift + 8) if shift >= 0 else np.int64(0)
+    least, nothing = _least(must), np.uint64(len(counts) - 1)
     d_lim = np.empty(2 * curve.shape[0], np.int64)
     d_use = np.empty(2 * curve.shape[0], np.int64)
-    for i in range(len(customer)):
-        best, r1, second, r2 = _two_best(customer[i], first[i], first[i + 1], value, kind, price, label, must)
+    lo = np.uint64(first[0])
+    for i in range(np.uint64(len(customer))):
+        hi = np.uint64(first[i + np.uint64(1)])
+        base = _base(i, group, width)
+        best, r1, r2 = _best(lo, hi, base, value, kind, price, least)
+        second = hi
+        if r1 == r2 or r1 - r2 < within:
+            best, second = _two_best(customer[i], lo, hi, base, value, kind, price, label, least)
         total += _up(r1)
-        if best >= 0:
-            counts[kind[best]] += 1
-        if r1 - r2 < width:
+        k = base + np.uint64(kind[best if best < hi else np.uint64(0)])
+        counts[k if best < hi else nothing] += 1
+        if r1 - r2 < within:
             near += 1
-            n = _difference(best, second, kind, ptr, lim, use, d_lim, d_use)
+            one = np.int64(k) if best < hi else np.int64(-1)
+            other = np.int64(base + np.uint64(kind[second])) if second < hi else np.int64(-1)
+            n = _difference(one, other, ptr, lim, use, d_lim, d_use)
             w = WEIGHT - ((r1 - r2) >> shift)
             for x in range(n):
                 ux = w * d_use[x]
                 row = d_lim[x]
                 for y in range(n):
                     curve[row, d_lim[y]] += ux * d_use[y]
+        lo = hi
     return total, near
 
 
 @njit(cache=True, nogil=True)
-def _difference(best, second, kind, ptr, lim, use, d_lim, d_use):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Uses of ``best`` less those of ``second`` (arcs, -1 is none), merged by limit; returns how many differ."""
+def _difference(one, other, ptr, lim, use, d_lim, d_use):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Uses of kind ``one`` less those of ``other`` (-1 is none), merged by limit; returns how many differ."""
     x, x_end, y, y_end = 0, 0, 0, 0
-    if best >= 0:
-        x, x_end = ptr[kind[best]], ptr[kind[best] + 1]
-    if second >= 0:
-        y, y_end = ptr[kind[second]], ptr[kind[second] + 1]
+    if one >= 0:
+        x, x_end = ptr[one], ptr[one + 1]
+    if other >= 0:
+        y, y_end = ptr[other], ptr[other + 1]
     n = 0
     while x < x_end or y < y_end:
         if y >= y_end or (x < x_end and lim[x] < lim[y]):
@@ -118,25 +153,32 @@ def _difference(best, second, kind, ptr, lim, use, d_lim, d_use):  # type: ignor
 
 
 @njit(cache=True, nogil=True)
-def choose(customer, first, value, kind, price, label, must, arc, reduced, margin):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def choose(customer, first, value, kind, group, width, price, label, must, arc, reduced, margin):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Each customer's choice at the prices: arc (-1: none), reduced value and margin to the next best, pico-yuan."""
-    for i in range(len(customer)):
-        best, r1, _, r2 = _two_best(customer[i], first[i], first[i + 1], value, kind, price, label, must)
-        arc[i] = best
+    least = _least(must)
+    lo = np.uint64(first[0])
+    for i in range(np.uint64(len(customer))):
+        hi = np.uint64(first[i + np.uint64(1)])
+        base = _base(i, group, width)
+        best, r1, r2 = _best(lo, hi, base, value, kind, price, least)
+        if r1 == r2:
+            best, _ = _two_best(customer[i], lo, hi, base, value, kind, price, label, least)
+        arc[i] = np.int64(best) if best < hi else np.int64(-1)
         reduced[i] = r1
         margin[i] = r1 - r2
+        lo = hi
 
 
 @njit(cache=True, nogil=True)
-def options(customer, first, value, kind, price, label, must, held, width, out, fill):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Customers who may move, and their choices that lose less than ``width`` against their best.
+def options(customer, first, value, kind, group, width, price, label, must, held, within, out, fill):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Customers who may move, and their choices that lose less than ``within`` against their best.
 
-    Who may move: whose margin is below ``width``, or who holds another arc than the best.
+    Who may move: whose margin is below ``within``, or who holds another arc than the best.
 
     Args:
-        customer, first, value, kind, price, label, must: as in ``sweep``.
-        held: the arc that each customer holds (-1: none), int64; it is among the choices whatever it loses.
-        width: pico-yuan.
+        customer, first, value, kind, group, width, price, label, must: as in ``sweep``.
+        held: the arc that each customer holds (-1: none), int; it is among the choices whatever it loses.
+        within: pico-yuan.
         out: int64 [n, 4], filled with (customer's place in the block, arc or -1, loss, 1 for the arc held).
         fill: False only counts.
 
@@ -144,18 +186,27 @@ def options(customer, first, value, kind, price, label, must, held, width, out, 
         Number of rows.
     """
     n = 0
-    for i in range(len(customer)):
-        best, r1, _, r2 = _two_best(customer[i], first[i], first[i + 1], value, kind, price, label, must)
-        if r1 - r2 >= width and held[i] == best:
-            continue
-        if held[i] < 0 or (not must and (best < 0 or r1 < width)):
-            if fill:
-                out[n, 0], out[n, 1], out[n, 2], out[n, 3] = i, -1, r1, np.int64(held[i] < 0)
-            n += 1
-        for a in range(first[i], first[i + 1]):
-            loss = r1 - (1_000_000 * np.int64(value[a]) - price[kind[a]])
-            if loss < width or a == held[i]:
+    least = _least(must)
+    lo = np.uint64(first[0])
+    for i in range(np.uint64(len(customer))):
+        hi = np.uint64(first[i + np.uint64(1)])
+        base = _base(i, group, width)
+        best, r1, r2 = _best(lo, hi, base, value, kind, price, least)
+        if r1 == r2:
+            best, _ = _two_best(customer[i], lo, hi, base, value, kind, price, label, least)
+        mine = np.int64(held[i])
+        chosen = np.int64(best) if best < hi else np.int64(-1)
+        if r1 - r2 < within or mine != chosen:
+            if mine < 0 or (not must and (chosen < 0 or r1 < within)):
                 if fill:
-                    out[n, 0], out[n, 1], out[n, 2], out[n, 3] = i, a, loss, np.int64(a == held[i])
+                    out[n, 0], out[n, 1], out[n, 2], out[n, 3] = np.int64(i), -1, r1, np.int64(mine < 0)
                 n += 1
+            for a in range(lo, hi):
+                loss = r1 - (1_000_000 * np.int64(value[a]) - price[base + np.uint64(kind[a])])
+                if loss < within or np.int64(a) == mine:
+                    if fill:
+                        out[n, 0], out[n, 1] = np.int64(i), np.int64(a)
+                        out[n, 2], out[n, 3] = loss, np.int64(np.int64(a) == mine)
+                    n += 1
+        lo = hi
     return n

@@ -126,3 +126,26 @@ def _signatures(product: Ints, channel: Ints, first: Ints, limit: Ints, use: Int
 def narrow(kind: Ints, count: int) -> np.ndarray:
     """Kinds in as few bytes as they need."""
     return kind.astype(np.uint16 if count <= 1 << 16 else np.uint32)
+
+
+def grid_kinds(product: Ints, channel: Ints, pairs: Ints, groups: Ints) -> Kinds:
+    """Kinds of every group and pair, a group's together: a use is the product of the group's part and the pair's.
+
+    Args:
+        product, channel: of each pair, int64 [P].
+        pairs: each pair's part of the use of each limit, int64 [P, M], signed for the at-most form.
+        groups: each group's part, int64 [G, M].
+    """
+    limit, use, size = [], [], []
+    for part in groups:
+        uses = pairs * part
+        at, m = np.nonzero(uses)
+        limit.append(m)
+        use.append(uses[at, m])
+        size.append(np.bincount(at, minlength=len(pairs)))
+    first = np.concatenate(([0], np.cumsum(np.concatenate(size)))).astype(np.int64)
+    times = len(groups)
+    return Kinds(
+        np.tile(product, times), np.tile(channel, times), first, np.concatenate(limit).astype(np.int64),
+        np.concatenate(use).astype(np.int64),
+    )  # fmt: skip

@@ -90,13 +90,10 @@ def scaled_uses(kinds: Kinds, scale: Floats) -> Ints:
 
 def sum_block(block: Block, kinds: Kinds, price: Ints, grains: Ints, limits: int, must: bool, shift: int) -> Sum:
     """One block's part of a pass: what a thread or a task of a cluster does."""
-    counts = np.zeros(len(kinds), np.int64)
+    counts = np.zeros(len(kinds) + 1, np.int64)
     curve = np.zeros((limits, limits), np.int64)
-    total, near = sweep(
-        block.customer, block.first, block.value, block.kind, price, kinds.label, must, shift, kinds.first,
-        kinds.limit, grains, counts, curve,
-    )  # fmt: skip
-    return Sum(int(total), counts, curve, int(near))
+    total, near = sweep(*block.arrays, price, kinds.label, must, shift, kinds.first, kinds.limit, grains, counts, curve)
+    return Sum(int(total), counts[:-1], curve, int(near))
 
 
 @dataclass
@@ -162,10 +159,7 @@ def choices(problem: Problem, prices: Ints) -> list[tuple[Ints, Ints, Ints]]:
 
     def task(block: Block) -> tuple[Ints, Ints, Ints]:
         arc, reduced, margin = (np.empty(len(block), np.int64) for _ in range(3))
-        choose(
-            block.customer, block.first, block.value, block.kind, price, problem.kinds.label, problem.exactly_one,
-            arc, reduced, margin,
-        )  # fmt: skip
+        choose(*block.arrays, price, problem.kinds.label, problem.exactly_one, arc, reduced, margin)
         return arc, reduced, margin
 
     return over_blocks(task, problem.blocks)
@@ -178,10 +172,7 @@ def best_arcs(problem: Problem, prices: Ints) -> list[Ints]:
     def task(block: Block) -> Any:
         arc: Any = np.empty(len(block), np.int32)  # half the memory of 90 M customers' plans
         spare = np.empty(len(block), np.int64)
-        choose(
-            block.customer, block.first, block.value, block.kind, price, problem.kinds.label, problem.exactly_one,
-            arc, spare, spare,
-        )  # fmt: skip
+        choose(*block.arrays, price, problem.kinds.label, problem.exactly_one, arc, spare, spare)
         return arc
 
     return over_blocks(task, problem.blocks)
@@ -198,9 +189,8 @@ def near_options(problem: Problem, prices: Ints, width: int, held: Sequence[Ints
 
     def task(block: Block, mine: Ints, rows: Ints, fill: bool) -> int:
         return options(
-            block.customer, block.first, block.value, block.kind, price, problem.kinds.label, problem.exactly_one,
-            mine, np.int64(width), rows, fill,
-        )  # fmt: skip
+            *block.arrays, price, problem.kinds.label, problem.exactly_one, mine, np.int64(width), rows, fill
+        )
 
     counts = over_blocks(lambda pair: task(*pair, np.empty((0, 4), np.int64), False), numbered)
     if sum(counts) > most:

@@ -9,8 +9,9 @@ See docs/developer/assignment.md, "Form".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ Floats = npt.NDArray[np.float64]
 PICO = 1_000_000  # pico-yuan in a micro-yuan
 #: Exact integers: 10^6 |value| + sum |price| |use| stays below this.
 LARGEST = 1 << 62
+#: The groups of a block that has none.
+NO_GROUP = np.empty(0, np.uint8)
 #: Customers a block: small enough that all cores have work, large enough that a call costs nothing.
 BLOCK = 1 << 16
 
@@ -32,20 +35,43 @@ class Overflow(Exception):  # noqa: N818 - it is what happens
 class Block:
     """Consecutive customers and their arcs, arcs of a customer ascending by (product, channel).
 
+    The kind of arc a of customer i is ``group[i] * width + kind[a]``: where what limits see of a customer is the same
+    for all its arcs (its centre, say), a byte a customer and a byte an arc are enough. Without groups ``width`` is 0
+    and ``kind`` says all.
+
     Attributes:
         customer: ids, int64 [n], ascending.
-        first: where each customer's arcs begin, int64 [n + 1].
+        first: where each customer's arcs begin, int64 or uint32 [n + 1].
         value: micro-yuan, int32 or int64 [arcs].
-        kind: row of ``Kinds``, uint16 or uint32 [arcs].
+        kind: row of ``Kinds`` counted from the group's first, uint8, uint16 or uint32 [arcs].
+        group: of each customer, uint8 or uint16 [n]; empty where there are no groups.
+        width: kinds a group.
     """
 
     customer: Ints
-    first: Ints
+    first: npt.NDArray[np.integer]
     value: npt.NDArray[np.signedinteger]
     kind: npt.NDArray[np.unsignedinteger]
+    group: npt.NDArray[np.unsignedinteger] = field(default_factory=lambda: NO_GROUP)
+    width: int = 0
 
     def __len__(self) -> int:
         return len(self.customer)
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        """What the compiled passes take."""
+        return self.customer, self.first, self.value, self.kind, self.group, self.width
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that a pass reads: all but the ids, which only ties need."""
+        return int(self.first.nbytes + self.value.nbytes + self.kind.nbytes + self.group.nbytes)
+
+    def kinds_of(self, place: Any, arc: Any) -> Ints:
+        """Rows of ``Kinds`` of the arcs ``arc`` of the customers at ``place``, int64."""
+        kind = self.kind[arc].astype(np.int64)
+        return kind + self.group[place].astype(np.int64) * self.width if self.width else kind
 
 
 @dataclass(frozen=True)

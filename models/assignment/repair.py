@@ -80,7 +80,7 @@ def gather(problem: Problem, prices: Ints, width: int, held: list[Ints], most: i
         mine = np.flatnonzero(block == number) if len(found) > 1 else np.arange(len(rows))
         customer[mine] = part.customer[rows[mine, 0]]
         real = mine[arc[mine] >= 0]
-        kind[real], value[real] = part.kind[arc[real]], part.value[arc[real]]
+        kind[real], value[real] = part.kinds_of(rows[real, 0], arc[real]), part.value[arc[real]]
     change = np.ones(len(rows), bool)
     change[1:] = (rows[1:, 0] != rows[:-1, 0]) | (block[1:] != block[:-1])
     group = np.cumsum(change) - 1
@@ -299,7 +299,8 @@ def counted(problem: Problem, arcs: list[Ints]) -> Ints:
 
     def task(pair: tuple[Block, Ints]) -> Ints:
         block, arc = pair
-        return np.bincount(block.kind[arc[arc >= 0]], minlength=kinds)
+        place = np.flatnonzero(arc >= 0)
+        return np.bincount(block.kinds_of(place, arc[place]), minlength=kinds)
 
     return np.sum([np.zeros(kinds, np.int64), *over_blocks(task, list(zip(problem.blocks, arcs, strict=True)))], axis=0)
 

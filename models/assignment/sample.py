@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from models.assignment.passes import over_blocks
-from models.assignment.problem import BLOCK, Block, Ints, Limits, Problem
+from models.assignment.problem import BLOCK, NO_GROUP, Block, Ints, Limits, Problem
 
 
 def hashes(customer: Ints, key: int) -> np.ndarray:
@@ -20,10 +20,14 @@ def hashes(customer: Ints, key: int) -> np.ndarray:
 
 def pick(block: Block, places: Ints) -> Block:
     """The customers at ``places`` of a block."""
-    size = block.first[places + 1] - block.first[places]
+    begin = block.first[places].astype(np.int64)
+    size = block.first[places + 1].astype(np.int64) - begin
     first = np.concatenate(([0], np.cumsum(size)))
-    arcs = np.repeat(block.first[places] - first[:-1], size) + np.arange(first[-1])
-    return Block(np.asarray(block.customer)[places], first, block.value[arcs], block.kind[arcs])
+    arcs = np.repeat(begin - first[:-1], size) + np.arange(first[-1])
+    return Block(
+        np.asarray(block.customer)[places], first, np.asarray(block.value)[arcs], np.asarray(block.kind)[arcs],
+        np.asarray(block.group)[places] if block.width else NO_GROUP, block.width,
+    )  # fmt: skip
 
 
 def join(blocks: list[Block]) -> list[Block]:
@@ -31,10 +35,11 @@ def join(blocks: list[Block]) -> list[Block]:
     filled = [block for block in blocks if len(block)]
     if not filled:
         return []
-    first = np.concatenate([[0]] + [np.diff(block.first) for block in filled]).cumsum()
+    first = np.concatenate([[0]] + [np.diff(block.first.astype(np.int64)) for block in filled]).cumsum()
     whole = Block(
         np.concatenate([block.customer for block in filled]), first,
         np.concatenate([block.value for block in filled]), np.concatenate([block.kind for block in filled]),
+        np.concatenate([block.group for block in filled]), filled[0].width,
     )  # fmt: skip
     return split(whole, BLOCK)
 
@@ -45,7 +50,12 @@ def split(whole: Block, size: int) -> list[Block]:
     for lo in range(0, len(whole), size):
         hi = min(len(whole), lo + size)
         a, b = int(whole.first[lo]), int(whole.first[hi])
-        pieces.append(Block(whole.customer[lo:hi], whole.first[lo : hi + 1] - a, whole.value[a:b], whole.kind[a:b]))
+        pieces.append(
+            Block(
+                whole.customer[lo:hi], whole.first[lo : hi + 1] - a, whole.value[a:b], whole.kind[a:b],
+                whole.group[lo:hi], whole.width,
+            )
+        )  # fmt: skip
     return pieces
 
 

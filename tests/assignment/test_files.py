@@ -71,7 +71,7 @@ def test_shuffles_shards_and_threads_give_the_same_bytes(tmp_path: Path, monkeyp
     one = solved(write(tmp_path / "a", arcs()), tmp_path / "out-a")
     assert one["gap"] <= 1e-3
     monkeypatch.setattr(passes, "threads", lambda: 3)
-    monkeypatch.setattr("jobs.instance.BLOCK", 400)
+    monkeypatch.setattr("jobs.compact.BLOCK", 400)
     other = solved(write(tmp_path / "b", shuffled_within(arcs()), pieces=7), tmp_path / "out-b")
     assert essence(one) == essence(other)
     plans = [pq.read_table(tmp_path / name / "assignment") for name in ("out-a", "out-b")]
@@ -83,7 +83,7 @@ def test_shuffles_shards_and_threads_give_the_same_bytes(tmp_path: Path, monkeyp
 @pytest.mark.spark
 def test_spark_gives_the_bytes_of_threads(tmp_path: Path, spark: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CPC_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("jobs.instance.BLOCK", 500)
+    monkeypatch.setattr("jobs.compact.BLOCK", 500)
     instance = write(tmp_path / "a", arcs(), pieces=3)
     here = solved(instance, tmp_path / "local", "--engine", "local")
     there = solved(instance, tmp_path / "spark", "--engine", "spark")
