@@ -23,7 +23,7 @@ from models.assignment.sample import sample
 
 YUAN = 1e12  # pico-yuan
 #: Sizes of samples that prices are first found on.
-SAMPLES = (10_000, 100_000, 1_000_000)
+SAMPLES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 #: Up to so many customers a plan is first sought by moves alone; from there on the LP is cheaper than its sweeps.
 CHEAP = 300_000
 #: Customers that take part in a repair at first.
@@ -190,11 +190,18 @@ def _priced(run: _Run, start: Ints | None) -> Dual:
 def _aim(size: int, run: _Run, cold: bool, passes: int) -> Aim:
     root = max(size, 100) ** -0.5
     return Aim(
-        passes=passes, gain=1e-5 if size < run.problem.customers else 1e-8 if size >= CHEAP else min(1e-5, max(1e-8, 0.01 * run.goal.gap)),
+        passes=passes, gain=_gain(size, run),
         width=0.5 * YUAN if cold else min(0.5, 5.0 * root) * YUAN, least=0.2 * root * YUAN,
-        radius=1.0 if cold else 0.05 if run.goal.start is None else 0.2, until=lambda _: run.left < 0,
+        radius=1.0 if cold else 0.1 if run.goal.start is None else 0.2, until=lambda _: run.left < 0,
         once=size >= CHEAP,
     )  # fmt: skip
+
+
+def _gain(size: int, run: _Run) -> float:
+    """What a step must promise: little on a sample; many customers' plan costs more to mend than a pass does."""
+    if size < run.problem.customers:
+        return 1e-5
+    return 1e-8 if size >= CHEAP else min(1e-5, max(1e-8, 0.01 * run.goal.gap))
 
 
 def _by_boxes(run: _Run, dual: Dual, plan: Plan | None) -> tuple[Dual, Plan]:
