@@ -103,8 +103,7 @@ def conform_events(night: Night, work: Work, profiles: Profiles) -> events.Count
         return events.Counts(0, {}, {})
     if any(column.name == "customer_id" for column in table.columns):
         rows = events.with_customer(rows, profiles.owners, broadcast=profiles.few)
-    feeds = sorted({delivery.feed for delivery in work.deliveries})
-    good, observation = events.observed(rows, table, feeds)
+    good, observation = events.observed(rows, table)
     try:
         dates = [{"data_date": date} for date in work.dates]
         placed = events.laid_out(narrow(good, work.records), table, work)

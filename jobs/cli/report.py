@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.dates import cut_off
 from jobs.cli.output import console, print_table
 from jobs.identity import run_id
 from jobs.night import Night
 from jobs.report.facts import job_figures, read_plan
+
+#: Columns of the ledger that the summary counts.
+LEDGER = ("data_date", "arrived_at", "loaded", "quarantined")
 
 
 def summary(night: Night) -> dict[str, Any]:
@@ -16,14 +24,13 @@ def summary(night: Night) -> dict[str, Any]:
     jobs = job_figures(night, night.date, run)
     plan = read_plan(night, night.date)
     channels = {channel.id: channel.code for channel in night.catalogue.channels}
-    ledger = night.lake.arrow("ops_delivery", columns=["file", "loaded", "quarantined", "run_id"]).to_pylist()
-    tonight = [row for row in ledger if row["run_id"] == run]
+    files = tonights(night.lake.arrow("ops_delivery", columns=list(LEDGER)), night.date)
     return {
         "business_date": night.date.isoformat(),
         "run_id": run,
-        "files_loaded": len(tonight),
-        "rows_loaded": sum(row["loaded"] or 0 for row in tonight),
-        "quarantined": sum(row["quarantined"] or 0 for row in tonight),
+        "files_loaded": files.num_rows,
+        "rows_loaded": pc.sum(files["loaded"]).as_py() or 0,
+        "quarantined": pc.sum(files["quarantined"]).as_py() or 0,
         "customers_scored": jobs.get("score", {}).get("customers"),
         "customers_assigned": plan.customers,
         "contacts": plan.contacts,
@@ -38,6 +45,18 @@ def summary(night: Night) -> dict[str, Any]:
         "seconds": sum(figures["seconds"] for figures in jobs.values()),
         "look": places(night, run),
     }
+
+
+def tonights(ledger: pa.Table, date: dt.date) -> pa.Table:
+    """Rows of ``ops_delivery`` that are the night's own: it may know them, and the night before might not.
+
+    Whichever run loaded them: a night that runs again has loaded the same files.
+    """
+
+    def known(night: dt.date) -> pc.Expression:
+        return (pc.field("data_date") < night) & (pc.field("arrived_at") <= cut_off(night))
+
+    return ledger.filter(known(date) & ~known(date - dt.timedelta(days=1)))
 
 
 def lift_line(told: dict[str, Any]) -> str:

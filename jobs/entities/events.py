@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Rows a file at most: a date of an entity is cut into so many files, whatever the number of cores.
 ROWS_A_FILE = 4_000_000
+#: Items that the sketch of faults keeps apart: a fault and a feed each.
+_TRACKED = 2048
 
 
 @dataclass(frozen=True)
@@ -79,28 +81,34 @@ def complete(table: Table) -> str:
     return " and ".join(f"`{name}` is not null" for name in needed) or "true"
 
 
-def observed(rows: DataFrame, table: Table, feeds: Sequence[str]) -> tuple[DataFrame, Observation]:
-    """The rows that may be written, and counts taken in the same pass of those that may not."""
+def observed(rows: DataFrame, table: Table) -> tuple[DataFrame, Observation]:
+    """The rows that may be written, and counts taken in the same pass of those that may not.
+
+    Feeds are many: one sketch of (fault, feed) instead of a count each. It is exact as long as there are fewer
+    different items than three quarters of ``_TRACKED``; there are two for each feed, and null for rows without fault.
+    """
     observation = Observation()
     about_customers = any(column.name == "customer_id" for column in table.columns)
     held = "customer_id is not null" if about_customers else "true"
-    # judged once a row: dozens of counts look at one small integer
+    # judged once a row: both counts look at it
     judged = rows.withColumn(
-        "_fault", sf.expr(f"case when not ({complete(table)}) then 1 when {held} then 0 else 2 end")
+        "_fault", sf.expr(f"case when not ({complete(table)}) then 'incomplete' when not ({held}) then 'unmatched' end")
     )
-    counts = [sf.count_if(sf.expr("_fault = 0")).alias("rows")]
-    for feed in feeds:
-        counts.append(sf.count_if(sf.expr(f"_fault = 1 and feed = '{feed}'")).alias(f"i:{feed}"))
-        if about_customers:
-            counts.append(sf.count_if(sf.expr(f"_fault = 2 and feed = '{feed}'")).alias(f"u:{feed}"))
-    return judged.observe(observation, *counts).where("_fault = 0").drop("_fault"), observation
+    faults = f"approx_top_k(concat(_fault, ' ', feed), {_TRACKED // 2}, {_TRACKED})"
+    counts = [sf.expr("count_if(_fault is null)").alias("rows"), sf.expr(faults).alias("faults")]
+    return judged.observe(observation, *counts).where("_fault is null").drop("_fault"), observation
 
 
 def counts_of(observation: Observation) -> Counts:
     """What an observation saw, once its frame has been written."""
     seen = observation.get
-    parts = {kind: {k[2:]: v for k, v in sorted(seen.items()) if k.startswith(kind) and v} for kind in ("u:", "i:")}
-    return Counts(int(seen.get("rows", 0)), parts["u:"], parts["i:"])
+    parts: dict[str, dict[str, int]] = {"incomplete": {}, "unmatched": {}}
+    for item, count in seen["faults"]:
+        if item is not None:  # rows without a fault
+            fault, feed = item.split(" ", 1)
+            parts[fault][feed] = count
+    unmatched, incomplete = (dict(sorted(parts[kind].items())) for kind in ("unmatched", "incomplete"))
+    return Counts(int(seen["rows"]), unmatched, incomplete)
 
 
 def laid_out(rows: DataFrame, table: Table, work: Work) -> DataFrame:

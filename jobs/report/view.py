@@ -16,6 +16,8 @@ STATES = {
     "missing": "not delivered 未到", "idle": "not due 未到期",
 }  # fmt: skip
 DIALECTS = ("avl", "verf", "vgop", "jsonl")
+#: Parts of the names of figures that the clock decides; they are shown under *operational* only, if at all.
+CLOCKED = ("seconds", "per_second")
 #: Limits shown before the rest is folded away.
 SHOWN_LIMITS = 16
 
@@ -212,11 +214,15 @@ def model_section(facts: Facts) -> dict[str, Any]:
     ]
     return {
         "figures": [(key, f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else v)
-                    for key, v in flat.items() if "seconds" not in key],
+                    for key, v in flat.items() if not _clocked(key)],
         "calibration": charts.calibration(points, label="calibration") if points else "",
         "score": [(key, value) for key, value in facts.jobs.get("score", {}).items()
-                  if isinstance(value, int | str) and key != "state"][:8],
+                  if isinstance(value, int | str) and key != "state" and not _clocked(key)][:8],
     }  # fmt: skip
+
+
+def _clocked(name: str) -> bool:
+    return any(part in name for part in CLOCKED)
 
 
 def kpi_section(facts: Facts) -> dict[str, Any]:

@@ -30,15 +30,33 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cpc(home: Path) -> Cpc:
+def environment(home: Path) -> dict[str, str]:
+    """A newcomer's: nothing set, kernels not compiled yet."""
+    inherited = {k: v for k, v in os.environ.items() if k not in {"CPC_LANDING", "CPC_DEMO", "CPC_PSEUDONYM_KEY"}}
+    return {**inherited, "CPC_HOME": str(home), "NUMBA_CACHE_DIR": str(home.parent / "kernels")}
+
+
+@pytest.fixture(scope="module")
+def kernels(environment: dict[str, str]) -> set[str]:
+    """What set-up compiles."""
+    subprocess.run([sys.executable, "-m", "jobs.warm"], env=environment, check=True)
+    return compiled(environment)
+
+
+def compiled(environment: dict[str, str]) -> set[str]:
+    """Kernels in numba's cache, one a signature."""
+    cache = Path(environment["NUMBA_CACHE_DIR"])
+    return {str(path.relative_to(cache)) for path in cache.rglob("*.nbc")}
+
+
+@pytest.fixture(scope="module")
+def cpc(environment: dict[str, str]) -> Cpc:
     """Calls ``cpc`` in a process of its own, as a user would."""
-    environment = {k: v for k, v in os.environ.items() if k not in {"CPC_LANDING", "CPC_DEMO", "CPC_PSEUDONYM_KEY"}}
 
     def call(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         told = subprocess.run(
-            [sys.executable, "-m", "jobs", *words], env={**environment, "CPC_HOME": str(home)}, capture_output=True,
-            text=True, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "jobs", *words], env=environment, capture_output=True, text=True, check=False
+        )
         assert told.returncode == code, f"cpc {' '.join(words)}\n{told.stdout[-3000:]}\n{told.stderr[-6000:]}"
         return told
 
@@ -46,7 +64,7 @@ def cpc(home: Path) -> Cpc:
 
 
 @pytest.fixture(scope="module")
-def summary(cpc: Cpc) -> dict[str, Any]:
+def summary(cpc: Cpc, kernels: set[str]) -> dict[str, Any]:
     """The summary of the demo of 1,500 customers."""
     return json.loads(cpc("demo", "--customers", "1500", "--days", "2", "--json").stdout)
 
@@ -82,6 +100,13 @@ def test_the_summary_tells_the_night(summary: dict[str, Any], home: Path) -> Non
     assert summary["certificate"] == "accepted"
     assert 0 <= summary["certified_gap"] < 0.05  # a box this small; the bar of the product's demo is 1e-3
     assert Path(summary["look"]["night report"]).stat().st_size > 50_000
+
+
+def test_set_up_has_compiled_every_kernel_of_the_night(
+    summary: dict[str, Any], kernels: set[str], environment: dict[str, str]
+) -> None:
+    assert kernels
+    assert compiled(environment) - kernels == set()
 
 
 def test_everybody_has_one_row_with_a_reason(summary: dict[str, Any], home: Path) -> None:

@@ -89,6 +89,13 @@ def test_only_the_operational_part_depends_on_the_clock(planned):
     assert render(gather(night, "r"), night, operational=False) == render(facts, night, operational=False)
 
 
+def test_a_rate_is_the_clock_s_too(planned):
+    night = planned(verdict=GOOD)
+    facts = gather(night, "r")
+    facts.jobs["score"] = {"seconds": 1.0, "state": "done", "arcs": 40, "arcs_per_second": 7}
+    assert view(facts, night.catalogue, "", operational=False)["model"]["score"] == [("arcs", 40)]
+
+
 def test_text_from_outside_is_escaped(planned):
     night = planned(verdict=GOOD)
     facts = gather(night, "<script>alert(1)</script>")
