@@ -1,7 +1,8 @@
 """Why one customer was decided as they were: every arc with the rule that removed it, or its value and what it paid.
 
-All comes from the tables of that night (`eligible` keeps what each rule removed, `funnel` what the rules were)
-and from the frozen instance of the run: neither Spark nor tonight's rules are needed.
+All comes from the tables of that night (`eligible` keeps what each rule removed, `funnel` what the rules were), from the
+run's frozen inputs (what limits charge) and from that night's model, which scores again what pruning dropped: neither
+Spark nor tonight's rules are needed.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import pyarrow.dataset as ds
 from conf.catalogue import Catalogue
 from conf.dates import parse_date
 from conf.errors import MendableError
-from conf.offer import MICRO
-from jobs.instance import InstanceLimit, read_limits
+from conf.offer import Channel
+from jobs import sentences
+from jobs.arc_prices import Charges, charges_of
+from jobs.every_arc import COLUMNS, Scored, every_arc
+from jobs.frozen import Frozen
 from jobs.night import Night
 from jobs.rules.arcs import Shape, first_remover
-
-#: What `reason` of an assignment means where no arc was taken, and where one was, in both languages.
-PICO_PER_MICRO = 1_000_000
+from models.assignment.problem import PICO
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,9 @@ class Facts:
         candidates: scored arcs that were kept.
         assignment: the decision, None before the night's assignment.
         offers: ranked offers for inbound channels.
-        prices: ``price_pico`` by limit.
-        limits: the limits of the frozen instance; empty where it is not kept any more.
-        instance: the customer's arcs in it, with what they use.
+        charges: what limits charge each arc at the final prices, pico-元; None where the run's inputs are gone.
+        scored: every eligible arc as the night's model scores it, pruned ones too.
+        unscored: why ``scored`` is empty; empty text where it is not.
     """
 
     date: dt.date
@@ -48,9 +50,9 @@ class Facts:
     candidates: Sequence[Mapping[str, Any]]
     assignment: Mapping[str, Any] | None
     offers: Sequence[Mapping[str, Any]]
-    prices: Mapping[str, int]
-    limits: Sequence[InstanceLimit]
-    instance: Sequence[Mapping[str, Any]]
+    charges: Charges | None
+    scored: Scored
+    unscored: str
 
 
 def date_of_run(run: str) -> dt.date:
@@ -81,11 +83,16 @@ def read(night: Night, customer: int, run: str | None = None) -> Facts:
         )  # fmt: skip
     funnel = night.lake.arrow("funnel", partition=night.partition).sort_by("position").to_pylist()
     prices = night.lake.arrow("limit_price", partition=night.partition, columns=["limit", "price_pico"]).to_pylist()
-    limits, instance = frozen(night, assignment["run_id"], customer) if assignment else ([], [])
+    home = night.settings.home / "runs"
+    signed = {row["limit"]: row["price_pico"] for row in prices}
+    charges = charges_of(Frozen(home / assignment["run_id"]), customer, signed) if assignment else None
+    candidates = rows_of(night, "candidate", customer)
+    version = candidates[0]["model_version"] if candidates else None
+    scored, unscored = every_arc(night, customer, version)
     offers = sorted(rows_of(night, "recommendation", customer), key=lambda row: (row["channel"], row["rank"]))
     return Facts(
-        night.date, customer, funnel, eligible[0]["removed"] or [], rows_of(night, "candidate", customer), assignment,
-        offers, {row["limit"]: row["price_pico"] for row in prices}, limits, instance,
+        night.date, customer, funnel, eligible[0]["removed"] or [], candidates, assignment, offers, charges, scored,
+        unscored,
     )  # fmt: skip
 
 
@@ -98,34 +105,6 @@ def rows_of(night: Night, table: str, customer: int) -> list[dict[str, Any]]:
     return rows
 
 
-def frozen(night: Night, run: str, customer: int) -> tuple[list[InstanceLimit], list[dict[str, Any]]]:
-    """The limits of a run's frozen instance, and the customer's arcs in it."""
-    folder = night.settings.home / "runs" / run / "instance"
-    if not (folder / "limits.yml").exists():
-        return [], []
-    limits = list(read_limits(folder / "limits.yml").limits)
-    files = sorted(str(path) for path in (folder / "arcs").glob("*.parquet"))
-    rows = ds.dataset(files).to_table(filter=ds.field("customer") == customer).to_pylist() if files else []
-    return limits, rows
-
-
-def arc_price(arc: Mapping[str, Any], limits: Sequence[InstanceLimit], prices: Mapping[str, int]) -> dict[str, int]:
-    """What each limit charges for an arc, in pico-元; limits that charge nothing are left out.
-
-    Args:
-        arc: a row of the instance.
-        limits: its limits.
-        prices: ``price_pico`` by limit.
-    """
-    found = {}
-    for limit in limits:
-        if all(arc.get(column) in values for column, values in limit.where.items()):
-            use = 1 if limit.counts == 1 else int(arc[str(limit.counts)])
-            if charge := prices.get(limit.name, 0) * use:
-                found[limit.name] = charge
-    return found
-
-
 def explain(facts: Facts, catalogue: Catalogue) -> dict[str, Any]:
     """Every arc of the customer with what became of it, the decision, and a sentence in both languages."""
     shape = Shape(
@@ -135,14 +114,13 @@ def explain(facts: Facts, catalogue: Catalogue) -> dict[str, Any]:
         tuple(product.id for product in catalogue.products),
         {channel.id: channel.direction for channel in catalogue.channels},
     )
-    scored = {(row["product"], row["channel"]): row for row in facts.candidates}
-    in_plan = {(row["product"], row["channel"]): row for row in facts.instance}
+    kept = {(row["product"], row["channel"]): row for row in facts.candidates}
     taken = facts.assignment or {}
     arcs = []
     for product in catalogue.products:
         for channel in catalogue.channels:
             pair = (product.id, channel.id)
-            arc = {"product": product.code, "channel": channel.code, "direction": channel.direction}
+            arc: dict[str, Any] = {"product": product.code, "channel": channel.code, "direction": channel.direction}
             step = first_remover(facts.removed, shape, *pair)
             if step is not None:
                 rule = facts.funnel[step]
@@ -152,35 +130,41 @@ def explain(facts: Facts, catalogue: Catalogue) -> dict[str, Any]:
                     "reason": rule["reason"],
                     "reason_zh": rule["reason_zh"],
                 }
-            elif pair not in scored:
-                arc |= {"state": "pruned"}
             else:
-                arc |= {"state": "considered"} | figures(scored[pair], in_plan.get(pair), facts)
+                arc["state"] = "considered" if pair in kept else "pruned"
                 if pair == (taken.get("product"), taken.get("channel")):
                     arc["state"] = "chosen"
+                score = kept.get(pair) or facts.scored.get(pair)
+                arc |= dict.fromkeys(COLUMNS) if score is None else figures(score, pair, channel, facts)
             arcs.append(arc)
     decision = decided(taken, catalogue) if facts.assignment else None
+    arcs.sort(key=rank)
+    offers = [offered(row, catalogue) for row in facts.offers]
+    shown = {(offer["product"], offer["channel"]): offer["rank"] for offer in offers}
+    chosen = next((arc for arc in arcs if arc["state"] == "chosen"), None)
+    for arc in arcs:
+        arc["why"] = sentences.of_arc(arc, decision, chosen, shown.get((arc["product"], arc["channel"])))
     found = {
         "customer_id": facts.customer, "business_date": facts.date, "run_id": taken.get("run_id"), "decision": decision,
-        "arcs": sorted(arcs, key=rank), "offers": [offered(row, catalogue) for row in facts.offers],
+        "arcs": arcs, "offers": offers, "pruned_arcs_scored": not facts.unscored, "note": facts.unscored,
     }  # fmt: skip
-    return found | {"sentence": sentences(found, catalogue)}
+    return found | {"sentence": sentences.of_decision(found, catalogue)}
 
 
-def figures(candidate: Mapping[str, Any], arc: Mapping[str, Any] | None, facts: Facts) -> dict[str, Any]:
-    """Value, price by limit and reduced value of a scored arc; prices are null where the instance lacks the arc."""
-    value = candidate["value_micro"]
-    found = {
-        "value_micro": value, "effect_micro": candidate["effect_micro"], "cost_micro": candidate["cost_micro"],
-        "p_convert": candidate["p_convert"], "p_base": candidate["p_base"], "basis": candidate["basis"],
-        "price_micro": None, "reduced_micro": None, "paid": {},
-    }  # fmt: skip
-    if arc is not None:
-        paid = arc_price(arc, facts.limits, facts.prices)
-        reduced = value * PICO_PER_MICRO - sum(paid.values())
+def figures(score: Mapping[str, Any], pair: tuple[int, int], channel: Channel, facts: Facts) -> dict[str, Any]:
+    """Value, price by limit and reduced value of a scored arc; prices are null where the run's inputs are gone.
+
+    An inbound offer is charged for what acceptance takes: price x P(accept).
+    """
+    found: dict[str, Any] = {name: score[name] for name in COLUMNS}
+    found |= {"price_micro": None, "reduced_micro": None, "paid": {}}
+    if facts.charges is not None:
+        part = 1.0 if channel.direction == "outbound" else score["p_convert"] or 0.0
+        paid = {name: charge * part for name, charge in facts.charges.get(pair, {}).items()}
+        price = sum(paid.values())
         found |= {
-            "price_micro": round(sum(paid.values()) / PICO_PER_MICRO), "reduced_micro": round(reduced / PICO_PER_MICRO),
-            "paid": {name: round(charge / PICO_PER_MICRO) for name, charge in sorted(paid.items())},
+            "price_micro": round(price / PICO), "reduced_micro": round(score["value_micro"] - price / PICO),
+            "paid": {name: round(charge / PICO) for name, charge in sorted(paid.items())},
         }  # fmt: skip
     return found
 
@@ -189,7 +173,7 @@ def rank(arc: Mapping[str, Any]) -> tuple[Any, ...]:
     """Chosen first, then considered by reduced value, pruned, removed."""
     order = ("chosen", "considered", "pruned", "removed").index(arc["state"])
     worth = arc.get("reduced_micro")
-    worth = arc.get("value_micro", 0) if worth is None else worth
+    worth = (arc.get("value_micro") or 0) if worth is None else worth
     return (order, -worth, arc["product"], arc["channel"])
 
 
@@ -206,71 +190,6 @@ def offered(row: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
         "channel": _code(catalogue.channels, row["channel"]), "rank": row["rank"],
         "product": _code(catalogue.products, row["product"]), "value_micro": row["value_micro"],
     }  # fmt: skip
-
-
-def sentences(found: Mapping[str, Any], catalogue: Catalogue) -> dict[str, str]:
-    """Why this, or why nothing, in English and in Chinese."""
-    decision, arcs = found["decision"], found["arcs"]
-    outbound = [arc for arc in arcs if arc["direction"] == "outbound"]
-    left = [arc for arc in outbound if arc["state"] != "removed"]
-    gone = len(outbound) - len(left)
-    if decision is None:
-        return {
-            "en": f"No plan has been made for this night yet: rules removed {gone} of {len(outbound)} outbound arcs.",
-            "zh": f"当晚尚未分配：规则去除了{len(outbound)}个主动触达组合中的{gone}个。",
-        }
-    if decision["product"] is None:
-        return nothing(decision, outbound, left)
-    product = next(p for p in catalogue.products if p.code == decision["product"])
-    channel = next(c for c in catalogue.channels if c.code == decision["channel"])
-    value, price = yuan(decision["value_micro"]), yuan(decision["price_micro"])
-    drawn = decision["role"] == "explore"
-    why = "drawn to learn from" if drawn else "the best that the limits allow"
-    why_zh = "为学习随机抽取" if drawn else "限制条件下最优"
-    return {
-        "en": f"{product.label} by {channel.label}: {why}, worth {value} yuan, {price} yuan of it paid for scarce "
-        f"capacity; {len(left)} of {len(outbound)} outbound arcs passed every rule.",
-        "zh": f"通过{channel.label_zh}推荐{product.label_zh}：{why_zh}，价值{value}元，其中占用紧缺资源{price}元；"
-        f"{len(outbound)}个主动触达组合中{len(left)}个通过全部规则。",
-    }
-
-
-def nothing(
-    decision: Mapping[str, Any], outbound: Sequence[Mapping[str, Any]], left: Sequence[Mapping[str, Any]]
-) -> dict[str, str]:
-    """Why a customer is not contacted."""
-    if decision["role"] == "control":
-        return {"en": "Not contacted: in the control group.", "zh": "不触达：对照组客户。"}
-    if not left:
-        last: dict[str, int] = {}
-        for arc in outbound:
-            last[arc["rule"]] = last.get(arc["rule"], 0) + 1
-        rule = max(sorted(last), key=lambda name: last[name])
-        arc = next(arc for arc in outbound if arc["rule"] == rule)
-        return {
-            "en": f"Not contacted: no outbound arc passed the rules; most fell to {rule} ({arc['reason']}).",
-            "zh": f"不触达：没有组合通过规则，主要因为：{arc['reason_zh']}（{rule}）。",
-        }
-    best = max(
-        (arc for arc in left if arc.get("reduced_micro") is not None),
-        key=lambda arc: arc["reduced_micro"],
-        default=None,
-    )
-    if decision["role"] == "explore":
-        return {"en": "Not contacted: drawn to learn what happens without.", "zh": "不触达：为学习随机抽取为不触达。"}
-    if best is None:
-        return {"en": f"Not contacted: {decision['reason']}.", "zh": f"不触达：{decision['reason']}。"}
-    value, price = yuan(best["value_micro"]), yuan(best["price_micro"])
-    return {
-        "en": f"Not contacted: the best arc ({best['product']} by {best['channel']}) is worth {value} yuan, and the "
-        f"capacity it needs costs {price} yuan elsewhere.",
-        "zh": f"不触达：最优组合（{best['product']}，{best['channel']}）价值{value}元，所需资源价格{price}元。",
-    }
-
-
-def yuan(micro: int | None) -> str:
-    """Micro-元 as 元 with two digits."""
-    return f"{(micro or 0) / MICRO:,.2f}"
 
 
 def _code(entries: Sequence[Any], number: int | None) -> str | None:

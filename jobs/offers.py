@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.dates import start_of_day
+from jobs.arc_prices import takes_stock
 from jobs.decision import Decision
 from models.assignment.problem import PICO, Ints
 from models.assignment.roles import CONTROL
@@ -50,7 +51,7 @@ def _stock_price(night: Decision) -> Ints:
     out = np.zeros((len(night.arcs.centre), 64), np.int64)
     prices = night.solution.dual.prices
     for m, limit in enumerate(night.instance.limits.limits):
-        if limit.sign > 0 and prices[m] and "product" in limit.where and "channel" not in limit.where:
+        if prices[m] and takes_stock(limit):
             for product in limit.where["product"]:
                 mine = night.arcs.product == product
                 if mine.any():

@@ -14,8 +14,8 @@ from conf.dates import parse_date
 from conf.errors import MendableError
 from jobs import audit, explanation
 from jobs.cli.output import EnvOption, JsonOption, SetOption, console, open_night, print_json, print_table
-from jobs.explanation import yuan
 from jobs.night import Night
+from jobs.sentences import yuan
 
 app = typer.Typer()
 RunOption = Annotated[str | None, typer.Option("--run", help="Run id (the last night if not given).")]
@@ -62,8 +62,11 @@ def explain(
     console.print(f"customer {customer}, night of {night.date}, run {found['run_id'] or '–'}")
     console.print(found["sentence"]["en"])
     console.print(found["sentence"]["zh"])
-    show_arcs([arc for arc in found["arcs"] if arc["state"] in ("chosen", "considered")])
+    passed = [arc for arc in found["arcs"] if arc["state"] != "removed" and arc["value_micro"] is not None]
+    show_arcs(passed if every else [arc for arc in passed if arc["state"] != "pruned"])
     show_removed(found["arcs"], every=every)
+    if found["note"]:
+        console.print(f"arcs that pruning dropped are not scored again: {found['note']}")
     if found["offers"]:
         offers = [(o["channel"], o["rank"], o["product"], yuan(o["value_micro"])) for o in found["offers"]]
         print_table("ranked offers when the customer comes", ("channel", "rank", "product", "value 元"), offers)
@@ -78,18 +81,18 @@ def access(customer: int, why: str) -> dict[str, Any]:
 
 
 def show_arcs(arcs: Sequence[dict[str, Any]]) -> None:
-    """Scored arcs with value, price and what is left."""
+    """Scored arcs with value, price and what is left, and why or why not."""
     rows = [
         (
             "→" if arc["state"] == "chosen" else "", arc["product"], arc["channel"], yuan(arc["value_micro"]),
             None if arc["price_micro"] is None else yuan(arc["price_micro"]),
-            None if arc["reduced_micro"] is None else yuan(arc["reduced_micro"]),
-            arc["p_convert"], ", ".join(f"{name} {yuan(paid)}" for name, paid in arc["paid"].items()),
+            None if arc["reduced_micro"] is None else yuan(arc["reduced_micro"]), arc["p_convert"], arc["why"]["short"],
         )
         for arc in arcs
     ]  # fmt: skip
-    columns = ("", "product", "channel", "value 元", "price 元", "left 元", "P(convert)", "paid to")
-    print_table("arcs scored and kept", columns, rows)
+    print_table(
+        "arcs that passed every rule", ("", "product", "channel", "value 元", "price 元", "left 元", "P", "why"), rows
+    )
 
 
 def show_removed(arcs: Sequence[dict[str, Any]], *, every: bool) -> None:
@@ -109,7 +112,9 @@ def show_removed(arcs: Sequence[dict[str, Any]], *, every: bool) -> None:
             [(rule, len(mine), mine[0]["reason"], mine[0]["reason_zh"]) for rule, mine in by_rule.items()],
         )
     if pruned:
-        console.print(f"{pruned} more arcs passed every rule but were not among the best at last night's prices")
+        console.print(
+            f"{pruned} more arcs passed every rule but were not among the best at last night's prices (--all)"
+        )
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -12,10 +13,12 @@ import pytest
 from conf.errors import MendableError
 from conf.offer import ShiftAmount
 from jobs import assign, prove
+from jobs.arc_prices import charges_of
 from jobs.decide import decide, known_values
 from jobs.decision import assignment_table, table_hash
 from jobs.frozen import frozen_run
 from jobs.identity import run_id
+from jobs.instance import read_instance
 from jobs.night import Night
 from jobs.night_limits import agent_minutes
 
@@ -145,3 +148,25 @@ def test_agent_minutes_come_from_the_last_word_of_the_calendar() -> None:
     minutes, note = agent_minutes(table, amount, day + dt.timedelta(days=7))
     assert minutes == 7 * 460
     assert str(day) in note
+
+
+def test_what_explain_charges_is_what_the_solver_charged(decided: Night) -> None:
+    """For every customer looked at and each of its arcs: the sum over limits is the instance's own price."""
+    frozen = frozen_run(decided.settings, run_id(decided))
+    problem = read_instance(frozen.instance).problem
+    said = json.loads((frozen.plan / "certificate.json").read_text())
+    prices = {row["name"]: row["price_pico"] for row in said["limits"]}
+    assert any(prices.values())
+    signed = np.array([row["price_pico"] for row in said["limits"]]) * problem.limits.sign
+    charge, block = problem.kinds.price(signed), problem.blocks[0]
+    seen = 0
+    for i in range(0, len(block), 40):
+        found = charges_of(frozen, int(block.customer[i]), prices)
+        assert found is not None
+        for arc in range(block.first[i], block.first[i + 1]):
+            kind = int(block.kind[arc])
+            pair = (int(problem.kinds.product[kind]), int(problem.kinds.channel[kind]))
+            assert sum(found.get(pair, {}).values()) == charge[kind]
+            seen += 1
+    assert seen > 100
+    assert charges_of(frozen, -1, prices) is None

@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 
 from conf.errors import MendableError
 from jobs import audit, explanation
+from jobs.arc_prices import charged
 from jobs.cli.explain import app, wanted
 from jobs.eligibility import decided, funnel_rows
+from jobs.every_arc import COLUMNS
 from jobs.instance import InstanceLimit
 from jobs.lake import arrow_schema, nullable
 from jobs.rules.steps import shape_of, steps
@@ -71,12 +73,13 @@ def decided_night(night):
     (folder / "limits.yml").write_text(
         "choose: at_most_one\nlimits:\n  - {name: sms, at_most: 1, counts: 1, where: {channel: [1]}}\n"
         "  - {name: agents, at_most: 1, counts: seconds, where: {channel: [0]}}\n", encoding="utf-8")  # fmt: skip
-    arcs = pa.table({
-        "customer": pa.array([c for c, *_ in scored], pa.int64()),
-        "product": pa.array([s[1] for s in scored], pa.int16()),
-        "channel": pa.array([s[2] for s in scored], pa.int16()), "value": pa.array([s[3] for s in scored], pa.int64()),
-        "seconds": pa.array([180] * 3, pa.int64())})  # fmt: skip
-    pq.write_table(arcs, folder / "arcs" / "0.parquet")
+    population = pa.table({"customer_id": pa.array([1, 2, 3], pa.int64())})
+    pq.write_table(population, folder.parent / "population.parquet")
+    inputs = {
+        "products": [p.id for p in night.catalogue.products], "shares_of": {},
+        "channels": [{"id": c.id, "direction": c.direction, "seconds": c.seconds} for c in night.catalogue.channels],
+    }  # fmt: skip
+    (folder.parent / "inputs.json").write_text(json.dumps(inputs))
     return night
 
 
@@ -114,6 +117,7 @@ def test_value_less_prices_is_what_is_left(decided_night):
         (1, "worth 9.00 yuan", "价值9.00元"),
         (2, "most fell to opt_out", "拒绝营销"),
         (3, "costs 3.60 yuan", "价格3.60元"),
+        (1, "priced at 0.15 yuan", "价格0.15元"),
     ],
 )
 def test_a_sentence_in_both_languages(decided_night, customer, en, zh):
@@ -139,10 +143,54 @@ def test_who_is_not_there_and_which_run(decided_night):
     assert explanation.date_of_run(RUN) == dt.date(2026, 1, 9)
 
 
-def test_negative_uses_and_floors_are_priced():
-    limit = InstanceLimit(name="share", at_least=0, counts="share_x")
-    assert explanation.arc_price({"share_x": -20}, [limit], {"share": -5}) == {"share": 100}
-    assert explanation.arc_price({"share_x": -20}, [limit], {}) == {}
+def test_why_not_that_of_every_arc(decided_night):
+    found = explained(decided_night, 1)
+    said = {(arc["product"], arc["channel"]): arc["why"] for arc in found["arcs"]}
+    codes = {p.id: p.code for p in decided_night.catalogue.products}
+    assert all(why["en"] and why["zh"] and why["short"] for why in said.values())
+    assert said[codes[11], "sms_hall"]["en"] == (
+        "worth 4.00 yuan, limits charge 0.15 (sms 0.15): 5.00 yuan less than the one chosen"
+    )
+    assert said[codes[12], "sms_hall"]["short"] == "chosen"
+    assert said[codes[3], "sms_hall"]["short"].startswith("removed by already_holds")
+    # this night's snapshot and model are not there: what pruning dropped is said to be unknown, and why
+    assert said[codes[0], "agent_out"]["short"] == "passed every rule; its score is not known any more"
+    assert "customer_features" in found["note"]
+    assert explained(decided_night, 3)["arcs"][0]["why"]["short"] == "the capacity it needs is worth more elsewhere"
+
+
+def test_pruned_arcs_are_priced_too(decided_night, monkeypatch):
+    score = dict.fromkeys(COLUMNS, 0) | {"value_micro": 3_700_000, "p_convert": 0.5}
+    lossy = score | {"value_micro": -1}
+    monkeypatch.setattr(
+        explanation, "every_arc", lambda night, customer, version: ({(0, 0): score, (1, 0): lossy, (0, 5): score}, "")
+    )
+    found = explained(decided_night, 1)
+    pruned = {(arc["product"], arc["channel"]): arc for arc in found["arcs"] if arc["state"] == "pruned"}
+    codes = {p.id: p.code for p in decided_night.catalogue.products}
+    call = pruned[codes[0], "agent_out"]
+    assert (call["price_micro"], call["reduced_micro"], call["paid"]) == (3_600_000, 100_000, {"agents": 3_600_000})
+    assert call["why"]["short"] == "8.75 yuan less than the one chosen"
+    assert pruned[codes[1], "agent_out"]["why"]["short"] == "contacting would lose money"
+    assert pruned[codes[0], "website"]["price_micro"] == 0
+    assert pruned[codes[0], "website"]["why"]["zh"].endswith("该渠道有三个更优推荐")
+    assert found["note"] == ""
+
+
+def test_negative_uses_stock_and_floors_are_priced():
+    row = pa.table({"customer_id": pa.array([1], pa.int64()), "s_low": pa.array([1], pa.int64())})
+    inputs = {
+        "products": [0, 1], "shares_of": {"share_low": {"of": {"s_low": [0]}, "percent": 20}},
+        "channels": [{"id": 0, "direction": "outbound", "seconds": 5}, {"id": 1, "direction": "inbound", "seconds": 0}],
+    }  # fmt: skip
+    limits = [
+        InstanceLimit(name="share", at_least=0, counts="share_low"),
+        InstanceLimit(name="stock", at_most=3, where={"product": [1]}),
+        InstanceLimit(name="calls", at_most=3, counts="seconds", where={"channel": [0], "product": [1]}),
+    ]
+    found = charged(row, inputs, limits, {"share": -5, "stock": 7, "calls": 2})
+    assert found == {(0, 0): {"share": 100}, (1, 0): {"share": 100, "stock": 7, "calls": 10}, (1, 1): {"stock": 7}}
+    assert charged(row, inputs, limits, {}) == {}
 
 
 def cli(decided_night, monkeypatch, *arguments):

@@ -17,6 +17,7 @@ import pytest
 from conf.errors import MendableError
 from conf.settings import Settings, load_settings
 from jobs import registry, score, train
+from jobs.every_arc import COLUMNS, every_arc
 from jobs.lake import arrow_schema, nullable
 from jobs.night import Night
 
@@ -189,6 +190,19 @@ def test_train_registers_a_champion_and_score_writes_candidates(world: Night) ->
         [("customer_id", "ascending"), ("product", "ascending"), ("channel", "ascending")]
     )
     assert after.equals(before)  # replaced, not appended
+
+
+def test_one_customer_is_scored_again_with_what_pruning_dropped(world: Night) -> None:
+    score.run(world)
+    kept = [row for row in world.lake.arrow("candidate").to_pylist() if row["customer_id"] == 40]
+    found, why = every_arc(world, 40, "1")
+    assert why == ""
+    assert len(found) == 44 > len(kept)
+    for row in kept:
+        again = found[row["product"], row["channel"]]
+        assert {name: again[name] for name in COLUMNS} == {name: row[name] for name in COLUMNS}
+    assert "has become champion" in every_arc(world, 40, "7")[1]
+    assert every_arc(world, 5, "1")[0] == {}  # no arc of this customer passed the rules
 
 
 def test_the_prices_of_the_last_night_decide_what_is_kept(world: Night) -> None:
