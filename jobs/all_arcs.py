@@ -1,11 +1,13 @@
-"""The bound of tonight's plan over all arcs, those that pruning dropped among them.
+"""Tonight's plan against all arcs: the bound over those that pruning dropped too, and which of them would win.
 
 One pass streams every eligible arc from the scorer at the final prices; nothing is stored. A dropped arc may win as
-long as the bound over all arcs stays near the plan: that figure is what pruning is judged by.
+long as the bound over all arcs stays near the plan: that figure is what pruning is judged by. Where it does not, the
+dropped arcs that win are taken back (`jobs.widen`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
 
 from conf.catalogue import load_catalogue
 from jobs.frozen import Frozen
@@ -26,48 +30,66 @@ from models.assignment.problem import PICO, Ints
 from models.assignment.roles import EXPLOIT
 
 _ALONE = 64 << 20  # bytes of `eligible` up to which this process does it
+#: Dropped arcs of a customer that are taken back at once.
+TAKEN_BACK = 2
+WINNERS = pa.schema([("customer", pa.int64()), ("product", pa.int16()), ("channel", pa.int16()), ("value", pa.int64())])
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a pass over some customers adds up.
+    """What a pass over some customers finds.
 
     Attributes:
         total: sum of exploiters' best reduced values, each rounded up, micro-yuan.
         arcs: eligible outbound arcs of exploiters.
+        winners: dropped arcs, of any role, better than the best kept one of their customer; at most two a customer.
     """
 
     total: int
     arcs: int
+    winners: pa.Table
 
 
-def bound_of_all_arcs(night: Night, frozen: Frozen, prices: dict[str, int]) -> dict[str, Any]:
-    """``bound_all_arcs`` (micro-yuan, exact) and ``arcs_all``; empty where tonight's scorer is not there any more.
+def bound_of_all_arcs(night: Night, frozen: Frozen, prices: Mapping[str, int]) -> dict[str, Any]:
+    """``bound_all_arcs`` (micro-yuan, exact) and ``arcs_all``; why not, where tonight's scorer is not there any more.
 
     Args:
         night: tonight.
         frozen: the run's inputs.
         prices: ``price_pico`` by limit, signed as in certificates.
     """
+    seen = seen_at(night, frozen, prices)
+    if isinstance(seen, str):
+        return {"all_arcs": f"not verified: {seen}"}
+    return {"bound_all_arcs": bound_at(frozen, prices, seen), "arcs_all": seen.arcs}
+
+
+def seen_at(night: Night, frozen: Frozen, prices: Mapping[str, int]) -> Seen | str:
+    """One pass over all eligible arcs at given prices; or why there can be none."""
     if not night.lake.files("customer_features", night.partition):
-        return {"all_arcs": "not verified: the snapshot of this night is not there"}
+        return "the snapshot of this night is not there"
     scored = night.lake.arrow("candidate", partition=night.partition, columns=["model_version"])
     task, files, _ = plan(night)
     if set(scored["model_version"].unique().to_pylist()) - {task.model_version}:
-        return {"all_arcs": "not verified: another model has become champion since these arcs were scored"}
+        return "another model has become champion since these arcs were scored"
     see = partial(seen_in_file, task, folder=str(frozen.folder), prices=tuple(sorted(prices.items())))
     if sum(Path(path).stat().st_size for path in files) <= _ALONE:
         with ThreadPoolExecutor(threads()) as pool:
             parts = list(pool.map(see, files))
     else:
         parts = night.spark.sparkContext.parallelize(files, len(files)).map(see).collect()
+    winners = pa.concat_tables([WINNERS.empty_table(), *(part.winners for part in parts)])
+    return Seen(sum(part.total for part in parts), sum(part.arcs for part in parts), winners)
+
+
+def bound_at(frozen: Frozen, prices: Mapping[str, int], seen: Seen) -> int:
+    """The bound over all arcs, micro-yuan: what limits charge for their amounts and what customers' best arcs leave."""
     charged = sum(prices[limit.name] * limit.amount for limit in read_limits(frozen.instance / "limits.yml").limits)
-    total = -((-charged) // PICO) + sum(part.total for part in parts)
-    return {"bound_all_arcs": total, "arcs_all": sum(part.arcs for part in parts)}
+    return -((-charged) // PICO) + seen.total
 
 
 def seen_in_file(task: Task, path: str, *, folder: str, prices: tuple[tuple[str, int], ...]) -> Seen:
-    """A task: the part of the bound of the customers of a file of ``eligible``."""
+    """A task: what a pass finds of the customers of a file of ``eligible``."""
     frozen = Frozen(Path(folder))
     population = frozen.table("population")
     limits = read_limits(frozen.instance / "limits.yml")
@@ -77,13 +99,55 @@ def seen_in_file(task: Task, path: str, *, folder: str, prices: tuple[tuple[str,
     customer, role = population["customer_id"].to_numpy(), population["role"].to_numpy()
     places = outbound_places(load_catalogue(Path(task.catalogue)), arcs)
     total = count = 0
+    winners = [WINNERS.empty_table()]
     for block in blocks(task, path):
         row = np.searchsorted(customer, block.customers)
         mine = role[row] == EXPLOIT
         best, able = best_reduced(block, arcs.classes[row], charge, places, mine)
         total += int((-((-best) // PICO)).sum())
         count += able
-    return Seen(total, count)
+        winners.append(dropped_winners(block, arcs, charge[arcs.classes[row]], places, kept_arcs(frozen, block, arcs)))
+    return Seen(total, count, pa.concat_tables(winners))
+
+
+def kept_arcs(frozen: Frozen, block: Block, arcs: Arcs) -> np.ndarray:
+    """Which outbound arcs of a block's customers the run's problem holds, bool [n, A]."""
+    kept = np.zeros((len(block.customers), len(arcs.product)), bool)
+    key = ds.field("customer")
+    near = (key >= int(block.customers[0])) & (key <= int(block.customers[-1]))
+    for source in (frozen.instance / "arcs", frozen.folder / "others.parquet"):
+        rows = ds.dataset(source).to_table(columns=["customer", "product", "channel"], filter=near)
+        who = np.searchsorted(block.customers, rows["customer"].to_numpy())
+        kept[who, arcs.of(rows["product"].to_numpy(), rows["channel"].to_numpy())] = True
+    return kept
+
+
+def dropped_winners(block: Block, arcs: Arcs, charge: Ints, places: Ints, kept: np.ndarray) -> pa.Table:
+    """Dropped arcs whose reduced value is above 0 and above every kept arc's of their customer, the best of each.
+
+    Args:
+        block: customers with all arcs of the menu scored.
+        arcs: outbound arcs.
+        charge: of each customer's class, pico-yuan [n, A].
+        places: of each arc of the menu its place among outbound arcs; -1 where it is inbound.
+        kept: which outbound arcs the problem holds, bool [n, A].
+    """
+    out = np.flatnonzero(places >= 0)
+    place = places[out]
+    able, value = block.eligible[:, out], block.scores.value[:, out]
+    reduced = np.where(able, value * PICO - charge[:, place], 0)
+    best = np.where(kept[:, place], reduced, 0).max(axis=1, initial=0)
+    wins = able & ~kept[:, place] & (reduced > best[:, None])
+    order = np.argsort(np.where(wins, -reduced, 1), axis=1, kind="stable")[:, :TAKEN_BACK]
+    row, rank = np.nonzero(np.take_along_axis(wins, order, 1))
+    arc = order[row, rank]
+    return pa.table(
+        [
+            pa.array(block.customers[row]), pa.array(arcs.product[place[arc]], pa.int16()),
+            pa.array(arcs.channel[place[arc]], pa.int16()), pa.array(value[row, arc]),
+        ],
+        schema=WINNERS,
+    )  # fmt: skip
 
 
 def outbound_places(catalogue: Any, arcs: Arcs) -> Ints:

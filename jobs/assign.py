@@ -1,12 +1,13 @@
 """Who gets what tonight: the best plan within every limit, with its proof, explorers' draws and inbound offers.
 
 Roles come first. The optimizer solves for exploiters on the limits less the explorers' reserve; what it decides on
-is frozen below ``runs/<run_id>/`` before it starts, and the decision is a pure function of that folder.
+is frozen below ``runs/<run_id>/`` before it starts, and the decision is a pure function of that folder. Arcs that pruning
+dropped and that win at the final prices are taken back into it (`jobs.widen`).
 
 *Reads* candidate, eligible, customer_features, shift, contact (calls of the last weeks); of earlier nights limit_price and assignment.
 *Writes* assignment (a row for every active customer), recommendation, limit_price.
 *Cost* one pass over the arcs for each of some ten steps of the dual: customers x arcs kept; memory some 60 bytes
-an arc of this process.
+an arc of this process. One to three passes over all eligible arcs, each as costly as scoring.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from conf.catalogue import Catalogue
 from conf.errors import MendableError
-from jobs import identity, staging
-from jobs.decide import decide, known_values
+from jobs import identity, staging, widen
+from jobs.decide import known_values
 from jobs.decision import Decision, assignment_table, table_hash
 from jobs.demand import demand
 from jobs.frozen import Frozen, freeze
@@ -45,7 +47,9 @@ def run(night: Night) -> Figures:
     frozen = frozen_inputs(night)
     inputs = frozen.inputs()
     try:
-        decision = decide(frozen)
+        decision, widened = widen.decided(
+            night, frozen, lambda arcs, population: seen_columns(arcs, population, night.catalogue)
+        )
     except NoPlan as error:
         raise MendableError(
             f"no plan was found: {error}",
@@ -61,7 +65,7 @@ def run(night: Night) -> Figures:
     night.lake.replace_arrow("assignment", table, partition=night.partition)
     night.lake.replace_arrow("recommendation", offers, partition=night.partition)
     night.lake.replace_arrow("limit_price", price_rows(decision, inputs, night), partition=night.partition)
-    return figures(decision, inputs, night, offers.num_rows, churn)
+    return {**figures(decision, inputs, night, offers.num_rows, churn), **widened}
 
 
 # -- what goes in ----------------------------------------------------------------------------------------------
@@ -186,12 +190,18 @@ def scored(night: Night, population: pa.Table) -> pa.Table:
         columns=["customer_id", "product", "channel", "value_micro", "p_convert"],
     ).rename_columns(["customer", "product", "channel", "value", "p_convert"])
     arcs = arcs.sort_by([(name, "ascending") for name in ("customer", "product", "channel")])
-    place = pc.index_in(arcs["customer"], value_set=population["customer_id"].combine_chunks())
-    if place.null_count:
+    unknown = pc.invert(pc.is_in(arcs["customer"], value_set=population["customer_id"].combine_chunks()))
+    if count := pc.sum(unknown).as_py():
         raise MendableError(
-            f"{place.null_count} candidates are of nobody in `eligible`", where="candidate",
+            f"{count} candidates are of nobody in `eligible`", where="candidate",
             remedy=f"score again: cpc nightly --date {night.date} --from score",
         )  # fmt: skip
+    return seen_columns(arcs, population, catalogue)
+
+
+def seen_columns(arcs: pa.Table, population: pa.Table, catalogue: Catalogue) -> pa.Table:
+    """Arcs with the columns that limits look at: of their customers, their channels, and shares."""
+    place = pc.index_in(arcs["customer"], value_set=population["customer_id"].combine_chunks())
     for name in population.column_names:
         if name[:2] in {"c_", "s_"}:
             arcs = arcs.append_column(name, population[name].take(place))

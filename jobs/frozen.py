@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
 from conf.errors import MendableError
 from conf.settings import Settings
 from jobs.solving import checked
+from models.assignment.roles import EXPLOIT
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,28 @@ def freeze(
     shutil.rmtree(folder, ignore_errors=True)
     draft.replace(folder)
     return Frozen(folder)
+
+
+def take_back(frozen: Frozen, arcs: pa.Table) -> None:
+    """Add arcs to a run's problem: those of exploiters to the instance, the others' beside it; customers stay ascending.
+
+    Args:
+        frozen: the run.
+        arcs: with the columns of the instance's arcs; none that is there already.
+    """
+    population = frozen.table("population")
+    place = pc.index_in(arcs["customer"], value_set=population["customer_id"].combine_chunks())
+    mine = pc.equal(population["role"].take(place), EXPLOIT)
+    order = [(name, "ascending") for name in ("customer", "product", "channel")]
+    for path, more in (
+        (frozen.instance / "arcs" / "part-00000.parquet", arcs.filter(mine)),
+        (frozen.folder / "others.parquet", arcs.filter(pc.invert(mine))),
+    ):
+        rows = pq.read_table(path)
+        draft = path.with_suffix(".draft")
+        joined = pa.concat_tables([rows, more.select(rows.column_names).cast(rows.schema)]).sort_by(order)
+        pq.write_table(joined, draft, compression="zstd")
+        draft.replace(path)
 
 
 def write_limits(path: Path, limits: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ The checker re-derives value, uses and bound from the frozen arcs, limits and in
 against the plan: one row for every active customer, exploiters' rows equal to what was proved.
 
 Then every eligible arc is scored once more at the final prices, so that the gap is known over all arcs and not only
-over those that pruning kept.
+over those that pruning kept; where those that `assign` did not take back could matter, the plan is refused.
 
 *Reads* assignment, eligible, candidate, customer_features; of earlier nights what scoring read.
 *Writes* ops_run, through its figures in the run record: the verdict that the publisher asks for.
@@ -22,6 +22,7 @@ from jobs import identity
 from jobs.all_arcs import bound_of_all_arcs
 from jobs.frozen import certified, frozen_run
 from jobs.night import Figures, Night
+from jobs.widen import pruning_loss
 
 READS = ("assignment", "eligible", "candidate", "customer_features", "limit_price")
 READS_PREVIOUS = ("limit_price", "assignment")
@@ -48,7 +49,16 @@ def run(night: Night) -> Figures:
         dict(zip(prices["limit"].to_pylist(), prices["price_pico"].to_pylist(), strict=True)),
     )  # fmt: skip
     if "bound_all_arcs" in every:
-        every["gap_all_arcs"] = (every["bound_all_arcs"] - found["primal"]) / max(1, abs(every["bound_all_arcs"]))
+        over_all = every["bound_all_arcs"]
+        every["gap_all_arcs"] = (over_all - found["primal"]) / max(1, abs(over_all))
+        every["pruning_loss"] = pruning_loss(over_all, found["bound"])
+        if every["pruning_loss"] > night.settings.solve.gap:
+            raise MendableError(
+                f"pruned arcs may be worth {every['pruning_loss']:.1e} of the plan, more than the gap aimed at "
+                f"({night.settings.solve.gap:.0e})", where=f"run {run_id}, bound over all arcs {over_all}",
+                remedy=f"keep more arcs: cpc nightly --date {night.date} --from score "
+                f"--set solve.keep_arcs={2 * night.settings.solve.keep_arcs}",
+            )  # fmt: skip
     return {
         "verdict": "accepted", "accepted": True, "gap": found["gap"], "bound": found["bound"],
         "primal": found["primal"], "customers": rows.num_rows, "planned": found["customers"], "arcs": found["arcs"],

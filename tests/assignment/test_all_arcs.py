@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs import all_arcs
+from conf.errors import MendableError
+from jobs import all_arcs, assign, prove, widen
 from jobs.frozen import frozen_run
 from jobs.identity import run_id
 from jobs.lake import arrow_schema, nullable
 from jobs.menu import menu
 from jobs.night import Night
+from jobs.replay import replay
 from jobs.score import Block
 from models.affinity.prune import prune
 
@@ -43,12 +45,7 @@ def scorer_of(night: Night, extra: dict[tuple[int, int, int], int]) -> Any:
 def bound(night: Night, monkeypatch: pytest.MonkeyPatch, extra: dict[tuple[int, int, int], int]) -> tuple[int, int]:
     frozen = frozen_run(night.settings, run_id(night))
     said = json.loads((frozen.plan / "certificate.json").read_text())
-    task = SimpleNamespace(model_version="1", catalogue=str(night.catalogue.root))
-    monkeypatch.setattr(all_arcs, "plan", lambda night: (task, night.lake.files("eligible", night.partition)[:1], {}))
-    schema = nullable(arrow_schema(night.lake.table("customer_features")))
-    there = pa.Table.from_pylist([{"business_date": night.date, "customer_id": 1}], schema=schema)
-    night.lake.replace_arrow("customer_features", there, partition=night.partition)
-    monkeypatch.setattr(all_arcs, "blocks", scorer_of(night, extra))
+    with_scorer(night, monkeypatch, extra)
     prices = {row["name"]: row["price_pico"] for row in said["limits"]}
     return all_arcs.bound_of_all_arcs(night, frozen, prices)["bound_all_arcs"], said["bound"]
 
@@ -84,3 +81,57 @@ def test_pruning_keeps_what_a_fallen_price_would_choose() -> None:
     every, channel = np.ones((1, 8), bool), np.zeros(8, np.int64)
     kept = prune(value, reduced, every, every[0], channel, np.zeros((0, 8), bool), keep=4)
     assert kept[0].tolist() == [True, True, True, False, False, False, False, True]
+
+
+def with_scorer(night: Night, monkeypatch: pytest.MonkeyPatch, extra: dict[tuple[int, int, int], int]) -> None:
+    """Tonight's scorer is there: the stored arcs, and ``extra`` that pruning dropped."""
+    task = SimpleNamespace(model_version="1", catalogue=str(night.catalogue.root))
+    monkeypatch.setattr(all_arcs, "plan", lambda night: (task, night.lake.files("eligible", night.partition)[:1], {}))
+    schema = nullable(arrow_schema(night.lake.table("customer_features")))
+    there = pa.Table.from_pylist([{"business_date": night.date, "customer_id": 1}], schema=schema)
+    night.lake.replace_arrow("customer_features", there, partition=night.partition)
+    monkeypatch.setattr(all_arcs, "blocks", scorer_of(night, extra))
+
+
+def dropped_arcs(night: Night, worth: int) -> dict[tuple[int, int, int], int]:
+    """Calls by machine that nobody's candidates hold, for forty customers."""
+    held = {(r["customer_id"], r["product"], r["channel"]) for r in night.lake.arrow("candidate").to_pylist()}
+    free = next(c.id for c in night.catalogue.channels if c.code == "ivr_out")
+    ids = sorted({customer for customer, _, _ in held})[::15]
+    return {
+        (customer, product, free): worth + customer for customer in ids for product in (14, 20)
+        if (customer, product, free) not in held
+    }  # fmt: skip
+
+
+def test_dropped_arcs_that_win_are_taken_back_and_the_plan_is_proved_over_all(
+    filled: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = dropped_arcs(filled, 2_500_000)
+    with_scorer(filled, monkeypatch, extra)
+    figures = assign.run(filled)
+    assert figures["pruning_passes"] == 2
+    assert figures["taken_back"] > len({customer for customer, _, _ in extra})  # two of most customers
+    assert figures["pruning_loss"] <= filled.settings.solve.gap
+    plan = filled.lake.arrow("assignment", partition=filled.partition).to_pylist()
+    given = {(r["customer_id"], r["product"], r["channel"]) for r in plan if r["role"] == "exploit"}
+    assert len(given & set(extra)) > 3
+    frozen = frozen_run(filled.settings, run_id(filled))
+    roles = {r["customer_id"]: r["role"] for r in plan}
+    others = {(r["customer"], r["product"], r["channel"]) for r in frozen.table("others").to_pylist()}
+    assert {arc for arc in extra if roles[arc[0]] != "exploit"} <= others  # the same for who explores
+    proof = prove.run(filled)
+    assert proof["pruning_loss"] <= filled.settings.solve.gap
+    assert proof["gap_all_arcs"] >= proof["gap"]
+    assert replay(filled.settings, run_id(filled)).identical
+
+
+def test_a_plan_that_pruning_may_have_spoilt_is_refused(filled: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_scorer(filled, monkeypatch, dropped_arcs(filled, 2_500_000))
+    monkeypatch.setattr(widen, "ROUNDS", 1)
+    figures = assign.run(filled)
+    assert figures["taken_back"] == 0
+    assert figures["pruning_loss"] > filled.settings.solve.gap
+    with pytest.raises(MendableError, match="pruned arcs may be worth") as caught:
+        prove.run(filled)
+    assert "solve.keep_arcs=16" in caught.value.remedy
