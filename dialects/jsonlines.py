@@ -10,6 +10,7 @@ begins and where it finishes.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,9 @@ _ASK = 255
 _OTHER = CONTROL
 #: What ``true`` and ``false`` are in the other dialects.
 _YES_NO = b"10"
+#: Goes before a number as written while its line is in Python's hands: no character, so that no text begins with it.
+_MARK = "\uffff"
+_NUMBER = re.compile(f'"{_MARK}([^"]*)"')
 
 
 def cut_objects(data: bytes, names: list[str]) -> tuple[Cut, pa.Array]:
@@ -58,7 +62,7 @@ def cut_objects(data: bytes, names: list[str]) -> tuple[Cut, pa.Array]:
             extra.append(text)
             size += len(text)
         if found:
-            rest[row] = json.dumps(found, ensure_ascii=False, sort_keys=True)
+            rest[row] = _dumped(found)
     places = begin[:, :rows], finish[:, :rows]
     if not keep.all():
         places = places[0][:, keep], places[1][:, keep]
@@ -69,12 +73,12 @@ def cut_objects(data: bytes, names: list[str]) -> tuple[Cut, pa.Array]:
 
 
 def ask(line: bytes) -> dict[str, Any] | tuple[int, str]:
-    """The object of a line, numbers as written; else the code and the reason why it is none."""
+    """The object of a line, numbers marked and as written; else the code and the reason why it is none."""
     try:
         found = json.loads(
-            line.decode("utf-8"), parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=_once
+            line.decode("utf-8"), parse_float=_marked, parse_int=_marked, parse_constant=str, object_pairs_hook=_once
         )
-        if isinstance(found, dict):
+        if isinstance(found, dict) and b"\\u" in line:
             json.dumps(found, ensure_ascii=False).encode("utf-8")
     except UnicodeError:  # also half of a surrogate pair, written as an escape: no character
         return BYTES, "undecodable bytes"
@@ -98,7 +102,16 @@ def _text(value: Any) -> bytes:
         return b""
     if isinstance(value, bool):
         return b"1" if value else b"0"
-    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode("utf-8")
+    return (value.removeprefix(_MARK) if isinstance(value, str) else _dumped(value)).encode("utf-8")
+
+
+def _marked(number: str) -> str:
+    return _MARK + number
+
+
+def _dumped(value: Any) -> str:
+    """As JSON, its numbers as they were written."""
+    return _NUMBER.sub(r"\1", json.dumps(value, ensure_ascii=False, sort_keys=True))
 
 
 @njit(cache=True, nogil=True)
