@@ -13,24 +13,26 @@ more than a second of it say little.
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
-import multiprocessing as mp
-import os
 import shutil
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import linear_regression
 from typing import Any
 
+from benchmarks.apart import Clock, apart
 from benchmarks.ingest_files import DATE, control, feed, schema, write
 from benchmarks.result import Result
 
-SIZES = ("1gb", "400mb", "tiny", "4gb")
+SIZES = ("1gb", "400mb", "tiny", "4gb", "cost", "night")
 _BYTES = {"1gb": 1_000_000_000, "400mb": 400_000_000, "4gb": 4_000_000_000}
+#: Bytes of all feeds together, before packing: three small nights, and a full one.
+COST, NIGHT, FEEDS = (250_000_000, 500_000_000, 1_000_000_000), 23_000_000_000, 242
 ROUNDS = {"1gb": 3, "400mb": 3, "4gb": 1}
 _SQL = {"string": "VARCHAR", "code": "VARCHAR", "phone": "VARCHAR", "short": "SMALLINT", "int": "INTEGER",
         "long": "BIGINT", "timestamp": "TIMESTAMP"}  # fmt: skip
@@ -40,6 +42,8 @@ def run(size: str) -> Result:
     """Generate, run every side in alternation, and compare the medians."""
     folder = Path(tempfile.mkdtemp(prefix="cpc-ingest-"))
     try:
+        if size in ("cost", "night"):
+            return _volumes(folder, COST if size == "cost" else (NIGHT,))
         return _tiny(folder) if size == "tiny" else _one_file(folder, size)
     finally:
         shutil.rmtree(folder)
@@ -51,10 +55,10 @@ def _one_file(folder: Path, size: str) -> Result:
     quarter, _, _ = write(folder / "quarter" / "plain", _BYTES[size] // 4)
     megabytes = path.stat().st_size / 1e6
     sides: dict[str, Callable[[], dict[str, Any]]] = {
-        "duckdb": lambda: _apart(_duckdb, folder, peer, folder / "duckdb.parquet"),
-        "cpc": lambda: _apart(_ours, folder / "home", path.parent, False),
-        "polars": lambda: _apart(_polars, folder, peer, folder / "polars.parquet"),
-        "cpc, one gzip": lambda: _apart(_ours, folder / "home", packed.parent, True),
+        "duckdb": lambda: apart(_duckdb, folder, peer, folder / "duckdb.parquet"),
+        "cpc": lambda: apart(_ours, folder / "home", path.parent, False),
+        "polars": lambda: apart(_polars, folder, peer, folder / "polars.parquet"),
+        "cpc, one gzip": lambda: apart(_ours, folder / "home", packed.parent, True),
     }
     seen: dict[str, list[dict[str, Any]]] = {name: [] for name in sides}
     for _ in range(ROUNDS[size]):
@@ -62,7 +66,7 @@ def _one_file(folder: Path, size: str) -> Result:
             seen[name].append(side())
             if seen[name][-1]["rows"] != records:
                 raise RuntimeError(f"{name} found {seen[name][-1]['rows']} of {records} records")
-    small = _apart(_ours, folder / "home", quarter.parent, False)
+    small = apart(_ours, folder / "home", quarter.parent, False)
     rows = [
         {
             "who": name, "version": rounds[0]["version"], "seconds": _median(rounds, "seconds"),
@@ -101,91 +105,7 @@ def _pack(path: Path, folder: Path, records: int) -> Path:
     return packed
 
 
-class Clock:
-    """Wall time, CPU time of this process and its descendants, and of all others, since it was made."""
-
-    def __init__(self) -> None:
-        self._began, self._own, self._all = time.perf_counter(), _cpu(), _busy()
-
-    def read(self) -> dict[str, float]:
-        """Seconds: wall, ours, others'."""
-        own = _cpu() - self._own
-        return {"seconds": time.perf_counter() - self._began, "cpu": own, "others": max(0.0, _busy() - self._all - own)}
-
-
-def _cpu() -> float:
-    """CPU seconds of this process and its descendants that are alive or have been waited for."""
-    ticks = 0
-    for pid in _family(os.getpid()):
-        try:
-            ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
-        except OSError:  # it ended meanwhile
-            continue
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _busy() -> float:
-    """CPU seconds that the machine has worked, iowait not counted."""
-    user, nice, system, _, _, irq, soft, *_ = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:])
-    return (user + nice + system + irq + soft) / os.sysconf("SC_CLK_TCK")
-
-
 # -- sides: each in a process of its own -------------------------------------------------------------------------
-
-
-def _apart(side: Callable[..., dict[str, Any]], home: Path, *given: Any) -> dict[str, Any]:
-    """Run a side in a fresh process, watching the memory of it and its children (proportional set size)."""
-    context = mp.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_tell, args=(theirs, side, home, given))
-    process.start()
-    theirs.close()
-    peak, done = [0], threading.Event()
-    watcher = threading.Thread(target=_watch, args=(process.pid, peak, done))
-    watcher.start()
-    try:
-        told = ours.recv()
-    finally:
-        process.join()
-        done.set()
-        watcher.join()
-    return {**told, "peak": peak[0]}
-
-
-def _tell(pipe: Any, side: Callable[..., dict[str, Any]], home: Path, given: tuple[Any, ...]) -> None:
-    os.environ.update(CPC_HOME=str(home), POLARS_MAX_THREADS="2")
-    shutil.rmtree(home / "lake", ignore_errors=True)
-    pipe.send(side(*given))
-    pipe.close()
-
-
-def _watch(pid: int, peak: list[int], done: threading.Event) -> None:
-    while not done.wait(0.2):
-        peak[0] = max(peak[0], sum(_proportional(one) for one in _family(pid)))
-
-
-def _family(pid: int) -> list[int]:
-    """A process and its descendants."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents.setdefault(int(entry.read_text().rpartition(")")[2].split()[1]), []).append(int(entry.parent.name))
-        except OSError:  # it ended meanwhile
-            continue
-    found = [pid]
-    for one in found:
-        found += parents.get(one, [])
-    return found
-
-
-def _proportional(pid: int) -> int:
-    try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    except OSError:  # it ended meanwhile
-        return 0
-    return 0
 
 
 def _duckdb(source: Path, out: Path) -> dict[str, Any]:
@@ -222,7 +142,7 @@ def _polars(source: Path, out: Path) -> dict[str, Any]:
 def _ours(landing: Path, packed: bool) -> dict[str, Any]:
     from jobs import ingest
 
-    night, works = _night(landing, packed)
+    night, works = _one_delivery(landing, packed)
     began = time.perf_counter()
     night.spark  # noqa: B018  (made when first asked for)
     session = time.perf_counter() - began
@@ -237,10 +157,8 @@ def _ours(landing: Path, packed: bool) -> dict[str, Any]:
     return {"version": "this", **told, "session": session, "rows": table.count_rows()}
 
 
-def _night(landing: Path, packed: bool) -> tuple[Any, list[Any]]:
+def _one_delivery(landing: Path, packed: bool) -> tuple[Any, list[Any]]:
     """A night with one delivery: the file in ``landing``, with what its control file says."""
-    import datetime as dt
-
     from conf.settings import load_settings
     from jobs.loading.work import File, Work
     from jobs.night import Night
@@ -259,25 +177,68 @@ def _night(landing: Path, packed: bool) -> tuple[Any, list[Any]]:
 
 def _tiny(folder: Path) -> Result:
     """A delivery of 20 kB of every feed of the catalogue, in its own dialect: scan to ledger, after session start."""
-    told = [_apart(_small_files, folder / f"home{n}") for n in range(3)]
+    told = [_night(folder / f"home{n}", 20_000) for n in range(3)]
     seconds = _median(told, "seconds")
-    rows = [
-        {"who": "cpc", "version": "this", "seconds": seconds, "files": told[0]["files"], "rows": told[0]["rows"],
-         "peak_gb": max(one["peak"] for one in told) / 1e9, "rounds": ", ".join(f"{t['seconds']:.1f}" for t in told)}
-    ]  # fmt: skip
+    rows = [_told("cpc", told)]
     notes = [f"{told[0]['files']} files of about 20 kB, {told[0]['bytes'] / 1e6:.1f} MB; the bar is 30 s"]
     return Result(rows, {"bar": seconds / 30}, notes)
 
 
-def _small_files() -> dict[str, Any]:
-    from benchmarks.ingest_small import small_night
-    from jobs import ingest, scan
+def _volumes(folder: Path, volumes: tuple[int, ...]) -> Result:
+    """Nights of all feeds, each with the same number of bytes before packing: time and memory against volume."""
+    told = []
+    for volume in volumes:
+        told.append(_night(folder / "home", volume // FEEDS))
+        shutil.rmtree(folder / "home")
+    rows = [_told(f"cpc, {volume / 1e9:g} GB", [one]) for volume, one in zip(volumes, told, strict=True)]
+    notes = [
+        f"{FEEDS} feeds of {volumes[-1] // FEEDS / 1e6:.1f} MB at most; the written files are made before the clock"
+    ]
+    if len(volumes) == 1:
+        return Result(rows, {"memory_bar": told[0]["peak"] / 6e9}, notes)
+    base, slope = linear_regression([one["source"] / 1e9 for one in told], [one["seconds"] for one in told])[::-1]
+    notes.append(
+        f"cost line: {base:.1f} s + {slope:.1f} s a GB; a night of {NIGHT / 1e9:g} GB: {base + slope * NIGHT / 1e9:,.0f} s"
+    )
+    return Result(rows, {"memory": told[-1]["peak"] / told[0]["peak"]}, notes)
 
-    night = small_night()
+
+def _told(who: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    first, seconds = rounds[0], _median(rounds, "seconds")
+    return {
+        "who": who, "version": "this", "seconds": seconds, "mb_per_s": first["source"] / 1e6 / seconds,
+        "cpu_seconds": _median(rounds, "cpu"), "files": first["files"], "rows": first["rows"],
+        "peak_gb": max(one["peak"] for one in rounds) / 1e9, "rounds": ", ".join(f"{t['seconds']:.1f}" for t in rounds),
+        "others_cpu_seconds": ", ".join(f"{one['others']:.1f}" for one in rounds),
+    }  # fmt: skip
+
+
+def _night(home: Path, size: int) -> dict[str, Any]:
+    """A night of all feeds, written by one process and loaded by another, so that memory is the loader's."""
+    written = apart(_landed, home, size)
+    return {**written, **apart(_loaded, home)}
+
+
+def _landed(size: int) -> dict[str, Any]:
+    from benchmarks.ingest_small import night_of
+
+    return {"source": night_of(size)[1]}
+
+
+def _loaded() -> dict[str, Any]:
+    from benchmarks.ingest_small import DATE as DATA_DATE
+    from conf.settings import load_settings
+    from jobs import ingest, scan
+    from jobs.night import Night
+
+    settings = load_settings()
+    night = Night(DATA_DATE + dt.timedelta(days=1), settings, settings.home / "landing")
     night.spark  # noqa: B018
-    began = time.perf_counter()
+    clock = Clock()
     scan.run(night)
     figures = ingest.run(night)
-    seconds = time.perf_counter() - began
+    told = clock.read()
     night.spark.stop()
-    return {"version": "this", "seconds": seconds, **{name: figures[name] for name in ("files", "rows", "bytes")}}
+    if figures["deliveries"] != FEEDS or figures["quarantined"]:
+        raise RuntimeError(f"not every delivery was accepted whole: {figures}")
+    return {"version": "this", **told, **{name: figures[name] for name in ("files", "rows", "bytes")}}
