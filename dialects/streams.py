@@ -23,6 +23,10 @@ BOMB_RATIO, BOMB_BYTES = 200, 1 << 30
 _FAULTS = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 
 
+class LongLineError(MendableError):
+    """A record has no end within a piece."""
+
+
 class Readable(Protocol):
     """Anything that gives its bytes piece by piece, none at its end."""
 
@@ -53,7 +57,8 @@ def pieces(path: Path, start: int = 0, stop: int | None = None, size: int | None
     """The unpacked content from ``start`` to ``stop``, in pieces of about ``size`` bytes that end where records do.
 
     Raises:
-        MendableError: it cannot be unpacked, unpacks to a bomb's size, or has a line longer than a piece.
+        LongLineError: a line is longer than a piece.
+        MendableError: it cannot be unpacked, or unpacks to a bomb's size.
     """
     size = size or PIECE
     most = max(BOMB_BYTES, os.lstat(path).st_size * BOMB_RATIO)
@@ -73,7 +78,7 @@ def pieces(path: Path, start: int = 0, stop: int | None = None, size: int | None
                 else:
                     kept += got
                 if len(kept) > size:
-                    raise MendableError(
+                    raise LongLineError(
                         f"a line of more than {size} bytes", where=path.name, remedy="ask the sender what it is"
                     )
     except _FAULTS as error:

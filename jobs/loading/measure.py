@@ -19,6 +19,8 @@ from conf.schema import Field, Schema
 from jobs.loading.work import Work
 
 _SECOND = 1_000_000
+#: Keys of a jsonl record that its schema does not know.
+REST = "_rest"
 
 
 @dataclass
@@ -71,6 +73,8 @@ def measure(schema: Schema, rows: pa.Table, faults: Mapping[tuple[str, int], int
         found.faults[name] += count
     for one in schema.fields:
         found.columns[one.name] = _column(one, rows[one.name])
+    unknown = rows[REST].null_count
+    found.columns[REST] = Column(nulls=unknown, seen=rows.num_rows - unknown)
     return found
 
 
@@ -101,6 +105,8 @@ def _column(one: Field, column: pa.ChunkedArray) -> Column:
 def told(work: Work, identity: str, found: Measure, distinct: int | None) -> list[dict[str, Any]]:
     """Rows of ``ops_load``: one a column of the schema, and one with column ``''`` for the record as a whole.
 
+    Where records had keys that the schema does not know, one more tells how many did not (``nulls`` of ``_rest``).
+
     Args:
         work: the delivery.
         identity: its id.
@@ -112,7 +118,9 @@ def told(work: Work, identity: str, found: Measure, distinct: int | None) -> lis
         "schema": work.schema.name, "rows": found.rows,
     }  # fmt: skip
     whole = {**base, "column": "", "nulls": 0, "faults": found.faults.total(), "distinct": distinct}
-    return [whole] + [
+    rest = found.columns.get(REST, Column())
+    unknown = [{**base, "column": REST, "nulls": rest.nulls, "faults": 0}] if rest.seen else []
+    return [whole, *unknown] + [
         {**base, "column": one.name, "faults": found.faults[one.name],
          **_figures(one, found.columns.get(one.name, Column()))}
         for one in work.schema.fields

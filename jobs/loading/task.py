@@ -23,6 +23,7 @@ from dialects import Records, Refused, pieces, read
 from dialects.hmac import Keyed
 from dialects.keys import Prints, repeated
 from dialects.scanner import BYTES
+from dialects.streams import LongLineError
 from jobs.lake import WrittenFile
 from jobs.loading.measure import Measure, measure, told
 from jobs.loading.sink import Sink
@@ -50,6 +51,7 @@ class Read:
     figures: Measure = field(default_factory=Measure)
     prints: Prints | Path | None = None
     numbers: dict[str, bytes] = field(default_factory=dict)
+    code: str = "00"
     reason: str = ""
 
 
@@ -134,7 +136,8 @@ class Loader:
                 prints.append(part.prints)
         except MendableError as error:
             sink.discard()
-            return replace(found, reason=f"{span.file.name}: {error.what}")
+            code = "99" if isinstance(error, LongLineError) else "10"
+            return replace(found, code=code, reason=f"{span.file.name}: {error.what}")
         whole = np.concatenate(prints) if prints else np.zeros((0, 2), np.uint64)
         kept = _spooled(self.spool, whole) if spooled else whole
         return replace(
@@ -269,8 +272,8 @@ def _spooled(folder: Path, prints: Prints) -> Path:
 def _verdict(work: Work, parts: Sequence[Read]) -> tuple[str, str]:
     """Whether a delivery may be accepted for what its spans held: code and reason."""
     for part in parts:
-        if part.reason:
-            return "10", part.reason
+        if part.code != "00":
+            return part.code, part.reason
     for number, file in enumerate(work.files):
         found = sum(part.records for part in parts if part.span.number == number)
         if found != file.records:

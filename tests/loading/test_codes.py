@@ -442,6 +442,38 @@ def test_99_a_hash_that_is_not_the_manifests(desk: Desk) -> None:
     assert desk.rejected("day_json")[data.name]
 
 
+def test_99_a_line_without_end_is_refused_in_bounded_memory(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dialects.streams.PIECE", 1_000)
+    content = GOOD + b"4\x80" + b"a" * 3_000 + b"\r\n"
+    send(desk, content, records=4)
+    assert desk.load()["codes"] == {"99": 1}
+    [row] = desk.night().lake.arrow("ops_delivery").to_pylist()
+    assert row["reason"] == f"{NAME}: a line of more than 1000 bytes"
+    lost_nothing(desk, content)
+
+
+def test_a_line_of_over_a_mebibyte_is_set_aside_whole(desk: Desk) -> None:
+    long = b"4\x80" + b"a" * (1 << 20)
+    send(desk, GOOD + long + b"\r\n", records=4)
+    assert desk.load()["codes"] == {"00": 1}
+    [aside] = desk.aside()
+    assert (aside["raw"], aside["code"], aside["line"]) == (long, 2, 4)
+
+
+def test_unknown_keys_are_loaded_and_counted(desk: Desk) -> None:
+    content = zstandard.compress(b'{"no":1,"more":{"a":1.50}}\n{"no":2}\n')
+    folder = desk.night().landing
+    (folder / "day_json_2026010800_001.jsonl.zst").write_bytes(content)
+    part = {"name": "day_json_2026010800_001.jsonl.zst", "bytes": len(content), "records": 2}
+    (folder / "day_json_2026010800.manifest.json").write_text(
+        json.dumps({"created": "20260109013000", "parts": [part]})
+    )
+    desk.load()
+    assert desk.rows("no", "_rest") == [(1, '{"more": {"a": 1.50}}'), (2, None)]
+    counted = {row["column"]: row for row in desk.night().lake.arrow("ops_load").to_pylist()}
+    assert (counted["_rest"]["rows"], counted["_rest"]["nulls"]) == (2, 1)
+
+
 def test_a_second_refused_file_of_one_name_does_not_displace_the_first(desk: Desk) -> None:
     send(desk, records=9)
     desk.load()
