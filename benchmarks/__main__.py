@@ -13,7 +13,19 @@ from typing import Any
 
 from benchmarks.result import Result, machine
 
-NAMES = ("ingest", "features", "scoring", "uplift", "ope", "province", "assignment", "whatif", "serving", "night")
+NAMES = (
+    "ingest",
+    "features",
+    "scoring",
+    "uplift",
+    "ope",
+    "province",
+    "assignment",
+    "whatif",
+    "serving",
+    "night",
+    "synth",
+)
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -31,13 +31,35 @@ def text_of(field: Field, column: pa.Array) -> pa.Array:
     """One column as text."""
     kind = column.type
     if pa.types.is_timestamp(kind):
-        local = pc.cast(column, pa.timestamp("s", "Asia/Shanghai"), safe=False)
-        return pc.strftime(local, format=field.format or "%Y%m%d%H%M%S")
+        local = pc.local_timestamp(pc.cast(column, pa.timestamp("s", "Asia/Shanghai"), safe=False))
+        return _time_text(local, field.format or "%Y%m%d%H%M%S")
     if pa.types.is_date(kind):
-        return pc.strftime(column, format=field.format or "%Y%m%d")
+        return _by_value(column, field.format or "%Y%m%d")
     if pa.types.is_boolean(kind):
         return pc.if_else(column, "1", "0")
     return pc.cast(column, pa.string())
+
+
+def _time_text(local: pa.Array, form: str) -> pa.Array:
+    """Local times (seconds) as text: days and times of day are few, so that each is formatted once."""
+    cut = min((form.index(part) for part in ("%H", "%M", "%S") if part in form), default=len(form))
+    if any(part in form[cut:] for part in ("%Y", "%y", "%m", "%d")):
+        return pc.strftime(local, format=form)
+    day = pc.floor_temporal(local, unit="day")
+    first = _by_value(pc.cast(day, pa.date32()), form[:cut])
+    if cut == len(form):
+        return first
+    second = _by_value(pc.cast(local, pa.time32("s")), form[cut:])
+    return pc.binary_join_element_wise(first, second, "")
+
+
+def _by_value(column: pa.Array, form: str) -> pa.Array:
+    """Dates or times of day as text, each different one formatted once."""
+    coded = pc.dictionary_encode(column)
+    values = coded.dictionary
+    if pa.types.is_time(values.type):  # a time of the first day of all
+        values = pc.cast(pc.cast(values, pa.int32()), pa.int64()).cast(pa.timestamp("s"))
+    return pc.strftime(values, format=form).take(coded.indices)
 
 
 def delimited(feed: Feed, columns: list[pa.Array]) -> bytes:
@@ -47,22 +69,33 @@ def delimited(feed: Feed, columns: list[pa.Array]) -> bytes:
         MendableError: a value holds the delimiter or a line end: the format has no way to write it.
     """
     separator = _STAND_IN if feed.dialect == "vgop" else feed.delimiter
-    for position, column in enumerate(columns):
-        for bad in {separator, "\n", "\r"}:
-            if pc.any(pc.match_substring(column, bad)).as_py():
-                raise MendableError(
-                    f"a value holds {bad!r}, which the dialect cannot write",
-                    where=f"{feed.code}, field {position + 1}",
-                    remedy="clean the value before it is written",
-                )  # fmt: skip
     end = "\r\n" if feed.dialect == "vgop" else "\n"
+    rows, named = len(columns[0]), columns
     if feed.dialect == "vgop":
         columns = [pc.cast(pa.array(range(1, len(columns[0]) + 1), pa.int64()), pa.string()), *columns]
     tail = (separator if feed.trailing_delimiter else "") + end
     last = pc.binary_join_element_wise(columns[-1], tail, "", null_handling="replace", null_replacement="")
     lines = pc.binary_join_element_wise(*columns[:-1], last, separator, null_handling="replace", null_replacement="")
-    encoded = joined(lines).decode("utf-8").encode("gb18030")
+    text = joined(lines)
+    told = {separator: (len(columns) - 1 + feed.trailing_delimiter) * rows, "\n": rows, "\r": end.count("\r") * rows}
+    if any(text.count(mark.encode()) != count for mark, count in told.items()):
+        raise _unwritable(feed, named, sorted(told))
+    encoded = text.decode("utf-8").encode("gb18030")
     return encoded.replace(b"\x1f", b"\x80") if feed.dialect == "vgop" else encoded
+
+
+def _unwritable(feed: Feed, columns: list[pa.Array], marks: list[str]) -> MendableError:
+    """The first field with a value that holds one of the marks."""
+    position, bad = next(
+        (position, mark)
+        for position, column in enumerate(columns, start=1)
+        for mark in marks
+        if pc.any(pc.match_substring(column, mark)).as_py()
+    )
+    return MendableError(
+        f"a value holds {bad!r}, which the dialect cannot write", where=f"{feed.code}, field {position}",
+        remedy="clean the value before it is written",
+    )  # fmt: skip
 
 
 def fixed(schema: Schema, columns: list[pa.Array]) -> bytes:

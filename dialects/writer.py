@@ -111,7 +111,7 @@ def pack(feed: Feed, content: bytes) -> bytes:
     """Compressed as the feed is; the same content gives the same bytes."""
     if feed.compression == "gzip":
         buffer = io.BytesIO()
-        with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=6, mtime=0, filename="") as out:
+        with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=4, mtime=0, filename="") as out:
             out.write(content)
         return buffer.getvalue()
     if feed.compression == "zstd":

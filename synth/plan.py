@@ -44,7 +44,7 @@ class Plan:
         start: first data date with daily files.
         days: number of data dates with daily files; the decision date is the day after the last.
         history_days: days before ``start`` that come as monthly archives.
-        bytes_per_day: source bytes wanted a customer and night (None: as the feeds declare).
+        bytes_per_day: source bytes wanted a day, before compression, of all feeds together (None: as the feeds declare).
     """
 
     catalogue: Catalogue

@@ -83,7 +83,7 @@ def write_province(
         days: such dates; the decision date is the day after the last.
         seed: of everything.
         preset: name in ``conf/presets``.
-        bytes_per_day: source bytes wanted a customer and night (None: as the feeds declare).
+        bytes_per_day: source bytes wanted a day, before compression, of all feeds together (None: as the feeds declare).
         workers: processes; any number writes the same bytes.
         history_days: days before ``start`` that come as monthly archives.
         catalogue_root: folder of the catalogue.

@@ -67,4 +67,4 @@ def scale_of(plan: Plan, code: str) -> float:
     if feed.granularity == "monthly":
         return 1.0
     drawn, fixed = nightly_bytes(plan.catalogue)
-    return max(0.02, (plan.bytes_per_day - fixed) / drawn) if drawn else 1.0
+    return max(0.02, (plan.bytes_per_day / plan.customers - fixed) / drawn) if drawn else 1.0

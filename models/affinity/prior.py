@@ -120,7 +120,7 @@ class _Cells:
             hessian = (x * (n * p * (1 - p))[:, None]).T @ x + np.diag(precision)
             step = np.linalg.solve(hessian, gradient)
             theta = theta + step * min(1.0, 2.0 / float(np.abs(step).max(initial=1e-12)))
-            if np.abs(step).max() < 1e-7:
+            if np.abs(step).max(initial=0.0) < 1e-7:
                 break
         z = x @ theta
         posterior = float((y * z - n * np.logaddexp(0, z)).sum() - (precision * (theta - centre) ** 2).sum() / 2)

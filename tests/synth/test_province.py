@@ -128,7 +128,7 @@ def test_a_small_delivery_has_no_faults(small: Small) -> None:
 
 
 def test_bytes_a_day_scale_what_is_free() -> None:
-    plan = dataclasses.replace(plan_of(), bytes_per_day=1000)
+    plan = dataclasses.replace(plan_of(), bytes_per_day=1_000 * plan_of().customers)
     drawn, fixed = nightly_bytes(plan.catalogue)
     assert scale_of(plan, "wap_visit") == pytest.approx((1000 - fixed) / drawn)
     assert scale_of(plan, "usage_data_day") == 1
