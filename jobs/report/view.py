@@ -180,7 +180,7 @@ def limit_section(limits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     rows = [
         {
             "name": row["limit"], "label_zh": row["label_zh"], "kind": "≤" if row["kind"] == "at_most" else "≥",
-            "amount": amount(row["amount"], row["unit"]), "used": amount(row["used"], row["unit"]), "unit": row["unit"],
+            "amount": amount(row["amount"], row["unit"]), "used": amount(row["used"], row["unit"]), "unit": "元" if "micro" in row["unit"] else row["unit"],
             "meter": charts.meter(row["used"], row["amount"], floor=row["kind"] == "at_least"),
             "price": price(row["price_yuan"]), "worth": f"{row['worth_yuan']:,.0f}" if row["worth_yuan"] >= 0.5 else "",
             "before": "–" if row["price_before"] is None else price(row["price_before"]),
