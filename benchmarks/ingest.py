@@ -177,7 +177,7 @@ def _one_delivery(landing: Path, packed: bool) -> tuple[Any, list[Any]]:
 
 def _tiny(folder: Path) -> Result:
     """A delivery of 20 kB of every feed of the catalogue, in its own dialect: scan to ledger, after session start."""
-    told = [_night(folder / f"home{n}", 20_000) for n in range(3)]
+    told = [night(folder / f"home{n}", 20_000) for n in range(3)]
     seconds = _median(told, "seconds")
     rows = [_told("cpc", told)]
     notes = [f"{told[0]['files']} files of about 20 kB, {told[0]['bytes'] / 1e6:.1f} MB; the bar is 30 s"]
@@ -188,7 +188,7 @@ def _volumes(folder: Path, volumes: tuple[int, ...]) -> Result:
     """Nights of all feeds, each with the same number of bytes before packing: time and memory against volume."""
     told = []
     for volume in volumes:
-        told.append(_night(folder / "home", volume // FEEDS))
+        told.append(night(folder / "home", volume // FEEDS))
         shutil.rmtree(folder / "home")
     rows = [_told(f"cpc, {volume / 1e9:g} GB", [one]) for volume, one in zip(volumes, told, strict=True)]
     notes = [
@@ -213,7 +213,7 @@ def _told(who: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _night(home: Path, size: int) -> dict[str, Any]:
+def night(home: Path, size: int) -> dict[str, Any]:
     """A night of all feeds, written by one process and loaded by another, so that memory is the loader's."""
     written = apart(_landed, home, size)
     return {**written, **apart(_loaded, home)}
