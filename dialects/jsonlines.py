@@ -1,9 +1,9 @@
 """Cuts files of JSON objects, one a line, into fields by their bytes, compiled; what is not plain is asked of `json`.
 
 A plain line is one flat object with keys that the schema knows, each once, whose values are strings without escapes,
-numbers, ``true``, ``false`` or ``null``. Any other line (escapes, nesting, unknown keys, faults) is read by the
-standard library, and its values are laid behind the file's bytes: a field is then, as in the other dialects, where it
-begins and where it finishes.
+numbers, ``true``, ``false`` or ``null``. Any other line (escapes, nesting, faults) is read by the standard library, and
+its values are laid behind the file's bytes: a field is then, as in the other dialects, where it begins and where it
+finishes. Of a line that is plain but for keys that are not known, only these are asked for.
 """
 
 # ruff: noqa: ANN001, ANN202  (numba infers the types of its kernels)
@@ -20,8 +20,8 @@ from numba import njit
 
 from dialects.scanner import BYTES, CONTROL, GOOD, LENGTH, LONGEST, Cut, rest_of_line
 
-#: Not a code of the record level: the line is read by the standard library.
-_ASK = 255
+#: No codes of the record level: the line is read by the standard library, wholly or for its unknown keys only.
+_ASK, _MORE = 255, 254
 _OTHER = CONTROL
 #: What ``true`` and ``false`` are in the other dialects.
 _YES_NO = b"10"
@@ -40,36 +40,36 @@ def cut_objects(data: bytes, names: list[str]) -> tuple[Cut, pa.Array]:
     most = int(np.count_nonzero(source == 10)) + 1
     start, end, status = np.zeros(most, np.int64), np.zeros(most, np.int64), np.zeros(most, np.uint8)
     room = min(most, len(source) // 2 + 1) + 1  # an object has two bytes at least
-    begin, finish = np.zeros((2, len(names), room), np.int32)
+    begin, finish = np.zeros((2, len(names) + 1, room), np.int32)
     keys = [name.encode("ascii") for name in names]
     flat, ends = np.frombuffer(b"".join(keys) + b"\0", np.uint8), np.cumsum([0, *map(len, keys)]).astype(np.int32)
     lines, rows = _objects(source, flat, ends, start, end, status, begin, finish, len(source))
     start, end, status = start[:lines], end[:lines], status[:lines]
     extra, rest, keep = [_YES_NO], {}, np.ones(rows, bool)
     size = len(data) + len(_YES_NO)
-    asked = np.flatnonzero(status == _ASK)
-    row_of = np.cumsum((status == GOOD) | (status == _ASK)) - 1
-    for position in asked.tolist():
+    whole, more, known = status == _ASK, status == _MORE, frozenset(names)
+    row_of = np.cumsum((status == GOOD) | whole | more) - 1
+    for position in np.flatnonzero(whole | more).tolist():
         row = int(row_of[position])
         found = ask(data[start[position] : end[position]])
         if isinstance(found, tuple):
             status[position], keep[row] = found[0], False
             continue
         status[position] = GOOD
-        for number, name in enumerate(names):
-            text = _text(found.pop(name, None))
+        for number, name in enumerate(names if whole[position] else ()):
+            text = _text(found.get(name))
             begin[number, row], finish[number, row] = size, size + len(text)
             extra.append(text)
             size += len(text)
-        if found:
-            rest[row] = _dumped(found)
-    places = begin[:, :rows], finish[:, :rows]
+        if unknown := {key: value for key, value in found.items() if key not in known}:
+            rest[row] = _dumped(unknown)
+    places = begin[:-1, :rows], finish[:-1, :rows]
     if not keep.all():
         places = places[0][:, keep], places[1][:, keep]
     wide = np.frombuffer(data + b"".join(extra), np.uint8)
-    unknown = pa.array((rest.get(row) for row in np.flatnonzero(keep).tolist()), pa.string()) if rest else None
-    kept = pa.nulls(int(keep.sum()), pa.string()) if unknown is None else unknown
-    return Cut(wide, start, end, status, *places, utf8=True), kept
+    kept = np.flatnonzero(keep).tolist()
+    others = pa.array(map(rest.get, kept), pa.string()) if rest else pa.nulls(len(kept), pa.string())
+    return Cut(wide, start, end, status, *places, utf8=True), others
 
 
 def ask(line: bytes) -> dict[str, Any] | tuple[int, str]:
@@ -130,27 +130,33 @@ def _objects(source, flat, ends, start, end, status, begin, finish, yes):  # typ
         if state == _ASK:
             begin[:, row] = 0
             finish[:, row] = 0
-        row += state in (GOOD, _ASK)
+        row += state in (GOOD, _ASK, _MORE)
     return line, row
 
 
 @njit(cache=True, nogil=True)
 def _plain(source, at, stop, flat, ends, begin, finish, row, yes):  # type: ignore[no-untyped-def]
-    """Read one line; ``GOOD``, or ``_ASK`` where it is not plain."""
+    """Read one line; ``GOOD``, ``_MORE`` where it has unknown keys, or ``_ASK`` where it is not plain."""
     at = _blank(source, at, stop)
     if at == stop or source[at] != 0x7B:
         return _ASK
     at = _blank(source, at + 1, stop)
-    seen = np.uint64(0)
+    seen, state = np.uint64(0), GOOD
+    spare = begin.shape[0] - 1  # where places of unknown keys go
     closed = at < stop and source[at] == 0x7D
     while not closed:
         if at >= stop or source[at] != 0x22:
             return _ASK
         after = _string(source, at + 1, stop)
-        field = _field(source, at + 1, after, flat, ends) if after > 0 else -1
-        if field < 0 or field > 63 or seen >> np.uint64(field) & np.uint64(1):
+        if after < 0:
             return _ASK
-        seen |= np.uint64(1) << np.uint64(field)
+        field = _field(source, at + 1, after, flat, ends)
+        if field > 63 or (field >= 0 and seen >> np.uint64(field) & np.uint64(1)):
+            return _ASK
+        if field < 0:
+            field, state = spare, _MORE
+        else:
+            seen |= np.uint64(1) << np.uint64(field)
         at = _blank(source, after + 1, stop)
         if at == stop or source[at] != 0x3A:
             return _ASK
@@ -194,7 +200,7 @@ def _plain(source, at, stop, flat, ends, begin, finish, row, yes):  # type: igno
     for field in range(len(ends) - 1):
         if field > 63 or not seen >> np.uint64(field) & np.uint64(1):
             begin[field, row], finish[field, row] = 0, 0
-    return GOOD
+    return state
 
 
 @njit(cache=True, nogil=True, inline="always")
