@@ -5,6 +5,7 @@ A guess is a share of the sampled records that agree with it; a person reads the
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import io
 import itertools
@@ -30,10 +31,10 @@ _FORMS = (
     ("phone", re.compile(r"1(?:[3-9]\d|00)\d{8}")),  # 100…: the range of synthetic numbers, assigned to nobody
     ("timestamp", re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01])([01]\d|2[0-3])[0-5]\d[0-5]\d")),
     ("date", re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01])")),
-    ("int", re.compile(r"-?\d{1,9}")),
-    ("long", re.compile(r"-?\d{10,18}")),
-    ("decimal", re.compile(r"-?\d{1,12}\.\d{1,6}")),
-    ("double", re.compile(r"-?\d+(\.\d+)?([eE]-?\d+)?")),
+    ("int", re.compile(r"0|-?[1-9]\d{0,8}")),  # no leading zeros: they would be lost
+    ("long", re.compile(r"0|-?[1-9]\d{0,17}|-?[1-8]\d{18}")),
+    ("decimal", re.compile(r"-?\d{1,12}(\.\d{1,6})?")),
+    ("double", re.compile(r"-?\d{1,15}(\.\d+)?([eE][-+]?\d+)?")),
 )
 
 
@@ -241,12 +242,25 @@ def _fixed(said: dict[str, Any], compression: str, encoding: str, sure: float, l
     )  # fmt: skip
 
 
+def _is(kind: str, value: str) -> bool:
+    """Whether there is such a day: the forms alone would take 30 February."""
+    if kind not in ("date", "timestamp"):
+        return True
+    try:
+        dt.datetime.strptime(value, "%Y%m%d" if kind == "date" else "%Y%m%d%H%M%S")
+    except ValueError:
+        return False
+    return True
+
+
 def guess(name: str, values: Sequence[str]) -> Guess:
     """Type of a column from its values (text, empty where missing)."""
     present = [value for value in values if value]
     nullable, longest = len(present) < len(values), max(map(len, present), default=0)
     for kind, form in _FORMS:
-        if present and all(form.fullmatch(value) for value in present):
+        if kind in ("decimal", "double") and not any(set(value) & set(".eE") for value in present):
+            continue  # whole numbers that are no long would lose digits
+        if present and all(form.fullmatch(value) and _is(kind, value) for value in present):
             scale = max(len(value.partition(".")[2]) for value in present) if kind == "decimal" else 0
             return Guess(name, kind, nullable, longest, scale)
     different = sorted(set(present))

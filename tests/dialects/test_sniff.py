@@ -14,7 +14,7 @@ from conf.feed import Feed
 from conf.schema import Schema
 from dialects import write_delivery
 from dialects.draft import draft
-from dialects.sniff import encoding_of, sniff
+from dialects.sniff import encoding_of, guess, sniff
 from tests.dialects.conftest import UTC, feed_of, rows_of, schema_of
 
 N = 60
@@ -36,7 +36,7 @@ def test_every_form_is_recognised(tmp_path: Path, form: str) -> None:
     assert (found.encoding, found.encoding_confidence) == ("utf-8" if feed.dialect == "jsonl" else "gb18030", 1.0)
     types = [one.type for one in found.fields]
     if feed.layout == "delimited":
-        assert types == ["long", "phone", "code", "code", "int", "int", "decimal", "double", "date", "timestamp", "int"]
+        assert types == ["long", "phone", "code", "code", "int", "int", "decimal", "decimal", "date", "timestamp", "int"]
         assert found.fields_confidence == 1.0
     feed_text, schema_text = draft(found, "drafted", {"12345"})
     made = Feed.model_validate(yaml.safe_load(feed_text))
@@ -64,3 +64,16 @@ def test_a_month_is_seen_in_the_name(tmp_path: Path) -> None:
     text, _ = draft(sniff(path.name, path.read_bytes()), "monthly_one", set())
     assert yaml.safe_load(text)["granularity"] == "monthly"
     assert yaml.safe_load(text)["unit_code"] == "12345"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["1", "23", ""], "int"), (["1", "2001425113"], "long"), (["2001425113000000000", "7"], "long"),
+        (["9223372036854775808"], "string"), (["20014251130000000000"], "string"), (["007", "123"], "string"), (["0", "-5"], "int"),
+        (["1", "2.50"], "decimal"), (["1.5", "2e-3"], "double"), (["1", "x"], "string"), (["20260108", "20260230"], "int"),
+        (["20260108000001"], "timestamp"), (["10012345678"], "phone"), (["20260108"], "date"),
+    ],
+)  # fmt: skip
+def test_a_guess_never_loses_a_digit(values: list[str], kind: str) -> None:
+    assert guess("x", tuple(values)).type == kind
