@@ -76,12 +76,12 @@ def run(night: Night, feeds: str = "*") -> Figures:
 
 
 def visible(night: Night, feeds: str) -> list[dict[str, Any]]:
-    """Files the night may see: data before D, arrived before the cut-off."""
+    """Files the night may see: of a feed of the catalogue, data before D, arrived before the cut-off."""
     rows = night.lake.arrow("landing").to_pylist()
     return [
         row
         for row in rows
-        if row["feed"] is not None
+        if row["feed"] in night.catalogue.feeds
         and fnmatch(row["feed"], feeds)
         and row["data_date"] < night.date
         and (row["arrived_at"] is None or row["arrived_at"] < night.cut_off)
