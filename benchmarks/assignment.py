@@ -1,4 +1,4 @@
-"""The assignment: gap, full passes and time by size, HiGHS on the LP of the small size, and public instances."""
+"""The assignment: gap, full passes and time by size with LP solvers as peers, the value of other ways, public instances."""
 
 from __future__ import annotations
 
@@ -8,31 +8,29 @@ import time
 from pathlib import Path
 from typing import Any
 
-import highspy
-import numpy as np
-
 from benchmarks import public_instances
 from benchmarks.assignment_cases import Case, problem
+from benchmarks.assignment_curve import curve
 from benchmarks.assignment_files import write
+from benchmarks.assignment_lp import by_highs, by_pdlp
 from benchmarks.assignment_speed import passes, province
 from benchmarks.result import Result, peak_bytes
 from jobs.instance import read_instance
-from models.assignment.exact import Choice, model
-from models.assignment.passes import best_arcs
-from models.assignment.repair import gather
 from models.assignment.solve import Goal, solve
 
 #: Customers and the gap that is aimed at.
 AIMS = {"20k": (20_000, 1e-3), "100k": (100_000, 1e-4), "1m": (1_000_000, 1e-6), "10m": (10_000_000, 1e-5)}
 #: Whole provinces, from files; ``public`` reads ../shared/data.
 PROVINCES = {"10m-files": 10_000_000, "90m": 90_000_000}
-SIZES = (*AIMS, *PROVINCES, "public")
+SIZES = (*AIMS, *PROVINCES, "curve", "public")
 
 
 def run(size: str) -> Result:
-    """Ours, and at the small size HiGHS's simplex and interior point on the same LP."""
+    """Ours, with HiGHS's simplex and interior point (20k) and PDLP (20k, 100k) on the same LP."""
     if size == "public":
         return public()
+    if size == "curve":
+        return curve()
     if size in PROVINCES:
         warm()
         return province(PROVINCES[size], 1e-6)
@@ -47,27 +45,17 @@ def run(size: str) -> Result:
         "full_passes": found.passes, "value_yuan": found.plan.primal * 1e-6, "bound_yuan": found.dual.bound * 1e-6,
         "peak_bytes": peak_bytes(), "method": found.method,
     }]  # fmt: skip
-    if size != "20k":
-        more, plain = passes(case, found.dual.prices)
-        return Result(
-            rows + more,
-            {"pass / stream": more[0]["seconds"] / more[1]["seconds"], "CPU of the solve / plain pass": cpu / plain},
-        )
-    zero = np.zeros(len(case.limits), np.int64)
-    options = gather(case, zero, 1 << 61, best_arcs(case, zero))
-    assert options is not None
-    choice = Choice(options.group, options.kind, options.value, case.limits.amount)
-    for method in ("simplex", "ipm"):
-        solver = model(choice, case.kinds, case.scale, whole=False)
-        solver.setOptionValue("solver", method)
-        begun = time.perf_counter()
-        solver.run()
-        rows.append({"who": f"HiGHS {method} (LP)", "version": highspy.Highs().version(), "threads": 1,
-                     "seconds": time.perf_counter() - begun, "bound_yuan": solver.getObjectiveValue()})  # fmt: skip
-    faster = min(row["seconds"] for row in rows[1:])
-    return Result(
-        rows, {"HiGHS (the faster) / cpc": faster / seconds}, ("HiGHS solves the LP; cpc gives a whole plan",)
-    )
+    more, plain = passes(case, found.dual.prices)
+    ratio = {"pass / stream": more[0]["seconds"] / more[1]["seconds"], "CPU of the solve / plain pass": cpu / plain}
+    peers = []
+    if size == "20k":
+        peers = [by_highs(case, "simplex"), by_highs(case, "ipm")]
+        ratio["HiGHS (the faster) / cpc"] = min(row["seconds"] for row in peers) / seconds
+    if size in {"20k", "100k"}:
+        peers.append(by_pdlp(case, 1e-4))
+        ratio["PDLP / cpc"] = peers[-1]["seconds"] / seconds
+        ratio["PDLP's bound / cpc's"] = peers[-1]["bound_yuan"] * 1e6 / found.dual.bound
+    return Result(rows + peers + more, ratio, ("the peers solve the LP; cpc gives a whole plan",) if peers else ())
 
 
 def warm() -> None:

@@ -33,7 +33,7 @@ class Chunked:
     empty: int
 
 
-def chunked(problem: Problem, size: int = CHUNK, nodes: int = 200, gap: float = 1e-4) -> Chunked:
+def chunked(problem: Problem, size: int = CHUNK, nodes: int = 30, gap: float = 5e-4) -> Chunked:
     """All random chunks of ``size``, by MIP to ``gap`` or ``nodes``; amounts are shared so that parts add up."""
     parts = list(chunks(problem, size))
     value, bound, empty = 0, 0.0, 0
@@ -59,11 +59,20 @@ def chunks(problem: Problem, size: int = CHUNK) -> list[Problem]:
     mine = np.empty(len(numbers), np.int64)
     mine[np.argsort(numbers, kind="stable")] = np.arange(len(numbers)) * count // len(numbers)
     cuts = np.cumsum([0, *(len(block) for block in whole)])
+    grain = np.zeros(len(problem.limits), np.int64)
+    np.gcd.at(grain, problem.kinds.limit, np.abs(problem.kinds.use))
     found = []
     for c in range(count):
         blocks = join(
             [pick(b, np.flatnonzero(mine[lo : lo + len(b)] == c)) for b, lo in zip(whole, cuts, strict=False)]
         )
-        amount = np.array([int(b) * (c + 1) // count - int(b) * c // count for b in problem.limits.amount], np.int64)
+        amount = np.array([_part(int(b), int(g), c, count) for b, g in zip(problem.limits.amount, grain, strict=True)])
         found.append(replace(problem, blocks=blocks, limits=Limits(problem.limits.names, amount, problem.limits.sign)))
     return found
+
+
+def _part(amount: int, grain: int, number: int, count: int) -> int:
+    """Chunk ``number``'s part of an amount, in whole units of what all uses are multiples of: no call is cut in two."""
+    units, rest = divmod(amount, max(1, grain))
+    part = units * (number + 1) // count - units * number // count
+    return part * max(1, grain) + (rest if number == count - 1 else 0)

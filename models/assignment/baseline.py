@@ -1,4 +1,4 @@
-"""What a solver is measured against: arbitrate-then-cap, what next-best-action engines do.
+"""What a solver is measured against: arbitrate-then-cap, what next-best-action engines do, and greedy choice.
 
 Campaigns with a quota go first: each floor is filled by the customers who score best for it. Then customers come
 in some order and each takes its best arc that still fits under every cap. A share cannot be kept that way (what fits
@@ -70,6 +70,59 @@ def _arbitrate(order, first, value, kind, by_value, ptr, lim, use, used, amount,
             x += 1
 
 
+@njit(cache=True, nogil=True)
+def _take(order, owner, kind, ptr, lim, use, used, amount, capped, chosen):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Arcs in turn: one is taken where its customer has none and every cap has room."""
+    for a in order:
+        if chosen[owner[a]] < 0 and _fits(kind[a], ptr, lim, use, used, amount, capped):
+            _book(kind[a], ptr, lim, use, used)
+            chosen[owner[a]] = a
+
+
+class _Field:
+    """All customers and arcs of a problem in one piece, and a plan that grows on it."""
+
+    def __init__(self, problem: Problem, order: Literal["score", "arrival"]) -> None:
+        self.problem, self.order = problem, order
+        self.customer = np.concatenate([b.customer for b in problem.blocks])
+        self.first = np.concatenate([[0]] + [np.diff(b.first.astype(np.int64)) for b in problem.blocks]).cumsum()
+        self.value = np.concatenate([b.value for b in problem.blocks]).astype(np.int64)
+        self.kind = np.concatenate(
+            [b.kinds_of(np.repeat(np.arange(len(b)), np.diff(b.first)), slice(None)) for b in problem.blocks]
+        )
+        self.owner = np.repeat(np.arange(len(self.customer)), np.diff(self.first))
+        self.by_value = np.lexsort((np.arange(len(self.value)), -self.value, self.owner))
+        self.uses = problem.kinds.first, problem.kinds.limit, problem.kinds.use
+        gives, takes = _signs(problem)
+        self.floors = gives & ~takes & (problem.limits.amount < 0)
+        self.capped = ~gives
+        self.used = np.zeros(len(problem.limits), np.int64)
+        self.chosen = np.full(len(self.customer), -1, np.int64)
+
+    @property
+    def state(self) -> tuple[Ints, Ints, np.ndarray, Ints]:
+        """Uses so far, amounts, which limits are caps, and the plan."""
+        return self.used, self.problem.limits.amount, self.capped, self.chosen
+
+    def turn(self, scores: Ints) -> Ints:
+        """The order in which customers come."""
+        arrival: Ints = hashes(self.customer, 5).view(np.int64)
+        return np.lexsort((self.customer, -scores if self.order == "score" else arrival))
+
+    def fill_floors(self) -> None:
+        """Campaigns with a quota first."""
+        best = np.empty(len(self.customer), np.int64)
+        for floor in np.flatnonzero(self.floors):
+            _serving(self.first, self.kind, self.by_value, floor, *self.uses[:2], self.chosen, best)
+            _fill(self.turn(self.value[best]), best, self.kind, floor, *self.uses, *self.state)
+
+    def told(self) -> tuple[int, list[str]]:
+        """Value in micro-yuan, and the limits that the plan breaks."""
+        limits = self.problem.limits
+        broken = [n for n, u, b in zip(limits.names, self.used, limits.amount, strict=True) if u > b]
+        return int(self.value[self.chosen[self.chosen >= 0]].sum()), broken
+
+
 def arbitrate_then_cap(problem: Problem, order: Literal["score", "arrival"] = "score") -> tuple[int, list[str]]:
     """Value in micro-yuan of the baseline's plan, and the limits that it breaks (shares; floors that found nobody).
 
@@ -79,29 +132,34 @@ def arbitrate_then_cap(problem: Problem, order: Literal["score", "arrival"] = "s
     """
     if not problem.blocks:
         return 0, []
-    customer = np.concatenate([b.customer for b in problem.blocks])
-    first = np.concatenate([[0]] + [np.diff(b.first.astype(np.int64)) for b in problem.blocks]).cumsum()
-    value = np.concatenate([b.value for b in problem.blocks]).astype(np.int64)
-    kind = np.concatenate(
-        [b.kinds_of(np.repeat(np.arange(len(b)), np.diff(b.first)), slice(None)) for b in problem.blocks]
-    )
-    owner = np.repeat(np.arange(len(customer)), np.diff(first))
-    by_value = np.lexsort((np.arange(len(value)), -value, owner))
-    arrival: Ints = hashes(customer, 5).view(np.int64)
+    field = _Field(problem, order)
+    field.fill_floors()
+    turn = field.turn(field.value[field.by_value[field.first[:-1]]])
+    _arbitrate(turn, field.first, field.value, field.kind, field.by_value, *field.uses, *field.state)
+    return field.told()
 
-    def turn(scores: Ints) -> Ints:
-        return np.lexsort((customer, -scores if order == "score" else arrival))
 
-    amount, uses = problem.limits.amount, (problem.kinds.first, problem.kinds.limit, problem.kinds.use)
-    gives, takes = _signs(problem)
-    capped, used, chosen = ~gives, np.zeros(len(amount), np.int64), np.full(len(customer), -1, np.int64)
-    best = np.empty(len(customer), np.int64)
-    for floor in np.flatnonzero(gives & ~takes & (amount < 0)):
-        _serving(first, kind, by_value, floor, *uses[:2], chosen, best)
-        _fill(turn(value[best]), best, kind, floor, *uses, used, amount, capped, chosen)
-    _arbitrate(turn(value[by_value[first[:-1]]]), first, value, kind, by_value, *uses, used, amount, capped, chosen)
-    broken = [n for n, u, b in zip(problem.limits.names, used, amount, strict=True) if u > b]
-    return int(value[chosen[chosen >= 0]].sum()), broken
+def greedy(problem: Problem, by: Literal["value", "density"] = "value") -> tuple[int, list[str]]:
+    """As above, of arcs instead of customers: the best arc of all that still fits, again and again.
+
+    Args:
+        problem: customers, arcs and limits.
+        by: value, or value over the share of the capacities that the arc uses up (Toyoda 1975, with full amounts).
+    """
+    if not problem.blocks:
+        return 0, []
+    field = _Field(problem, "score")
+    field.fill_floors()
+    score = field.value.astype(np.float64)
+    if by == "density":
+        amount = np.maximum(problem.limits.amount, 1).astype(np.float64)
+        kinds = problem.kinds
+        parts = np.where(field.capped[kinds.limit], np.maximum(kinds.use, 0) / amount[kinds.limit], 0.0)
+        score /= 1e-12 + np.bincount(kinds.rows, parts, len(kinds))[field.kind]
+    worth = np.flatnonzero(field.value > 0)
+    order = worth[np.lexsort((hashes(worth, 6), -score[worth]))]
+    _take(order, field.owner, field.kind, *field.uses, *field.state)
+    return field.told()
 
 
 def _signs(problem: Problem) -> tuple[np.ndarray, np.ndarray]:

@@ -99,10 +99,16 @@ def model(choice: Choice, kinds: Kinds, scale: Floats, *, whole: bool, money: fl
     lp.sense_ = highspy.ObjSense.kMaximize
     if whole:
         lp.integrality_ = [highspy.HighsVarType.kInteger] * len(columns)
+    solver = quiet()
+    solver.passModel(lp)
+    return solver
+
+
+def quiet() -> highspy.Highs:
+    """HiGHS on one thread with a fixed seed: the same input gives the same answer."""
     solver = _Quiet()
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("random_seed", 1)
-    solver.passModel(lp)
     return solver
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -59,14 +60,25 @@ def split(whole: Block, size: int) -> list[Block]:
     return pieces
 
 
-def sample(problem: Problem, size: int) -> Problem:
-    """About ``size`` customers of the problem by hash; amounts in proportion to what was drawn, rounded."""
+def samples(problem: Problem, sizes: Sequence[int]) -> list[Problem]:
+    """Samples of ascending sizes; each lies within the next, so that all customers are looked at once."""
+    found: list[Problem] = []
+    for size in sorted(sizes, reverse=True):
+        found.append(sample(problem, size, found[-1] if found else problem))
+    return found[::-1]
+
+
+def sample(problem: Problem, size: int, among: Problem | None = None) -> Problem:
+    """About ``size`` customers of the problem by hash; amounts in proportion to what was drawn, rounded.
+
+    ``among``: a larger sample of the same problem, which holds all of this one.
+    """
     cut = np.uint64(min(float(2**64 - 2048), 2.0**64 * size / problem.customers))
 
     def part(block: Block) -> Block:
         return pick(block, np.flatnonzero(hashes(block.customer, 1) < cut))
 
-    blocks = join(over_blocks(part, problem.blocks))
+    blocks = join(over_blocks(part, (among or problem).blocks))
     drawn = sum(len(block) for block in blocks)
     amount = np.array([int(b) * drawn // problem.customers for b in problem.limits.amount], np.int64)
     limits = Limits(problem.limits.names, amount, problem.limits.sign)

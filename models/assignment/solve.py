@@ -13,19 +13,22 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from models.assignment.box import boxes
+from models.assignment.classes import by_classes
 from models.assignment.conflict import Infeasible, conflict
 from models.assignment.dual import Aim, descend
 from models.assignment.exact import Choice, whole_plan
 from models.assignment.passes import Dual, Engine, Local, evaluate
 from models.assignment.problem import LARGEST, PICO, Ints, Overflow, Problem
 from models.assignment.repair import Plan, away, gather, repaired, settled, without
-from models.assignment.sample import sample
+from models.assignment.sample import samples
 
 YUAN = 1e12  # pico-yuan
 #: Sizes of samples that prices are first found on.
 SAMPLES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
-#: Up to so many customers a plan is first sought by moves alone; from there on the LP is cheaper than its sweeps.
-CHEAP = 300_000
+#: Up to so many customers a plan is first sought by moves alone; from there on classes of moves are cheaper.
+CHEAP = 50_000
+#: From so many customers on a further pass costs more than it gains, once a step promises little.
+MANY = 300_000
 #: Customers that take part in a repair at first.
 MOVERS = 4_000
 #: Options that the MIP is asked about: first the nearest, then all that can matter where those are few enough.
@@ -139,14 +142,21 @@ def solve(problem: Problem, goal: Goal, engine: Engine | None = None) -> Solutio
 
 
 def _first(run: _Run) -> tuple[Dual, Plan]:
-    """Prices and a plan: by moves from everybody's best where that is cheap and enough, by LPs in boxes otherwise."""
+    """Prices and a plan: by moves or classes of moves from everybody's best, and by LPs in boxes where those miss."""
     problem = run.problem
     dual = _priced(run, run.goal.start)
     plan: Plan | None = None
     if problem.customers <= CHEAP or not len(problem.limits) or run.left <= 0:
         plan = repaired(problem, dual.prices, _width(problem, dual))
         run.tell("repair", dual, plan)
-    if plan is not None and (_enough(run, dual, plan) or not len(problem.limits)):
+    if not len(problem.limits) or (plan is not None and (_enough(run, dual, plan) or run.left <= 0)):
+        assert plan is not None
+        return dual, plan
+    other = by_classes(problem, dual, _width(problem, dual, 10_000))
+    run.steps.append("classes")
+    plan = other if plan is None or _better(other, plan) else plan
+    run.tell("classes", dual, plan)
+    if _enough(run, dual, plan):
         return dual, plan
     return _by_boxes(run, dual, plan)
 
@@ -155,11 +165,11 @@ def _enough(run: _Run, dual: Dual, plan: Plan) -> bool:
     return plan.excess == 0 and relative(dual.bound, plan.primal) <= run.goal.gap
 
 
-def _width(problem: Problem, dual: Dual) -> int:
-    """Width of choices that holds about ``MOVERS`` customers, by the density that the last pass saw, pico-yuan."""
+def _width(problem: Problem, dual: Dual, movers: int = MOVERS) -> int:
+    """Width of choices that holds about ``movers`` customers, by the density that the last pass saw, pico-yuan."""
     if dual.near > 0:
-        return int(max(dual.width * MOVERS / dual.near, 1e6))
-    return int(max(1e-3, min(1.0, MOVERS / max(1, problem.customers)) * 0.25) * YUAN)
+        return int(max(dual.width * movers / dual.near, 1e6))
+    return int(max(1e-3, min(1.0, movers / max(1, problem.customers)) * 0.25) * YUAN)
 
 
 def _priced(run: _Run, start: Ints | None) -> Dual:
@@ -172,10 +182,8 @@ def _priced(run: _Run, start: Ints | None) -> Dual:
     if not problem.fits(prices):
         prices = np.zeros(len(problem.limits), np.int64)
     cold = not prices.any()
-    for size in SAMPLES if cold else ():
-        if problem.customers < (2 if size < SAMPLES[-1] else 5) * size:
-            break
-        part = sample(problem, size)
+    sizes = [size for size in SAMPLES if problem.customers >= (2 if size < SAMPLES[-1] else 5) * size]
+    for size, part in zip(sizes, samples(problem, sizes), strict=True) if cold else ():
         found = descend(part, Local(part), prices, _aim(size, run, cold, 200))
         prices, cold = found.best.prices, False
         run.steps.append(f"sample {part.customers}")
@@ -193,7 +201,7 @@ def _aim(size: int, run: _Run, cold: bool, passes: int) -> Aim:
         passes=passes, gain=_gain(size, run),
         width=0.5 * YUAN if cold else min(0.5, 5.0 * root) * YUAN, least=0.2 * root * YUAN,
         radius=1.0 if cold else 0.1 if run.goal.start is None else 0.2, until=lambda _: run.left < 0,
-        once=size >= CHEAP,
+        once=size >= MANY,
     )  # fmt: skip
 
 
@@ -201,7 +209,7 @@ def _gain(size: int, run: _Run) -> float:
     """What a step must promise: little on a sample; many customers' plan costs more to mend than a pass does."""
     if size < run.problem.customers:
         return 1e-5
-    return 1e-8 if size >= CHEAP else min(1e-5, max(1e-8, 0.01 * run.goal.gap))
+    return 1e-8 if size >= MANY else min(1e-5, max(1e-8, 0.01 * run.goal.gap))
 
 
 def _by_boxes(run: _Run, dual: Dual, plan: Plan | None) -> tuple[Dual, Plan]:

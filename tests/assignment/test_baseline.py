@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.assignment_cases import Case
 from benchmarks.assignment_cases import problem as generated
-from models.assignment.baseline import arbitrate_then_cap, caps_only, without_shares
+from models.assignment.baseline import arbitrate_then_cap, caps_only, greedy, without_shares
 from models.assignment.problem import Block, Kinds, Limits, Problem
 from models.assignment.solve import Goal, solve
 
@@ -54,6 +54,20 @@ def test_a_share_is_not_looked_at_and_said_to_be_broken() -> None:
     assert arbitrate_then_cap(without_shares(share)) == (9 + 8 + 3, [])
 
 
+def test_greedy_takes_arcs_by_value_or_by_what_they_use() -> None:
+    one = problem([1], [1], [(0, 0, 1)])
+    assert greedy(one) == (9 + 7 + 2, [])
+    scarce = problem([3], [1], [(0, 0, 3), (1, 0, 1)])  # arc 0 uses three units, arc 1 one
+    assert greedy(scarce) == (9, [])
+    assert greedy(scarce, "density") == (7 + 4 + 2, [])
+    assert solve(scarce, Goal(gap=0.0)).plan.primal == 7 + 4 + 2
+
+
+def test_greedy_fills_floors_first() -> None:
+    floor = problem([-2], [-1], [(1, 0, -1)])
+    assert greedy(floor) == (7 + 4 + 3, [])
+
+
 def test_on_the_same_limits_the_solver_is_worth_more_in_either_order() -> None:
     case = generated(Case(customers=4_000, tight=0.5))
     for same in (without_shares(case), caps_only(case)):
@@ -62,3 +76,4 @@ def test_on_the_same_limits_the_solver_is_worth_more_in_either_order() -> None:
         arrival, _ = arbitrate_then_cap(same, "arrival")
         assert not broken
         assert ours > score > arrival > 0
+        assert ours > max(greedy(same)[0], greedy(same, "density")[0])
