@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from models.affinity.drift import Drift
 from models.affinity.learn import Learnt
 
@@ -40,6 +42,8 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]) -
             )
         ),
         "",
+        *_slices(learnt),
+        "",
         f"**Calibration**: {bundle.contact.kind} for contacts, {bundle.base.kind} without; then by product × channel.",
         f"**Orders that a contact brings** (1 = as the response says): {bundle.lifts.whole.value:.2f}, "
         f"{bundle.lifts.whole.own:.0%} of it from data, the rest prior. Cells whose own data weighs half or more: "
@@ -67,8 +71,38 @@ def _figure(metrics: Mapping[str, float], name: str) -> str:
     return "–" if value is None else f"{value:,.4g}"
 
 
+def _slices(learnt: Learnt) -> list[str]:
+    """Figures by region, grade and age as a Markdown table."""
+    rows = learnt.response.slices
+    if not rows:
+        return ["**By slice**: no slice has enough orders to tell."]
+    lines = ["| late contacts by slice | rows | orders | AUC | Σ predicted / Σ observed |", "|---|---:|---:|---:|---:|"]
+    for row in rows:
+        figures = (f"{row[name]:,.4g}" if name in row else "–" for name in ("rows", "conversions", "auc", "ratio"))
+        lines.append(f"| {row['slicing']} {row['value']} | " + " | ".join(figures) + " |")
+    return lines
+
+
+def shap_summary(learnt: Learnt, folder: Path) -> None:
+    """What each column adds to the log-odds, contact by contact, as PNG."""
+    import matplotlib.pyplot as plt
+    import shap
+
+    told = learnt.response.explained
+    if not len(told.parts):
+        return
+    random = np.random.default_rng(0)  # where points that would hide each other are put
+    shap.summary_plot(
+        told.parts, told.values, feature_names=list(told.names), max_display=_TOP, show=False, rng=random,
+        plot_size=(9, 8),
+    )  # fmt: skip
+    plt.gca().set_xlabel("added to the log-odds of the prior (SHAP), late contacts")
+    plt.savefig(folder / "shap.png", dpi=110, bbox_inches="tight")
+    plt.close()
+
+
 def plots(learnt: Learnt, folder: Path) -> None:
-    """Reliability, importance and lifts as PNG."""
+    """Reliability, importance and lifts as PNG; and what each column adds."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -92,3 +126,4 @@ def plots(learnt: Learnt, folder: Path) -> None:
     axes[2].tick_params(axis="y", labelsize=7)
     figure.savefig(folder / "model.png", dpi=110)
     plt.close(figure)
+    shap_summary(learnt, folder)

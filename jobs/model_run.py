@@ -115,6 +115,7 @@ def _report(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]
         "reliability": learnt.response.tables,
         "gain": dict(gain),
         "lifts": learnt.bundle.lifts.to_dict(),
+        "slices": learnt.response.slices,
         "drift": [
             {"feature": d.name, "psi": d.psi, "missing_then": d.missing_then, "missing_now": d.missing_now}
             for d in moved

@@ -36,7 +36,9 @@ def synth(
     days: Annotated[int, typer.Option("--days", min=1)] = 8,
     seed: Annotated[int, typer.Option("--seed")] = 20260109,
     preset: Annotated[str, typer.Option("--preset", help="easy, real or null.")] = "real",
-    bytes_per_day: Annotated[int | None, typer.Option("--bytes-per-day", help="Source bytes a day, about, of all feeds.")] = None,
+    bytes_per_day: Annotated[
+        int | None, typer.Option("--bytes-per-day", help="Source bytes a day, about, of all feeds.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Landing files of all feeds in their dialects. Example: cpc synth --out /tmp/landing --customers 2000 --days 2."""

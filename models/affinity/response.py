@@ -9,7 +9,7 @@ stop the fitting and calibrate (out of time); the model that serves is refitted 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import lightgbm as lgb
 import numpy as np
@@ -27,6 +27,10 @@ _HIDE_SHARE = 0.15
 #: Rows without a contact weigh this much while trees grow: they are a hundred times as many, and what they teach (who
 #: orders anyway) would otherwise choose the splits. The levels come from the prior and the calibration.
 _BASE_WEIGHT = 0.1
+#: Contacts whose predictions are taken apart for the training's report.
+_EXPLAINED = 2_000
+#: Customers' features by whose values figures are told, where the snapshot has them; a value needs so many orders.
+SLICES, _LEAST_ORDERS = ("city", "centre", "grade", "age_group"), 5
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class Response:
         offsets: (groups,) shift of the log-odds of each product × channel.
         metrics: figures on the late nights.
         tables: reliability by decile on the late nights.
+        slices: slicing and value → rows, orders, AUC and Σ predicted / Σ observed of the late contacts.
+        explained: some late contacts taken apart.
         gain: importance by column, total gain.
         late_p: (late rows,) calibrated probabilities, in the order of the rows.
     """
@@ -94,11 +100,31 @@ class Response:
     metrics: dict[str, float]
     tables: dict[str, list[dict[str, float]]]
     gain: dict[str, float]
+    slices: list[dict[str, str | float]] = field(repr=False)
+    explained: Explained = field(repr=False)
     late_p: Floats = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Late contacts and what each column adds to the log-odds of the prior.
+
+    Attributes:
+        names: of the columns.
+        values: (rows, columns) as the model sees them.
+        parts: (rows, columns) SHAP values (Lundberg et al. 2020), exact for trees.
+    """
+
+    names: tuple[str, ...]
+    values: Floats
+    parts: Floats
 
 
 class OneClassError(ValueError):
     """All labels are the same: nothing can be learnt."""
+
+
+_NOTHING = Explained((), np.zeros((0, 0)), np.zeros((0, 0)))
 
 
 def fit(rows: Rows, features: tuple[Feature, ...], groups: int, knobs: Knobs) -> Response:
@@ -123,7 +149,43 @@ def fit(rows: Rows, features: tuple[Feature, ...], groups: int, knobs: Knobs) ->
     clear = np.hstack([rows.X[rows.late][:, kept], rows.arcs[rows.late]])
     score = first.predict(clear, raw_score=True, num_iteration=trees, num_threads=knobs.threads)
     final = _train(matrix, rows, np.ones(len(rows.y), bool), names, categories, knobs, rounds=trees)
-    return _calibrated(rows, np.asarray(score), final, tuple(int(k) for k in kept), groups, trees)
+    fitted = _calibrated(rows, np.asarray(score), final, tuple(int(k) for k in kept), groups, trees)
+    met = rows.group[rows.late] >= 0
+    return replace(
+        fitted,
+        slices=slices(rows.take(rows.late & contacted), features, fitted.late_p[met]),
+        explained=explain(final, clear[met]),
+    )
+
+
+def explain(model: lgb.Booster, matrix: Floats) -> Explained:
+    """SHAP values of rows spread evenly over a matrix."""
+    at = np.unique(np.linspace(0, len(matrix) - 1, min(len(matrix), _EXPLAINED)).astype(np.int64))
+    parts = np.asarray(model.predict(matrix[at], pred_contrib=True))[:, :-1]
+    return Explained(tuple(model.feature_name()), matrix[at], parts)
+
+
+def slices(contacts: Rows, features: tuple[Feature, ...], p: Floats) -> list[dict[str, str | float]]:
+    """Figures of each value of the slicing features, largest first within a slicing.
+
+    Args:
+        contacts: rows with a contact.
+        features: of the columns of ``contacts.X``.
+        p: (rows,) predictions.
+    """
+    found: list[dict[str, str | float]] = []
+    for position, feature in enumerate(features):
+        if feature.name not in SLICES or feature.kind != "category":
+            continue
+        codes = contacts.X[:, position]
+        parts = [(label, codes == code) for code, label in enumerate(feature.categories)]
+        parts = [(label, mine) for label, mine in parts if contacts.y[mine].sum() >= _LEAST_ORDERS]
+        for label, mine in sorted(parts, key=lambda part: (-int(part[1].sum()), part[0])):
+            figures = _figures(contacts.y[mine], p[mine], contacts.weight[mine], contacts.group[mine])
+            row: dict[str, str | float] = {"slicing": feature.name, "value": label, "rows": float(mine.sum())}
+            row.update((name, figures[name]) for name in ("auc", "ratio", "conversions") if name in figures)
+            found.append(row)
+    return found
 
 
 def refit(
@@ -158,7 +220,7 @@ def _calibrated(
         "contact": reliability(y[met], p[met], weight[met]),
         "base": reliability(y[alone], p[alone], weight[alone]),
     }
-    return Response(final.model_to_string(), kept, contact, base, offsets, metrics, tables, gain, p)
+    return Response(final.model_to_string(), kept, contact, base, offsets, metrics, tables, gain, [], _NOTHING, p)
 
 
 def _figures(y: Floats, p: Floats, weight: Floats, group: Ints) -> dict[str, float]:

@@ -36,7 +36,19 @@ def test_every_form_is_recognised(tmp_path: Path, form: str) -> None:
     assert (found.encoding, found.encoding_confidence) == ("utf-8" if feed.dialect == "jsonl" else "gb18030", 1.0)
     types = [one.type for one in found.fields]
     if feed.layout == "delimited":
-        assert types == ["long", "phone", "code", "code", "int", "int", "decimal", "decimal", "date", "timestamp", "int"]
+        assert types == [
+            "long",
+            "phone",
+            "code",
+            "code",
+            "int",
+            "int",
+            "decimal",
+            "decimal",
+            "date",
+            "timestamp",
+            "int",
+        ]
         assert found.fields_confidence == 1.0
     feed_text, schema_text = draft(found, "drafted", {"12345"})
     made = Feed.model_validate(yaml.safe_load(feed_text))
