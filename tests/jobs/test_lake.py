@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from copy import copy
 from pathlib import Path
 
 import pyarrow as pa
@@ -44,6 +45,23 @@ def test_replacing_by_nothing_empties_the_date(lake: Lake) -> None:
     lake.replace_arrow("funnel", funnel(["a"]), partition={"business_date": D})
     lake.replace_arrow("funnel", funnel([]), partition={"business_date": D})
     assert rules(lake) == []
+
+
+def test_a_column_declared_since_is_added_and_null_before(lake: Lake) -> None:
+    now = lake.catalogue
+    table = now.tables["funnel"]
+    fewer = table.model_copy(update={"columns": tuple(c for c in table.columns if c.name != "reason_zh")})
+    older = copy(now)
+    older.__dict__["tables"] = {**now.tables, "funnel": fewer}
+    before = Lake(lake.root, older)
+    rows = funnel(["a"])
+    before.replace_arrow("funnel", rows.drop_columns(["reason_zh"]), partition={"business_date": D})
+    assert "reason_zh" not in before.arrow("funnel").column_names
+    place = rows.column_names.index("reason_zh")
+    later = rows.set_column(place, "reason_zh", pa.array(["规则"]))
+    lake.replace_arrow("funnel", later, partition={"business_date": D + dt.timedelta(1)})
+    said = {row["business_date"]: row["reason_zh"] for row in lake.arrow("funnel").to_pylist()}
+    assert said == {D: None, D + dt.timedelta(1): "规则"}
 
 
 def test_an_unwritten_table_is_empty_and_knows_its_columns(lake: Lake) -> None:
