@@ -51,6 +51,12 @@ class Solve(Strict):
     keep_arcs: int = Key(default=8, ge=1)  # arcs a customer kept by pruning
 
 
+class Slates(Strict):
+    """How offers of inbound channels are shown: drawn by Plackett and Luce, so that places can be learnt from."""
+
+    temperature: float = Key(default=0.02, ge=0)  # 元: offers this far apart stand e : 1; 0 shows the best first
+
+
 class Affinity(Strict):
     """How the affinity model is trained and how a probability becomes money."""
 
@@ -90,6 +96,7 @@ class Settings(Strict):
     shares: Shares = Shares()
     outcome: Outcome = Outcome()
     solve: Solve = Solve()
+    slates: Slates = Slates()
     serving: Serving = Serving()
     mlflow: Mlflow = Mlflow()
     affinity: Affinity = Affinity()

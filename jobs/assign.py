@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from conf.catalogue import Catalogue
 from conf.errors import MendableError
+from conf.offer import MICRO
 from jobs import identity, staging, widen
 from jobs.decide import known_values
 from jobs.decision import Decision, assignment_table, table_hash
@@ -32,7 +33,7 @@ from jobs.lift import lift_figures
 from jobs.night import Figures, Night
 from jobs.night_columns import arc_columns, attributes, channel_counts, columns_of, customer_columns
 from jobs.night_limits import InForce, in_force
-from jobs.offers import inbound_offers
+from jobs.offers import alternates, inbound_offers
 from jobs.plan_files import write_plan
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
 from models.assignment.solve import NoPlan
@@ -61,11 +62,13 @@ def run(night: Night) -> Figures:
     write_plan(frozen.plan, decision.instance.problem, decision.solution)
     (frozen.folder / "assignment.sha256").write_text(table_hash(table) + "\n")
     offers = inbound_offers(decision, frozen.table("inbound"), inputs)
+    others = alternates(decision, frozen, inputs)
     churn = churn_against(table, last_plan(night))
     night.lake.replace_arrow("assignment", table, partition=night.partition)
-    night.lake.replace_arrow("recommendation", offers, partition=night.partition)
+    night.lake.replace_arrow("recommendation", pa.concat_tables([offers, others]), partition=night.partition)
     night.lake.replace_arrow("limit_price", price_rows(decision, inputs, night), partition=night.partition)
-    return {**figures(decision, inputs, night, offers.num_rows, churn), **widened}
+    told = figures(decision, inputs, night, offers.num_rows, churn)
+    return {**told, "alternates": others.num_rows, **widened}
 
 
 # -- what goes in ----------------------------------------------------------------------------------------------
@@ -88,7 +91,7 @@ def frozen_inputs(night: Night) -> Frozen:
     mine = population["role"].to_numpy()[row] == EXPLOIT
     inputs = {
         "run_id": run_id, "date": night.date.isoformat(), "seed": settings.seed, "explore": settings.shares.explore,
-        "gap": settings.solve.gap, "start": last_prices(night), "notes": notes,
+        "slate_temperature": round(settings.slates.temperature * MICRO), "gap": settings.solve.gap, "start": last_prices(night), "notes": notes,
         "products": [p.id for p in catalogue.products],
         "channels": [
             {"id": c.id, "direction": c.direction, **{name: c.units(name) for name in channel_counts(catalogue)}}

@@ -139,14 +139,17 @@ def explain(facts: Facts, catalogue: Catalogue) -> dict[str, Any]:
             arcs.append(arc)
     decision = decided(taken, catalogue) if facts.assignment else None
     arcs.sort(key=rank)
-    offers = [offered(row, catalogue) for row in facts.offers]
+    outbound = {channel.code for channel in catalogue.channels if channel.direction == "outbound"}
+    ranked = [offered(row, catalogue) for row in facts.offers]
+    offers = [offer for offer in ranked if offer["channel"] not in outbound]
+    alternates = sorted((o for o in ranked if o["channel"] in outbound), key=lambda o: o["rank"])
     shown = {(offer["product"], offer["channel"]): offer["rank"] for offer in offers}
     chosen = next((arc for arc in arcs if arc["state"] == "chosen"), None)
     for arc in arcs:
         arc["why"] = sentences.of_arc(arc, decision, chosen, shown.get((arc["product"], arc["channel"])))
     found = {
         "customer_id": facts.customer, "business_date": facts.date, "run_id": taken.get("run_id"), "decision": decision,
-        "arcs": arcs, "offers": offers, "pruned_arcs_scored": not facts.unscored, "note": facts.unscored,
+        "arcs": arcs, "offers": offers, "alternates": alternates, "pruned_arcs_scored": not facts.unscored, "note": facts.unscored,
     }  # fmt: skip
     return found | {"sentence": sentences.of_decision(found, catalogue)}
 
@@ -189,6 +192,7 @@ def offered(row: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
     return {
         "channel": _code(catalogue.channels, row["channel"]), "rank": row["rank"],
         "product": _code(catalogue.products, row["product"]), "value_micro": row["value_micro"],
+        "slate_probability": row.get("slate_probability"),
     }  # fmt: skip
 
 

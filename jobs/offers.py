@@ -1,7 +1,9 @@
 """Ranked offers of inbound channels, and alternates of outbound contacts: rows of ``recommendation``.
 
 A shown offer takes nothing from stock; an accepted one does. So an offer is ranked by its value given a visit less
-price x P(accept) of the limits on its product that hold on every channel.
+price x P(accept) of the limits on its product that hold on every channel. The slate is drawn by Plackett and Luce and its
+probability kept, so that what was clicked where can be learnt from (`models.assignment.slates`). An alternate is what a
+customer's contact may be replaced by when it cannot be carried out.
 """
 
 from __future__ import annotations
@@ -12,23 +14,26 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from conf.dates import start_of_day
 from jobs.arc_prices import takes_stock
 from jobs.decision import Decision
-from models.assignment.problem import PICO, Ints
-from models.assignment.roles import CONTROL
+from jobs.frozen import Frozen
+from models.assignment.problem import PICO, Floats, Ints
+from models.assignment.roles import CONTROL, EXPLOIT, key
+from models.assignment.slates import slates
 
 RANKS = 3
 
 
 def inbound_offers(night: Decision, inbound: pa.Table, inputs: dict[str, Any]) -> pa.Table:
-    """The best three offers of every customer and inbound channel.
+    """The slate of every customer and inbound channel: at most three offers that pay.
 
     Args:
         night: tonight's decision, for prices and roles (controls are shown nothing personal).
         inbound: ``customer, product, channel, value, p_convert``.
-        inputs: the frozen inputs.
+        inputs: the frozen inputs; ``slate_temperature`` in micro-yuan.
     """
     row = np.searchsorted(night.customer, inbound["customer"].to_numpy())
     inbound = inbound.filter(pa.array(night.role[row] != CONTROL))
@@ -37,13 +42,35 @@ def inbound_offers(night: Decision, inbound: pa.Table, inputs: dict[str, Any]) -
     accept = pc.fill_null(inbound["p_convert"], 0.0).to_numpy()
     charge = _stock_price(night)[night.arcs.classes[row], product]
     score = value - np.rint(charge * accept / PICO).astype(np.int64)
-    order = np.lexsort((product, -value, -score, channel, row))
-    order = order[score[order] > 0]
-    cell = row[order] * 64 + channel[order]
-    rank = np.arange(len(order)) - np.searchsorted(cell, cell) + 1 if len(order) else np.empty(0, np.int64)
-    # cells ascend because rows are sorted by (row, channel): the first of each is its rank 1
-    top = rank <= RANKS
-    return _rows(night, inputs, row[order][top], channel[order][top], rank[top], product[order][top], value[order][top])
+    pays = np.flatnonzero(score > 0)
+    pays = pays[np.lexsort((product[pays], channel[pays], row[pays]))]
+    row, product, channel, value, score = (x[pays] for x in (row, product, channel, value, score))
+    number = key(inputs["seed"], "slate", inputs["date"]) >> 2
+    drawn = slates(
+        night.customer[row] * 64 + channel, score, product, number, float(inputs.get("slate_temperature", 0)), RANKS
+    )
+    at = drawn.order
+    return _rows(night, inputs, row[at], channel[at], drawn.rank, product[at], value[at], drawn.probability)
+
+
+def alternates(night: Decision, frozen: Frozen, inputs: dict[str, Any]) -> pa.Table:
+    """What else would pay for customers who are contacted tonight: the next best arcs at the final prices, ranks 2 and 3.
+
+    Rank 1 is the contact itself (``assignment``). Only exploiters have alternates: what an explorer drew may not be
+    replaced by something better. Prices are those of the plan, so a handful of replacements overuses nothing that is
+    scarce by more than a handful; who carries them out keeps to the limits of the channel at hand.
+    """
+    table = pq.read_table(frozen.instance / "arcs", columns=["customer", "product", "channel", "value"])
+    row = np.searchsorted(night.customer, table["customer"].to_numpy())
+    product, channel, value = (table[n].to_numpy().astype(np.int64) for n in ("product", "channel", "value"))
+    arc = night.arcs.of(product, channel)
+    left = value * PICO - night.arcs.price(night.solution.dual.prices)[night.arcs.classes[row], arc]
+    contacted = (night.given[row] >= 0) & (night.role[row] == EXPLOIT)
+    some = np.flatnonzero(contacted & (left > 0) & (arc != night.given[row]))
+    some = some[np.lexsort((arc[some], -left[some], row[some]))]
+    rank = np.arange(len(some)) - np.searchsorted(row[some], row[some]) + 2
+    some, rank = some[rank <= RANKS], rank[rank <= RANKS]
+    return _rows(night, inputs, row[some], channel[some], rank, product[some], value[some], None)
 
 
 def _stock_price(night: Decision) -> Ints:
@@ -60,8 +87,9 @@ def _stock_price(night: Decision) -> Ints:
 
 
 def _rows(
-    night: Decision, inputs: dict[str, Any], row: Ints, channel: Ints, rank: Ints, product: Ints, value: Ints
-) -> pa.Table:
+    night: Decision, inputs: dict[str, Any], row: Ints, channel: Ints, rank: Ints, product: Ints, value: Ints,
+    probability: Floats | None,
+) -> pa.Table:  # fmt: skip
     date = dt.date.fromisoformat(inputs["date"])
     until = start_of_day(date + dt.timedelta(days=1))
     customer = pa.array(night.customer[row])
@@ -71,4 +99,5 @@ def _rows(
         "customer_id": customer, "channel": pa.array(channel, pa.int16()), "rank": pa.array(rank, pa.int32()),
         "product": pa.array(product, pa.int16()), "value_micro": pa.array(value),
         "valid_until": pa.array([until] * len(row), pa.timestamp("us", tz="UTC")),
+        "slate_probability": pa.nulls(len(row), pa.float64()) if probability is None else pa.array(probability),
     })  # fmt: skip

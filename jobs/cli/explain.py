@@ -68,8 +68,15 @@ def explain(
     if found["note"]:
         console.print(f"arcs that pruning dropped are not scored again: {found['note']}")
     if found["offers"]:
-        offers = [(o["channel"], o["rank"], o["product"], yuan(o["value_micro"])) for o in found["offers"]]
-        print_table("ranked offers when the customer comes", ("channel", "rank", "product", "value 元"), offers)
+        offers = [
+            (o["channel"], o["rank"], o["product"], yuan(o["value_micro"]), o["slate_probability"])
+            for o in found["offers"]
+        ]
+        columns = ("channel", "place", "product", "value 元", "P(slate)")
+        print_table("offers when the customer comes", columns, offers)
+    if found["alternates"]:
+        rows = [(o["rank"], o["product"], o["channel"], yuan(o["value_micro"])) for o in found["alternates"]]
+        print_table("instead, if the contact cannot be made", ("rank", "product", "channel", "value 元"), rows)
 
 
 def access(customer: int, why: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -79,8 +80,7 @@ def test_inbound_offers_are_ranked_and_eligible(decided: Night) -> None:
     }
     control = {r["customer_id"] for r in plan_of(decided).to_pylist() if r["role"] == "control"}
     cells: dict[tuple[int, int], list[int]] = {}
-    for row in offers:
-        assert row["channel"] in inbound
+    for row in (row for row in offers if row["channel"] in inbound):
         assert row["customer_id"] not in control
         assert scored[row["customer_id"], row["channel"], row["product"]] == row["value_micro"] > 0
         cells.setdefault((row["customer_id"], row["channel"]), []).append(row["rank"])
@@ -170,3 +170,33 @@ def test_what_explain_charges_is_what_the_solver_charged(decided: Night) -> None
             seen += 1
     assert seen > 100
     assert charges_of(frozen, -1, prices) is None
+
+
+def test_slates_carry_their_probability_and_alternates_pay(decided: Night) -> None:
+    rows = decided.lake.arrow("recommendation", partition=decided.partition).to_pylist()
+    outbound = {c.id for c in decided.catalogue.channels if c.direction == "outbound"}
+    plan = {row["customer_id"]: row for row in plan_of(decided).to_pylist()}
+    slates: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for row in (row for row in rows if row["channel"] not in outbound):
+        slates.setdefault((row["customer_id"], row["channel"]), []).append(row)
+    drawn = [sorted(slate, key=lambda row: row["rank"]) for slate in slates.values()]
+    assert {tuple(row["rank"] for row in slate) for slate in drawn} == {(1,), (1, 2), (1, 2, 3)}
+    for slate in drawn:
+        (chance,) = {row["slate_probability"] for row in slate}
+        assert (chance == 1.0) if len(slate) == 1 else (0 < chance < 1.0 + 1e-12)
+    # shown by score with noise: often, not always, the better one first
+    better = np.mean([slate[0]["value_micro"] >= slate[1]["value_micro"] for slate in drawn if len(slate) > 1])
+    assert 0.6 < better < 1.0
+    frozen = frozen_run(decided.settings, run_id(decided))
+    said = json.loads((frozen.plan / "certificate.json").read_text())
+    prices = {row["name"]: row["price_pico"] for row in said["limits"]}
+    others = [row for row in rows if row["channel"] in outbound]
+    assert {row["rank"] for row in others} == {2, 3}
+    for row in others[::7]:
+        mine = plan[row["customer_id"]]
+        assert (mine["role"], mine["channel"] is None) == ("exploit", False)
+        assert (row["product"], row["channel"]) != (mine["product"], mine["channel"])
+        charged = charges_of(frozen, row["customer_id"], prices)
+        assert charged is not None
+        assert row["value_micro"] * 10**6 > sum(charged.get((row["product"], row["channel"]), {}).values())
+        assert row["slate_probability"] is None
