@@ -90,7 +90,7 @@ def frozen_inputs(night: Night) -> Frozen:
     row = np.searchsorted(population["customer_id"].to_numpy(), out["customer"].to_numpy())
     mine = population["role"].to_numpy()[row] == EXPLOIT
     inputs = {
-        "run_id": run_id, "date": night.date.isoformat(), "seed": settings.seed, "explore": settings.shares.explore,
+        "run_id": run_id, "code": identity.sources()[:12], "date": night.date.isoformat(), "seed": settings.seed, "explore": settings.shares.explore,
         "slate_temperature": round(settings.slates.temperature * MICRO), "gap": settings.solve.gap, "start": last_prices(night), "notes": notes,
         "products": [p.id for p in catalogue.products],
         "channels": [

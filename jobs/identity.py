@@ -40,11 +40,16 @@ def compute(night: Night, extra_deliveries: Iterable[str] = ()) -> str:
         "deliveries": sorted({*deliveries(night), *extra_deliveries}),
         "settings": night.settings.model_dump(mode="json", exclude={"name", "spark", "serving", "mlflow"}),
         "catalogue": _hash_files(str(night.catalogue.root)),
-        "sources": _hash_files(str(_HOUSE)),
+        "sources": sources(),
         "model": champion_hash(night),
     }
     digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
     return f"{night.date.isoformat()}-{digest[:12]}"
+
+
+def sources() -> str:
+    """Hash of the shipped sources: which code this is."""
+    return _hash_files(str(_HOUSE))
 
 
 def deliveries(night: Night) -> list[str]:

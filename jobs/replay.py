@@ -1,4 +1,8 @@
-"""Rebuilds the assignment of a run from its frozen inputs and compares it with what the lake holds, byte by byte."""
+"""Rebuilds the assignment of a run from its frozen inputs and compares it with what the lake holds, byte by byte.
+
+The code at hand decides again. Where that is another code than decided the run, a difference need not be a fault: both are named, and
+the sources that the run was decided by replay it identically.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +17,45 @@ from conf.settings import Settings
 from jobs.decide import decide, known_values
 from jobs.decision import assignment_table, table_hash
 from jobs.frozen import frozen_run
+from jobs.identity import sources
 from jobs.lake import Lake
 
 
 @dataclass(frozen=True)
 class Replay:
-    """A replay against what was written: hashes, and the first difference (empty where there is none)."""
+    """A replay against what was written.
+
+    Attributes:
+        written, rebuilt: hashes of the table.
+        difference: the first one; empty where there is none.
+        decided_by, replayed_by: the code that decided the run and the code at hand; ``decided_by`` is empty where the run was
+            decided before that was kept.
+    """
 
     written: str
     rebuilt: str
     difference: str
+    decided_by: str
+    replayed_by: str
 
     @property
     def identical(self) -> bool:
         """Whether every byte is the same."""
         return self.written == self.rebuilt
+
+    @property
+    def other_code(self) -> bool:
+        """Whether the run was decided by another code than replays it, as far as is known."""
+        return self.decided_by != self.replayed_by
+
+    def verdict(self) -> str:
+        """In a sentence."""
+        if self.identical:
+            return "identical"
+        if not self.other_code:
+            return f"different: {self.difference}"
+        before = f"code {self.decided_by}" if self.decided_by else "a code that was not recorded"
+        return f"decided by {before}, replayed by code {self.replayed_by}, which decides otherwise: {self.difference}"
 
 
 def replay(settings: Settings, run: str) -> Replay:
@@ -50,7 +78,13 @@ def replay(settings: Settings, run: str) -> Replay:
             remedy="replay that run; of this one only the frozen inputs are left",
         )  # fmt: skip
     written = written.select(rebuilt.column_names)
-    return Replay(table_hash(written), table_hash(rebuilt), first_difference(written, rebuilt))
+    return Replay(
+        table_hash(written),
+        table_hash(rebuilt),
+        first_difference(written, rebuilt),
+        inputs.get("code", ""),
+        sources()[:12],
+    )
 
 
 def first_difference(written: pa.Table, rebuilt: pa.Table) -> str:

@@ -127,9 +127,8 @@ def replay(
 
     found = job.replay(load_settings(env), run)
     if as_json:
-        print_json({"identical": found.identical, **found.__dict__})
+        print_json({"identical": found.identical, "verdict": found.verdict(), **found.__dict__})
     else:
-        word = "identical" if found.identical else f"different: {found.difference}"
-        console.print(f"{word}\n  written  {found.written}\n  rebuilt  {found.rebuilt}")
+        console.print(f"{found.verdict()}\n  written  {found.written}\n  rebuilt  {found.rebuilt}")
     if not found.identical:
         raise typer.Exit(1)

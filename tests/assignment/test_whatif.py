@@ -12,7 +12,7 @@ from conf.errors import MendableError
 from jobs.cli import limits
 from jobs.cli.assignment import app
 from jobs.frozen import frozen_run
-from jobs.identity import run_id
+from jobs.identity import run_id, sources
 from jobs.night import Night
 from jobs.replay import replay
 from jobs.whatif import Base, base_of, parse_changes, what_if
@@ -58,6 +58,23 @@ def test_a_replay_is_identical_until_a_byte_is_changed(decided: Night, base: Bas
     changed = replay(decided.settings, run)
     assert not changed.identical
     assert "pscore" in changed.difference
+    assert changed.verdict().startswith("different: ")
+
+
+def test_another_code_is_named_before_a_difference_is_called_a_fault(decided: Night, base: Base) -> None:
+    run, path = run_id(decided), base.frozen.folder / "inputs.json"
+    found = replay(decided.settings, run)
+    assert found.decided_by == found.replayed_by == sources()[:12]
+    inputs = json.loads(path.read_text())
+    path.write_text(json.dumps({**inputs, "code": "0123456789ab"}))
+    assert replay(decided.settings, run).verdict() == "identical"  # another code that decides the same
+    path.write_text(json.dumps({**inputs, "code": "0123456789ab", "seed": inputs["seed"] + 1}))
+    said = replay(decided.settings, run).verdict()
+    assert said.startswith(
+        f"decided by code 0123456789ab, replayed by code {found.replayed_by}, which decides otherwise: "
+    )
+    path.write_text(json.dumps({k: v for k, v in inputs.items() if k != "code"} | {"seed": inputs["seed"] + 1}))
+    assert replay(decided.settings, run).verdict().startswith("decided by a code that was not recorded")
 
 
 def test_the_commands_speak(decided: Night, base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
