@@ -4,7 +4,8 @@ Roles come first. The optimizer solves for exploiters on the limits less the exp
 is frozen below ``runs/<run_id>/`` before it starts, and the decision is a pure function of that folder. Arcs that pruning
 dropped and that win at the final prices are taken back into it (`jobs.widen`).
 
-*Reads* candidate, eligible, customer_features, shift, contact (calls of the last weeks); of earlier nights limit_price and assignment.
+*Reads* candidate, eligible, customer_features, shift, contact (calls of the last weeks); of earlier nights limit_price,
+assignment and candidate.
 *Writes* assignment (a row for every active customer), recommendation, limit_price.
 *Cost* one pass over the arcs for each of some ten steps of the dual: customers x arcs kept; memory some 60 bytes
 an arc of this process. One to three passes over all eligible arcs, each as costly as scoring.
@@ -25,6 +26,7 @@ from conf.catalogue import Catalogue
 from conf.errors import MendableError
 from conf.offer import MICRO
 from jobs import identity, staging, widen
+from jobs.churn import stability
 from jobs.decide import known_values
 from jobs.decision import Decision, assignment_table, table_hash
 from jobs.demand import demand
@@ -39,7 +41,7 @@ from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
 from models.assignment.solve import NoPlan
 
 READS = ("candidate", "eligible", "customer_features", "shift", "contact")
-READS_PREVIOUS = ("limit_price", "assignment")
+READS_PREVIOUS = ("limit_price", "assignment", "candidate")
 WRITES = ("assignment", "recommendation", "limit_price")
 
 
@@ -63,12 +65,12 @@ def run(night: Night) -> Figures:
     (frozen.folder / "assignment.sha256").write_text(table_hash(table) + "\n")
     offers = inbound_offers(decision, frozen.table("inbound"), inputs)
     others = alternates(decision, frozen, inputs)
-    churn = churn_against(table, last_plan(night))
+    moved = stability_of(night, table)
     night.lake.replace_arrow("assignment", table, partition=night.partition)
     night.lake.replace_arrow("recommendation", pa.concat_tables([offers, others]), partition=night.partition)
     night.lake.replace_arrow("limit_price", price_rows(decision, inputs, night), partition=night.partition)
-    told = figures(decision, inputs, night, offers.num_rows, churn)
-    return {**told, "alternates": others.num_rows, **widened}
+    told = figures(decision, inputs, night, offers.num_rows)
+    return {**told, **moved, "alternates": others.num_rows, **widened}
 
 
 # -- what goes in ----------------------------------------------------------------------------------------------
@@ -221,35 +223,21 @@ def last_prices(night: Night) -> dict[str, int]:
     return dict(sorted(zip(latest["limit"].to_pylist(), latest["price_pico"].to_pylist(), strict=True)))
 
 
-def last_plan(night: Night) -> pa.Table | None:
-    """Who got what on the last night before this one."""
+def stability_of(night: Night, table: pa.Table) -> dict[str, Any]:
+    """Churn of tonight's plan against that of the last night before this one."""
     dates = {
         d for d in night.lake.arrow("limit_price", columns=["business_date"])["business_date"].to_pylist()
         if d < night.date
     }  # fmt: skip
-    if not dates:
-        return None
-    return night.lake.arrow(
-        "assignment", partition={"business_date": max(dates)}, columns=["customer_id", "product", "channel", "role"]
-    )
+    last = {"business_date": max(dates)} if dates else night.partition
+    columns = ["customer_id", "product", "channel", "value_micro"]
+    seen = ["customer_id", "product", "channel", "role", "eligible_hash"]
+    before = night.lake.arrow("assignment", partition=last, columns=seen) if dates else None
+    arcs, arcs_before = (night.lake.arrow("candidate", partition=p, columns=columns) for p in (night.partition, last))
+    return stability(table, before, arcs, arcs_before)
 
 
 # -- what comes out --------------------------------------------------------------------------------------------
-
-
-def churn_against(table: pa.Table, before: pa.Table | None) -> float | None:
-    """Share of customers who exploited on both nights whose arc is another one than the night before."""
-    if before is None or not before.num_rows:
-        return None
-    both = table.filter(pc.equal(table["role"], "exploit")).select(["customer_id", "product", "channel"]).join(
-        before.filter(pc.equal(before["role"], "exploit")).rename_columns(["customer_id", "was", "by", "role"]),
-        "customer_id", join_type="inner",
-    )  # fmt: skip
-    if not both.num_rows:
-        return None
-    filled = {n: pc.fill_null(both[n], -1) for n in ("product", "channel", "was", "by")}
-    same = pc.and_(pc.equal(filled["product"], filled["was"]), pc.equal(filled["channel"], filled["by"]))
-    return 1.0 - pc.mean(pc.cast(same, pa.float64())).as_py()
 
 
 def price_rows(decision: Decision, inputs: dict[str, Any], night: Night) -> pa.Table:
@@ -270,7 +258,7 @@ def price_rows(decision: Decision, inputs: dict[str, Any], night: Night) -> pa.T
     return pa.Table.from_pylist(rows, schema=night.lake.arrow("limit_price").schema)
 
 
-def figures(decision: Decision, inputs: dict[str, Any], night: Night, offers: int, churn: float | None) -> Figures:
+def figures(decision: Decision, inputs: dict[str, Any], night: Night, offers: int) -> Figures:
     """What the summary and the run record say."""
     solution, role, given = decision.solution, decision.role, decision.given
     code = {channel.id: channel.code for channel in night.catalogue.channels}
@@ -285,6 +273,6 @@ def figures(decision: Decision, inputs: dict[str, Any], night: Night, offers: in
         "by_role": {"exploit": int((role == EXPLOIT).sum()), "explore": int((role == EXPLORE).sum()),
                     "control": int((role == CONTROL).sum())},
         "explored": int(((role == EXPLORE) & (given >= 0)).sum()), "withdrawn": decision.withdrawn,
-        "arcs": decision.instance.problem.arcs, "moved": solution.moved, "offers": offers, "churn": churn,
+        "arcs": decision.instance.problem.arcs, "moved": solution.moved, "offers": offers,
         "binding": sum(1 for p in solution.dual.prices if p), "warnings": [*decision.instance.warnings, *inputs["notes"]],
     }  # fmt: skip

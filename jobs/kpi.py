@@ -1,7 +1,7 @@
 """Figures of the operation on a night: what contacts of the past came to, and what tonight's plan promises.
 
 What contacts came to is read from matured outcomes of the ``WINDOW_DAYS`` before the night, by product, channel,
-city and grade; against control by intention to treat: every decision of a role counts, reached or not.
+city, grade and run; against control by intention to treat: every decision of a role counts, reached or not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 WINDOW_DAYS = 120
 #: What a slice may be; each is a grouping set of its own.
-SLICES = ("role", "product", "channel", "city", "grade")
+SLICES = ("role", "product", "channel", "city", "grade", "run_id")
+#: Figures of the run record of `assign` that are kept night by night: name here, name there.
+PLANNED = (
+    ("predicted_value_yuan", "value_yuan"), ("certified_gap", "gap"), ("churn", "churn"),
+    ("churn_unchanged", "churn_unchanged"), ("alternates", "alternates"), ("taken_back", "taken_back"),
+)  # fmt: skip
 SUMS = (
     "decisions", "attempted", "reached", "converted", "kept", "opted_out", "complained", "margin_micro",
     "contact_margin_micro", "cost_micro",
@@ -63,7 +68,7 @@ def window(date: dt.date) -> tuple[dt.date, dt.date]:
 
 
 def tally(outcomes: DataFrame, customers: DataFrame, channels: Sequence[Channel]) -> list[Tally]:
-    """Sums by slice: one row for all, one a role, product, channel, city and grade (tens to hundreds of rows).
+    """Sums by slice: one row for all, one a role, product, channel, city, grade and run (tens to hundreds of rows).
 
     Args:
         outcomes: matured rows of ``outcome``.
@@ -117,7 +122,7 @@ def name_slices(tallies: Iterable[Tally], products: Sequence[Product], channels:
         key = SLICES[len(SLICES) - 1 - (everything - level).bit_length() + 1]
         value = codes[key].get(row[key]) if key in codes else row[key]
         if value is not None:
-            named[f"{key}:{value}"] = row
+            named[f"{key.removesuffix('_id')}:{value}"] = row
     return dict(sorted(named.items()))
 
 
@@ -145,6 +150,12 @@ def against_control(slices: Mapping[str, Tally]) -> list[dict[str, Any]]:
     if cost:
         rows.append(figure("roi", "all", extra * decisions, float(cost)))
     return rows
+
+
+def planned(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the run record of `assign` says of tonight's plan, as far as it says it."""
+    known = [(name, figures.get(key)) for name, key in PLANNED]
+    return [figure(name, "all", float(value), 1.0) for name, value in known if value is not None]
 
 
 def figure(name: str, slice_: str, numerator: float, denominator: float) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from conf.table import Column
 from jobs import audit, campaign, identity, kpi, report, serving
 from jobs.lake import arrow_schema, nullable
 from jobs.night import Figures, Night
-from jobs.verdict import accepted_run
+from jobs.verdict import accepted_run, record_of
 
 READS = (
     "assignment", "recommendation", "limit_price", "funnel", "candidate", "eligible", "customer_features", "consent",
@@ -224,6 +224,7 @@ def kpi_rows(night: Night, plan: Plan) -> pa.Table:
     """Tonight's rows of ``kpi``."""
     catalogue = night.catalogue
     rows = tonight_figures(plan, len(catalogue.rules), sum(p.launch_date <= night.date for p in catalogue.products))
+    rows += kpi.planned(record_of(night, plan.run_id, "assign") or {})
     if night.lake.exists("outcome"):
         first, last = kpi.window(night.date)
         matured = night.table("outcome").where(f"matured and business_date between '{first}' and '{last}'")

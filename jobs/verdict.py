@@ -55,6 +55,11 @@ def fault_of(run_id: str, planned: Sequence[str], verdict: Mapping[str, Any] | N
 
 def verdict_of(night: Night, run_id: str) -> dict[str, Any] | None:
     """State and figures of the checker in the run record of ``run_id``; None where it has not run."""
+    return record_of(night, run_id, JOB)
+
+
+def record_of(night: Night, run_id: str, job: str) -> dict[str, Any] | None:
+    """State and figures of a job in the run record of ``run_id``; None where it has not run."""
     rows = night.lake.arrow("ops_run", partition=night.partition).to_pylist()
-    mine = [row for row in rows if row["job"] == JOB and row["run_id"] == run_id]
+    mine = [row for row in rows if row["job"] == job and row["run_id"] == run_id]
     return {"state": mine[0]["state"], **json.loads(mine[0]["figures"])} if mine else None

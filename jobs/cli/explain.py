@@ -14,6 +14,7 @@ from conf.dates import parse_date
 from conf.errors import MendableError
 from jobs import audit, explanation
 from jobs.cli.output import EnvOption, JsonOption, SetOption, console, open_night, print_json, print_table
+from jobs.kpi import PLANNED
 from jobs.night import Night
 from jobs.sentences import yuan
 
@@ -155,11 +156,15 @@ def kpi(
     from_: Annotated[str | None, typer.Option("--from", help="First decision date.")] = None,
     to: Annotated[str | None, typer.Option("--to", help="Last decision date.")] = None,
     slice_: Annotated[str, typer.Option("--slice", help="Slices whose name contains this; `*` for every one.")] = "all",
+    run: Annotated[str | None, typer.Option("--run", help="One run: its plan, and what its contacts came to.")] = None,
     env: EnvOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Figures of the operation by night. Example: cpc kpi --from 2026-01-08 --to 2026-01-09."""
+    """Figures of the operation by night, or of one run. Example: cpc kpi --from 2026-01-08 --to 2026-01-09."""
+    if run is not None:
+        show_run(run, env, set_, as_json=as_json)
+        return
     last = night_of(None, to, "kpi", env, set_)
     first = parse_date(from_) if from_ else last.date
     if first > last.date:
@@ -176,6 +181,29 @@ def kpi(
     columns = ("kpi", "slice", "night", "value", "counted", "out of")
     names = ("kpi", "slice", "business_date", "value", "numerator", "denominator")
     print_table(f"figures from {first} to {last.date}", columns, [[row[name] for name in names] for row in rows])
+
+
+def show_run(run: str, env: str | None, set_: Sequence[str] | None, *, as_json: bool) -> None:
+    """What a run planned on its night, and what the latest night knows of what its decisions came to."""
+    made = night_of(run, None, "kpi", env, set_)
+    latest = night_of(None, None, "kpi", env, set_)
+    planned = made.lake.arrow("kpi", partition=made.partition).to_pylist()
+    rows = [row for row in planned if row["slice"] == "all" and row["kpi"] in kpi_names()]
+    rows += [
+        row for row in latest.lake.arrow("kpi", partition=latest.partition).to_pylist() if row["slice"] == f"run:{run}"
+    ]
+    rows.sort(key=lambda row: (row["slice"], row["kpi"]))
+    if as_json:
+        print_json({"run_id": run, "figures": rows})
+        return
+    names = ("kpi", "slice", "business_date", "value", "numerator", "denominator")
+    columns = ("kpi", "slice", "night", "value", "counted", "out of")
+    print_table(f"figures of run {run}", columns, [[row[name] for name in names] for row in rows])
+
+
+def kpi_names() -> set[str]:
+    """Figures that a night's plan has, whatever became of it."""
+    return {name for name, _ in PLANNED} | {"contacts", "withdrawn"}
 
 
 def wanted(name: str, asked: str) -> bool:

@@ -216,6 +216,23 @@ def test_commands_print_json(decided_night, monkeypatch):
     assert len(json.loads(cli(decided_night, monkeypatch, "kpi", "--slice", "*", "--json"))["figures"]) == 2
 
 
+def test_figures_of_one_run(decided_night, monkeypatch):
+    later = {"business_date": dt.date(2026, 2, 20), "numerator": 1.0, "denominator": 1.0}
+    tonight = {**later, "business_date": decided_night.date}
+    put(decided_night, "kpi", [
+        tonight | {"kpi": "predicted_value_yuan", "slice": "all", "value": 900.5},
+        tonight | {"kpi": "reached_rate", "slice": "all", "value": 0.1},  # of other runs
+        later | {"kpi": "predicted_value_yuan", "slice": "all", "value": 1.5},
+        later | {"kpi": "reached_rate", "slice": f"run:{RUN}", "value": 0.6},
+        later | {"kpi": "reached_rate", "slice": "run:other", "value": 0.7}])  # fmt: skip
+    told = json.loads(cli(decided_night, monkeypatch, "kpi", "--run", RUN, "--json"))
+    assert told["run_id"] == RUN
+    assert [(row["kpi"], row["value"]) for row in told["figures"]] == [
+        ("predicted_value_yuan", 900.5),
+        ("reached_rate", 0.6),
+    ]
+
+
 def test_commands_print_tables_and_the_look_is_logged(decided_night, monkeypatch):
     shown = cli(decided_night, monkeypatch, "explain", "1", "--all", "--why", "a complaint about us")
     assert "already_holds" in shown
