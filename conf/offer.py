@@ -101,12 +101,14 @@ class ShiftAmount(Strict):
     agents × (paid − meal − training minutes) × 60, times ``occupancy`` (what can be planned at all). Where ``inbound_z``
     is given, the calls that the service will get at the centre are taken off: their mean over the last four weeks plus
     z standard deviations (what was answered, our own waves' call-backs among them). Of what is left this limit may
-    take ``spare``. Each factor is applied once, rounded down.
+    take ``spare``. Each factor is applied once, rounded down. ``shifts`` are those that count (all where none is named): the
+    capacity of a part of the day, for customers who can only be reached then.
     """
 
     table: Literal["shift"]
     service: Literal["10086", "12580", "outbound"]
     centre: str
+    shifts: tuple[Literal["early", "mid", "late", "night", "night7"], ...] = ()
     occupancy: Decimal = Key(default=Decimal("0.85"), gt=0, le=Decimal("0.85"))
     spare: Decimal = Key(default=Decimal(1), gt=0, le=1)
     lag: int = Key(default=0, ge=0, le=3)

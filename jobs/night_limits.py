@@ -81,13 +81,15 @@ def planned(
 
 
 def agent_minutes(shifts: pa.Table, amount: ShiftAmount, date: dt.date) -> tuple[int, str]:
-    """Σ agents x (paid - meal - training minutes) of a service at a centre on a date.
+    """Σ agents x (paid - meal - training minutes) of a service at a centre on a date, over the shifts that count.
 
     Where the calendar has no such day yet, the same weekday of the latest earlier week that it has counts.
     """
     mine = shifts.filter(
         pc.and_(pc.equal(shifts["service"], amount.service), pc.equal(shifts["centre"], amount.centre))
     )
+    if amount.shifts:
+        mine = mine.filter(pc.is_in(mine["shift"], value_set=pa.array(amount.shifts, pa.string())))
     days = sorted({d for d in mine["date"].to_pylist() if d <= date and (date - d).days % 7 == 0}, reverse=True)
     if not days:
         return 0, f"no shift of {amount.service} at {amount.centre}: nobody is planned"

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
 from conf.catalogue import Catalogue
 from conf.errors import MendableError
 from conf.offer import Limit, ShiftAmount
 from jobs import assign
+from jobs.cli.limits import app
 from jobs.demand import Demand, answered, committed
 from jobs.frozen import frozen_run
 from jobs.identity import run_id
@@ -126,3 +131,59 @@ def test_a_limit_that_nobody_is_in_is_a_warning(filled: Night, monkeypatch: pyte
     assert any("nobody" in text for text in figures["warnings"])
     written = read_limits(frozen_run(filled.settings, run_id(filled)).instance / "limits.yml")
     assert json.dumps([limit.name for limit in written.limits]).count("nobody") == 1
+
+
+def test_who_is_reached_in_one_part_of_the_day_shares_its_agents_alone(
+    filled: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls to those who can only be reached in the late shift stay within it; the whole day's limit holds beside it."""
+    late = ShiftAmount(table="shift", service="outbound", centre="gz", shifts=("late",))
+    where = {"channel": "agent_out", "centre": "gz", "segment": "low_arpu"}
+    found = Catalogue(filled.catalogue.root)
+    whole = next(limit for limit in found.limits if limit.name == "agents_gz")
+    whole = whole.model_copy(update={"scale_with_customers": False})
+    found.__dict__["limits"] = (whole, Limit(name="gz_late", at_most=late, counts="seconds", where=where))
+    monkeypatch.setattr(Night, "catalogue", property(lambda self: found))
+    table = filled.lake.arrow("shift")
+    # 360 s after occupancy and the explorers' reserve: two calls
+    more = [{**row, "shift": "late", "agents": 1, "minutes": 12, "meal_minutes": 0, "training_minutes": 0} for row in table.to_pylist()
+            if (row["service"], row["centre"]) == ("outbound", "gz")]  # fmt: skip
+    filled.lake.replace_arrow("shift", pa.concat_tables([table, pa.Table.from_pylist(more, schema=table.schema)]))
+    arcs = filled.lake.arrow("candidate", partition=filled.partition)
+    dear = pc.add(arcs["value_micro"], pc.multiply(pc.cast(pc.equal(arcs["channel"], 0), pa.int64()), 3_000_000))
+    arcs = arcs.set_column(arcs.column_names.index("value_micro"), "value_micro", dear)  # calls are worth making
+    filled.lake.replace_arrow("candidate", arcs, partition=filled.partition)
+    assign.run(filled)
+    frozen = frozen_run(filled.settings, run_id(filled))
+    written = {limit.name: limit for limit in read_limits(frozen.instance / "limits.yml").limits}
+    reserve = filled.settings.shares.explore_reserve
+    amount = int(12 * 60 * 0.85)
+    assert written["gz_late"].amount == amount - int(amount * reserve) == 368
+    said = json.loads((frozen.plan / "certificate.json").read_text())
+    used = {row["name"]: row["used"] for row in said["limits"]}
+    assert used["gz_late"] == 360  # full: more of them would have been called
+    assert used["agents_gz"] > 360
+
+
+def test_a_conflict_is_told_by_the_command_with_a_ray_that_proves_it(
+    decided: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`cpc whatif` with floors that cannot all be met: what it prints is enough to check the proof by hand."""
+    monkeypatch.setenv("CPC_HOME", str(decided.settings.home))
+    sets = [f"limits.{name}.amount=5000" for name in ("floor_family_data", "floor_msg_5g_plus")]
+    told = CliRunner().invoke(app, ["whatif", "--set", sets[0], "--set", sets[1]])
+    assert isinstance(told.exception, MendableError)
+    text = "\n".join(told.exception.lines())
+    names = re.search(r"kept together: ([a-z0-9_, ]+);", text).group(1).split(", ")  # type: ignore[union-attr]
+    assert 1 <= len(names) <= 2
+    assert set(names) <= {"floor_family_data", "floor_msg_5g_plus"}  # irreducible: either floor alone is too much
+    assert f"lower {names[0]} below 5000" in text
+    ray = {name: int(re.search(rf"{name} (\d+)[,\s]", text).group(1)) for name in names}  # type: ignore[union-attr]
+    frozen = frozen_run(decided.settings, run_id(decided))
+    arcs = pq.read_table(frozen.instance / "arcs").to_pylist()
+    limits = {limit.name: limit for limit in read_limits(frozen.instance / "limits.yml").limits}
+    best: dict[int, int] = {}
+    for arc in arcs:
+        mine = [name for name in names if all(arc[key] in values for key, values in limits[name].where.items())]
+        best[arc["customer"]] = max(best.get(arc["customer"], 0), sum(ray[name] for name in mine))
+    assert -sum(ray[name] * 5000 for name in names) + sum(best.values()) < 0  # a floor's price pays for what meets it

@@ -148,6 +148,11 @@ def test_agent_minutes_come_from_the_last_word_of_the_calendar() -> None:
     minutes, note = agent_minutes(table, amount, day + dt.timedelta(days=7))
     assert minutes == 7 * 460
     assert str(day) in note
+    both = pa.concat_tables([table, pa.Table.from_pylist([{**row(day, 3, 1), "shift": "late"}])])
+    assert agent_minutes(both, amount, day)[0] == (7 + 3) * 460
+    late = amount.model_copy(update={"shifts": ("late",)})
+    assert agent_minutes(both, late, day) == (3 * 460, "")  # a part of the day has the agents of its shifts
+    assert agent_minutes(table, late, day)[0] == 0
 
 
 def test_what_explain_charges_is_what_the_solver_charged(decided: Night) -> None:
