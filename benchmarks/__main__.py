@@ -22,6 +22,7 @@ NAMES = (
     "province",
     "assignment",
     "whatif",
+    "nights",
     "serving",
     "night",
     "synth",
