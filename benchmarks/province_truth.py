@@ -160,12 +160,17 @@ def open_box(night: Night) -> Box:
     population, eligible = population.filter(pa.array(mine)), everyone[mine]
     names = ["customer_id", *candidates(night)]
     snapshot = partition(night, "customer_features", night.date, names, population["customer_id"].combine_chunks())
-    p0, p1, effect = _truth(night, population["customer_id"].to_numpy(), table)
+    p0, p1, effect = truth_of(night, population["customer_id"].to_numpy(), table)
     delta = p1 - np.repeat(p0, len(table.ways), axis=1)
     return Box(night, table, population, snapshot, eligible, p0, delta, effect)
 
 
-def _truth(night: Night, customers: Ints, table: Menu) -> tuple[Floats, Floats, Ints]:
+def truth_of(night: Night, customers: Ints, table: Menu) -> tuple[Floats, Floats, Ints]:
+    """Of customers: (customers, offers) p0, (customers, arcs) p1 and effect on net margin, micro-元.
+
+    Raises:
+        ValueError: the truth does not know one of them.
+    """
     rows = pq.read_table(night.landing / "truth" / "response.parquet")
     arcs = table.arcs
     phones = rows["phone"].to_numpy().reshape(-1, arcs)[:, 0]

@@ -79,8 +79,14 @@ def _take(order, owner, kind, ptr, lim, use, used, amount, capped, chosen):  # t
             chosen[owner[a]] = a
 
 
-class _Field:
-    """All customers and arcs of a problem in one piece, and a plan that grows on it."""
+class Baseline:
+    """All customers and arcs of a problem in one piece, and a plan that grows on it.
+
+    Attributes:
+        customer: ids, int64 [n].
+        kind: of every arc, blocks in a row.
+        chosen: each customer's arc (a position in ``kind``), -1 for none, int64 [n].
+    """
 
     def __init__(self, problem: Problem, order: Literal["score", "arrival"]) -> None:
         self.problem, self.order = problem, order
@@ -130,13 +136,16 @@ def arbitrate_then_cap(problem: Problem, order: Literal["score", "arrival"] = "s
         problem: customers, arcs and limits.
         order: by best value, or by a hash (as customers happen to come).
     """
-    if not problem.blocks:
-        return 0, []
-    field = _Field(problem, order)
+    return arbitrated(problem, order).told() if problem.blocks else (0, [])
+
+
+def arbitrated(problem: Problem, order: Literal["score", "arrival"] = "score") -> Baseline:
+    """The baseline's plan for a problem with customers; arguments as above."""
+    field = Baseline(problem, order)
     field.fill_floors()
     turn = field.turn(field.value[field.by_value[field.first[:-1]]])
     _arbitrate(turn, field.first, field.value, field.kind, field.by_value, *field.uses, *field.state)
-    return field.told()
+    return field
 
 
 def greedy(problem: Problem, by: Literal["value", "density"] = "value") -> tuple[int, list[str]]:
@@ -148,7 +157,7 @@ def greedy(problem: Problem, by: Literal["value", "density"] = "value") -> tuple
     """
     if not problem.blocks:
         return 0, []
-    field = _Field(problem, "score")
+    field = Baseline(problem, "score")
     field.fill_floors()
     score = field.value.astype(np.float64)
     if by == "density":
