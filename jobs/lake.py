@@ -140,14 +140,14 @@ class Lake:
             if key not in rows.column_names:
                 rows = rows.append_column(key, pa.array([value] * rows.num_rows, schema.field(key).type))
         rows = rows.select(schema.names).cast(schema)
-        self._grow(table, schema)
+        self.grow(table, schema)
         files: list[WrittenFile] = []
         if rows.num_rows:
             files = write_partitions(self.path(table), rows, entry.partition_by)
         self.commit_files(table, files, replace=[partition or {}])
         return rows.num_rows
 
-    def _grow(self, table: str, schema: pa.Schema) -> None:
+    def grow(self, table: str, schema: pa.Schema) -> None:
         """Give a table made by an earlier release the columns declared since; rows written before have null there."""
         delta = self.delta(table)
         known = {field.name for field in delta.schema().fields}

@@ -10,7 +10,6 @@ from collections import Counter
 from dataclasses import asdict
 
 import pyarrow as pa
-from deltalake import Schema
 
 from conf.errors import MendableError
 from jobs.lake import arrow_schema, nullable, write_partitions
@@ -39,17 +38,9 @@ def run(night: Night) -> Figures:
     schema = nullable(arrow_schema(night.lake.table("landing")))
     rows = pa.Table.from_pylist([asdict(arrival) for arrival in arrivals], schema=schema)
     files = write_partitions(night.lake.path("landing"), rows, ["data_date"])
-    _widen(night)
+    night.lake.grow("landing", schema)
     dates = sorted({arrival.data_date for arrival in arrivals})
     night.lake.commit_files("landing", files, replace=[{"data_date": date} for date in dates])
     states = Counter(arrival.state for arrival in arrivals)
     return {"files": len(arrivals), **{state: states[state] for state in ("ready", "waiting", "refused", "unknown")},
             "dates": len(dates)}  # fmt: skip
-
-
-def _widen(night: Night) -> None:
-    """Give a table of an earlier release the columns that the catalogue has since."""
-    handle, wanted = night.lake.delta("landing"), nullable(arrow_schema(night.lake.table("landing")))
-    known = {field.name for field in handle.schema().fields}
-    if missing := [field for field in wanted if field.name not in known]:
-        handle.alter.add_columns(Schema.from_arrow(pa.schema(missing)).fields)
