@@ -30,7 +30,7 @@ from jobs.night import Figures, Night
 
 READS = ("raw", "ops_delivery", "ops_quality")
 WRITES = (
-    "subscriber", "customer", "bill", "complaint", "consent", "contact", "decision", "life", "order", "shift", "usage",
+    "subscriber", "customer", "bill", "complaint", "consent", "contact", "decision", "impression", "life", "order", "shift", "usage",
     "visit", "ops_conform",
 )  # fmt: skip
 READS_PREVIOUS = ("subscriber", "ops_conform")

@@ -186,10 +186,15 @@ def test_negative_uses_stock_and_floors_are_priced():
     limits = [
         InstanceLimit(name="share", at_least=0, counts="share_low"),
         InstanceLimit(name="stock", at_most=3, where={"product": [1]}),
+        InstanceLimit(name="floor", at_least=3, where={"product": [0]}),  # what acceptance takes is stock, not a floor
         InstanceLimit(name="calls", at_most=3, counts="seconds", where={"channel": [0], "product": [1]}),
     ]
-    found = charged(row, inputs, limits, {"share": -5, "stock": 7, "calls": 2})
-    assert found == {(0, 0): {"share": 100}, (1, 0): {"share": 100, "stock": 7, "calls": 10}, (1, 1): {"stock": 7}}
+    found = charged(row, inputs, limits, {"share": -5, "stock": 7, "calls": 2, "floor": -3})
+    assert found == {
+        (0, 0): {"share": 100, "floor": -3},
+        (1, 0): {"share": 100, "stock": 7, "calls": 10},
+        (1, 1): {"stock": 7},
+    }
     assert charged(row, inputs, limits, {}) == {}
 
 
