@@ -31,6 +31,7 @@ from jobs.decide import known_values
 from jobs.decision import Decision, assignment_table, table_hash
 from jobs.demand import demand
 from jobs.frozen import Frozen, freeze
+from jobs.learning_cost import learning
 from jobs.lift import lift_figures
 from jobs.night import Figures, Night
 from jobs.night_columns import arc_columns, attributes, channel_counts, columns_of, customer_columns
@@ -70,7 +71,7 @@ def run(night: Night) -> Figures:
     night.lake.replace_arrow("recommendation", pa.concat_tables([offers, others]), partition=night.partition)
     night.lake.replace_arrow("limit_price", price_rows(decision, inputs, night), partition=night.partition)
     told = figures(decision, inputs, night, offers.num_rows)
-    return {**told, **moved, "alternates": others.num_rows, **widened}
+    return {**told, **moved, **learning(decision, inputs), "alternates": others.num_rows, **widened}
 
 
 # -- what goes in ----------------------------------------------------------------------------------------------

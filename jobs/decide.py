@@ -56,7 +56,7 @@ def _empty(population: pa.Table, arcs: Arcs, solution: Solution, instance: Insta
     n = population.num_rows
     return Decision(
         population, arcs, solution, instance, np.full(n, -1, np.int64), np.full(n, -1, np.int64), np.zeros(n, np.int64),
-        np.zeros(n, bool), np.zeros(n, bool), np.full(n, "", object), np.ones(n), 0,
+        np.zeros(n, bool), np.zeros(n, bool), np.full(n, "", object), np.ones(n), 0, np.zeros(n, np.int64),
     )  # fmt: skip
 
 
@@ -104,6 +104,7 @@ def _others(frozen: Frozen, night: Decision) -> None:
     choose(night.customer[who], begin, value, kind, NO_GROUP, 0, price, label, False, best, reduced, margin)
     night.greedy[who] = np.where(best >= 0, arc[np.maximum(best, 0)], -1)
     night.marginal[who] = margin < MARGINAL
+    night.left[who] = np.where(best >= 0, reduced // PICO, 0)
 
 
 def _best_arcs(frozen: Frozen, night: Decision, inputs: dict[str, Any]) -> Ints:

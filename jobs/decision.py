@@ -32,6 +32,7 @@ class Decision:
         value: micro-yuan of the arc given; ``known`` says where it was scored.
         marginal, reason, pscore: columns of ``assignment``.
         withdrawn: explorers who got none because a limit was full.
+        left: what the best arc of an explorer or control would leave at the final prices, micro-yuan; 0 for exploiters.
     """
 
     population: pa.Table
@@ -46,6 +47,7 @@ class Decision:
     reason: np.ndarray
     pscore: Floats
     withdrawn: int
+    left: Ints
 
     @property
     def customer(self) -> Ints:

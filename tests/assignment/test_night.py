@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from conf.errors import MendableError
 from conf.offer import ShiftAmount
@@ -17,11 +20,15 @@ from jobs import assign, prove
 from jobs.arc_prices import charges_of
 from jobs.decide import decide, known_values
 from jobs.decision import assignment_table, table_hash
-from jobs.frozen import frozen_run
+from jobs.frozen import frozen_run, write_limits
 from jobs.identity import run_id
 from jobs.instance import read_instance
+from jobs.learning_cost import learning
 from jobs.night import Night
 from jobs.night_limits import agent_minutes
+from models.assignment.passes import Local, evaluate
+from models.assignment.roles import EXPLORE
+from models.assignment.solve import Goal, solve
 
 
 def plan_of(night: Night) -> pa.Table:
@@ -205,3 +212,36 @@ def test_slates_carry_their_probability_and_alternates_pay(decided: Night) -> No
         assert charged is not None
         assert row["value_micro"] * 10**6 > sum(charged.get((row["product"], row["channel"]), {}).values())
         assert row["slate_probability"] is None
+
+
+def test_what_learning_costs_bounds_what_everybody_exploiting_could_add(decided: Night, tmp_path: Path) -> None:
+    """Everybody's arcs on the whole limits, solved: its plan is worth no more than plan, drawn arcs and both costs say."""
+    frozen = frozen_run(decided.settings, run_id(decided))
+    inputs = frozen.inputs()
+    decision = decide(frozen)
+    known_values(decision, frozen)
+    told = learning(decision, inputs)
+    assert told["learning_yuan"] > 0
+    assert told["control_yuan"] > 0
+    assert 0 < told["explored_known"] <= json.loads((decided.settings.home / "figures.json").read_text())["explored"]
+    own = pq.read_table(frozen.instance / "arcs")
+    extra = assign.seen_columns(frozen.table("others"), frozen.table("population"), decided.catalogue)
+    rows = pa.concat_tables([own, extra.select(own.column_names).cast(own.schema)])
+    rows = rows.sort_by([(name, "ascending") for name in ("customer", "product", "channel")])
+    (tmp_path / "all" / "arcs").mkdir(parents=True)
+    pq.write_table(rows, tmp_path / "all" / "arcs" / "part.parquet")
+    limits = yaml.safe_load((frozen.instance / "limits.yml").read_text())
+    for row, reserve in zip(limits["limits"], inputs["reserves"], strict=True):
+        if reserve:
+            row["at_most"] += reserve
+    write_limits(tmp_path / "all" / "limits.yml", limits)
+    everybody = read_instance(tmp_path / "all").problem
+    whole = solve(everybody, Goal(gap=0.05, start=decision.solution.dual.prices)).plan.primal
+    drawn = int(decision.value[(decision.role == EXPLORE) & decision.known].sum())
+    at_most = decision.solution.dual.bound + drawn + (told["learning_yuan"] + told["control_yuan"]) * 1e6
+    assert whole <= at_most + 1
+    assert whole > decision.solution.plan.primal
+    dual = evaluate(everybody, Local(everybody), decision.solution.dual.prices)
+    assert at_most == pytest.approx(
+        dual.bound, rel=1e-6
+    )  # it is that problem's bound, but for the rounding of each customer

@@ -132,7 +132,7 @@ def drawn(nights: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         tonight = Decision(
             population, arcs, SimpleNamespace(plan=SimpleNamespace(used=[0, 0, 0])), None,  # type: ignore[arg-type]
             np.where(role == EXPLOIT, greedy, -1), greedy, np.zeros(n, np.int64), np.zeros(n, bool), np.zeros(n, bool),
-            np.full(n, "", object), np.ones(n), 0,
+            np.full(n, "", object), np.ones(n), 0, np.zeros(n, np.int64),
         )  # fmt: skip
         explore(tonight, best, {**inputs, "seed": number, "date": date.isoformat()})
         weight[number, np.arange(n), tonight.given] = 1.0 / tonight.pscore
