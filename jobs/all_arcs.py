@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import pyarrow.dataset as ds
 from conf.catalogue import load_catalogue
 from jobs.frozen import Frozen
 from jobs.instance import read_limits
-from jobs.menu import menu
+from jobs.menu import closed, menu
 from jobs.menu_arcs import Arcs, menu_arcs
 from jobs.night import Night
 from jobs.score import Block, Task, blocks, plan
@@ -98,9 +98,11 @@ def seen_in_file(task: Task, path: str, *, folder: str, prices: tuple[tuple[str,
     charge = arcs.price(np.array([signed[limit.name] * limit.sign for limit in limits.limits], np.int64))
     customer, role = population["customer_id"].to_numpy(), population["role"].to_numpy()
     places = outbound_places(load_catalogue(Path(task.catalogue)), arcs)
+    possible = ~closed(load_catalogue(Path(task.catalogue)))
     total = count = 0
     winners = [WINNERS.empty_table()]
-    for block in blocks(task, path):
+    for scored in blocks(task, path):
+        block = replace(scored, eligible=scored.eligible & possible)
         row = np.searchsorted(customer, block.customers)
         mine = role[row] == EXPLOIT
         best, able = best_reduced(block, arcs.classes[row], charge, places, mine)

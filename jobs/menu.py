@@ -64,6 +64,18 @@ def floors(catalogue: Catalogue) -> NDArray[np.bool_]:
     return np.array(rows, bool) if rows else np.zeros((0, arcs), bool)
 
 
+def closed(catalogue: Catalogue) -> NDArray[np.bool_]:
+    """(arcs,) arcs that a limit of 0 closes for everybody: no plan has them, so that pruning must not keep them.
+
+    A floor of their product would otherwise find nothing but arcs that it cannot use.
+    """
+    found = np.zeros(len(catalogue.products) * len(catalogue.channels), bool)
+    for limit in catalogue.limits:
+        if limit.side == "at_most" and limit.amount == 0 and not limit.share and set(limit.where) <= _MENU_KEYS:
+            found |= arcs_of(limit, catalogue) & (_uses(limit, catalogue) > 0)
+    return found
+
+
 def charges(catalogue: Catalogue, prices: Mapping[str, int], customers: pa.Table) -> Ints:
     """(customers, arcs) what the limits charge at given prices, micro-元; the same for all arcs left out.
 
@@ -91,11 +103,15 @@ def charges(catalogue: Catalogue, prices: Mapping[str, int], customers: pa.Table
     return total
 
 
+#: Keys of a limit's ``where`` that look at the arc alone.
+_MENU_KEYS = {"product", "group", "channel"}
+
+
 def _moves_arcs(limit: Limit) -> bool:
     """Whether a limit can charge one arc of a customer more than another, as far as is looked at here."""
     if limit.share or "segment" in limit.where:
         return False
-    return limit.counts != "contacts" or bool({"product", "group", "channel"} & set(limit.where))
+    return limit.counts != "contacts" or bool(_MENU_KEYS & set(limit.where))
 
 
 def _uses(limit: Limit, catalogue: Catalogue) -> Ints:

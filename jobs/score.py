@@ -31,7 +31,7 @@ from conf.catalogue import Catalogue, load_catalogue
 from conf.errors import MendableError
 from conf.settings import Settings
 from jobs.lake import WrittenFile, arrow_schema, nullable, write_file
-from jobs.menu import charges, floors, menu
+from jobs.menu import charges, closed, floors, menu
 from jobs.night import Figures, Night
 from jobs.registry import champion
 from jobs.training import dates_of
@@ -174,7 +174,7 @@ def _kept(task: Task, scorer: Scorer, catalogue: Catalogue, block: Block) -> pa.
     kept = prune(
         scores.value,
         reduced,
-        eligible,
+        eligible & ~closed(catalogue),
         scorer.menu.outbound(),
         scorer.menu.channel(),
         floors(catalogue),

@@ -4,7 +4,9 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from conf.catalogue import ROOT, load_catalogue
 from jobs.cli import real
+from jobs.menu import closed
 from synth.real import Facts
 
 
@@ -67,3 +69,11 @@ def test_what_the_set_itself_gives_is_looked_up_in_the_night(planned):
     night.lake.replace_arrow("eligible", pa.Table.from_pylist(rows), partition=night.partition)
     assert real.found(night, "reason:open_complaint") == 7.0
     assert real.found(night, "reason:opt_out") == 0.0
+
+
+def test_arcs_that_a_limit_of_nothing_closes_are_never_kept():
+    """The offers of the coffee set went out on one set of channels each: the other three are closed to them."""
+    catalogue = load_catalogue(ROOT / "demo" / "starbucks")
+    shut = closed(catalogue).reshape(len(catalogue.products), len(catalogue.channels))
+    assert shut.sum(axis=1).tolist() == [len(catalogue.channels) - 1] * len(catalogue.products)
+    assert not closed(load_catalogue()).any()
