@@ -74,7 +74,7 @@ def test_files_fit_a_reader() -> None:
 def test_only_conf_reads_the_process_environment() -> None:
     allowed = {
         "conf/settings.py",
-        "benchmarks/ingest.py",  # gives each side a process with an environment of its own
+        "benchmarks/apart.py",  # gives each side a process with an environment of its own
         "benchmarks/night.py",  # likewise
         "benchmarks/province.py",  # likewise: one home after the other
         "benchmarks/province_home.py",  # likewise
