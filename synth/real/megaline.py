@@ -107,7 +107,7 @@ def expectations(people: pd.DataFrame, use: dict[str, pd.DataFrame]) -> dict[str
         return rows[(rows["day"] >= NIGHT - dt.timedelta(days=days)) & rows["user_id"].isin(staying)]
 
     return {
-        "call_seconds_sum_30d": float((last("call", 30)["duration"] * 60).add(1e-6).astype(int).sum()),
+        "call_seconds_sum_30d": float((last("call", 30)["duration"] * 60 + 0.5 + 1e-6).astype(int).sum()),
         "calls_missed_count_30d": float((last("call", 30)["duration"] == 0).sum()),
         "data_volume_sum_90d": float(last("session", 90)["mb_used"].sum()),
         "messages_sent_count_90d": float(len(last("message", 90))),
