@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from conf.settings import Shares, load_settings
+from conf.settings import Shares, Solve, load_settings
 from jobs import assign
 from jobs.lake import arrow_schema, nullable
 from jobs.night import Night
@@ -82,7 +82,10 @@ def tonight_of(home: Path) -> Night:
         patch.delenv("CPC_DEMO", raising=False)
         patch.delenv("CPC_LANDING", raising=False)
         shares = Shares(control=0.1, explore=0.2, explore_reserve=0.4)
-        settings = load_settings("local").model_copy(update={"shares": shares})
+        near = Solve(
+            gap=0.03
+        )  # so few customers have a true gap that only a MIP closes: tests/assignment/test_solve.py
+        settings = load_settings("local").model_copy(update={"shares": shares, "solve": near})
         assert settings.home == home
         return Night(dt.date(2026, 1, 9), settings, settings.landing)
 

@@ -46,8 +46,7 @@ def test_a_night_is_decided_proved_and_replayed(decided: Night) -> None:
     assert pc.max(plan["pscore"]).as_py() <= 1
     held = plan.filter(pc.equal(plan["role"], "control"))
     assert held["product"].null_count == held.num_rows
-    # 700 exploiters under 45 limits: prices alone cannot close the gap, the exact solver proves the plan
-    assert figures["gap"] < 0.03
+    assert figures["gap"] <= decided.settings.solve.gap
     claimed = figures["bound_claimed"] or figures["bound"]
     assert 0 <= claimed - figures["primal"] <= decided.settings.solve.gap * claimed
     verdict = prove.run(decided)
