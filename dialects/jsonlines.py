@@ -25,8 +25,9 @@ _ASK, _MORE = 255, 254
 _OTHER = CONTROL
 #: What ``true`` and ``false`` are in the other dialects.
 _YES_NO = b"10"
-#: Goes before a number as written while its line is in Python's hands: no character, so that no text begins with it.
-_MARK = "\uffff"
+#: Goes before a number as written while its line is in Python's hands. Half of a surrogate pair is in no UTF-8 text,
+#: and a line that writes one as an escape is refused: no text begins with it.
+_MARK = "\udfff"
 _NUMBER = re.compile(f'"{_MARK}([^"]*)"')
 
 
@@ -75,11 +76,11 @@ def cut_objects(data: bytes, names: list[str]) -> tuple[Cut, pa.Array]:
 def ask(line: bytes) -> dict[str, Any] | tuple[int, str]:
     """The object of a line, numbers marked and as written; else the code and the reason why it is none."""
     try:
-        found = json.loads(
-            line.decode("utf-8"), parse_float=_marked, parse_int=_marked, parse_constant=str, object_pairs_hook=_once
-        )
-        if isinstance(found, dict) and b"\\u" in line:
-            json.dumps(found, ensure_ascii=False).encode("utf-8")
+        text = line.decode("utf-8")
+        if "\\u" in text:
+            plain = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+            json.dumps(plain, ensure_ascii=False).encode("utf-8")
+        found = json.loads(text, parse_float=_marked, parse_int=_marked, parse_constant=str, object_pairs_hook=_once)
     except UnicodeError:  # also half of a surrogate pair, written as an escape: no character
         return BYTES, "undecodable bytes"
     except RecursionError:
