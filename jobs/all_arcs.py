@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from conf.catalogue import load_catalogue
 from jobs.frozen import Frozen
@@ -99,6 +101,7 @@ def seen_in_file(task: Task, path: str, *, folder: str, prices: tuple[tuple[str,
     customer, role = population["customer_id"].to_numpy(), population["role"].to_numpy()
     places = outbound_places(load_catalogue(Path(task.catalogue)), arcs)
     possible = ~closed(load_catalogue(Path(task.catalogue)))
+    held = kept_arcs(frozen, path)
     total = count = 0
     winners = [WINNERS.empty_table()]
     for scored in blocks(task, path):
@@ -108,19 +111,34 @@ def seen_in_file(task: Task, path: str, *, folder: str, prices: tuple[tuple[str,
         best, able = best_reduced(block, arcs.classes[row], charge, places, mine)
         total += int((-((-best) // PICO)).sum())
         count += able
-        winners.append(dropped_winners(block, arcs, charge[arcs.classes[row]], places, kept_arcs(frozen, block, arcs)))
+        winners.append(dropped_winners(block, arcs, charge[arcs.classes[row]], places, marks(held, block, arcs)))
     return Seen(total, count, pa.concat_tables(winners))
 
 
-def kept_arcs(frozen: Frozen, block: Block, arcs: Arcs) -> np.ndarray:
+def kept_arcs(frozen: Frozen, path: str) -> pa.Table:
+    """``customer, product, channel`` of the run's outbound arcs, of the customers of a file of ``eligible``, ascending."""
+    customers = pq.read_table(path, columns=["customer_id"], partitioning=None)["customer_id"]
+    span = pc.min_max(customers).as_py()
+    key = ds.field("customer")
+    near = (key >= (span["min"] or 0)) & (key <= (span["max"] or 0))
+    columns = ["customer", "product", "channel"]
+    sources = (frozen.instance / "arcs", frozen.folder / "others.parquet")
+    return pa.concat_tables(
+        [ds.dataset(source).to_table(columns=columns, filter=near) for source in sources]
+    ).sort_by("customer")  # fmt: skip
+
+
+def marks(held: pa.Table, block: Block, arcs: Arcs) -> np.ndarray:
     """Which outbound arcs of a block's customers the run's problem holds, bool [n, A]."""
     kept = np.zeros((len(block.customers), len(arcs.product)), bool)
-    key = ds.field("customer")
-    near = (key >= int(block.customers[0])) & (key <= int(block.customers[-1]))
-    for source in (frozen.instance / "arcs", frozen.folder / "others.parquet"):
-        rows = ds.dataset(source).to_table(columns=["customer", "product", "channel"], filter=near)
-        who = np.searchsorted(block.customers, rows["customer"].to_numpy())
-        kept[who, arcs.of(rows["product"].to_numpy(), rows["channel"].to_numpy())] = True
+    customer = held["customer"].to_numpy()
+    low = int(np.searchsorted(customer, block.customers[0], "left"))
+    high = int(np.searchsorted(customer, block.customers[-1], "right"))
+    rows = held.slice(low, high - low)
+    who = np.searchsorted(block.customers, rows["customer"].to_numpy())
+    mine = block.customers[who] == rows["customer"].to_numpy()
+    place = arcs.of(rows["product"].to_numpy(), rows["channel"].to_numpy())
+    kept[who[mine], place[mine]] = True
     return kept
 
 
