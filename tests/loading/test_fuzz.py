@@ -46,7 +46,7 @@ def controls(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 @given(controls())
-@settings(max_examples=300, deadline=None, suppress_health_check=CALM)
+@settings(max_examples=150, deadline=None, suppress_health_check=CALM)
 def test_a_control_file_says_facts_or_has_a_fault(sent: tuple[str, bytes]) -> None:
     name, content = sent
     with tempfile.TemporaryDirectory() as folder:
