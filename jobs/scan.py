@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from conf.errors import MendableError
 from jobs.lake import arrow_schema, nullable, write_partitions
-from jobs.loading.arrivals import look
+from jobs.loading.arrivals import NO_DATE, look
 from jobs.night import Figures, Night
 
 READS = ()
@@ -39,8 +39,9 @@ def run(night: Night) -> Figures:
     rows = pa.Table.from_pylist([asdict(arrival) for arrival in arrivals], schema=schema)
     files = write_partitions(night.lake.path("landing"), rows, ["data_date"])
     night.lake.grow("landing", schema)
-    dates = sorted({arrival.data_date for arrival in arrivals})
+    # a name that tells no date is forgotten as soon as its file is gone
+    dates = sorted({NO_DATE, *(arrival.data_date for arrival in arrivals)})
     night.lake.commit_files("landing", files, replace=[{"data_date": date} for date in dates])
     states = Counter(arrival.state for arrival in arrivals)
     return {"files": len(arrivals), **{state: states[state] for state in ("ready", "waiting", "refused", "unknown")},
-            "dates": len(dates)}  # fmt: skip
+            "dates": len({arrival.data_date for arrival in arrivals})}  # fmt: skip

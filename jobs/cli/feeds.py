@@ -35,6 +35,8 @@ app.add_typer(feeds, name="feeds")
 DAY = dt.timedelta(days=1)
 #: Bytes of a sample that are looked at, packed as they are: a whole night's file will do as well.
 SAMPLE = 32 << 20
+#: Files of no feed that are listed.
+STRANGE = 20
 
 
 @app.command()
@@ -185,6 +187,10 @@ def status(
     shown = [one for one in found[night.date] if everything or one.state != "loaded" or one.code == "94"]
     if shown:
         print_table(f"the night of {night.date}", COLUMNS, [_shown(one) for one in shown])
+    strange = sorted({row["file"] for row in landing if row["state"] == "unknown"})
+    if strange:
+        listed = [[name] for name in strange[:STRANGE]]
+        print_table(f"{len(strange)} files in the landing folder belong to no feed", ("file",), listed)
 
 
 COLUMNS = ("feed", "data date", "required", "state", "code", "files", "rows", "quarantined", "stands in", "why")

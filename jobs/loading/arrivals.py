@@ -19,7 +19,7 @@ from jobs.loading.controls import Control, Said, is_control, read_control
 #: A data file without a control file is still being written, or its control file is on the way.
 WAITING = "no control file yet"
 #: Where a name tells no date.
-_NO_DATE = dt.date(1970, 1, 1)
+NO_DATE = dt.date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Arrival:
     path: str
     bytes: int
     feed: str | None = None
-    data_date: dt.date = _NO_DATE
+    data_date: dt.date = NO_DATE
     hour: int = -1
     resend: int = 0
     part: int = 1
@@ -118,7 +118,7 @@ class Names:
             units.append(self.feeds.get(match[1]))
         days = [day for text in dates if (day := _date(text)) is not None]
         feed = next((feed for feed in reversed(units) if feed is not None), None)
-        return feed, days[-1] if days else _NO_DATE
+        return feed, days[-1] if days else NO_DATE
 
 
 def look(landing: Path, feeds: Mapping[str, Feed]) -> list[Arrival]:

@@ -95,6 +95,7 @@ def test_the_status_has_a_row_a_feed_whatever_became_of_it(
     put(made, "landing", [
         found(late, arrived_at=cut_off(D) + dt.timedelta(minutes=1)),
         found(waiting, state="waiting", reason="no control file yet"),
+        {**found("stray"), "feed": None, "state": "unknown", "file": "notes.txt"},
     ])  # fmt: skip
     rows = {row["feed"]: row for row in call("status", "--date", str(D))}
     assert len(rows) == 242
@@ -110,6 +111,7 @@ def test_the_status_has_a_row_a_feed_whatever_became_of_it(
     spoken = CliRunner().invoke(app, ["feeds", "status", "--date", str(D)])
     assert refused in spoken.output
     assert good not in spoken.output  # what is loaded is not news
+    assert "notes.txt" in spoken.output
 
 
 def test_the_status_of_several_nights(night: Callable[..., Night]) -> None:

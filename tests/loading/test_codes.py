@@ -269,6 +269,17 @@ def test_a_hostile_name_is_shown_escaped_and_never_opened(desk: Desk, name: byte
     assert desk.numbers("plain_avl") == [1]
 
 
+def test_a_file_of_no_feed_is_forgotten_when_it_is_gone(desk: Desk) -> None:
+    stray = desk.night().landing / "notes.txt"
+    stray.touch()
+    desk.send("plain_avl", [1])
+    desk.load()
+    assert "notes.txt" in desk.night().lake.arrow("landing")["file"].to_pylist()
+    stray.unlink()
+    desk.load()
+    assert "notes.txt" not in desk.night().lake.arrow("landing")["file"].to_pylist()
+
+
 def test_07_a_symbolic_link_is_never_followed(desk: Desk, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_bytes(GOOD)
