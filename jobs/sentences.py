@@ -135,7 +135,8 @@ def _why(
     if chosen is not None and chosen.get("reduced_micro") is not None:
         less = chosen["reduced_micro"] - left
         if less > 0:
-            return f"{yuan(less)} yuan less than the one chosen", f"比所选组合少{yuan(less)}元"
+            exact = f"{less / MICRO:,.4f}".rstrip("0").rstrip(".")
+            return f"{exact} yuan less than the one chosen", f"比所选组合少{exact}元"
         if less == 0:
             return "as good as the one chosen; a keyed hash decides ties", "与所选组合相同，由密钥散列决定"
     return "limits were full: whole contacts do not fit them exactly", "限额已满：触达次数为整数，无法完全贴合限额"

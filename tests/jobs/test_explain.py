@@ -149,7 +149,7 @@ def test_why_not_that_of_every_arc(decided_night):
     codes = {p.id: p.code for p in decided_night.catalogue.products}
     assert all(why["en"] and why["zh"] and why["short"] for why in said.values())
     assert said[codes[11], "sms_hall"]["en"] == (
-        "worth 4.00 yuan, limits charge 0.15 (sms 0.15): 5.00 yuan less than the one chosen"
+        "worth 4.00 yuan, limits charge 0.15 (sms 0.15): 5 yuan less than the one chosen"
     )
     assert said[codes[12], "sms_hall"]["short"] == "chosen"
     assert said[codes[3], "sms_hall"]["short"].startswith("removed by already_holds")
