@@ -21,7 +21,7 @@ from jobs.arc_prices import takes_stock
 from jobs.decision import Decision
 from jobs.frozen import Frozen
 from models.assignment.problem import PICO, Floats, Ints
-from models.assignment.roles import CONTROL, EXPLOIT, key
+from models.assignment.roles import CONTROL, key
 from models.assignment.slates import slates
 
 RANKS = 3
@@ -56,7 +56,7 @@ def inbound_offers(night: Decision, inbound: pa.Table, inputs: dict[str, Any]) -
 def alternates(night: Decision, frozen: Frozen, inputs: dict[str, Any]) -> pa.Table:
     """What else would pay for customers who are contacted tonight: the next best arcs at the final prices, ranks 2 and 3.
 
-    Rank 1 is the contact itself (``assignment``). Only exploiters have alternates: what an explorer drew may not be
+    Rank 1 is the contact itself (``assignment``). Only exploiters (whose arcs the instance holds) have alternates: what an explorer drew may not be
     replaced by something better. Prices are those of the plan, so a handful of replacements overuses nothing that is
     scarce by more than a handful; who carries them out keeps to the limits of the channel at hand.
     """
@@ -65,7 +65,7 @@ def alternates(night: Decision, frozen: Frozen, inputs: dict[str, Any]) -> pa.Ta
     product, channel, value = (table[n].to_numpy().astype(np.int64) for n in ("product", "channel", "value"))
     arc = night.arcs.of(product, channel)
     left = value * PICO - night.arcs.price(night.solution.dual.prices)[night.arcs.classes[row], arc]
-    contacted = (night.given[row] >= 0) & (night.role[row] == EXPLOIT)
+    contacted = night.given[row] >= 0
     some = np.flatnonzero(contacted & (left > 0) & (arc != night.given[row]))
     some = some[np.lexsort((arc[some], -left[some], row[some]))]
     rank = np.arange(len(some)) - np.searchsorted(row[some], row[some]) + 2
