@@ -203,10 +203,16 @@ def test_slates_carry_their_probability_and_alternates_pay(decided: Night) -> No
     prices = {row["name"]: row["price_pico"] for row in said["limits"]}
     others = [row for row in rows if row["channel"] in outbound]
     assert {row["rank"] for row in others} == {2, 3}
+    both = {row["customer_id"] for row in others if row["rank"] == 3}
+    for customer in sorted(both)[:30]:
+        charged = charges_of(frozen, customer, prices) or {}
+        mine = sorted((row for row in others if row["customer_id"] == customer), key=lambda row: row["rank"])
+        left = [r["value_micro"] * 10**6 - sum(charged.get((r["product"], r["channel"]), {}).values()) for r in mine]
+        assert left[0] >= left[1]
     for row in others[::7]:
-        mine = plan[row["customer_id"]]
-        assert (mine["role"], mine["channel"] is None) == ("exploit", False)
-        assert (row["product"], row["channel"]) != (mine["product"], mine["channel"])
+        contact = plan[row["customer_id"]]
+        assert (contact["role"], contact["channel"] is None) == ("exploit", False)
+        assert (row["product"], row["channel"]) != (contact["product"], contact["channel"])
         charged = charges_of(frozen, row["customer_id"], prices)
         assert charged is not None
         assert row["value_micro"] * 10**6 > sum(charged.get((row["product"], row["channel"]), {}).values())
