@@ -187,6 +187,12 @@ def price_row(base: Base, name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def around(base: Base, name: str) -> tuple[int, int]:
+    """The range of a curve where none is given: from half to twice tonight's amount; of a share, whose amount is 0, some steps."""
+    now, step = limit_named(base, name).amount, step_of(base, name)
+    return (now // 2, 2 * now) if now > 0 else (now - 5 * step, now + 5 * step)
+
+
 def curve(base: Base, name: str, low: int, high: int, points: int = 9) -> list[Point]:
     """The value over amounts of one limit from ``low`` to ``high``, tonight's amount among them, ascending.
 

@@ -123,11 +123,12 @@ def sensitivity(
 ) -> None:
     """Value over amounts of a limit, a plan solved for each. Example: cpc sensitivity --limit budget_day --out CURVES."""
     from jobs import curve_page
-    from jobs.sensitivity import curve, tonight
+    from jobs.sensitivity import around, curve, limit_named, tonight
 
     base = _base(env, run)
-    now = _now(base, limit)
-    found = curve(base, limit, now // 2 if low is None else low, max(1, 2 * now) if high is None else high, points)
+    now = limit_named(base, limit).amount
+    least, most = around(base, limit)
+    found = curve(base, limit, least if low is None else low, most if high is None else high, points)
     files: dict[str, str] = {}
     if out is not None:
         from conf.settings import load_settings
@@ -150,12 +151,6 @@ def sensitivity(
     )  # fmt: skip
     for path in files.values():
         console.print(path)
-
-
-def _now(base: Any, limit: str) -> int:
-    from jobs.sensitivity import limit_named
-
-    return limit_named(base, limit).amount
 
 
 def _show(figures: dict[str, Any], as_json: bool, first: dict[str, Any]) -> None:

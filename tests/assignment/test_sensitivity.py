@@ -14,7 +14,20 @@ from conf.errors import MendableError
 from jobs.cli.limits import app
 from jobs.curve_page import draw
 from jobs.frozen import Frozen
-from jobs.sensitivity import Point, Side, between, binding, curve, differ, least_amount, side, sides, step_of, tonight
+from jobs.sensitivity import (
+    Point,
+    Side,
+    around,
+    between,
+    binding,
+    curve,
+    differ,
+    least_amount,
+    side,
+    sides,
+    step_of,
+    tonight,
+)
 from jobs.whatif import Base, base_of, what_if
 
 
@@ -83,6 +96,14 @@ def test_a_curve_never_falls_where_a_limit_is_loosened_and_ends_flat(base: Base)
         assert at.used <= at.amount
     with pytest.raises(MendableError, match="no range"):
         curve(base, "wechat_day", 5, 5)
+
+
+def test_a_share_is_varied_around_nought(base: Base) -> None:
+    now = tonight(base, "wechat_day").amount
+    assert around(base, "wechat_day") == (now // 2, 2 * now)
+    low, high = around(base, "share_low_arpu")
+    assert low == -high < 0
+    assert low % step_of(base, "share_low_arpu") == 0
 
 
 def test_a_picture_is_the_same_for_the_same_points() -> None:
