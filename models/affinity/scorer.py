@@ -127,7 +127,7 @@ class Scorer:
         p_convert = expit(self.bundle.contact(arcs, start[0]) + self.offsets)
         p_base = np.repeat(expit(self.bundle.base(base, start[1])), len(self.menu.ways), axis=1)
         effect = effects(p_convert, p_base, self.money)
-        return Scores(p_convert, p_base, effect, values(effect, self.money, trailing))
+        return Scores(p_convert, p_base, effect, values(effect, self.money, trailing, eligible & self.menu.outbound()))
 
 
 def prepare(bundle: Bundle, menu: Menu, money: Money) -> Scorer:

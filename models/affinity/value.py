@@ -3,8 +3,12 @@
 v = effect on net margin over the horizon − cost of the attempt − fatigue − L·g
 
 where the effect is (lift·kept·(p_convert − p_base) − (1 − kept)·p_base) · unit margin (``models.affinity.effect``),
-fatigue is what the contact does to later contacts through opt-outs and complaints, L the nights that the frequency window blocks afterwards and g the customer's
-trailing reduced value a night: a contact tonight must be worth more than what it keeps from the next nights.
+fatigue is what the contact does to later contacts through opt-outs and complaints, L the nights that the frequency
+window blocks afterwards and g the customer's trailing reduced value a night: a contact tonight must be worth more than
+what it keeps from the next nights.
+
+g is at most max_j v_j / (1 + L_j) (renewal and reward: nobody can be contacted more often than the windows allow). A
+past that knew no such windows would otherwise forbid every contact of tomorrow.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,15 @@ def effects(p_convert: Floats, p_base: Floats, money: ArcMoney) -> Ints:
     return np.rint(brought - p_base * ((1 - money.kept) * money.unit_margin)).astype(np.int64)
 
 
-def values(effect: Ints, money: ArcMoney, trailing: Ints) -> Ints:
+def values(effect: Ints, money: ArcMoney, trailing: Ints, contacts: Flags) -> Ints:
     """(customers, arcs) value, micro-元.
 
     Args:
         effect: (customers, arcs) micro-元.
         money: of the arcs.
         trailing: (customers,) reduced value a night of late, micro-元.
+        contacts: (customers, arcs) eligible arcs that are contacts, hence block later ones.
     """
-    return effect - (money.cost + money.fatigue) - trailing[:, None] * money.block
+    tonight = effect - (money.cost + money.fatigue)
+    cycle = np.where(contacts, np.maximum(tonight, 0) // (1 + money.block), 0).max(axis=1, initial=0)
+    return np.asarray(tonight - np.minimum(trailing, cycle)[:, None] * money.block)
