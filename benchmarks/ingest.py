@@ -196,10 +196,10 @@ def _volumes(folder: Path, volumes: tuple[int, ...]) -> Result:
     ]
     if len(volumes) == 1:
         return Result(rows, {"memory_bar": told[0]["peak"] / 6e9}, notes)
-    base, slope = linear_regression([one["source"] / 1e9 for one in told], [one["seconds"] for one in told])[::-1]
-    notes.append(
-        f"cost line: {base:.1f} s + {slope:.1f} s a GB; a night of {NIGHT / 1e9:g} GB: {base + slope * NIGHT / 1e9:,.0f} s"
-    )
+    for name, measured in (("wall", "seconds"), ("CPU", "cpu")):
+        slope, base = linear_regression([one["source"] / 1e9 for one in told], [one[measured] for one in told])
+        whole = base + slope * NIGHT / 1e9
+        notes.append(f"{name}: {base:.1f} s + {slope:.1f} s a GB; a night of {NIGHT / 1e9:g} GB: {whole:,.0f} s")
     return Result(rows, {"memory": told[-1]["peak"] / told[0]["peak"]}, notes)
 
 
