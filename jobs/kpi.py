@@ -23,6 +23,7 @@ SLICES = ("role", "product", "channel", "city", "grade", "run_id")
 PLANNED = (
     ("predicted_value_yuan", "value_yuan"), ("certified_gap", "gap"), ("churn", "churn"),
     ("churn_unchanged", "churn_unchanged"), ("alternates", "alternates"), ("taken_back", "taken_back"),
+    ("learning_yuan", "learning_yuan"), ("control_yuan", "control_yuan"),
 )  # fmt: skip
 SUMS = (
     "decisions", "attempted", "reached", "converted", "kept", "opted_out", "complained", "margin_micro",
