@@ -110,6 +110,37 @@ def mmkp(root: Path) -> Iterator[Public]:
         yield Public(f"bd/{row['file']}", problem_of(values, uses, amounts, True), float(row["best_known"]), False)
 
 
+def hill(root: Path) -> Iterator[Public]:
+    """The MMKP test sets of Hiremath and Hill: several problems a file, each with its number before its sizes."""
+    known = {(r["file"], int(r["problem"])): r for r in _rows(root / "mmkp" / "hiremath_hill" / "exact_values.csv")}
+    for name in dict.fromkeys(file for file, _ in known):
+        words, at = (root / "mmkp" / "hiremath_hill" / name).read_text().split(), 0
+        while at < len(words) and (name, int(words[at])) in known:
+            number, groups, items, resources = (int(w) for w in words[at : at + 4])
+            amounts, at = [int(w) for w in words[at + 4 : at + 4 + resources]], at + 4 + resources
+            values, uses = [], []
+            for _ in range(groups):
+                table = np.array(words[at + 1 : at + 1 + items * (resources + 1)], float).reshape(items, resources + 1)
+                values.append(table[:, 0].tolist())
+                uses.append(table[:, 1:].astype(int).tolist())
+                at += 1 + items * (resources + 1)
+            best = float(known[name, number]["exact_xpress"])
+            yield Public(
+                f"hill/{name.removesuffix('.txt')}:{number}", problem_of(values, uses, amounts, True), best, False
+            )
+
+
+def sampled(root: Path, every: int) -> Iterator[Public]:
+    """Instances of all sets: the first of each folder or file in the lists of best values, then every so-many-th."""
+    for family in (gap, mmkp, hill, knapsack):
+        seen: dict[str, int] = {}
+        for case in family(root):
+            group = case.name.rsplit(":", 1)[0] if ":" in case.name else case.name.split("/")[0]
+            number = seen[group] = seen.get(group, -1) + 1
+            if number % every == 0:
+                yield case
+
+
 def knapsack(root: Path) -> Iterator[Public]:
     """0/1 multi-dimensional knapsack: an item is a customer with one arc."""
     numbers: dict[str, list[float]] = {}

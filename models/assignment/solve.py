@@ -21,10 +21,13 @@ from models.assignment.passes import Dual, Engine, Local, evaluate
 from models.assignment.problem import LARGEST, PICO, Ints, Overflow, Problem
 from models.assignment.repair import Plan, away, gather, repaired, settled, without
 from models.assignment.sample import samples
+from models.assignment.small import SMALL, improved
 
 YUAN = 1e12  # pico-yuan
 #: Sizes of samples that prices are first found on.
 SAMPLES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
+#: The same for classes of moves, at least; one in 250 from some millions on.
+LEAST_MOVERS = 10_000
 #: Up to so many customers a plan is first sought by moves alone; from there on classes of moves are cheaper.
 CHEAP = 50_000
 #: From so many customers on a further pass costs more than it gains, once a step promises little.
@@ -33,6 +36,8 @@ MANY = 300_000
 MOVERS = 4_000
 #: Options that the MIP is asked about: first the nearest, then all that can matter where those are few enough.
 MIP_OPTIONS = (3_000, 20_000)
+#: Share of the time given that small instances are searched for a better plan in, before a proof is tried.
+SEARCH = 0.75
 #: Nodes x options that the MIP may spend where no clock bounds it.
 MIP_WORK = 400_000
 
@@ -126,19 +131,30 @@ def solve(problem: Problem, goal: Goal, engine: Engine | None = None) -> Solutio
     dual, plan = _first(run)
     if not _enough(run, dual, plan) and goal.start is not None and run.left > 0:
         dual, plan = _cold(run, dual, plan)
+    if plan.excess > 0 and not np.isfinite(goal.seconds):  # before anything is searched for what there is not
+        _conflict(problem)
+    if not _enough(run, dual, plan) and problem.arcs + problem.customers <= SMALL and run.left > 0:
+        plan = improved(problem, dual, plan, gap=goal.gap, seconds=SEARCH * run.left)
+        run.steps.append("cores")
+        run.tell("cores", dual, plan)
     claimed: int | None = None
     for most in MIP_OPTIONS:
         if _enough(run, dual, plan) or claimed is not None or run.left <= 0:
             break
         plan, claimed = _by_mip(run, dual, plan, most)
     if plan.excess > 0:
-        found = conflict(problem)
-        if found is not None:
-            raise Infeasible(*found)
+        if np.isfinite(goal.seconds):
+            _conflict(problem)
         raise NoPlan("no plan that keeps every limit was found, and no conflict was shown")
     took = time.perf_counter() - run.began
     moved = away(problem, dual.prices, plan.arcs)
     return Solution(plan, dual, " + ".join(run.steps), run.passes, took, claimed, moved)
+
+
+def _conflict(problem: Problem) -> None:
+    found = conflict(problem)
+    if found is not None:
+        raise Infeasible(*found)
 
 
 def _first(run: _Run) -> tuple[Dual, Plan]:
@@ -152,7 +168,7 @@ def _first(run: _Run) -> tuple[Dual, Plan]:
     if not len(problem.limits) or (plan is not None and (_enough(run, dual, plan) or run.left <= 0)):
         assert plan is not None
         return dual, plan
-    other = by_classes(problem, dual, _width(problem, dual, 10_000))
+    other = by_classes(problem, dual, _width(problem, dual, max(LEAST_MOVERS, problem.customers // 250)))
     run.steps.append("classes")
     plan = other if plan is None or _better(other, plan) else plan
     run.tell("classes", dual, plan)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +160,91 @@ def test_an_empty_segment_is_a_warning(tmp_path: Path) -> None:
     instance = write(tmp_path / "b", arcs(20), limits=[floor])
     with pytest.raises(MendableError, match="nobody"):
         CliRunner().invoke(app, ["solve", str(instance), "--out", str(tmp_path / "out")], catch_exceptions=False)
+
+
+MORE_BAD_LIMITS: list[tuple[dict[str, Any], str]] = [
+    ({"limits": [{"name": "a", "at_most": 1, "counts": 2}]}, "counts"),
+    ({"limits": [{"name": "a", "at_most": 1, "counts": ["cost"]}]}, "counts"),
+    ({"limits": [{"name": "a", "at_most": 1, "where": {"product": 1}}]}, "product"),
+    ({"limits": [{"name": "a", "at_most": 1, "where": {"product": [1.5]}}]}, "integer"),
+    ({"limits": [{"name": "a", "at_most": True}]}, "integer"),
+    ({"limits": [{"at_most": 1}]}, "name"),
+    ({"limits": [{"name": "", "at_most": 1}]}, "name"),
+    ({"limits": [], "choose": "some"}, "choose"),
+    ({"limits": [], "budget": 5}, "budget"),
+    ({"limits": {"name": "a", "at_most": 1}}, "limits"),
+]
+
+
+@pytest.mark.parametrize(("document", "told"), MORE_BAD_LIMITS)
+def test_malformed_documents_are_refused_with_what_is_wrong(
+    tmp_path: Path, document: dict[str, Any], told: str
+) -> None:
+    instance = write(tmp_path / "a", arcs(20))
+    (instance / "limits.yml").write_text(yaml.safe_dump(document))
+    with pytest.raises(MendableError, match=told) as error:
+        read_instance(instance)
+    assert "limits.yml" in str(error.value)
+
+
+def test_files_that_are_not_there_or_no_parquet_are_named(tmp_path: Path) -> None:
+    instance = write(tmp_path / "a", arcs(20))
+    (instance / "arcs" / "000.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(MendableError, match=r"not a Parquet file.*") as error:
+        read_instance(instance)
+    assert "000.parquet" in str(error.value)
+    (instance / "arcs" / "000.parquet").unlink()
+    with pytest.raises(MendableError, match="has no arcs"):
+        read_instance(instance)
+    (instance / "limits.yml").unlink()
+    with pytest.raises(MendableError, match=r"limits\.yml"):
+        read_instance(write(tmp_path / "b", arcs(20)) and instance)
+
+
+def test_order_and_repetition_are_judged_across_files(tmp_path: Path) -> None:
+    instance = write(tmp_path / "a", arcs(40), pieces=2)
+    first, second = (instance / "arcs" / f"00{i}.parquet" for i in range(2))
+    pq.write_table(pq.read_table(second), instance / "arcs" / "00.parquet")  # comes before both
+    with pytest.raises(MendableError, match="out of order") as error:
+        read_instance(instance)
+    assert "000.parquet, row 0, column customer" in str(error.value)
+    (instance / "arcs" / "00.parquet").unlink()
+    table = pq.read_table(first)
+    pq.write_table(pa.concat_tables([table.slice(table.num_rows - 1, 1), pq.read_table(second)]), second)
+    with pytest.raises(MendableError, match="an arc twice"):
+        read_instance(instance)
+
+
+@pytest.mark.parametrize("limits", [[], LIMITS[:2]])
+def test_all_values_negative_contacts_nobody(tmp_path: Path, limits: list[dict[str, Any]]) -> None:
+    table = arcs(60)
+    loss = table.set_column(3, "value", pa.array(-1 - np.arange(table.num_rows)))
+    instance = write(tmp_path / "a", loss, limits=limits)
+    said = solved(instance, tmp_path / "out")
+    assert (said["primal"], said["bound"], said["gap"]) == (0, 0, 0.0)
+    assert pq.read_table(tmp_path / "out" / "assignment")["product"].null_count == said["customers"] == 60
+    told = CliRunner().invoke(app, ["certify", str(instance), str(tmp_path / "out"), "--json"])
+    assert json.loads(told.stdout)["verdict"] == "accepted"
+
+
+def test_exit_is_2_with_file_and_row_and_nothing_is_left(tmp_path: Path) -> None:
+    instance, out = write(tmp_path / "a", put("value", 7, None)), tmp_path / "out"
+    run = subprocess.run(
+        [sys.executable, "-m", "jobs", "solve", str(instance), "--out", str(out)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert "000.parquet, row 7, column value" in run.stdout + run.stderr
+    assert "Traceback" not in run.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a"]
+
+
+def test_a_plan_that_the_checker_refuses_is_exit_2(tmp_path: Path) -> None:
+    instance = write(tmp_path / "a", arcs(60), limits=LIMITS[:2])
+    solved(instance, tmp_path / "out")
+    path = tmp_path / "out" / "certificate.json"
+    path.write_text(path.read_text().replace('"primal": ', '"primal": 1'))
+    with pytest.raises(MendableError, match="refused: primal is"):
+        CliRunner().invoke(app, ["certify", str(instance), str(tmp_path / "out")], catch_exceptions=False)
