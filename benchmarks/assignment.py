@@ -26,7 +26,7 @@ AIMS = {"20k": (20_000, 1e-3), "100k": (100_000, 1e-4), "1m": (1_000_000, 1e-6),
 #: Whole provinces, from files.
 PROVINCES = {"10m-files": 10_000_000, "90m": 90_000_000}
 #: Every how-many-th public instance is tried.
-PUBLIC = {"public": 1, "public-sample": 20}
+PUBLIC = {"public": 1, "public-sample": 40}
 SIZES = (*AIMS, *PROVINCES, "pruned", "curve", *PUBLIC)
 
 

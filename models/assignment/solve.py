@@ -131,24 +131,36 @@ def solve(problem: Problem, goal: Goal, engine: Engine | None = None) -> Solutio
     dual, plan = _first(run)
     if not _enough(run, dual, plan) and goal.start is not None and run.left > 0:
         dual, plan = _cold(run, dual, plan)
-    if plan.excess > 0 and not np.isfinite(goal.seconds):  # before anything is searched for what there is not
+    timed = bool(np.isfinite(goal.seconds))
+    if plan.excess > 0 and not timed:  # before anything is searched for what there is not
         _conflict(problem)
-    if not _enough(run, dual, plan) and problem.arcs + problem.customers <= SMALL and run.left > 0:
-        plan = improved(problem, dual, plan, gap=goal.gap, seconds=SEARCH * run.left)
-        run.steps.append("cores")
-        run.tell("cores", dual, plan)
+    if timed:
+        plan = _by_cores(run, dual, plan)
     claimed: int | None = None
     for most in MIP_OPTIONS:
         if _enough(run, dual, plan) or claimed is not None or run.left <= 0:
             break
         plan, claimed = _by_mip(run, dual, plan, most)
+    if not timed and (claimed is None or relative(claimed, plan.primal) > goal.gap):
+        plan = _by_cores(run, dual, plan)
     if plan.excess > 0:
-        if np.isfinite(goal.seconds):
+        if timed:
             _conflict(problem)
         raise NoPlan("no plan that keeps every limit was found, and no conflict was shown")
     took = time.perf_counter() - run.began
     moved = away(problem, dual.prices, plan.arcs)
     return Solution(plan, dual, " + ".join(run.steps), run.passes, took, claimed, moved)
+
+
+def _by_cores(run: _Run, dual: Dual, plan: Plan) -> Plan:
+    """A better plan for a small instance where the gap is missed."""
+    problem = run.problem
+    if _enough(run, dual, plan) or problem.arcs + problem.customers > SMALL or run.left <= 0:
+        return plan
+    plan = improved(problem, dual, plan, gap=run.goal.gap, seconds=SEARCH * run.left)
+    run.steps.append("cores")
+    run.tell("cores", dual, plan)
+    return plan
 
 
 def _conflict(problem: Problem) -> None:
