@@ -29,6 +29,8 @@ MAKERS = {
     "decision": decision, "bill": bill, "usage": usage, "life": life, "customer": profile, "shift": shift,
 }  # fmt: skip
 TOLD = {"contact": attempts}
+#: What the past shown on banners has not: it was no slate of ours.
+NO_SLATE = ("slot", "slate_probability")
 
 
 def table_of(world: World, feed: Feed, period: Period, folder: Path, scale: float = 1.0) -> pa.Table:
@@ -47,9 +49,13 @@ def table_of(world: World, feed: Feed, period: Period, folder: Path, scale: floa
     rows = rows_of(world, feed, schema, period, folder, rng, scale)
     maps = mappings(feed, schema)
     columns: dict[str, pa.Array] = {}
+    absent: set[str] = set()
     frame = Frame(world, rng, rows.customer, rows.time, ledger=rows.ledger)
     for position, mapping in enumerate(maps):
         entity = mapping.conform.entity
+        if entity == "impression":
+            absent |= {source.field for column, source in mapping.sources.items() if column in NO_SLATE}
+            continue
         own = Frame(world, rng, rows.customer, rows.time, mapping.choices, rows.ledger)
         maker = TOLD.get(entity, MAKERS[entity]) if rows.ledger is not None else MAKERS[entity]
         if rows.ledger is None and entity in ("order", "complaint", "consent", "decision", "shift"):
@@ -65,13 +71,16 @@ def table_of(world: World, feed: Feed, period: Period, folder: Path, scale: floa
     if "ends_at" in schema.by_name and rows.ledger is not None and "shift" in rows.ledger:
         columns["ends_at"] = instants(rows.time + 8 * 3600)
     arrays = [
-        _complete(field, columns.get(field.name), context, position) for position, field in enumerate(schema.fields)
+        _complete(field, columns.get(field.name), context, position, absent=field.name in absent)
+        for position, field in enumerate(schema.fields)
     ]
     return pa.table(dict(zip([field.name for field in schema.fields], arrays, strict=True)))
 
 
-def _complete(field: Field, column: pa.Array | None, context: Context, position: int) -> pa.Array:
+def _complete(field: Field, column: pa.Array | None, context: Context, position: int, *, absent: bool) -> pa.Array:
     """The field's own column, made up where there is none or where a value must not be missing."""
+    if absent:
+        return pa.nulls(context.size, fill(field, context, position).type)
     if column is None:
         return fill(field, context, position)
     if not field.nullable and column.null_count:

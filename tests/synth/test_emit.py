@@ -132,3 +132,12 @@ def test_behaviour_shows_hidden_traits_with_noise(small: Small) -> None:
     ok = ~np.isnan(seen) & (seen > 0)
     correlation = np.corrcoef(np.log(seen[ok]), intent[ok])[0, 1]
     assert 0.4 < correlation < 0.95
+
+
+def test_the_past_showed_no_slates_of_ours(small: Small) -> None:
+    feed = small.plan.catalogue.feeds["banner_website"]
+    period = Period(small.plan.start_day, small.plan.start_day + 1, small.plan.start_day)
+    table = table_of(small.world, feed, period, small.folder)
+    assert table.num_rows
+    for name in ("banner_decision", "slate_rank", "slate_probability"):
+        assert table[name].null_count == table.num_rows
