@@ -15,7 +15,7 @@ from models.assignment.dual import Aim, descend
 from models.assignment.exact import Choice, whole_plan
 from models.assignment.passes import Dual, Local, best_arcs, evaluate
 from models.assignment.problem import Block, Ints, Kinds, Limits, Problem
-from models.assignment.repair import gather
+from models.assignment.repair import gather, without
 
 YUAN = 1e12
 LARGE = 1 << 61
@@ -111,10 +111,14 @@ def _whole_conflict(problem: Problem) -> tuple[tuple[str, ...], Ray | None] | No
     def impossible(limits: list[int]) -> bool:
         some = _only(problem, limits)
         zero = np.zeros(len(limits), np.int64)
-        options = gather(some, zero, LARGE, best_arcs(some, zero))
-        if options is None or not len(options.group):
+        held = best_arcs(some, zero)
+        options = gather(some, zero, LARGE, held)
+        if options is None:
             return False
-        choice = Choice(options.group, options.kind, options.value * 0, some.limits.amount)
+        left = some.limits.amount - without(some, options, held)[1]  # by customers who have no other arc
+        if not len(options.group):
+            return bool((left < 0).any())
+        choice = Choice(options.group, options.kind, options.value * 0, left)
         found = whole_plan(choice, some.kinds, some.scale, start=None, gap=1.0, seconds=math.inf, nodes=200_000)
         return found.status == "Infeasible"
 

@@ -88,6 +88,16 @@ def test_the_plan_is_the_best_and_the_bound_holds(problem: Problem) -> None:
         assert best <= found.bound_claimed < found.dual.bound
 
 
+@pytest.mark.parametrize("first", [[(0, [-2, 2])], [(0, [0, 0]), (0, [-2, 2])]])
+def test_a_conflict_counts_customers_who_have_no_other_arc(first: list[tuple[int, list[int]]]) -> None:
+    """Two limits conflict, neither alone does, and only whole plans show it: everybody must take an arc."""
+    customers = [first, [(0, [3, 2])], [(0, [0, 1]), (0, [-2, -2])]]
+    problem = made(customers, [("at_most", 0), ("at_least", 3)], must=True)
+    with pytest.raises(Infeasible) as caught:
+        solve(problem, Goal(gap=0.0))
+    check_conflict(problem, caught.value)
+
+
 def check_conflict(problem: Problem, error: Infeasible) -> None:
     """The named limits cannot be kept together, each of them is needed, and the ray proves it."""
     places = [problem.limits.names.index(name) for name in error.names]
