@@ -87,9 +87,9 @@ def passes(problem: Problem, prices: np.ndarray) -> tuple[list[dict[str, Any]], 
     return rows, rows[0]["cpu_seconds"]
 
 
-def province(customers: int, gap: float) -> Result:
+def province(customers: int, gap: float, home: Path | None = None) -> Result:
     """Parquet -> compact form -> plan -> files -> checker, everything timed; the instance is kept for the next run."""
-    folder = Path(tempfile.gettempdir()) / f"cpc-assignment-{customers // 1_000_000}m"
+    folder = (home or Path(tempfile.gettempdir())) / f"cpc-assignment-{customers / 1e6:g}m"
     clock = Clock()
     if not folder.exists():
         draft = folder.with_name(folder.name + ".part")
