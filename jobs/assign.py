@@ -264,7 +264,8 @@ def figures(decision: Decision, inputs: dict[str, Any], night: Night, offers: in
     solution, role, given = decision.solution, decision.role, decision.given
     code = {channel.id: channel.code for channel in night.catalogue.channels}
     channel = decision.arcs.channel[given[given >= 0]]
-    compared = lift_figures(decision.instance.problem, solution, inputs["gap"])
+    budgets = [limit.name for limit in night.catalogue.limits if limit.counts == "cost_micro"]
+    compared = lift_figures(decision.instance.problem, solution, inputs["gap"], budgets)
     return {
         "customers": len(role), "contacts": int((given >= 0).sum()), "gap": solution.gap,
         "value_yuan": solution.plan.primal * 1e-6, **compared,

@@ -41,6 +41,7 @@ def summary(night: Night) -> dict[str, Any]:
         "certificate": jobs.get("prove", {}).get("verdict"),
         "lift_over_arbitrate_then_cap": jobs.get("assign", {}).get("lift"),
         "lift_caps_only": jobs.get("assign", {}).get("lift_caps_only"),
+        "lift_no_budget": jobs.get("assign", {}).get("lift_no_budget"),
         "arbitrate_then_cap_breaks": jobs.get("assign", {}).get("baseline_breaks", []),
         "seconds": sum(figures["seconds"] for figures in jobs.values()),
         "look": places(night, run),
@@ -61,12 +62,14 @@ def tonights(ledger: pa.Table, date: dt.date) -> pa.Table:
 
 def lift_line(told: dict[str, Any]) -> str:
     """The lift of predicted value, like with like, and which limits arbitrate-then-cap breaks."""
-    both, alone = (
+    both, alone, rich = (
         "–" if told[name] is None else f"{told[name]:+.1%}"
-        for name in ("lift_over_arbitrate_then_cap", "lift_caps_only")
+        for name in ("lift_over_arbitrate_then_cap", "lift_caps_only", "lift_no_budget")
     )
     breaks = told["arbitrate_then_cap_breaks"]
-    return f"{both} on caps and floors, {alone} on caps alone" + (f"; it breaks {', '.join(breaks)}" if breaks else "")
+    return f"{both} on caps and floors, {alone} on caps alone, {rich} with budgets open" + (
+        f"; it breaks {', '.join(breaks)}" if breaks else ""
+    )
 
 
 def places(night: Night, run: str) -> dict[str, str]:

@@ -58,7 +58,7 @@ def proof(facts: Facts) -> dict[str, Any]:
     both = {**assign, **prove}
     return {
         "gap": both.get("gap"), "bound": both.get("bound"), "primal": both.get("primal"),
-        "lift": both.get("lift"), "method": assign.get("method"), "checked": bool(prove) and prove["state"] != "failed",
+        "lift": both.get("lift"), "lift_no_budget": both.get("lift_no_budget"), "method": assign.get("method"), "checked": bool(prove) and prove["state"] != "failed",
     }  # fmt: skip
 
 
@@ -80,10 +80,16 @@ def tiles(facts: Facts) -> list[dict[str, str]]:
         tile("certified gap", "认证最优差距", "–" if gap is None else f"{gap:.1e}",
              "at most this far from the best plan 距最优上界"),
         tile("lift over caps in turn", "较逐级限额提升", "–" if lift is None else f"{lift:+.1%}",
-             "of predicted value, not measured 预测值"),
+             _lift_note(found["lift_no_budget"])),
         tile("certificate", "证明", "accepted 通过" if found["checked"] else "not checked 未验",
              "by an independent program 独立校验", "good" if found["checked"] else "warn"),
     ]  # fmt: skip
+
+
+def _lift_note(rich: float | None) -> str:
+    """What the lift is of; and what it is where budgets, which make arbitrate-then-cap look poor, are open."""
+    apart = "" if rich is None else f"; {rich:+.1%} with budgets open 不计预算"
+    return f"of predicted value, not measured 预测值{apart}"
 
 
 def feed_section(feeds: Sequence[FeedState]) -> dict[str, Any]:
@@ -165,7 +171,8 @@ def plan_section(facts: Facts, products: Mapping[int, Product], channels: Mappin
         "roles": [(role, plan.roles[role], plan.roles[role] / max(plan.customers, 1)) for role in sorted(plan.roles)],
         "reasons": plan.reasons.most_common(8),
         "offers": [
-            (f"{channels[c].label} {channels[c].label_zh}", count) for c, count in facts.offers.items() if c in channels
+            (f"{channels[c].label} {channels[c].label_zh}", count) for c, count in facts.offers.items()
+            if c in channels and channels[c].direction == "inbound"  # the others are alternates of contacts
         ],
         "has_before": bool(before.customers),
     }  # fmt: skip

@@ -7,6 +7,7 @@ depends on who comes later), so `without_shares` and `caps_only` give problems o
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Literal
 
@@ -188,6 +189,11 @@ def without_shares(problem: Problem) -> Problem:
 def caps_only(problem: Problem) -> Problem:
     """The problem with its caps alone: only what the operation can carry stands in the way."""
     return _loose(problem, _signs(problem)[0])
+
+
+def without(problem: Problem, names: Collection[str]) -> Problem:
+    """The problem with these limits open."""
+    return _loose(problem, np.isin(problem.limits.names, list(names)))
 
 
 def _loose(problem: Problem, which: np.ndarray) -> Problem:

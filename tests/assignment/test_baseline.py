@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from benchmarks.assignment_cases import Case
 from benchmarks.assignment_cases import problem as generated
-from models.assignment.baseline import arbitrate_then_cap, caps_only, greedy, without_shares
+from models.assignment.baseline import arbitrate_then_cap, caps_only, greedy, without, without_shares
 from models.assignment.problem import Block, Kinds, Limits, Problem
 from models.assignment.solve import Goal, solve
 
@@ -77,3 +79,11 @@ def test_on_the_same_limits_the_solver_is_worth_more_in_either_order() -> None:
         assert not broken
         assert ours > score > arrival > 0
         assert ours > max(greedy(same)[0], greedy(same, "density")[0])
+
+
+def test_an_open_limit_stops_nobody() -> None:
+    """With the budget open the baseline is that of a problem that never had one."""
+    case = Case(2_000, tight=1.0, budget=True, floors=False)
+    never = generated(replace(case, budget=False))
+    assert arbitrate_then_cap(without(generated(case), ["budget"]))[0] == arbitrate_then_cap(never)[0]
+    assert arbitrate_then_cap(generated(case))[0] < arbitrate_then_cap(never)[0]
