@@ -82,8 +82,10 @@ def test_on_the_same_limits_the_solver_is_worth_more_in_either_order() -> None:
 
 
 def test_an_open_limit_stops_nobody() -> None:
-    """With the budget open the baseline is that of a problem that never had one."""
-    case = Case(2_000, tight=1.0, budget=True, floors=False)
-    never = generated(replace(case, budget=False))
-    assert arbitrate_then_cap(without(generated(case), ["budget"]))[0] == arbitrate_then_cap(never)[0]
-    assert arbitrate_then_cap(generated(case))[0] < arbitrate_then_cap(never)[0]
+    """With a tight budget open the baseline is that of a problem that never had one."""
+    case = Case(2_000, budget=True, floors=False)
+    whole, never = generated(case), generated(replace(case, budget=False))
+    amount = np.where(np.array(whole.limits.names) == "budget", whole.limits.amount // 8, whole.limits.amount)
+    tight = replace(whole, limits=replace(whole.limits, amount=amount))
+    assert arbitrate_then_cap(tight)[0] < arbitrate_then_cap(never)[0]
+    assert arbitrate_then_cap(without(tight, ["budget"]))[0] == arbitrate_then_cap(never)[0]
