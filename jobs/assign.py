@@ -44,6 +44,8 @@ from models.assignment.solve import NoPlan
 READS = ("candidate", "eligible", "customer_features", "shift", "contact")
 READS_PREVIOUS = ("limit_price", "assignment", "candidate")
 WRITES = ("assignment", "recommendation", "limit_price")
+#: What the solves aim at that are only compared with arbitrate-then-cap: a lift is told in tenths of a percent.
+LIFT_GAP = 1e-3
 
 
 def run(night: Night) -> Figures:
@@ -265,7 +267,7 @@ def figures(decision: Decision, inputs: dict[str, Any], night: Night, offers: in
     code = {channel.id: channel.code for channel in night.catalogue.channels}
     channel = decision.arcs.channel[given[given >= 0]]
     budgets = [limit.name for limit in night.catalogue.limits if limit.counts == "cost_micro"]
-    compared = lift_figures(decision.instance.problem, solution, inputs["gap"], budgets)
+    compared = lift_figures(decision.instance.problem, solution, LIFT_GAP, budgets)
     return {
         "customers": len(role), "contacts": int((given >= 0).sum()), "gap": solution.gap,
         "value_yuan": solution.plan.primal * 1e-6, **compared,

@@ -67,7 +67,7 @@ def lift_line(told: dict[str, Any]) -> str:
         for name in ("lift_over_arbitrate_then_cap", "lift_caps_only", "lift_no_budget")
     )
     breaks = told["arbitrate_then_cap_breaks"]
-    return f"{both} on caps and floors, {alone} on caps alone, {rich} with budgets open" + (
+    return f"{rich} with budgets open; {both} on caps and floors, {alone} on caps alone" + (
         f"; it breaks {', '.join(breaks)}" if breaks else ""
     )
 

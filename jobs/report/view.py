@@ -69,7 +69,8 @@ def tiles(facts: Facts) -> list[dict[str, str]]:
     rows, aside = sum(feed.rows for feed in facts.feeds), sum(feed.quarantined for feed in facts.feeds)
     found = proof(facts)
     plan, before = facts.plan, facts.before
-    gap, lift = found["gap"], found["lift"]
+    gap = found["gap"]
+    lift = found["lift"] if found["lift_no_budget"] is None else found["lift_no_budget"]
     return [
         tile("feeds in", "接口到达", f"{len(arrived)} / {len(due)}", f"{rows:,} rows 行",
              "" if len(arrived) == len(due) else "warn"),
@@ -80,15 +81,15 @@ def tiles(facts: Facts) -> list[dict[str, str]]:
         tile("certified gap", "认证最优差距", "–" if gap is None else f"{gap:.1e}",
              "at most this far from the best plan 距最优上界"),
         tile("lift over caps in turn", "较逐级限额提升", "–" if lift is None else f"{lift:+.1%}",
-             _lift_note(found["lift_no_budget"])),
+             _lift_note(found["lift"], found["lift_no_budget"])),
         tile("certificate", "证明", "accepted 通过" if found["checked"] else "not checked 未验",
              "by an independent program 独立校验", "good" if found["checked"] else "warn"),
     ]  # fmt: skip
 
 
-def _lift_note(rich: float | None) -> str:
-    """What the lift is of; and what it is where budgets, which make arbitrate-then-cap look poor, are open."""
-    apart = "" if rich is None else f"; {rich:+.1%} with budgets open 不计预算"
+def _lift_note(whole: float | None, rich: float | None) -> str:
+    """What the lift is of. It is told with budgets open: one that binds makes arbitrate-then-cap look poor."""
+    apart = "" if rich is None or whole is None else f", budgets open 不计预算; {whole:+.1%} with them"
     return f"of predicted value, not measured 预测值{apart}"
 
 
