@@ -23,11 +23,10 @@ setup: .venv/ready ## one environment, Delta's jars, byte code and compiled kern
 	@$(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
-	@echo "jars: Delta for Spark"
-	@$(BIN)/python -m jobs.jars 2>&1 | { grep -E '^(error|  where|  remedy)' || true; }
-	@echo "kernels: byte code and numba's cache"
+	@echo "jars of Delta for Spark; byte code and numba's cache"
 	@$(BIN)/python -m compileall -q conf dialects features models certify expectations jobs synth
-	@$(BIN)/python -m jobs.warm
+	@$(BIN)/python -m jobs.warm & warm=$$!; \
+	  $(BIN)/python -m jobs.jars 2>&1 | { grep -E '^(error|  where|  remedy)' || true; }; wait $$warm
 	@touch $@
 
 demo: setup ## a province in a box, its night through Airflow, and a summary
