@@ -66,7 +66,7 @@ def cut_objects(data: bytes, names: list[str]) -> tuple[Cut, pa.Array]:
             rest[row] = _dumped(unknown)
     places = begin[:-1, :rows], finish[:-1, :rows]
     if not keep.all():
-        places = places[0][:, keep], places[1][:, keep]
+        places = np.compress(keep, places[0], axis=1), np.compress(keep, places[1], axis=1)
     wide = np.frombuffer(data + b"".join(extra), np.uint8)
     kept = np.flatnonzero(keep).tolist()
     others = pa.array(map(rest.get, kept), pa.string()) if rest else pa.nulls(len(kept), pa.string())

@@ -189,4 +189,6 @@ def _numbered(cut: Cut, line: int) -> tuple[Cut, Why]:
         text = text_of(cut.source, said[0][row : row + 1], said[1][row : row + 1])[0].as_py()
         return f"says it is line {text!r}"
 
-    return replace(cut, status=status, begin=cut.begin[:, same], finish=cut.finish[:, same]), why
+    return replace(
+        cut, status=status, begin=np.compress(same, cut.begin, axis=1), finish=np.compress(same, cut.finish, axis=1)
+    ), why

@@ -45,11 +45,18 @@ def merge(
     for position, operation in enumerate(cells.operation):
         if operation in (FIRST, LAST):
             times[position] = INITIAL[int(operation)]
+    names = ("customer", "input", "age", "at", "count", "sum", "least", "greatest")
     _accumulate(
-        cells.start, cells.operation, cells.window, step, row["customer"], row["input"], row["age"], row["at"],
-        row["count"], row["sum"], row["least"], row["greatest"], values, times,
-    )  # fmt: skip
+        cells.start, cells.operation, cells.window, step, *(_sealed(row[name]) for name in names), values, times
+    )
     return values, times
+
+
+def _sealed(array: I64) -> I64:
+    """The array, read-only: columns from Arrow are, made ones are not, and one kind is compiled once."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 @njit(cache=True)

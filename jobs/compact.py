@@ -46,9 +46,25 @@ class Chunk:
     columns: dict[str, np.ndarray]
 
 
-@njit(cache=True, nogil=True)
-def sorted_arcs(customer, product, channel):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def sorted_arcs(customer: np.ndarray, product: np.ndarray, channel: np.ndarray) -> int:
     """Whether arcs ascend by (customer, product, channel); ``TWICE``: sorted so far, but one is there twice."""
+    return int(_sorted(_sealed(customer), _sealed(product), _sealed(channel)))
+
+
+def constant(column: np.ndarray, first: np.ndarray) -> bool:
+    """Whether a column is the same for all arcs of each customer."""
+    return bool(_constant(_sealed(column), _sealed(first)))
+
+
+def _sealed(array: np.ndarray) -> np.ndarray:
+    """The array, read-only: columns from Arrow are, made ones are not, and one kind is compiled once."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+@njit(cache=True, nogil=True)
+def _sorted(customer, product, channel):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for i in range(1, len(customer)):
         if customer[i] == customer[i - 1]:
             if product[i] < product[i - 1] or (product[i] == product[i - 1] and channel[i] < channel[i - 1]):
@@ -59,8 +75,7 @@ def sorted_arcs(customer, product, channel):  # type: ignore[no-untyped-def]  # 
 
 
 @njit(cache=True, nogil=True)
-def constant(column, first):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Whether a column is the same for all arcs of each customer."""
+def _constant(column, first):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for i in range(len(first) - 1):
         for a in range(first[i] + 1, first[i + 1]):
             if column[a] != column[first[i]]:

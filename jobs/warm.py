@@ -25,6 +25,7 @@ from conf.schema import Field, Schema
 from dialects import write_delivery
 from features.cells import cells_of
 from features.merge import merge
+from jobs.compact import constant, sorted_arcs
 from jobs.loading.task import Loader
 from jobs.loading.work import File, Work
 from models.affinity.prune import prune
@@ -120,6 +121,9 @@ def assignment() -> None:
     wide = replace(block, value=value.astype(np.int64), kind=kind.astype(np.uint32))
     for one in (block, wide):
         choices(replace(problem, blocks=[one]), prices)
+    for kind_of_column in (np.int16, np.int32, np.int64):
+        constant(product.astype(kind_of_column), first)
+    sorted_arcs(np.repeat(block.customer, 2), product.astype(np.int16), product.astype(np.int16))
 
 
 ROOMS: tuple[Callable[[], None], ...] = (dialects, features, affinity, assignment)

@@ -79,5 +79,5 @@ def prune(
         inbound: products kept on each inbound channel.
     """
     out = np.zeros(value.shape, np.bool_)
-    _keep(value, reduced, eligible, outbound, channel, floors, keep, inbound, out)
+    _keep(value, reduced, np.ascontiguousarray(eligible), outbound, channel, floors, keep, inbound, out)
     return out

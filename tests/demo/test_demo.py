@@ -133,14 +133,20 @@ def test_the_checker_accepts_and_the_replay_is_identical(summary: dict[str, Any]
     assert "identical" in cpc("replay", summary["run_id"]).stdout
 
 
-def test_predicted_value_and_lift_are_held_against_the_truth(summary: dict[str, Any], home: Path) -> None:
+def test_predicted_value_and_lift_are_held_against_the_truth(
+    summary: dict[str, Any], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the plan and arbitrate-then-cap are really worth, which only tests and benchmarks may look up.
 
     A box of 1,500 customers has taught its model next to nothing, so that the bounds are wide; figures at 20,000
     customers are in docs/benchmarks/province.md. The lift of predicted values need not be there in truth: no side of
     it may be far below the other, and the predicted value not far from the true one.
     """
-    night = night_of(home)
+    monkeypatch.setenv("CPC_HOME", str(home))
+    for name in ("CPC_LANDING", "CPC_DEMO"):
+        monkeypatch.delenv(name, raising=False)
+    settings = load_settings("local")
+    night = Night(dt.date.fromisoformat(DATE), settings, settings.landing)
     problem = without_shares(read_instance(frozen_run(night.settings, summary["run_id"]).instance).problem)
     (block,) = problem.blocks
     baseline, found = arbitrated(problem), solve(problem, Goal(gap=1e-4)).plan
@@ -157,16 +163,6 @@ def test_predicted_value_and_lift_are_held_against_the_truth(summary: dict[str, 
     ours, theirs = true_value(found.arcs[0]), true_value(baseline.chosen)
     assert ours > 0.8 * theirs > 0
     assert 1 / 3 < found.primal / ours < 3
-
-
-def night_of(home: Path) -> Night:
-    """The demo's night, in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CPC_HOME", str(home))
-        for name in ("CPC_LANDING", "CPC_DEMO"):
-            patch.delenv(name, raising=False)
-        settings = load_settings("local")
-    return Night(dt.date.fromisoformat(DATE), settings, settings.landing)
 
 
 def test_users_get_answers(summary: dict[str, Any], home: Path, cpc: Cpc) -> None:
