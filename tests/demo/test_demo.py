@@ -148,19 +148,20 @@ def test_predicted_value_and_lift_are_held_against_the_truth(
     settings = load_settings("local")
     night = Night(dt.date.fromisoformat(DATE), settings, settings.landing)
     problem = without_shares(read_instance(frozen_run(night.settings, summary["run_id"]).instance).problem)
-    (block,) = problem.blocks
     baseline, found = arbitrated(problem), solve(problem, Goal(gap=1e-4)).plan
     table = menu(night.catalogue)
-    effect = truth_of(night, block.customer, table)[2] - np.tile(np.array(table.cost_micro), len(table.offers))
+    effect = truth_of(night, baseline.customer, table)[2] - np.tile(np.array(table.cost_micro), len(table.offers))
     arc = {pair: k for k, pair in enumerate(zip(table.product(), table.channel(), strict=True))}
 
     def true_value(chosen: np.ndarray) -> int:
         row = np.flatnonzero(chosen >= 0)
-        kind = block.kinds_of(row, chosen[row])
+        kind = baseline.kind[chosen[row]]
         pairs = zip(problem.kinds.product[kind], problem.kinds.channel[kind], strict=True)
         return int(effect[row, [arc[pair] for pair in pairs]].sum())
 
-    ours, theirs = true_value(found.arcs[0]), true_value(baseline.chosen)
+    before = np.cumsum([0, *(int(block.first[-1]) for block in problem.blocks)])  # arcs of the blocks before
+    whole = [np.where(arcs >= 0, arcs + start, -1) for arcs, start in zip(found.arcs, before, strict=False)]
+    ours, theirs = true_value(np.concatenate(whole)), true_value(baseline.chosen)
     assert ours > 0.8 * theirs > 0
     assert 1 / 3 < found.primal / ours < 3
 
