@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,18 +78,34 @@ def gap(root: Path) -> Iterator[Public]:
         )
 
 
+def _classes(
+    words: Sequence[str], at: int, sizes: Sequence[int | None], resources: int
+) -> tuple[list[list[float]], list[list[list[int]]], int]:
+    """Values and uses of the items of classes that begin at a word, and the word after them.
+
+    Args:
+        words: of the file.
+        at: the first class's: a word (its number, or how many items it has), then value and uses of each item.
+        sizes: items of each class; None where its first word says so.
+        resources: uses an item.
+    """
+    values, uses = [], []
+    for size in sizes:
+        items = int(words[at]) if size is None else size
+        table = np.array(words[at + 1 : at + 1 + items * (resources + 1)], float).reshape(items, resources + 1)
+        values.append(table[:, 0].tolist())
+        uses.append(table[:, 1:].astype(int).tolist())
+        at += 1 + items * (resources + 1)
+    return values, uses, at
+
+
 def mmkp(root: Path) -> Iterator[Public]:
     """Multiple-choice multi-dimensional knapsack: classes are customers, exactly one item each."""
     for row in _rows(root / "mmkp" / "khan" / "best_known.csv"):
         words = (root / "mmkp" / "khan" / row["instance"]).read_text().split()
         groups, items, resources = (int(w) for w in words[:3])
         amounts, at = [int(w) for w in words[3 : 3 + resources]], 3 + resources
-        values, uses = [], []
-        for _ in range(groups):
-            table = np.array(words[at + 1 : at + 1 + items * (resources + 1)], float).reshape(items, resources + 1)
-            values.append(table[:, 0].tolist())
-            uses.append(table[:, 1:].astype(int).tolist())
-            at += 1 + items * (resources + 1)
+        values, uses, _ = _classes(words, at, [items] * groups, resources)
         yield Public(
             f"khan/{row['instance']}", problem_of(values, uses, amounts, True), float(row["best_known"]), False
         )
@@ -100,13 +116,7 @@ def mmkp(root: Path) -> Iterator[Public]:
         words = path.read_text().split()
         groups, resources = int(words[0]), int(words[1])
         amounts, at = [int(float(w)) for w in words[2 : 2 + resources]], 2 + resources
-        values, uses = [], []
-        for _ in range(groups):
-            items = int(words[at])
-            table = np.array(words[at + 1 : at + 1 + items * (resources + 1)], float).reshape(items, resources + 1)
-            values.append(table[:, 0].tolist())
-            uses.append(table[:, 1:].astype(int).tolist())
-            at += 1 + items * (resources + 1)
+        values, uses, _ = _classes(words, at, [None] * groups, resources)
         yield Public(f"bd/{row['file']}", problem_of(values, uses, amounts, True), float(row["best_known"]), False)
 
 
@@ -118,12 +128,7 @@ def hill(root: Path) -> Iterator[Public]:
         while at < len(words) and (name, int(words[at])) in known:
             number, groups, items, resources = (int(w) for w in words[at : at + 4])
             amounts, at = [int(w) for w in words[at + 4 : at + 4 + resources]], at + 4 + resources
-            values, uses = [], []
-            for _ in range(groups):
-                table = np.array(words[at + 1 : at + 1 + items * (resources + 1)], float).reshape(items, resources + 1)
-                values.append(table[:, 0].tolist())
-                uses.append(table[:, 1:].astype(int).tolist())
-                at += 1 + items * (resources + 1)
+            values, uses, at = _classes(words, at, [items] * groups, resources)
             best = float(known[name, number]["exact_xpress"])
             yield Public(
                 f"hill/{name.removesuffix('.txt')}:{number}", problem_of(values, uses, amounts, True), best, False

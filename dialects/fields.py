@@ -20,7 +20,7 @@ from conf.schema import Field, Schema
 from dialects.convert import CODE, TYPE, Fault, Mask, Pseudonym, column_of, judged
 from dialects.gb18030 import tables, utf8_of
 from dialects.instants import form_of, to_utc
-from dialects.scanner import Bytes, Cut, Places
+from dialects.scanner import Bytes, Cut, Places, listed
 
 #: What became of a value.
 READ, EMPTY, BAD = 0, 1, 2
@@ -206,20 +206,13 @@ def _decimals(source, begin, finish, scale, pair, state):  # type: ignore[no-unt
 def _places(source, begin, finish, flat, ends, index, state):  # type: ignore[no-untyped-def]
     """The place of each value in a list of codes."""
     for row in range(len(begin)):
-        at, size = begin[row], finish[row] - begin[row]
         index[row] = 0
-        state[row] = BAD if size else EMPTY
-        for code in range(len(ends) - 1) if size else range(0):
-            base = ends[code]
-            if ends[code + 1] - base != size:
-                continue
-            k = 0
-            while k < size and flat[base + k] == source[at + k]:
-                k += 1
-            if k == size:
-                index[row] = code
-                state[row] = READ
-                break
+        if begin[row] == finish[row]:
+            state[row] = EMPTY
+            continue
+        found = listed(source, begin[row], finish[row], flat, ends)
+        state[row] = BAD if found < 0 else READ
+        index[row] = max(found, 0)
 
 
 @njit(cache=True, nogil=True)

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
-from dialects.scanner import BYTES, CONTROL, GOOD, LENGTH, LONGEST, Cut, rest_of_line
+from dialects.scanner import BYTES, CONTROL, GOOD, LENGTH, LONGEST, Cut, listed, rest_of_line
 
 #: No codes of the record level: the line is read by the standard library, wholly or for its unknown keys only.
 _ASK, _MORE = 255, 254
@@ -151,7 +151,7 @@ def _plain(source, at, stop, flat, ends, begin, finish, row, yes):  # type: igno
         after = _string(source, at + 1, stop)
         if after < 0:
             return _ASK
-        field = _field(source, at + 1, after, flat, ends)
+        field = listed(source, at + 1, after, flat, ends)
         if field > 63 or (field >= 0 and seen >> np.uint64(field) & np.uint64(1)):
             return _ASK
         if field < 0:
@@ -216,22 +216,6 @@ def _word(source, at, stop, one, two, three, four):  # type: ignore[no-untyped-d
     if at + 4 > stop or source[at] != one or source[at + 1] != two:
         return False
     return source[at + 2] == three and source[at + 3] == four
-
-
-@njit(cache=True, nogil=True)
-def _field(source, at, after, flat, ends):  # type: ignore[no-untyped-def]
-    """Which of the names this is; −1 if none."""
-    size = after - at
-    for field in range(len(ends) - 1):
-        base = ends[field]
-        if ends[field + 1] - base != size:
-            continue
-        k = 0
-        while k < size and flat[base + k] == source[at + k]:
-            k += 1
-        if k == size:
-            return field
-    return -1
 
 
 @njit(cache=True, nogil=True)

@@ -77,6 +77,22 @@ def rest_of_line(source, head, at):  # type: ignore[no-untyped-def]  # noqa: ANN
 
 
 @njit(cache=True, nogil=True)
+def listed(source, at, after, flat, ends):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    """Which of a list of texts stands from ``at`` to ``after``; −1 if none. ``flat`` holds them, ``ends`` their ends."""
+    size = after - at
+    for text in range(len(ends) - 1):
+        base = ends[text]
+        if ends[text + 1] - base != size:
+            continue
+        k = 0
+        while k < size and flat[base + k] == source[at + k]:
+            k += 1
+        if k == size:
+            return text
+    return -1
+
+
+@njit(cache=True, nogil=True)
 def _delimited(source, two, four, start, end, status, begin, finish, separator, fields):  # type: ignore[no-untyped-def]
     row, line, at, total = 0, 0, 0, len(source)
     while at < total:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,13 @@ def floats(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float64]:
 def flags(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.bool_]:
     """A column of booleans; False where it is null."""
     return _numpy(pc.fill_null(column, False))
+
+
+def sealed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array, read-only: columns from Arrow are, made ones are not, and a kernel is compiled for one kind only."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 def positions(column: pa.ChunkedArray | pa.Array, values: Sequence[str]) -> npt.NDArray[np.int64]:

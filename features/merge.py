@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from features.arrays import sealed
 from features.cells import AGE, COUNT, DAYS, FIRST, GREATEST, LAST, LEAST, SLOPE, SUM, Cells
 
 I64 = npt.NDArray[np.int64]
@@ -46,17 +47,8 @@ def merge(
         if operation in (FIRST, LAST):
             times[position] = INITIAL[int(operation)]
     names = ("customer", "input", "age", "at", "count", "sum", "least", "greatest")
-    _accumulate(
-        cells.start, cells.operation, cells.window, step, *(_sealed(row[name]) for name in names), values, times
-    )
+    _accumulate(cells.start, cells.operation, cells.window, step, *(sealed(row[name]) for name in names), values, times)
     return values, times
-
-
-def _sealed(array: I64) -> I64:
-    """The array, read-only: columns from Arrow are, made ones are not, and one kind is compiled once."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view
 
 
 @njit(cache=True)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
+from features.arrays import sealed
 from models.assignment.kinds import Numbering, Use, grid_kinds, narrow, reduce_kinds
 from models.assignment.problem import BLOCK, Block, Ints, Kinds
 
@@ -48,19 +49,12 @@ class Chunk:
 
 def sorted_arcs(customer: np.ndarray, product: np.ndarray, channel: np.ndarray) -> int:
     """Whether arcs ascend by (customer, product, channel); ``TWICE``: sorted so far, but one is there twice."""
-    return int(_sorted(_sealed(customer), _sealed(product), _sealed(channel)))
+    return int(_sorted(sealed(customer), sealed(product), sealed(channel)))
 
 
 def constant(column: np.ndarray, first: np.ndarray) -> bool:
     """Whether a column is the same for all arcs of each customer."""
-    return bool(_constant(_sealed(column), _sealed(first)))
-
-
-def _sealed(array: np.ndarray) -> np.ndarray:
-    """The array, read-only: columns from Arrow are, made ones are not, and one kind is compiled once."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view
+    return bool(_constant(sealed(column), sealed(first)))
 
 
 @njit(cache=True, nogil=True)

@@ -77,6 +77,15 @@ def _two_best(customer, lo, hi, base, value, kind, price, label, least):  # type
     return best, second
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _chosen(customer, lo, hi, base, value, kind, price, label, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Best arc (``hi``: none), ties by hash, its reduced value and the second best's."""
+    best, r1, r2 = _best(lo, hi, base, value, kind, price, least)
+    if r1 == r2:
+        best, _ = _two_best(customer, lo, hi, base, value, kind, price, label, least)
+    return best, r1, r2
+
+
 @njit(cache=True, nogil=True)
 def sweep(customer, first, value, kind, group, width, price, label, must, shift, ptr, lim, use, counts, curve):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """One pass: the customers' part of the dual, chosen arcs by kind, and curvature of the margin kernel.
@@ -160,9 +169,7 @@ def choose(customer, first, value, kind, group, width, price, label, must, arc, 
     for i in range(np.uint64(len(customer))):
         hi = np.uint64(first[i + np.uint64(1)])
         base = _base(i, group, width)
-        best, r1, r2 = _best(lo, hi, base, value, kind, price, least)
-        if r1 == r2:
-            best, _ = _two_best(customer[i], lo, hi, base, value, kind, price, label, least)
+        best, r1, r2 = _chosen(customer[i], lo, hi, base, value, kind, price, label, least)
         arc[i] = np.int64(best) if best < hi else np.int64(-1)
         reduced[i] = r1
         margin[i] = r1 - r2
@@ -191,9 +198,7 @@ def options(customer, first, value, kind, group, width, price, label, must, held
     for i in range(np.uint64(len(customer))):
         hi = np.uint64(first[i + np.uint64(1)])
         base = _base(i, group, width)
-        best, r1, r2 = _best(lo, hi, base, value, kind, price, least)
-        if r1 == r2:
-            best, _ = _two_best(customer[i], lo, hi, base, value, kind, price, label, least)
+        best, r1, r2 = _chosen(customer[i], lo, hi, base, value, kind, price, label, least)
         mine = np.int64(held[i])
         chosen = np.int64(best) if best < hi else np.int64(-1)
         if r1 - r2 < within or mine != chosen:
