@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from models.affinity.gate import Bounds, Rounds, difference, effective, judge, unsupported
 
@@ -63,6 +64,7 @@ def test_a_slice_that_loses_is_refused_though_the_whole_wins() -> None:
     assert failed(lost) == {"grade gold: lower bound"}
 
 
+@pytest.mark.whole
 def test_calibration_out_of_bounds_or_unknown_is_refused() -> None:
     assert failed(rounds(0.3), {"ratio": 1.2, "slope": 1.0}) == {"Σ predicted / Σ observed"}
     assert failed(rounds(0.3), {"ratio": 1.0, "slope": 0.5}) == {"calibration slope"}

@@ -30,6 +30,7 @@ def scored(bundle: Bundle, menu: Menu) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return X, found.p_convert, found.p_base
 
 
+@pytest.mark.whole
 def test_predicted_lift_equals_the_truth(bundle: Bundle, menu: Menu, chance: Callable[..., np.ndarray]) -> None:
     X, convert, base = scored(bundle, menu)
     brought, true = [], []
@@ -43,6 +44,7 @@ def test_predicted_lift_equals_the_truth(bundle: Bundle, menu: Menu, chance: Cal
     assert np.corrcoef(np.sum(brought, axis=0), np.sum(true, axis=0))[0, 1] > 0.6  # customers
 
 
+@pytest.mark.whole
 def test_no_effect_is_found_where_there_is_none(
     world: Callable[..., Sample], features: tuple[Feature, ...], menu: Menu
 ) -> None:

@@ -16,6 +16,7 @@ from jobs.off_policy import off_policy
 DATA = Path(os.environ["CPC_DATA"]) / "obd_random_all"
 
 
+@pytest.mark.whole
 @pytest.mark.skipif(not DATA.is_dir(), reason="the folder CPC_DATA has no obd_random_all")
 @pytest.mark.parametrize("per_round", [True, False])
 def test_equal_to_the_reference(tmp_path: Path, per_round: bool) -> None:
@@ -83,6 +84,7 @@ def test_a_known_policy_is_inside_the_intervals_and_a_model_narrows_them(tmp_pat
     assert found.max_weight == pytest.approx(5.0)
 
 
+@pytest.mark.whole
 def test_clusters_widen_the_intervals(tmp_path: Path) -> None:
     log, policy, _ = logged(tmp_path)
     alone = off_policy(log, policy, None, tau=5, lam=1, repeats=200)

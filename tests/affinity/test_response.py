@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from jobs.model_card import shap_summary
 from models.affinity.encode import Feature
@@ -14,6 +15,7 @@ from models.affinity.response import Knobs, Rows, slices
 from models.affinity.scorer import Menu
 
 
+@pytest.mark.whole
 def test_the_features_that_matter_add_most(
     world: Callable[..., Sample], features: tuple[Feature, ...], menu: Menu, tmp_path: Path
 ) -> None:

@@ -46,6 +46,7 @@ def experiment(
 SMALL = Size(trees=40, leaf_rows=100, effect_trees=40, effect_leaf_rows=200)
 
 
+@pytest.mark.whole
 def test_learners_rank_by_the_true_effect_and_a_weighted_copy_changes_nothing() -> None:
     X, t, y, tau = experiment()
     found = cross_fit(X, t, y, folds=3, size=SMALL)
@@ -63,6 +64,7 @@ def test_learners_rank_by_the_true_effect_and_a_weighted_copy_changes_nothing() 
     assert low > 0
 
 
+@pytest.mark.whole
 def test_no_effect_is_found_where_there_is_none() -> None:
     covered = 0
     for seed in range(5):
@@ -83,6 +85,7 @@ def table(folder: Path, **columns: object) -> Path:
     return folder / "e.csv.gz"
 
 
+@pytest.mark.whole
 def test_the_command_prints_the_contract_and_the_policy_of_several_arms(tmp_path: Path) -> None:
     from jobs.cli.experiments import app
 

@@ -22,6 +22,8 @@ from jobs.replay import replay
 from jobs.score import Block
 from models.affinity.prune import prune
 
+pytestmark = pytest.mark.whole
+
 
 def scorer_of(night: Night, extra: dict[tuple[int, int, int], int]) -> Any:
     """A scorer whose arcs are the stored ones and ``extra`` (customer, product, channel) → value."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from benchmarks.assignment_cases import Case
 from benchmarks.assignment_cases import problem as generated
@@ -70,6 +71,7 @@ def test_greedy_fills_floors_first() -> None:
     assert greedy(floor) == (7 + 4 + 3, [])
 
 
+@pytest.mark.whole
 def test_on_the_same_limits_the_solver_is_worth_more_in_either_order() -> None:
     case = generated(Case(customers=4_000, tight=0.5))
     for same in (without_shares(case), caps_only(case)):

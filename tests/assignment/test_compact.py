@@ -54,6 +54,7 @@ def test_mapped_and_in_memory_hold_the_same_arcs(tmp_path: Path) -> None:
     same(here, mapped)
 
 
+@pytest.mark.whole
 def test_a_case_on_disk_is_the_case_in_memory(tmp_path: Path) -> None:
     case = Case(3_000, seed=4)
     mapped = read_instance(write_case(case, tmp_path / "a"), tmp_path / "work").problem

@@ -69,6 +69,7 @@ def essence(said: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in said.items() if k != "seconds"}
 
 
+@pytest.mark.whole
 def test_shuffles_shards_and_threads_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = solved(write(tmp_path / "a", arcs()), tmp_path / "out-a")
     assert one["gap"] <= 1e-3
@@ -92,6 +93,7 @@ def test_spark_gives_the_bytes_of_threads(tmp_path: Path, spark: Any, monkeypatc
     assert essence(here) == essence(there)
 
 
+@pytest.mark.whole
 def test_a_conflict_is_named_with_its_ray_and_nothing_is_written(tmp_path: Path) -> None:
     floor = {"name": "too_many", "at_least": 2_000, "counts": 1, "where": {"channel": [0]}}
     instance = write(tmp_path / "a", arcs(), limits=[*LIMITS, floor])
@@ -227,6 +229,7 @@ def test_all_values_negative_contacts_nobody(tmp_path: Path, limits: list[dict[s
     assert json.loads(told.stdout)["verdict"] == "accepted"
 
 
+@pytest.mark.whole
 def test_exit_is_2_with_file_and_row_and_nothing_is_left(tmp_path: Path) -> None:
     instance, out = write(tmp_path / "a", put("value", 7, None)), tmp_path / "out"
     run = subprocess.run(

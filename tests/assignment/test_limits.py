@@ -81,6 +81,7 @@ def test_waves_that_take_more_than_there_is_leave_nothing_and_are_said(filled: N
     assert "earlier waves will take 1000000000 s" in note
 
 
+@pytest.mark.whole
 def test_what_last_nights_messages_will_cause_is_taken_off_the_days_on_which_they_cause_it(decided: Night) -> None:
     """Night D's messages are D+1's commitments: an SMS [2, 1, 1, 0], a WeChat message [1, 1, 0, 0]."""
     plan = decided.lake.arrow("assignment", partition=decided.partition)
@@ -110,6 +111,7 @@ def with_limit(night: Night, monkeypatch: pytest.MonkeyPatch, *limits: Limit) ->
     monkeypatch.setattr(Night, "catalogue", property(lambda self: found))
 
 
+@pytest.mark.whole
 def test_limits_that_conflict_are_named_before_anything_is_written(
     filled: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +127,7 @@ def test_limits_that_conflict_are_named_before_anything_is_written(
     assert filled.lake.arrow("assignment", partition=filled.partition).num_rows == 0
 
 
+@pytest.mark.whole
 def test_a_limit_that_nobody_is_in_is_a_warning(filled: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     with_limit(filled, monkeypatch, Limit(name="nobody", at_most=5, where={"channel": "ivr_out", "centre": "nowhere"}))
     figures = assign.run(filled)
@@ -165,6 +168,7 @@ def test_who_is_reached_in_one_part_of_the_day_shares_its_agents_alone(
     assert used["agents_gz"] > 360
 
 
+@pytest.mark.whole
 def test_a_conflict_is_told_by_the_command_with_a_ray_that_proves_it(
     decided: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:

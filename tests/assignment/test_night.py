@@ -30,6 +30,8 @@ from models.assignment.passes import Local, evaluate
 from models.assignment.roles import EXPLORE
 from models.assignment.solve import Goal, solve
 
+pytestmark = pytest.mark.whole
+
 
 def plan_of(night: Night) -> pa.Table:
     return night.lake.arrow("assignment", partition=night.partition).sort_by("customer_id")

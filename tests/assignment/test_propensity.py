@@ -140,12 +140,14 @@ def drawn(nights: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return weight, counts, np.broadcast_to(greedy, counts.shape)
 
 
+@pytest.mark.whole
 def test_what_is_logged_is_how_probable_it_was() -> None:
     weight, counts, greedy = drawn(1500)
     assert counts.mean() > 0.85
     assert not rejected(weight, counts, greedy)
 
 
+@pytest.mark.whole
 def test_a_propensity_that_forgets_the_quota_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(explorers, "_pass_probability", lambda night, drew, held, channels: np.ones((len(drew), 2)))
     assert rejected(*drawn(800))

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.assignment_speed import province
 
 
+@pytest.mark.whole
 def test_from_parquet_to_a_checked_plan(tmp_path: Path) -> None:
     found = province(70_000, 1e-3, tmp_path)
     row = {row["who"]: row for row in found.rows}

@@ -30,6 +30,8 @@ from jobs.sensitivity import (
 )
 from jobs.whatif import Base, base_of, what_if
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def base(decided_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Base:

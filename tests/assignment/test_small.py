@@ -115,6 +115,7 @@ def test_cores_hold_what_is_held_and_are_small(must: bool) -> None:
     assert (options.arc[options.start] == held[0][options.place[options.start]]).all()
 
 
+@pytest.mark.whole
 def test_a_small_instance_is_improved_the_same_way_twice() -> None:
     problem = knapsack(40, 8, 5, seed=5)
     dual = priced(problem)
@@ -127,6 +128,7 @@ def test_a_small_instance_is_improved_the_same_way_twice() -> None:
     assert one.used == used_by(problem, one.arcs)
 
 
+@pytest.mark.whole
 def test_seconds_are_kept_by_the_search() -> None:
     found = solve(knapsack(60, 10, 8, seed=6), Goal(gap=0.0, seconds=3.0))
     assert found.plan.excess == 0

@@ -68,6 +68,7 @@ def problems(draw: st.DrawFn) -> Problem:
     return made(customers, limits, draw(st.booleans()))
 
 
+@pytest.mark.whole
 @settings(max_examples=60, deadline=None)
 @given(problems())
 def test_the_plan_is_the_best_and_the_bound_holds(problem: Problem) -> None:
@@ -206,6 +207,7 @@ def test_box_qp_meets_its_optimality_conditions() -> None:
     assert not inside.all()
 
 
+@pytest.mark.whole
 def test_newton_and_boxes_find_the_same_optimum() -> None:
     problem = generated(Case(3000, seed=5))
     start = np.zeros(len(problem.limits), np.int64)
@@ -225,6 +227,7 @@ def test_a_plan_of_20_000_is_proved_within_1e_3(seed: int) -> None:
     assert found.plan.excess == 0
 
 
+@pytest.mark.whole
 def test_a_bad_warm_start_costs_passes_not_value() -> None:
     problem = generated(Case(20_000, seed=3))
     cold = solve(problem, Goal(gap=1e-4))
@@ -246,6 +249,7 @@ def test_a_sample_is_in_proportion_and_by_hash() -> None:
     assert (np.concatenate([b.value for b in part.blocks]) == np.concatenate([b.value for b in same.blocks])).all()
 
 
+@pytest.mark.whole
 def test_blocks_make_no_difference() -> None:
     problem = generated(Case(6_000))
     pieces = replace(problem, blocks=[p for b in problem.blocks for p in split(b, 501)])

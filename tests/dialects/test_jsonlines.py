@@ -89,6 +89,7 @@ def rows_of(data: bytes) -> tuple[list[int], list[dict[str, Any]]]:
     ]
 
 
+@pytest.mark.whole
 @given(st.lists(LINES, max_size=6))
 @example([b'{"no":1,"word":"a"}', b'{"no":2,"more":3}', b'{"no":3}', b"", b" ", b"{}"])
 @example([b'{"no":01}', b'{"no":-}', b'{"no":1.}', b'{"no":1e}', b'{"no":-0.5E+7}', b'{"flag":true , "at":null}\r'])

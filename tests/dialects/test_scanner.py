@@ -107,6 +107,7 @@ def test_delimited_as_the_contract_says(data: bytes, separator: int, wanted: int
     assert records_of(cut) == good
 
 
+@pytest.mark.whole
 @given(ANY, st.lists(st.integers(1, 6), min_size=1, max_size=4))
 @example(b"a\xe4\xb8b\n", [2, 2])
 @settings(max_examples=400, deadline=None)

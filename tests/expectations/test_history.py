@@ -11,6 +11,8 @@ from expectations.history import Load, due, expected_rows, freshness, punctual, 
 from expectations.measure import frame
 from expectations.verdict import judge
 
+pytestmark = pytest.mark.whole
+
 CATALOGUE = load_catalogue()
 DAILY = CATALOGUE.feeds["hotline_call_gz"]
 MONTHLY = CATALOGUE.feeds["bill_month"]

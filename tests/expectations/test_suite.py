@@ -15,6 +15,8 @@ from expectations.measure import checks, frame
 from expectations.suite import EXTENDED, Kind, extended, generated, suite
 from expectations.verdict import judge
 
+pytestmark = pytest.mark.whole
+
 CATALOGUE = load_catalogue()
 DATE = dt.date(2026, 1, 8)
 SCHEMA = Schema.model_validate(

@@ -126,6 +126,7 @@ def slow(events, customer: int, as_of=AS_OF) -> dict[str, object]:
     }  # fmt: skip
 
 
+@pytest.mark.whole
 @settings(max_examples=60, deadline=None)
 @given(st.lists(event, max_size=40))
 def test_windows_equal_a_slow_count(events):

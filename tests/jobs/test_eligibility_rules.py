@@ -48,6 +48,7 @@ def nights(draw):
     return shape, removed
 
 
+@pytest.mark.whole
 @given(nights())
 @settings(max_examples=150, deadline=None)
 def test_bits_count_what_an_enumeration_counts(drawn):

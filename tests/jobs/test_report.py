@@ -55,6 +55,7 @@ def test_a_plan_is_counted_the_same_in_any_batches():
     assert whole.by(0) == {3: 2, 4: 1}
 
 
+@pytest.mark.whole
 def test_the_page_stands_alone_and_shows_the_night(planned):
     night = planned(verdict=GOOD)
     publish.run(night)
@@ -66,6 +67,7 @@ def test_the_page_stands_alone_and_shows_the_night(planned):
     assert "Agent call 人工外呼" in plan["channels"]
 
 
+@pytest.mark.whole
 def test_the_night_before_is_compared_where_there_is_one(planned):
     import datetime as dt
 

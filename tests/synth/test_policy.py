@@ -24,6 +24,7 @@ def nights(world: World, count: int) -> list[Night]:
     return [decide(world, first + k, top, scores, held, everyone) for k in range(count)]
 
 
+@pytest.mark.whole
 def test_one_over_the_pscore_has_mean_one_for_every_action(world: World) -> None:
     """E[1{A = j}/P(A = j)] = 1 for none and for each channel's favourite; fails if a quota or a share is forgotten."""
     log = nights(world, 400)
