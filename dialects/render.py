@@ -6,6 +6,9 @@ timestamps ``%Y%m%d%H%M%S`` of Shanghai time, booleans ``1`` and ``0``, a missin
 
 from __future__ import annotations
 
+from functools import cache
+
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -34,7 +37,7 @@ def text_of(field: Field, column: pa.Array) -> pa.Array:
         local = pc.local_timestamp(pc.cast(column, pa.timestamp("s", "Asia/Shanghai"), safe=False))
         return _time_text(local, field.format or "%Y%m%d%H%M%S")
     if pa.types.is_date(kind):
-        return _by_value(column, field.format or "%Y%m%d")
+        return _days(column, field.format or "%Y%m%d")
     if pa.types.is_boolean(kind):
         return pc.if_else(column, "1", "0")
     return pc.cast(column, pa.string())
@@ -45,21 +48,23 @@ def _time_text(local: pa.Array, form: str) -> pa.Array:
     cut = min((form.index(part) for part in ("%H", "%M", "%S") if part in form), default=len(form))
     if any(part in form[cut:] for part in ("%Y", "%y", "%m", "%d")):
         return pc.strftime(local, format=form)
-    day = pc.floor_temporal(local, unit="day")
-    first = _by_value(pc.cast(day, pa.date32()), form[:cut])
+    day = _days(pc.cast(pc.floor_temporal(local, unit="day"), pa.date32()), form[:cut])
     if cut == len(form):
-        return first
-    second = _by_value(pc.cast(local, pa.time32("s")), form[cut:])
-    return pc.binary_join_element_wise(first, second, "")
+        return day
+    second = pc.cast(pc.cast(local, pa.time32("s")), pa.int32())
+    return pc.binary_join_element_wise(day, _times_of_day(form[cut:]).take(second), "")
 
 
-def _by_value(column: pa.Array, form: str) -> pa.Array:
-    """Dates or times of day as text, each different one formatted once."""
+def _days(column: pa.Array, form: str) -> pa.Array:
+    """Dates as text, each different one formatted once."""
     coded = pc.dictionary_encode(column)
-    values = coded.dictionary
-    if pa.types.is_time(values.type):  # a time of the first day of all
-        values = pc.cast(pc.cast(values, pa.int32()), pa.int64()).cast(pa.timestamp("s"))
-    return pc.strftime(values, format=form).take(coded.indices)
+    return pc.strftime(coded.dictionary, format=form).take(coded.indices)
+
+
+@cache
+def _times_of_day(form: str) -> pa.Array:
+    """The text of each second of a day."""
+    return pc.strftime(pa.array(np.arange(86400), pa.timestamp("s")), format=form)
 
 
 def delimited(feed: Feed, columns: list[pa.Array]) -> bytes:

@@ -9,6 +9,7 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import zstandard
@@ -78,33 +79,60 @@ def content_of(feed: Feed, schema: Schema, rows: pa.Table, raw: dict[int, bytes]
         content = fixed(schema, text_columns(schema, rows))
     else:
         content = delimited(feed, text_columns(schema, rows))
-    if not raw:
-        return content
-    end = b"\r\n" if feed.dialect == "vgop" else b"\n"
-    lines = content.split(end)
-    for row, line in raw.items():
-        lines[row] = line
-    return end.join(lines)
+    return _with_raw(content, raw, b"\r\n" if feed.dialect == "vgop" else b"\n") if raw else content
+
+
+def _with_raw(content: bytes, raw: dict[int, bytes], end: bytes) -> bytes:
+    """``content`` with some of its lines replaced."""
+    ends = np.flatnonzero(np.frombuffer(content, np.uint8) == ord("\n"))
+    pieces, copied = [], 0
+    for row in sorted(raw):
+        pieces += [content[copied : ends[row - 1] + 1 if row else 0], raw[row]]
+        copied = ends[row] + 1 - len(end)
+    return b"".join([*pieces, content[copied:]])
 
 
 def json_lines(schema: Schema, rows: pa.Table) -> bytes:
     """One object a line; missing values are left out, instants are Shanghai time as in the other dialects."""
-    columns = dict(zip((field.name for field in schema.fields), text_columns(schema, rows), strict=True))
-    bare = {field.name for field in schema.fields if field.type in {"short", "int", "long", "double", "decimal"}}
-    pieces = []
-    for name, column in columns.items():
-        if name in bare:
-            cell = pc.binary_join_element_wise(f'"{name}":', column, "")
-        elif pc.any(pc.match_substring_regex(column, r'["\\\x00-\x1f]')).as_py():
-            quoted = pa.array(
-                [None if v is None else json.dumps(v, ensure_ascii=False) for v in column.to_pylist()], pa.string()
-            )
-            cell = pc.binary_join_element_wise(f'"{name}":', quoted, "")
-        else:
-            cell = pc.binary_join_element_wise(f'"{name}":"', column, '"', "")
-        pieces.append(cell)
-    body = pc.binary_join_element_wise(*pieces, ",", null_handling="skip")
-    return joined(pc.binary_join_element_wise("{", body, "}\n", ""))
+    columns = text_columns(schema, rows)
+    bare = [field.type in {"short", "int", "long", "double", "decimal"} for field in schema.fields]
+    names = [field.name for field in schema.fields]
+    text = _objects(names, columns, bare)
+    here = [rows.num_rows - column.null_count for column in columns]
+    quotes = sum((2 if plain else 4) * count for plain, count in zip(bare, here, strict=True))
+    controls = int((np.frombuffer(text, np.uint8) < 0x20).sum())
+    if text.count(b'"') == quotes and b"\\" not in text and controls == rows.num_rows:
+        return text
+    escaped = [
+        column
+        if plain
+        else pa.array([v and json.dumps(v, ensure_ascii=False)[1:-1] for v in column.to_pylist()], pa.string())
+        for column, plain in zip(columns, bare, strict=True)
+    ]
+    return _objects(names, escaped, bare)
+
+
+def _objects(names: list[str], columns: list[pa.Array], bare: list[bool]) -> bytes:
+    """Lines ``{"name":"value",…}`` of values that need no escape; nulls are left out."""
+    if columns[0].null_count:
+        pieces = [_cell(name, "", column, plain) for name, column, plain in zip(names, columns, bare, strict=True)]
+        body = pc.binary_join_element_wise(*pieces, ",", null_handling="skip")
+        return joined(pc.binary_join_element_wise("{", body, "}\n", ""))
+    pieces, before = [], "{"
+    for name, column, plain in zip(names, columns, bare, strict=True):
+        if column.null_count:
+            pieces += [before, _cell(name, ",", column, plain)]
+            before = ""
+            continue
+        mark = "" if plain else '"'
+        pieces += [f'{before}{"," if pieces else ""}"{name}":{mark}', column]
+        before = mark
+    return joined(pc.binary_join_element_wise(*pieces, before + "}\n", "", null_handling="skip"))
+
+
+def _cell(name: str, before: str, column: pa.Array, bare: bool) -> pa.Array:
+    mark = "" if bare else '"'
+    return pc.binary_join_element_wise(f'{before}"{name}":{mark}', column, mark, "")
 
 
 def pack(feed: Feed, content: bytes) -> bytes:

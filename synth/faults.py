@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from conf.feed import Feed
 from conf.preset import Faults
@@ -54,10 +55,9 @@ def _change_codes(schema: Schema, table: pa.Table, rng: np.random.Generator, n: 
     if not n or not coded:
         return table
     k = coded[int(rng.integers(0, len(coded)))]
-    values = table.column(k).to_pylist()
-    for row in rng.integers(0, len(values), n):
-        values[int(row)] = "X9"
-    return table.set_column(k, table.column_names[k], pa.array(values, pa.string()))
+    new = np.zeros(table.num_rows, dtype=bool)
+    new[rng.integers(0, table.num_rows, n)] = True
+    return table.set_column(k, table.column_names[k], pc.if_else(pa.array(new), "X9", table.column(k)))
 
 
 def broken_line(feed: Feed, schema: Schema, table: pa.Table, row: int) -> bytes:
