@@ -219,7 +219,8 @@ def publish(night: Night, accepted: Sequence[Loaded]) -> None:
         list(pool.map(lambda schema: publish_table(night.lake, schema, by_schema[schema]), sorted(by_schema)))
     keys = {(one.work.feed.code, one.work.data_date, one.work.hour) for one in accepted}
     _merge(night, "ops_load", [row for one in accepted for row in one.measures], keys)
-    _merge(night, "ops_quarantine", [row for one in accepted for row in _aside(one)], keys)
+    box = Fernet(vault_key(night.settings.home))
+    _merge(night, "ops_quarantine", [row for one in accepted for row in _aside(one, box)], keys)
     _keep_numbers(night, accepted)
 
 
@@ -280,12 +281,13 @@ def discard(lake: Lake, unseen: Sequence[Loaded]) -> None:
             (lake.path(f"raw_{one.work.schema.name}") / file.path).unlink(missing_ok=True)
 
 
-def _aside(one: Loaded) -> list[dict[str, Any]]:
+def _aside(one: Loaded, box: Fernet) -> list[dict[str, Any]]:
+    """Rows of the quarantine; bytes as sent may hold numbers and are encrypted as the vault is."""
     return [
         {
             "delivery_id": one.delivery_id, "feed": one.work.feed.code, "data_date": one.work.data_date,
-            "hour": one.work.hour, "file": name, "line": record.line, "byte_offset": record.offset, "raw": record.raw,
-            "field": record.field or None, "code": record.code, "reason": record.reason,
+            "hour": one.work.hour, "file": name, "line": record.line, "byte_offset": record.offset,
+            "raw": box.encrypt(record.raw), "field": record.field or None, "code": record.code, "reason": record.reason,
         }
         for name, record in one.refused
     ]  # fmt: skip

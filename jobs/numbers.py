@@ -5,14 +5,11 @@ The vault's key is not in the lake: it comes from ``CPC_VAULT_KEY`` or ``$CPC_HO
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conf.errors import MendableError
 from jobs.campaign import holders
+from jobs.loading.secrets import vault_opener
 from jobs.night import Night
 
 NUMBERS = pa.schema([("customer_id", pa.int64()), ("phone", pa.string())])
@@ -34,31 +31,6 @@ def numbers_of(night: Night, customers: pa.ChunkedArray) -> pa.Table:
         columns=["phone_pseudonym", "phone"], filter=pc.field("phone_pseudonym").isin(held["phone_pseudonym"])
     )  # fmt: skip
     rows = held.join(sealed, "phone_pseudonym", join_type="inner").sort_by("customer_id")
-    opened = opener(night)
-    clear = [opened(token) for token in rows["phone"].to_pylist()]
+    opened = vault_opener(night.settings.home)
+    clear = [opened(token).decode("ascii") for token in rows["phone"].to_pylist()]
     return pa.table([rows["customer_id"].cast(pa.int64()), pa.array(clear, pa.string())], schema=NUMBERS)
-
-
-def opener(night: Night) -> Callable[[bytes], str]:
-    """What opens a number of the vault.
-
-    Raises:
-        MendableError: there is no key, or it is not the vault's.
-    """
-    from cryptography.fernet import Fernet, InvalidToken
-
-    path = night.settings.home / "secrets" / "vault.key"
-    remedy = "set CPC_VAULT_KEY, or restore that file from its backup: without it no number can be read"
-    try:
-        key = os.environ.get("CPC_VAULT_KEY") or path.read_text(encoding="ascii").strip()
-        box = Fernet(key)
-    except (OSError, ValueError) as error:
-        raise MendableError("the vault's key is missing or malformed", where=str(path), remedy=remedy) from error
-
-    def opened(token: bytes) -> str:
-        try:
-            return box.decrypt(token).decode("ascii")
-        except InvalidToken as error:
-            raise MendableError("the key does not open the vault", where=str(path), remedy=remedy) from error
-
-    return opened

@@ -244,6 +244,28 @@ def deliveries_of(settings: Settings, feed: str) -> list[dict[str, Any]]:
 
 
 @feeds.command()
+def aside(
+    feed: Annotated[str, typer.Argument(help="Code of the feed.")],
+    date: Annotated[str | None, typer.Option("--date", help="Data date; else every date that is kept.")] = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="So many records.")] = 20,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Records that were set aside: place, reason and shape (0 a digit, a a letter). Example: cpc feeds aside hotline_call_gz."""
+    from jobs.aside import masked, set_aside
+
+    settings = load_settings(env)
+    day = parse_date(date) if date else None
+    night = Night(day or dt.date.max, settings, settings.landing)
+    rows = masked(night, set_aside(night.lake, feed, day, most))
+    if as_json:
+        print_json(rows)
+        return
+    columns = ("data_date", "file", "line", "byte_offset", "field", "code", "reason", "shape")
+    print_table(f"{feed}: {len(rows)} records set aside", columns, [[row[name] for name in columns] for row in rows])
+
+
+@feeds.command()
 def new(
     sample: Annotated[Path, typer.Argument(help="A data file of the new interface.")],
     out: Annotated[

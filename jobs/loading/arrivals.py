@@ -18,6 +18,8 @@ from jobs.loading.controls import Control, Said, is_control, read_control
 
 #: A data file without a control file is still being written, or its control file is on the way.
 WAITING = "no control file yet"
+#: A part of ``verf`` or ``vgop`` holds no more.
+PART_RECORDS, PART_BYTES = 7_500_000, 2 << 30
 #: Where a name tells no date.
 NO_DATE = dt.date(1970, 1, 1)
 
@@ -186,6 +188,8 @@ def _data_file(name: str, size: int, names: Names, control: Control | None) -> A
         return arrival.refused("05", f"{size} bytes, its control file says {said.bytes}")
     if said.date and _date(said.date) != told.data_date:
         return arrival.refused("08", f"its control file says data date {said.date}")
+    if told.feed.dialect in ("verf", "vgop") and (said.records > PART_RECORDS or size > PART_BYTES):
+        return arrival.refused("99", f"a part holds at most {PART_RECORDS:,} records and {PART_BYTES:,} bytes")
     return arrival
 
 

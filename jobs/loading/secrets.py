@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, InvalidToken
 
 from conf.errors import MendableError
 
@@ -44,6 +44,28 @@ def vault_key(home: Path) -> bytes:
         home / "secrets" / "vault.key", lambda: Fernet.generate_key().decode("ascii")
     )
     return text.encode("ascii")
+
+
+def vault_opener(home: Path) -> Callable[[bytes], bytes]:
+    """What opens a number of the vault, or the bytes of a record that was set aside.
+
+    Raises:
+        MendableError: there is no key, or it is not the vault's.
+    """
+    path = home / "secrets" / "vault.key"
+    remedy = "set CPC_VAULT_KEY, or restore that file from its backup: without it no number can be read"
+    try:
+        box = Fernet(os.environ.get("CPC_VAULT_KEY") or path.read_text(encoding="ascii").strip())
+    except (OSError, ValueError) as error:
+        raise MendableError("the vault's key is missing or malformed", where=str(path), remedy=remedy) from error
+
+    def opened(token: bytes) -> bytes:
+        try:
+            return box.decrypt(token)
+        except InvalidToken as error:
+            raise MendableError("the key does not open the vault", where=str(path), remedy=remedy) from error
+
+    return opened
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:

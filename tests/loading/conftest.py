@@ -15,6 +15,7 @@ from conf.catalogue import Catalogue, load_catalogue
 from conf.settings import Settings
 from dialects import write_delivery
 from jobs import ingest, scan
+from jobs.loading.secrets import vault_opener
 from jobs.night import Night
 
 HERE = Path(__file__).parent
@@ -76,6 +77,8 @@ class Desk:
     def aside(self) -> list[dict[str, Any]]:
         """The quarantine, by file and line."""
         rows = self.night().lake.arrow("ops_quarantine").to_pylist()
+        opened = vault_opener(self.settings.home) if rows else bytes
+        rows = [{**row, "raw": opened(row["raw"])} for row in rows]
         return sorted(rows, key=lambda row: (row["file"], row["line"]))
 
     def report(self, name: str) -> bytes:
@@ -93,7 +96,7 @@ class Desk:
         for table in ("raw_every", "ops_load", "ops_quarantine", "ops_delivery"):
             rows = lake.arrow(table)
             rows = rows.drop_columns([name for name in ("received_at", "run_id") if name in rows.column_names])
-            told[table] = sorted(map(str, rows.to_pylist()))
+            told[table] = sorted(map(str, self.aside() if table == "ops_quarantine" else rows.to_pylist()))
         return told
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from jobs.loading import arrivals
 from jobs.loading.reports import file_report
 from tests.loading.conftest import CREATED, DAY, Desk
 
@@ -451,6 +452,24 @@ def test_99_a_hash_that_is_not_the_manifests(desk: Desk) -> None:
     control.write_text(json.dumps(manifest))
     assert desk.load()["codes"] == {"99": 1}
     assert desk.rejected("day_json")[data.name]
+
+
+@pytest.mark.parametrize(("records", "most_bytes"), [(7_500_001, 2 << 30), (3, len(GOOD) - 1)])
+def test_99_a_part_larger_than_the_interface_allows(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, records: int, most_bytes: int
+) -> None:
+    monkeypatch.setattr(arrivals, "PART_BYTES", most_bytes)
+    send(desk, records=records)
+    assert desk.load()["codes"] == {"99": 1}
+    assert code_of(desk) == "99"
+    lost_nothing(desk, GOOD)
+
+
+def test_a_part_as_large_as_the_interface_allows(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals, "PART_BYTES", len(GOOD))
+    monkeypatch.setattr(arrivals, "PART_RECORDS", 3)
+    send(desk)
+    assert desk.load()["codes"] == {"00": 1}
 
 
 def test_99_a_line_without_end_is_refused_in_bounded_memory(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
