@@ -55,6 +55,7 @@ class Slates(Strict):
     """How offers of inbound channels are shown: drawn by Plackett and Luce, so that places can be learnt from."""
 
     temperature: float = Key(default=0.02, ge=0)  # 元: offers this far apart stand e : 1; 0 shows the best first
+    hours: tuple[str, str] = ("08:00", "22:00")  # most visits fall between; evenly, where a refresh asks
 
 
 class Affinity(Strict):

@@ -44,13 +44,14 @@ def inbound_offers(night: Decision, inbound: pa.Table, inputs: dict[str, Any]) -
     score = value - np.rint(charge * accept / PICO).astype(np.int64)
     pays = np.flatnonzero(score > 0)
     pays = pays[np.lexsort((product[pays], channel[pays], row[pays]))]
-    row, product, channel, value, score = (x[pays] for x in (row, product, channel, value, score))
+    row, product, channel, value, score, accept = (x[pays] for x in (row, product, channel, value, score, accept))
     number = key(inputs["seed"], "slate", inputs["date"]) >> 2
     drawn = slates(
         night.customer[row] * 64 + channel, score, product, number, float(inputs.get("slate_temperature", 0)), RANKS
     )
     at = drawn.order
-    return _rows(night, inputs, row[at], channel[at], drawn.rank, product[at], value[at], drawn.probability)
+    return _rows(night, inputs, row[at], channel[at], drawn.rank, product[at], value[at], drawn.probability,
+                 accept[at])  # fmt: skip
 
 
 def alternates(night: Decision, frozen: Frozen, inputs: dict[str, Any]) -> pa.Table:
@@ -70,7 +71,7 @@ def alternates(night: Decision, frozen: Frozen, inputs: dict[str, Any]) -> pa.Ta
     some = some[np.lexsort((arc[some], -left[some], row[some]))]
     rank = np.arange(len(some)) - np.searchsorted(row[some], row[some]) + 2
     some, rank = some[rank <= RANKS], rank[rank <= RANKS]
-    return _rows(night, inputs, row[some], channel[some], rank, product[some], value[some], None)
+    return _rows(night, inputs, row[some], channel[some], rank, product[some], value[some], None, None)
 
 
 def _stock_price(night: Decision) -> Ints:
@@ -88,7 +89,7 @@ def _stock_price(night: Decision) -> Ints:
 
 def _rows(
     night: Decision, inputs: dict[str, Any], row: Ints, channel: Ints, rank: Ints, product: Ints, value: Ints,
-    probability: Floats | None,
+    probability: Floats | None, accept: Floats | None,
 ) -> pa.Table:  # fmt: skip
     date = dt.date.fromisoformat(inputs["date"])
     until = start_of_day(date + dt.timedelta(days=1))
@@ -100,4 +101,5 @@ def _rows(
         "product": pa.array(product, pa.int16()), "value_micro": pa.array(value),
         "valid_until": pa.array([until] * len(row), pa.timestamp("us", tz="UTC")),
         "slate_probability": pa.nulls(len(row), pa.float64()) if probability is None else pa.array(probability),
+        "p_accept": pa.nulls(len(row), pa.float64()) if accept is None else pa.array(accept),
     })  # fmt: skip

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from conf.errors import MendableError
 from conf.table import Column
-from jobs import audit, campaign, identity, kpi, report, serving
+from jobs import audit, campaign, identity, kpi, report, serving, stock
 from jobs.lake import arrow_schema, nullable
 from jobs.night import Figures, Night
 from jobs.verdict import accepted_run, record_of
@@ -213,6 +213,7 @@ def to_store(night: Night, plan: Plan, figures: pa.Table) -> dict[str, int]:
                 counts[name] = serving.load(store, table, night.date, ordered.to_batches())
         for table in tables.values():
             serving.swap(store, table, night.date)
+        stock.open_day(store, night.date, night.lake.arrow("limit_price", partition=night.partition), night.catalogue)
         labels = ("id", "code", "label", "label_zh")
         for name, listed in (("product", night.catalogue.products), ("channel", night.catalogue.channels)):
             serving.replace_listing(store, name, [{key: getattr(row, key) for key in labels} for row in listed])

@@ -43,8 +43,12 @@ Connection: TypeAlias = psycopg.Connection[Any]
 
 
 @contextlib.contextmanager
-def connect(settings: Settings) -> Iterator[Connection]:
-    """A connection to the store, its schema made if absent; what is done in it is one transaction.
+def connect(settings: Settings, alone: bool = True) -> Iterator[Connection]:
+    """A connection to the store; what is done in it is one transaction.
+
+    Args:
+        settings: where the store is.
+        alone: as the one publisher, who makes the schema if absent; else beside all others.
 
     Raises:
         MendableError: the store does not answer.
@@ -58,10 +62,10 @@ def connect(settings: Settings) -> Iterator[Connection]:
             remedy="start that PostgreSQL, or leave serving.url empty for the embedded one; then `cpc publish --run R`",
         ) from error  # fmt: skip
     with connection:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(20260109)")  # one publisher at a time
-            cursor.execute(_sql("CREATE SCHEMA IF NOT EXISTS {schema}"))
-            cursor.execute(_sql(_HOUSEKEEPING))
+        if alone:
+            connection.execute("SELECT pg_advisory_xact_lock(20260109)")
+            connection.execute(_sql("CREATE SCHEMA IF NOT EXISTS {schema}"))
+            connection.execute(_sql(_HOUSEKEEPING))
         yield connection
 
 

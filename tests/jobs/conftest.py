@@ -75,7 +75,8 @@ def planned(night: Callable[..., Night], store_address: str, monkeypatch: pytest
         put(tonight, "assignment", assigned(tonight, run_id, shift=date.day), where)
         put(tonight, "recommendation", [
             {"business_date": date, "decision_id": f"{run_id}-{c}", "customer_id": c, "channel": channel, "rank": rank,
-             "product": rank + 3, "value_micro": 900_000 // rank, "valid_until": tonight.cut_off}
+             "product": rank + 3, "value_micro": 900_000 // rank, "valid_until": tonight.cut_off,
+             "slate_probability": 0.5, "p_accept": 0.02 * rank}
             for c in range(CUSTOMERS) for channel in (5, 6) for rank in (1, 2)
         ], where)  # fmt: skip
         put(tonight, "limit_price", [
