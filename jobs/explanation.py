@@ -23,6 +23,7 @@ from jobs import sentences
 from jobs.arc_prices import Charges, charges_of
 from jobs.every_arc import COLUMNS, Scored, every_arc
 from jobs.frozen import Frozen
+from jobs.menu import closing
 from jobs.night import Night
 from jobs.rules.arcs import Shape, first_remover
 from models.assignment.problem import PICO
@@ -115,13 +116,14 @@ def explain(facts: Facts, catalogue: Catalogue) -> dict[str, Any]:
         {channel.id: channel.direction for channel in catalogue.channels},
     )
     kept = {(row["product"], row["channel"]): row for row in facts.candidates}
+    shut = iter(closing(catalogue))  # products, then channels, as below
     taken = facts.assignment or {}
     arcs = []
     for product in catalogue.products:
         for channel in catalogue.channels:
             pair = (product.id, channel.id)
             arc: dict[str, Any] = {"product": product.code, "channel": channel.code, "direction": channel.direction}
-            step = first_remover(facts.removed, shape, *pair)
+            step, limit = first_remover(facts.removed, shape, *pair), next(shut)
             if step is not None:
                 rule = facts.funnel[step]
                 arc |= {
@@ -130,6 +132,8 @@ def explain(facts: Facts, catalogue: Catalogue) -> dict[str, Any]:
                     "reason": rule["reason"],
                     "reason_zh": rule["reason_zh"],
                 }
+            elif limit and channel.direction == "outbound" and pair not in kept:
+                arc |= {"state": "closed", "limit": limit, **dict.fromkeys(COLUMNS)}
             else:
                 arc["state"] = "considered" if pair in kept else "pruned"
                 if pair == (taken.get("product"), taken.get("channel")):
@@ -173,8 +177,8 @@ def figures(score: Mapping[str, Any], pair: tuple[int, int], channel: Channel, f
 
 
 def rank(arc: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Chosen first, then considered by reduced value, pruned, removed."""
-    order = ("chosen", "considered", "pruned", "removed").index(arc["state"])
+    """Chosen first, then considered by reduced value, pruned, closed, removed."""
+    order = ("chosen", "considered", "pruned", "closed", "removed").index(arc["state"])
     worth = arc.get("reduced_micro")
     worth = (arc.get("value_micro") or 0) if worth is None else worth
     return (order, -worth, arc["product"], arc["channel"])

@@ -64,16 +64,22 @@ def floors(catalogue: Catalogue) -> NDArray[np.bool_]:
     return np.array(rows, bool) if rows else np.zeros((0, arcs), bool)
 
 
+def closing(catalogue: Catalogue) -> list[str]:
+    """(arcs,) the limit of 0 that closes an arc for everybody, else empty."""
+    found = [""] * (len(catalogue.products) * len(catalogue.channels))
+    for limit in catalogue.limits:
+        if limit.side == "at_most" and limit.amount == 0 and not limit.share and set(limit.where) <= _MENU_KEYS:
+            for arc in np.flatnonzero(arcs_of(limit, catalogue) & (_uses(limit, catalogue) > 0)):
+                found[arc] = found[arc] or limit.name
+    return found
+
+
 def closed(catalogue: Catalogue) -> NDArray[np.bool_]:
     """(arcs,) arcs that a limit of 0 closes for everybody: no plan has them, so that pruning must not keep them.
 
     A floor of their product would otherwise find nothing but arcs that it cannot use.
     """
-    found = np.zeros(len(catalogue.products) * len(catalogue.channels), bool)
-    for limit in catalogue.limits:
-        if limit.side == "at_most" and limit.amount == 0 and not limit.share and set(limit.where) <= _MENU_KEYS:
-            found |= arcs_of(limit, catalogue) & (_uses(limit, catalogue) > 0)
-    return found
+    return np.array([bool(name) for name in closing(catalogue)])
 
 
 def charges(catalogue: Catalogue, prices: Mapping[str, int], customers: pa.Table) -> Ints:

@@ -90,6 +90,9 @@ def of_arc(
     if arc["state"] == "removed":
         said = f"removed by {arc['rule']}: {arc['reason']}"
         return {"en": said, "zh": f"规则{arc['rule']}去除：{arc['reason_zh']}", "short": said}
+    if arc["state"] == "closed":
+        said = f"closed for everybody: {arc['limit']} is 0"
+        return {"en": said, "zh": f"限额{arc['limit']}为0，对所有客户关闭", "short": said}
     if arc.get("value_micro") is None:
         said = "passed every rule; its score is not known any more"
         return {"en": said, "zh": "通过全部规则；评分已不可得", "short": said}

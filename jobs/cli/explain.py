@@ -119,6 +119,9 @@ def show_removed(arcs: Sequence[dict[str, Any]], *, every: bool) -> None:
             ("rule", "arcs", "reason", "原因"),
             [(rule, len(mine), mine[0]["reason"], mine[0]["reason_zh"]) for rule, mine in by_rule.items()],
         )
+    for limit in sorted({arc["limit"] for arc in arcs if arc["state"] == "closed"}):
+        shut = sum(arc.get("limit") == limit for arc in arcs)
+        console.print(f"{shut} more arcs passed every rule but are closed for everybody: {limit} is 0")
     if pruned:
         console.print(
             f"{pruned} more arcs passed every rule but were not among the best at last night's prices (--all)"

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from conf.errors import MendableError
+from conf.offer import Limit
 from jobs import audit, explanation
 from jobs.arc_prices import charged
 from jobs.cli.explain import app, wanted
@@ -175,6 +176,18 @@ def test_pruned_arcs_are_priced_too(decided_night, monkeypatch):
     assert pruned[codes[0], "website"]["price_micro"] == 0
     assert pruned[codes[0], "website"]["why"]["zh"].endswith("该渠道有三个更优推荐")
     assert found["note"] == ""
+
+
+def test_arcs_that_a_limit_of_0_closes_say_so(decided_night, monkeypatch):
+    catalogue = decided_night.catalogue
+    first = next(p.code for p in catalogue.products if p.id == 0)
+    shut = Limit(name="no_calls", at_most=0, where={"product": first, "channel": "agent_out"})
+    monkeypatch.setitem(vars(catalogue), "limits", (*catalogue.limits, shut))
+    found = explained(decided_night, 1)
+    [arc] = [arc for arc in found["arcs"] if arc["state"] == "closed"]
+    assert (arc["product"], arc["channel"], arc["limit"]) == (first, "agent_out", "no_calls")
+    assert arc["why"]["short"] == "closed for everybody: no_calls is 0"
+    assert "no_calls" in arc["why"]["zh"]
 
 
 def test_negative_uses_stock_and_floors_are_priced():
