@@ -49,6 +49,7 @@ class Solve(Strict):
 
     gap: float = Key(default=1e-4, gt=0)
     keep_arcs: int = Key(default=8, ge=1)  # arcs a customer kept by pruning
+    switch_cost: float = Key(default=0.0, ge=0)  # 元 that another arc than last night's must be worth more
 
 
 class Slates(Strict):

@@ -27,6 +27,8 @@ from jobs.menu import closed, menu
 from jobs.menu_arcs import Arcs, menu_arcs
 from jobs.night import Night
 from jobs.score import Block, Task, blocks, plan
+from jobs.switching import favoured
+from models.affinity.scorer import Menu
 from models.assignment.passes import threads
 from models.assignment.problem import PICO, Ints
 from models.assignment.roles import EXPLOIT
@@ -99,13 +101,15 @@ def seen_in_file(task: Task, path: str, *, folder: str, prices: tuple[tuple[str,
     signed = dict(prices)
     charge = arcs.price(np.array([signed[limit.name] * limit.sign for limit in limits.limits], np.int64))
     customer, role = population["customer_id"].to_numpy(), population["role"].to_numpy()
-    places = outbound_places(load_catalogue(Path(task.catalogue)), arcs)
-    possible = ~closed(load_catalogue(Path(task.catalogue)))
+    catalogue = load_catalogue(Path(task.catalogue))
+    places = outbound_places(catalogue, arcs)
+    possible = ~closed(catalogue)
+    stays, cost = frozen.table("stays"), int(frozen.inputs()["switch_cost"])
     held = kept_arcs(frozen, path)
     total = count = 0
     winners = [WINNERS.empty_table()]
     for scored in blocks(task, path):
-        block = replace(scored, eligible=scored.eligible & possible)
+        block = staying(replace(scored, eligible=scored.eligible & possible), menu(catalogue), stays, cost)
         row = np.searchsorted(customer, block.customers)
         mine = role[row] == EXPLOIT
         best, able = best_reduced(block, arcs.classes[row], charge, places, mine)
@@ -113,6 +117,18 @@ def seen_in_file(task: Task, path: str, *, folder: str, prices: tuple[tuple[str,
         count += able
         winners.append(dropped_winners(block, arcs, charge[arcs.classes[row]], places, marks(held, block, arcs)))
     return Seen(total, count, pa.concat_tables(winners))
+
+
+def staying(block: Block, menu_: Menu, stays: pa.Table, cost: int) -> Block:
+    """The block with the values that are decided on: those of favoured arcs are ``cost`` higher."""
+    if not stays.num_rows:
+        return block
+    shape = block.eligible.shape
+    customer, product, channel = (
+        np.broadcast_to(x, shape).ravel() for x in (block.customers[:, None], menu_.product(), menu_.channel())
+    )
+    value = block.scores.value + cost * favoured(stays, customer, product, channel).reshape(shape)
+    return replace(block, scores=replace(block.scores, value=value))
 
 
 def kept_arcs(frozen: Frozen, path: str) -> pa.Table:

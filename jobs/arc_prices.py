@@ -7,10 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from jobs.frozen import Frozen
 from jobs.instance import InstanceLimit, read_limits
 from jobs.menu_arcs import menu_arcs
+from models.assignment.problem import PICO
 
 Pair = tuple[int, int]  # product id, channel id
 Charges = dict[Pair, dict[str, int]]
@@ -19,7 +21,7 @@ Charges = dict[Pair, dict[str, int]]
 def charges_of(frozen: Frozen, customer: int, prices: Mapping[str, int]) -> Charges | None:
     """What each limit charges each arc of a customer, pico-yuan; limits that charge nothing are left out.
 
-    Outbound: price x use. Inbound: price x use of what acceptance takes from stock (times P(accept) in the ranking).
+    Outbound: price x use; the arc of the night before is charged the cost of a switch less. Inbound: price x use of what acceptance takes from stock (times P(accept) in the ranking).
 
     Args:
         frozen: the run.
@@ -35,8 +37,12 @@ def charges_of(frozen: Frozen, customer: int, prices: Mapping[str, int]) -> Char
     row = ds.dataset(needed[1]).to_table(filter=ds.field("customer_id") == customer)
     if not row.num_rows:
         return None
-    limits = read_limits(needed[0])
-    return charged(row, frozen.inputs(), limits.limits, prices)
+    inputs = frozen.inputs()
+    found = charged(row, inputs, read_limits(needed[0]).limits, prices)
+    if inputs.get("switch_cost"):
+        for had in pq.read_table(frozen.folder / "stays.parquet", filters=[("customer", "=", customer)]).to_pylist():
+            found.setdefault((had["product"], had["channel"]), {})["switch_cost"] = -inputs["switch_cost"] * PICO
+    return found
 
 
 def charged(

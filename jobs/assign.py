@@ -38,6 +38,7 @@ from jobs.night_columns import arc_columns, attributes, channel_counts, columns_
 from jobs.night_limits import InForce, in_force
 from jobs.offers import alternates, inbound_offers
 from jobs.plan_files import write_plan
+from jobs.switching import stays_of, with_cost
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
 from models.assignment.solve import NoPlan
 
@@ -62,7 +63,7 @@ def run(night: Night) -> Figures:
             where=str(frozen.instance),
             remedy="loosen the narrowest limits in conf/limits.yml: cpc whatif --set limits.NAME.amount=V",
         ) from error
-    known_values(decision, frozen)
+    lever = known_values(decision, frozen)
     table = assignment_table(decision, inputs)
     write_plan(frozen.plan, decision.instance.problem, decision.solution)
     (frozen.folder / "assignment.sha256").write_text(table_hash(table) + "\n")
@@ -73,7 +74,8 @@ def run(night: Night) -> Figures:
     night.lake.replace_arrow("recommendation", pa.concat_tables([offers, others]), partition=night.partition)
     night.lake.replace_arrow("limit_price", price_rows(decision, inputs, night), partition=night.partition)
     told = figures(decision, inputs, night, offers.num_rows)
-    return {**told, **moved, **learning(decision, inputs), "alternates": others.num_rows, **widened}
+    money = {"value_yuan": told["value_yuan"] - lever * 1e-6}
+    return {**told, **money, **moved, **learning(decision, inputs), "alternates": others.num_rows, **widened}
 
 
 # -- what goes in ----------------------------------------------------------------------------------------------
@@ -88,7 +90,9 @@ def frozen_inputs(night: Night) -> Frozen:
         demand(night, population),
     )  # fmt: skip
     run_id = identity.run_id(night)
-    arcs = scored(night, population)
+    cost = round(settings.solve.switch_cost * MICRO)
+    stays = stays_of(assigned_before(night) if cost else None, cost)
+    arcs = with_cost(scored(night, population), stays, cost)
     outbound = {c.id for c in catalogue.channels if c.direction == "outbound"}
     is_out = pc.is_in(arcs["channel"], value_set=pa.array(sorted(outbound), pa.int16()))
     out, inbound = arcs.filter(is_out), arcs.filter(pc.invert(is_out))
@@ -96,7 +100,7 @@ def frozen_inputs(night: Night) -> Frozen:
     mine = population["role"].to_numpy()[row] == EXPLOIT
     inputs = {
         "run_id": run_id, "code": identity.sources()[:12], "date": night.date.isoformat(), "seed": settings.seed, "explore": settings.shares.explore,
-        "slate_temperature": round(settings.slates.temperature * MICRO), "gap": settings.solve.gap, "start": last_prices(night), "notes": notes,
+        "slate_temperature": round(settings.slates.temperature * MICRO), "gap": settings.solve.gap, "switch_cost": cost, "start": last_prices(night), "notes": notes,
         "products": [p.id for p in catalogue.products],
         "channels": [
             {"id": c.id, "direction": c.direction, **{name: c.units(name) for name in channel_counts(catalogue)}}
@@ -115,7 +119,7 @@ def frozen_inputs(night: Night) -> Frozen:
         settings.home / "runs" / run_id, inputs, rows, out.filter(pa.array(mine)).drop_columns(["p_convert"]),
         {
             "population": population, "others": out.filter(pa.array(~mine)).select(columns),
-            "inbound": inbound.select([*columns, "p_convert"]),
+            "inbound": inbound.select([*columns, "p_convert"]), "stays": stays,
         },
     )  # fmt: skip
 
@@ -226,18 +230,26 @@ def last_prices(night: Night) -> dict[str, int]:
     return dict(sorted(zip(latest["limit"].to_pylist(), latest["price_pico"].to_pylist(), strict=True)))
 
 
+def night_before(night: Night) -> dict[str, Any] | None:
+    """The partition of the last night before this one that was decided; None where there is none."""
+    dates = night.lake.arrow("limit_price", columns=["business_date"])["business_date"].to_pylist()
+    past = [date for date in dates if date < night.date]
+    return {"business_date": max(past)} if past else None
+
+
+def assigned_before(night: Night) -> pa.Table | None:
+    """What customers were given on the night before."""
+    last = night_before(night)
+    seen = ["customer_id", "product", "channel", "role", "eligible_hash"]
+    return night.lake.arrow("assignment", partition=last, columns=seen) if last else None
+
+
 def stability_of(night: Night, table: pa.Table) -> dict[str, Any]:
     """Churn of tonight's plan against that of the last night before this one."""
-    dates = {
-        d for d in night.lake.arrow("limit_price", columns=["business_date"])["business_date"].to_pylist()
-        if d < night.date
-    }  # fmt: skip
-    last = {"business_date": max(dates)} if dates else night.partition
     columns = ["customer_id", "product", "channel", "value_micro"]
-    seen = ["customer_id", "product", "channel", "role", "eligible_hash"]
-    before = night.lake.arrow("assignment", partition=last, columns=seen) if dates else None
+    last = night_before(night) or night.partition
     arcs, arcs_before = (night.lake.arrow("candidate", partition=p, columns=columns) for p in (night.partition, last))
-    return stability(table, before, arcs, arcs_before)
+    return stability(table, assigned_before(night), arcs, arcs_before)
 
 
 # -- what comes out --------------------------------------------------------------------------------------------

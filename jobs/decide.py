@@ -22,6 +22,7 @@ from jobs.instance import Instance, read_instance
 from jobs.menu_arcs import Arcs, menu_arcs
 from jobs.plan_files import chosen
 from jobs.solving import solved, with_start
+from jobs.switching import without_cost
 from models.assignment.explore import BEST_ARCS
 from models.assignment.kernels import choose
 from models.assignment.passes import choices
@@ -137,8 +138,13 @@ def _reasons(night: Decision) -> None:
     night.reason[silent] = np.where(pc.is_null(pa.array(rule, pa.string())), "not_scored", rule)
 
 
-def known_values(night: Decision, frozen: Frozen) -> None:
-    """Fill in the scored value of what explorers were given, where the arc was kept by pruning."""
+def known_values(night: Decision, frozen: Frozen) -> int:
+    """Fill in the scored value of what explorers were given, where the arc was kept by pruning; values become money.
+
+    Returns:
+        what the plan's value holds of the cost of switching, micro-yuan.
+    """
     row, arc, value = _arc_rows(frozen.table("others"), night)
     mine = (night.given[row] == arc) & (night.role[row] == EXPLORE)
     night.value[row[mine]], night.known[row[mine]] = value[mine], True
+    return without_cost(night, frozen)

@@ -20,6 +20,7 @@ from conf.dates import start_of_day
 from jobs.arc_prices import takes_stock
 from jobs.decision import Decision
 from jobs.frozen import Frozen
+from jobs.switching import favoured
 from models.assignment.problem import PICO, Floats, Ints
 from models.assignment.roles import CONTROL, key
 from models.assignment.slates import slates
@@ -71,6 +72,8 @@ def alternates(night: Decision, frozen: Frozen, inputs: dict[str, Any]) -> pa.Ta
     some = some[np.lexsort((arc[some], -left[some], row[some]))]
     rank = np.arange(len(some)) - np.searchsorted(row[some], row[some]) + 2
     some, rank = some[rank <= RANKS], rank[rank <= RANKS]
+    lever = favoured(frozen.table("stays"), night.customer[row[some]], product[some], channel[some])
+    value[some] -= inputs["switch_cost"] * lever
     return _rows(night, inputs, row[some], channel[some], rank, product[some], value[some], None, None)
 
 
