@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,7 +16,7 @@ from benchmarks.assignment_pruned import pruning
 from benchmarks.assignment_speed import passes, province
 from benchmarks.result import Result, peak_bytes
 from jobs.instance import read_instance
-from models.assignment.solve import Goal, NoPlan, solve
+from models.assignment.solve import Goal, solve
 
 #: Customers and the gap that is aimed at.
 AIMS = {
@@ -43,7 +40,7 @@ SIZES = (*AIMS, *PROVINCES, "pruned", "curve", *PUBLIC)
 def run(size: str) -> Result:
     """Ours, with HiGHS's simplex and interior point and PDLP on the same LP where they can."""
     if size in PUBLIC:
-        return public(PUBLIC[size])
+        return public_instances.run(PUBLIC[size])
     if size in {"curve", "pruned"}:
         return curve() if size == "curve" else pruning()
     if size in PROVINCES:
@@ -79,24 +76,3 @@ def warm() -> None:
     with tempfile.TemporaryDirectory() as folder:
         case = write(Case(2_000), Path(folder) / "a")
         solve(read_instance(case, Path(folder) / "work").problem, Goal(gap=1.0))
-
-
-def public(every: int, seconds: float = 60.0) -> Result:
-    """Public instances against their best known values, at most ``seconds`` each."""
-    rows: list[dict[str, Any]] = []
-    for case in public_instances.sampled(public_instances.folder(), every):
-        begun = time.perf_counter()
-        row = {"who": case.name, "version": "", "best_known": case.best}
-        try:
-            found = solve(case.problem, Goal(gap=1e-4, seconds=seconds))
-        except NoPlan:
-            rows.append(row | {"seconds": time.perf_counter() - begun, "below": math.inf, "method": "no plan found"})
-            continue
-        value = case.objective(found.plan.primal)
-        worse = value - case.best if case.minimise else case.best - value
-        rows.append(row | {"seconds": time.perf_counter() - begun, "value": value, "below": worse / abs(case.best),
-                           "gap": found.gap, "method": found.method})  # fmt: skip
-        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
-    within = sum(row["below"] <= 1e-3 for row in rows) / max(1, len(rows))
-    return Result(rows, {"share within 0.1 % of best known": within if rows else math.nan},
-                  ("below: by how much the best known value is missed; negative where it is surpassed",))  # fmt: skip

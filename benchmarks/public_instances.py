@@ -1,21 +1,31 @@
 """Public instances as assignment problems: generalised assignment, MMKP and multi-dimensional knapsack.
 
 Data are read from ``../shared/data``, outside the repository. A minimisation is negated, decimals are scaled to
-integers; ``objective`` gives a plan's value back in the words of the source.
+integers; ``objective`` gives a plan's value back in the words of the source. Two instances are solved at a time, each
+by one thread.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
+import json
+import math
+import os
+import sys
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from benchmarks.result import Result
 from models.assignment.kinds import Use, narrow, reduce_kinds
 from models.assignment.problem import Block, Limits, Problem
+from models.assignment.solve import Goal, NoPlan, solve
 
 SCALE = 1_000_000
 
@@ -167,3 +177,41 @@ def knapsack(root: Path) -> Iterator[Public]:
 def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def run(every: int, seconds: float = 60.0) -> Result:
+    """Public instances against their best known values, at most ``seconds`` each."""
+    return table(list(sampled(folder(), every)), seconds)
+
+
+def table(cases: Sequence[Public], seconds: float) -> Result:
+    """These instances against their best known values; a row is told as soon as it is known."""
+    rows: list[dict[str, Any]] = []
+    with ProcessPoolExecutor(min(2, os.cpu_count() or 1), initializer=_warm) as pool:
+        for row in pool.map(_solved, cases, [seconds] * len(cases)):
+            rows.append(row)
+            print(json.dumps(row), file=sys.stderr, flush=True)
+    within = sum(row["below"] <= 1e-3 for row in rows) / max(1, len(rows))
+    return Result(rows, {"share within 0.1 % of best known": within if rows else math.nan},
+                  ("below: by how much the best known value is missed; negative where it is surpassed",))  # fmt: skip
+
+
+def _solved(case: Public, seconds: float) -> dict[str, Any]:
+    """One instance: its value, how far below the best known, and how far below its own bound, at most."""
+    begun = time.perf_counter()
+    row = {"who": case.name, "version": "", "best_known": case.best}
+    try:
+        found = solve(case.problem, Goal(gap=1e-4, seconds=seconds))
+    except NoPlan:
+        return row | {"seconds": time.perf_counter() - begun, "below": math.inf, "method": "no plan found"}
+    value = case.objective(found.plan.primal)
+    worse = value - case.best if case.minimise else case.best - value
+    return row | {"seconds": time.perf_counter() - begun, "value": value, "below": worse / abs(case.best),
+                  "gap": found.gap, "method": found.method}  # fmt: skip
+
+
+def _warm() -> None:
+    """Read the compiled kernels, so that no instance pays for it."""
+    uses = [[[random % 7 + 1, random % 5 + 1] for random in range(g, g + 5)] for g in range(30)]
+    values = [[float(sum(use)) for use in group] for group in uses]
+    solve(problem_of(values, uses, [100, 90], True), Goal(gap=0.0, seconds=2.0))
