@@ -9,6 +9,7 @@ Cost: some ten seconds of compiling where the cache is empty, a second where it 
 from __future__ import annotations
 
 import datetime as dt
+import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,6 +35,7 @@ from models.assignment.baseline import arbitrate_then_cap
 from models.assignment.kinds import Numbering, Use, reduce_kinds
 from models.assignment.passes import choices
 from models.assignment.problem import Block, Limits, Problem
+from models.assignment.small import improved
 from models.assignment.solve import Goal, solve
 
 DAY = dt.date(2026, 1, 8)
@@ -116,7 +118,9 @@ def assignment() -> None:
     block = Block(np.arange(customers, dtype=np.int64), first, value, kind.astype(np.uint16))
     limits = Limits(("cap", "floor"), np.array([customers // 4, -customers // 4]), np.array([1, -1]))
     problem = Problem([block], kinds, limits, False, int(value.max()))
-    prices = solve(problem, Goal(gap=1e-3)).dual.prices
+    found = solve(problem, Goal(gap=1e-3))
+    improved(problem, found.dual, found.plan, gap=0.0, seconds=math.inf)
+    prices = found.dual.prices
     arbitrate_then_cap(problem)
     wide = replace(block, value=value.astype(np.int64), kind=kind.astype(np.uint32))
     for one in (block, wide):

@@ -145,15 +145,26 @@ def boxed(choice: Choice, kinds: Kinds, scale: Floats, low: Floats, high: Floats
 
 
 def whole_plan(
-    choice: Choice, kinds: Kinds, scale: Floats, *, start: Ints | None, gap: float, seconds: float, nodes: int
+    choice: Choice,
+    kinds: Kinds,
+    scale: Floats,
+    *,
+    start: Ints | None,
+    gap: float,
+    seconds: float,
+    nodes: int,
+    counted: bool = False,
 ) -> Found:
     """The MIP, from the plan ``start`` (the option that each group holds) where there is one.
 
-    ``nodes`` bounds the search where no clock does (``seconds`` infinite).
+    ``nodes`` bounds the search where no clock does (``seconds`` infinite), and where ``counted`` besides the clock.
     """
     solver = model(choice, kinds, scale, whole=True)
-    effort = ("time_limit", float(seconds)) if np.isfinite(seconds) else ("mip_max_nodes", nodes)
-    for name, value in (effort, ("mip_rel_gap", gap), ("mip_abs_gap", 1e-7), ("mip_feasibility_tolerance", 1e-9),
+    if np.isfinite(seconds):
+        solver.setOptionValue("time_limit", float(seconds))
+    if counted or not np.isfinite(seconds):
+        solver.setOptionValue("mip_max_nodes", nodes)
+    for name, value in (("mip_rel_gap", gap), ("mip_abs_gap", 1e-7), ("mip_feasibility_tolerance", 1e-9),
                         ("primal_feasibility_tolerance", 1e-9)):  # fmt: skip
         solver.setOptionValue(name, value)
     columns = np.flatnonzero(choice.kind >= 0)
