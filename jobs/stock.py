@@ -5,7 +5,7 @@ customer's pending outbound contacts of that date are withdrawn. Every hour the 
 until those whose offer is worth more than charge x P(accept) will take what is left, at the day's pace so far.
 
 The store keeps ``stock``, ``stock_product`` and ``acceptance``; view ``offer`` is what a channel may show now: what the night drew,
-in the order drawn, less what is stopped, accepted, sold out or priced out. Of a slate with something hidden the logged
+in the order drawn (no alternates of outbound contacts: these have no ``p_accept``), less what is stopped, accepted, sold out or priced out. Of a slate with something hidden the logged
 probability is null: it is no draw any more.
 """
 
@@ -42,10 +42,10 @@ WITH seen AS (
     SELECT r.*,
         EXISTS (SELECT FROM {schema}.stock s JOIN {schema}.stock_product p USING (business_date, name)
             WHERE p.business_date = r.business_date AND p.product = r.product
-            AND (s.remaining = 0 OR r.value_micro <= s.charge_micro * coalesce(r.p_accept, 0)))
+            AND (s.remaining = 0 OR r.value_micro <= s.charge_micro * r.p_accept))
         OR EXISTS (SELECT FROM {schema}.acceptance a WHERE a.business_date = r.business_date
             AND a.customer_id = r.customer_id AND a.product = r.product) AS hidden
-    FROM {schema}.recommendation r WHERE NOT r.withdrawn)
+    FROM {schema}.recommendation r WHERE NOT r.withdrawn AND r.p_accept IS NOT NULL)
 SELECT business_date, decision_id, customer_id, channel,
     row_number() OVER slate AS rank, product, value_micro, valid_until,
     CASE WHEN any_hidden THEN NULL ELSE slate_probability END AS slate_probability, p_accept
@@ -159,7 +159,7 @@ def accept(
     mine = "business_date = %(date)s AND customer_id = %(customer)s"
     offered = _run(
         store, "SELECT decision_id FROM {schema}.recommendation WHERE " + mine + " AND product = %(product)s AND "
-        "channel = %(channel)s AND NOT withdrawn", facts,
+        "channel = %(channel)s AND NOT withdrawn AND p_accept IS NOT NULL", facts,
     ).fetchone()  # fmt: skip
     if offered is None:
         raise MendableError(

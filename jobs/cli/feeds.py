@@ -261,8 +261,11 @@ def aside(
     if as_json:
         print_json(rows)
         return
-    columns = ("data_date", "file", "line", "byte_offset", "field", "code", "reason", "shape")
-    print_table(f"{feed}: {len(rows)} records set aside", columns, [[row[name] for name in columns] for row in rows])
+    console.print(f"{feed}: {len(rows)} records set aside")
+    for row in rows:
+        place = f"{row['data_date']} {row['file']} line {row['line']:,} byte {row['byte_offset']:,}"
+        console.print(f"{place}: {row['reason']} (error {row['code']})", markup=False)
+        console.print(f"    {row['shape']}", markup=False)
 
 
 @feeds.command()

@@ -11,7 +11,7 @@ import typer
 
 from conf.dates import SHANGHAI
 from conf.errors import MendableError
-from conf.offer import Channel, Product
+from conf.offer import MICRO, Channel, Product
 from jobs import serving, stock
 from jobs.cli.output import DateOption, EnvOption, JsonOption, open_night, print_figures, print_json, print_table
 from jobs.night import Night
@@ -32,7 +32,14 @@ def show(who: Who, date: DateOption, channel: Annotated[str | None, typer.Option
         rows = stock.offers(store, night.date, who, number)
     codes = {c.id: c.code for c in night.catalogue.channels}, {p.id: p.code for p in night.catalogue.products}
     shown = [{**row, "channel": codes[0][row["channel"]], "product": codes[1][row["product"]]} for row in rows]
-    _tell(f"offers for customer {who}", shown, as_json)
+    if as_json:
+        print_json(shown)
+        return
+    print_table(
+        f"offers for customer {who}", ("channel", "rank", "product", "value 元", "P(accept)", "P(slate)"),
+        [(row["channel"], row["rank"], row["product"], f"{row['value_micro'] / MICRO:.2f}", row["p_accept"],
+          row["slate_probability"]) for row in shown],
+    )  # fmt: skip
 
 
 @offers.command()

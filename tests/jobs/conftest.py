@@ -78,6 +78,9 @@ def planned(night: Callable[..., Night], store_address: str, monkeypatch: pytest
              "product": rank + 3, "value_micro": 900_000 // rank, "valid_until": tonight.cut_off,
              "slate_probability": 0.5, "p_accept": 0.02 * rank}
             for c in range(CUSTOMERS) for channel in (5, 6) for rank in (1, 2)
+        ] + [
+            {"business_date": date, "decision_id": f"{run_id}-4", "customer_id": 4, "channel": 1, "rank": 2, "product": 4,
+             "value_micro": 500_000, "valid_until": tonight.cut_off}  # an alternate of an outbound contact
         ], where)  # fmt: skip
         put(tonight, "limit_price", [
             {"business_date": date, "limit": "sms_day", "kind": "at_most", "unit": "contacts", "amount": 60, "used": 60,

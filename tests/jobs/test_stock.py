@@ -109,7 +109,8 @@ def test_a_night_published_again_keeps_what_was_accepted(day: Callable[[int], Ni
 
 def test_what_was_not_offered_cannot_be_accepted(day: Callable[[int], Night]) -> None:
     night = day(2)
-    for customer, product, channel in ((2, 9, WEBSITE), (2, SCARCE, 7), (10**6, SCARCE, WEBSITE)):
+    assert {channel for channel, *_ in shown(night, 4)} == {WEBSITE, WAP}  # its alternate is no offer
+    for customer, product, channel in ((2, 9, WEBSITE), (2, SCARCE, 7), (10**6, SCARCE, WEBSITE), (4, 4, 1)):
         with pytest.raises(MendableError, match="was not offered"):
             taken(night, customer, product, channel)
 
