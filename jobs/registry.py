@@ -60,10 +60,10 @@ def client(settings: Settings) -> MlflowClient:
     """
     import logging
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     from mlflow import MlflowClient
 
+    for name in ("mlflow", "alembic"):  # after the import, which sets them: that tables are made is no news
+        logging.getLogger(name).setLevel(logging.WARNING)
     settings.home.mkdir(parents=True, exist_ok=True)
     try:
         return MlflowClient(uri(settings), uri(settings))
