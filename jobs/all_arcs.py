@@ -95,21 +95,20 @@ def bound_at(frozen: Frozen, prices: Mapping[str, int], seen: Seen) -> int:
 def seen_in_file(task: Task, path: str, *, folder: str, prices: tuple[tuple[str, int], ...]) -> Seen:
     """A task: what a pass finds of the customers of a file of ``eligible``."""
     frozen = Frozen(Path(folder))
-    population = frozen.table("population")
+    population, inputs = frozen.table("population"), frozen.inputs()
     limits = read_limits(frozen.instance / "limits.yml")
-    arcs = menu_arcs(population, frozen.inputs(), limits)
+    arcs = menu_arcs(population, inputs, limits)
     signed = dict(prices)
     charge = arcs.price(np.array([signed[limit.name] * limit.sign for limit in limits.limits], np.int64))
     customer, role = population["customer_id"].to_numpy(), population["role"].to_numpy()
     catalogue = load_catalogue(Path(task.catalogue))
-    places = outbound_places(catalogue, arcs)
-    possible = ~closed(catalogue)
-    stays, cost = frozen.table("stays"), int(frozen.inputs()["switch_cost"])
+    places, possible, all_ = outbound_places(catalogue, arcs), ~closed(catalogue), menu(catalogue)
+    stays, cost = frozen.table("stays"), int(inputs["switch_cost"])
     held = kept_arcs(frozen, path)
     total = count = 0
     winners = [WINNERS.empty_table()]
     for scored in blocks(task, path):
-        block = staying(replace(scored, eligible=scored.eligible & possible), menu(catalogue), stays, cost)
+        block = staying(replace(scored, eligible=scored.eligible & possible), all_, stays, cost)
         row = np.searchsorted(customer, block.customers)
         mine = role[row] == EXPLOIT
         best, able = best_reduced(block, arcs.classes[row], charge, places, mine)

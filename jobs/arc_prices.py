@@ -21,7 +21,8 @@ Charges = dict[Pair, dict[str, int]]
 def charges_of(frozen: Frozen, customer: int, prices: Mapping[str, int]) -> Charges | None:
     """What each limit charges each arc of a customer, pico-yuan; limits that charge nothing are left out.
 
-    Outbound: price x use; the arc of the night before is charged the cost of a switch less. Inbound: price x use of what acceptance takes from stock (times P(accept) in the ranking).
+    Outbound: price x use; the arc of the night before is charged the cost of a switch less. Inbound: price x use of what
+    acceptance takes from stock (times P(accept) in the ranking).
 
     Args:
         frozen: the run.

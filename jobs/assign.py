@@ -222,11 +222,10 @@ def seen_columns(arcs: pa.Table, population: pa.Table, catalogue: Catalogue) -> 
 
 def last_prices(night: Night) -> dict[str, int]:
     """Prices of the last night before this one, signed as in certificates; empty where there is none."""
-    table = night.lake.arrow("limit_price", columns=["business_date", "limit", "price_pico"])
-    before = table.filter(pc.less(table["business_date"], pa.scalar(night.date, pa.date32())))
-    if not before.num_rows:
+    last = night_before(night)
+    if last is None:
         return {}
-    latest = before.filter(pc.equal(before["business_date"], pc.max(before["business_date"])))
+    latest = night.lake.arrow("limit_price", partition=last, columns=["limit", "price_pico"])
     return dict(sorted(zip(latest["limit"].to_pylist(), latest["price_pico"].to_pylist(), strict=True)))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import pyarrow as pa
@@ -116,31 +117,30 @@ def explain(facts: Facts, catalogue: Catalogue) -> dict[str, Any]:
         {channel.id: channel.direction for channel in catalogue.channels},
     )
     kept = {(row["product"], row["channel"]): row for row in facts.candidates}
-    shut = iter(closing(catalogue))  # products, then channels, as below
     taken = facts.assignment or {}
     arcs = []
-    for product in catalogue.products:
-        for channel in catalogue.channels:
-            pair = (product.id, channel.id)
-            arc: dict[str, Any] = {"product": product.code, "channel": channel.code, "direction": channel.direction}
-            step, limit = first_remover(facts.removed, shape, *pair), next(shut)
-            if step is not None:
-                rule = facts.funnel[step]
-                arc |= {
-                    "state": "removed",
-                    "rule": rule["rule"],
-                    "reason": rule["reason"],
-                    "reason_zh": rule["reason_zh"],
-                }
-            elif limit and channel.direction == "outbound" and pair not in kept:
-                arc |= {"state": "closed", "limit": limit, **dict.fromkeys(COLUMNS)}
-            else:
-                arc["state"] = "considered" if pair in kept else "pruned"
-                if pair == (taken.get("product"), taken.get("channel")):
-                    arc["state"] = "chosen"
-                score = kept.get(pair) or facts.scored.get(pair)
-                arc |= dict.fromkeys(COLUMNS) if score is None else figures(score, pair, channel, facts)
-            arcs.append(arc)
+    every = product(catalogue.products, catalogue.channels)
+    for (offer, channel), limit in zip(every, closing(catalogue), strict=True):
+        pair = (offer.id, channel.id)
+        arc: dict[str, Any] = {"product": offer.code, "channel": channel.code, "direction": channel.direction}
+        step = first_remover(facts.removed, shape, *pair)
+        if step is not None:
+            rule = facts.funnel[step]
+            arc |= {
+                "state": "removed",
+                "rule": rule["rule"],
+                "reason": rule["reason"],
+                "reason_zh": rule["reason_zh"],
+            }
+        elif limit and channel.direction == "outbound" and pair not in kept:
+            arc |= {"state": "closed", "limit": limit, **dict.fromkeys(COLUMNS)}
+        else:
+            arc["state"] = "considered" if pair in kept else "pruned"
+            if pair == (taken.get("product"), taken.get("channel")):
+                arc["state"] = "chosen"
+            score = kept.get(pair) or facts.scored.get(pair)
+            arc |= dict.fromkeys(COLUMNS) if score is None else figures(score, pair, channel, facts)
+        arcs.append(arc)
     decision = decided(taken, catalogue) if facts.assignment else None
     arcs.sort(key=rank)
     outbound = {channel.code for channel in catalogue.channels if channel.direction == "outbound"}

@@ -221,7 +221,7 @@ def publish(night: Night, accepted: Sequence[Loaded]) -> None:
     _merge(night, "ops_load", [row for one in accepted for row in one.measures], keys)
     box = Fernet(vault_key(night.settings.home))
     _merge(night, "ops_quarantine", [row for one in accepted for row in _aside(one, box)], keys)
-    _keep_numbers(night, accepted)
+    _keep_numbers(night, accepted, box)
 
 
 def publish_table(lake: Lake, schema: str, group: Sequence[Loaded]) -> None:
@@ -309,7 +309,7 @@ def _merge(night: Night, table: str, rows: list[dict[str, Any]], keys: Set[tuple
     lake.commit_files(table, files, replace=[{"data_date": date} for date in dates])
 
 
-def _keep_numbers(night: Night, accepted: Sequence[Loaded]) -> None:
+def _keep_numbers(night: Night, accepted: Sequence[Loaded], box: Fernet) -> None:
     """Add numbers that the vault does not hold yet, encrypted, in order of their pseudonyms."""
     found = {name: number for one in accepted for number, name in one.numbers.items()}
     known = (
@@ -318,7 +318,6 @@ def _keep_numbers(night: Night, accepted: Sequence[Loaded]) -> None:
     new = sorted(set(found) - known)
     if not new:
         return
-    box = Fernet(vault_key(night.settings.home))
     rows = pa.table(
         {"phone_pseudonym": pa.array(new, pa.binary()), "key_version": pa.array([KEY_VERSION] * len(new), pa.int32()),
          "phone": pa.array([box.encrypt(found[name].encode("ascii")) for name in new], pa.binary())}

@@ -5,8 +5,8 @@ customer's pending outbound contacts of that date are withdrawn. Every hour the 
 until those whose offer is worth more than charge x P(accept) will take what is left, at the day's pace so far.
 
 The store keeps ``stock``, ``stock_product`` and ``acceptance``; view ``offer`` is what a channel may show now: what the night drew,
-in the order drawn (no alternates of outbound contacts: these have no ``p_accept``), less what is stopped, accepted, sold out or priced out. Of a slate with something hidden the logged
-probability is null: it is no draw any more.
+in the order drawn (no alternates of outbound contacts: these have no ``p_accept``), less what is stopped, accepted,
+sold out or priced out. Of a slate with something hidden the logged probability is null: it is no draw any more.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from psycopg import sql
 from conf.catalogue import Catalogue
 from conf.errors import MendableError
 from conf.offer import Limit
+from jobs.night_columns import columns_of
 from jobs.serving import SCHEMA, Connection
 
 #: Before so many acceptances of a stock its pace says nothing.
@@ -91,14 +92,13 @@ def open_day(store: Connection, date: dt.date, prices: pa.Table, catalogue: Cata
         How many stocks there are.
     """
     store.execute(sql.SQL(_TABLES).format(schema=sql.Identifier(SCHEMA)))
-    ids = {product.code: product.id for product in catalogue.products}
     limits = {limit.name: limit for limit in catalogue.limits if of_products(limit)}
     _run(store, "DELETE FROM {schema}.stock_product WHERE business_date = %(date)s", {"date": date})
     found = [row for row in prices.to_pylist() if row["limit"] in limits]
     for row in found:
-        for code in _listed(limits[row["limit"]].where["product"]):
+        for product in columns_of(limits[row["limit"]].where, catalogue)["product"]:
             _run(store, "INSERT INTO {schema}.stock_product VALUES (%(date)s, %(name)s, %(product)s)",
-                 {"date": date, "name": row["limit"], "product": ids[code]})  # fmt: skip
+                 {"date": date, "name": row["limit"], "product": product})  # fmt: skip
         left = row["amount"] + (row["reserve"] or 0) - row["used"] - (row["used_explore"] or 0)
         _run(
             store,
@@ -109,10 +109,6 @@ def open_day(store: Connection, date: dt.date, prices: pa.Table, catalogue: Cata
             {"date": date, "name": row["limit"], "left": left},
         )  # fmt: skip
     return len(found)
-
-
-def _listed(value: Any) -> list[str]:
-    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def is_open(store: Connection, date: dt.date) -> bool:
