@@ -141,10 +141,10 @@ def stream(night: Night, table: str, columns: Sequence[str]) -> Iterator[pa.Reco
 
 
 def stop_keys(night: Night) -> pa.Array:
-    """Who may not be contacted as of now: every statement that has been loaded, and stops made on the store."""
+    """Who may not be contacted as of now: statements that have been loaded, stops and acceptances made on the store."""
     consent = night.lake.arrow("consent", columns=["customer_id", "event_time", "kind", "channel", "granted"])
     with serving.connect(night.settings) as store:
-        stopped = serving.stops(store)
+        stopped = pa.concat_tables([serving.stops(store), stock.stops(store, night.date, night.catalogue)])
     return campaign.stop_list(consent, stopped, night.catalogue.channels)
 
 

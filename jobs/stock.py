@@ -190,6 +190,22 @@ def accept(
     return Accepted(taken=True, withdrawn=cancelled)
 
 
+def stops(store: Connection, date: dt.date, catalogue: Catalogue) -> pa.Table:
+    """Outbound channels of customers who accepted an offer of a date: ``customer_id, channel``, as `serving.stops`.
+
+    A night that is published again leaves their contacts cancelled.
+    """
+    schema = pa.schema([("customer_id", pa.int64()), ("channel", pa.string())])
+    [(there,)] = store.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{SCHEMA}.acceptance",)).fetchall()
+    if not there:
+        return schema.empty_table()
+    asked = "SELECT DISTINCT customer_id FROM {schema}.acceptance WHERE business_date = %(date)s ORDER BY 1"
+    who = [customer for (customer,) in _run(store, asked, {"date": date}).fetchall()]
+    codes = [channel.code for channel in catalogue.channels if channel.direction == "outbound"]
+    rows = [{"customer_id": customer, "channel": code} for customer in who for code in codes]
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
 def refresh(store: Connection, date: dt.date, passed: float) -> list[dict[str, Any]]:
     """Charge stocks that would not last the day at its pace so far; release those that will.
 

@@ -102,9 +102,13 @@ def test_of_many_at_once_only_so_many_get_it(day: Callable[[int], Night]) -> Non
 def test_a_night_published_again_keeps_what_was_accepted(day: Callable[[int], Night]) -> None:
     night = day(2)
     taken(night, 2)
-    publish.publish(night, ["store"])
+    figures = publish.publish(night, ["store", "files"])
     assert left(night) == 1
     assert taken(night, 2).again
+    assert figures["withdrawn"] == 1  # the contact of who accepted stays cancelled, in the store and in the files
+    with serving.connect(night.settings) as store:
+        assert store.execute("SELECT customer_id FROM cpc.assignment WHERE withdrawn").fetchall() == [(2,)]
+        assert not store.execute("SELECT 1 FROM cpc.recommendation WHERE withdrawn").fetchall()
 
 
 def test_what_was_not_offered_cannot_be_accepted(day: Callable[[int], Night]) -> None:
