@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 from conf.errors import MendableError
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+#: Shanghai against UTC: the clocks have not been changed since 1991.
+UTC_OFFSET = dt.timedelta(hours=8)
 #: Spark SQL for the date in Shanghai of a UTC timestamp column named ``{time}``.
 LOCAL_DATE_SQL = "to_date(from_utc_timestamp({time}, 'Asia/Shanghai'))"
 #: Spark SQL for the instant (UTC) at which the date column ``{date}`` begins in Shanghai.

@@ -11,9 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
-def ints(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.int64]:
-    """A column of integers as int64; 0 where it is null."""
-    return _numpy(pc.fill_null(column.cast(pa.int64()), 0))
+def ints(column: pa.ChunkedArray | pa.Array, null: int = 0) -> npt.NDArray[np.int64]:
+    """A column of integers or dates (days since 1970) as int64; ``null`` where it is null."""
+    if pa.types.is_date32(column.type):
+        column = column.cast(pa.int32())
+    filled = pc.fill_null(column.cast(pa.int64()), null) if column.null_count else column
+    return _numpy(filled).astype(np.int64, copy=False)
 
 
 def floats(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float64]:
@@ -39,5 +42,25 @@ def positions(column: pa.ChunkedArray | pa.Array, values: Sequence[str]) -> npt.
     return _numpy(pc.fill_null(found, -1).cast(pa.int64()))
 
 
-def _numpy(column: pa.ChunkedArray | pa.Array) -> npt.NDArray:
+def dictionary(chunk: pa.Array) -> pa.DictionaryArray:
+    """Texts as positions in a dictionary, as Parquet may hold them already."""
+    return chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
+
+
+def coded(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """The position of every text among the different ones (−1: null), and those in the order of their characters."""
+    texts = tuple(sorted({text for chunk in column.chunks for text in dictionary(chunk).dictionary.to_pylist()}))
+    return recoded(column, texts), texts
+
+
+def recoded(column: pa.ChunkedArray, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """The position in ``texts`` of every text; −1 where it is not among them or null."""
+    parts = [np.zeros(0, np.int64)]
+    for chunk in map(dictionary, column.chunks):
+        place = np.append(positions(chunk.dictionary, texts), -1)
+        parts.append(place[_numpy(pc.fill_null(chunk.indices.cast(pa.int64()), -1))])
+    return np.concatenate(parts)
+
+
+def _numpy(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any]:
     return np.asarray(column.to_numpy(zero_copy_only=False))

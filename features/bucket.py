@@ -3,63 +3,76 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from conf.feature import Family, Feature
 from conf.featureset import FeatureSet
-from conf.partial import BUCKET_BITS
+from conf.partial import BUCKET_BITS, ordered, valued_inputs
 from features.anchor import Anchor
-from features.arrays import flags, floats, ints, positions
+from features.arrays import dictionary, flags, floats, ints, recoded
 from features.cells import STEP, Cells, cells_of
 from features.formula import evaluate
-from features.merge import distinct, merge
+from features.merge import BITS, Chunk, Span, distinct, merge, months
 from features.values import value
 
 I64 = npt.NDArray[np.int64]
-READ = ("feed", "day", "customer_id", "input", "at", "text", "count", "sum", "least", "greatest")
+_SIZE = 1 << BUCKET_BITS
 
 
 @dataclass(frozen=True)
 class Rows:
     """Partial rows of a bucket and family, coded once for all decision dates.
 
-    Arrays are int64 of one length; ``offset`` is the customer's position in the bucket, ``known`` and ``day`` count
-    days since 1970, ``feed`` and ``input`` are positions in ``feeds`` and the cells' inputs (−1: not asked).
+    Attributes:
+        feeds: what ``Chunk.feed`` counts.
+        texts: text input → what its values count: the declared codes, then all others in order.
+        chunks: the rows.
     """
 
-    known: I64
-    offset: I64
-    feed: I64
-    day: I64
-    row: dict[str, I64]
     feeds: tuple[str, ...]
-    texts: tuple[str, ...]
+    texts: Mapping[str, tuple[str, ...]]
+    chunks: tuple[Chunk, ...]
 
 
-def code(partials: pa.Table, cells: Cells) -> Rows:
-    """Code partial rows (columns ``READ`` and ``business_date``) as integers."""
-    feed = pc.dictionary_encode(partials["feed"]).combine_chunks() if len(partials) else None
-    feeds = tuple(feed.dictionary.to_pylist()) if feed is not None else ()
-    texts = tuple(sorted(t for t in pc.unique(partials["text"]).to_pylist() if t is not None))
-    item = positions(partials["text"], texts)
-    textual = item >= 0
-    day = ints(partials["day"].cast(pa.int32()))
-    row = {name: ints(partials[name]) for name in ("at", "count", "sum", "least", "greatest")}
-    for name in ("least", "greatest"):
-        row[name] = np.where(textual, item, row[name])
-    row["input"] = positions(partials["input"], cells.inputs)
-    row["item"] = item
-    return Rows(
-        known=ints(partials["business_date"].cast(pa.int32())),
-        offset=ints(partials["customer_id"]) & ((1 << BUCKET_BITS) - 1),
-        feed=ints(feed.indices) if feed is not None else np.zeros(0, np.int64),
-        day=day, row=row, feeds=feeds, texts=texts,
+def code(partials: Iterable[pa.Table], family: Family, bucket: int) -> Rows:
+    """Code partial rows (of the family's table, ordered by customer) as integers.
+
+    Rows of other buckets are left out.
+    """
+    tables = [table for table in partials if table.num_rows]
+    feeds = tuple(sorted(_texts(table["feed"] for table in tables)))
+    texts: dict[str, tuple[str, ...]] = {}
+    for source in valued_inputs(family):
+        if source.type == "string":
+            others = _texts(table[source.name] for table in tables) - set(source.codes)
+            texts[source.name] = (*source.codes, *sorted(others))
+    return Rows(feeds, texts, tuple(_chunk(table, family, bucket, feeds, texts) for table in tables))
+
+
+def _texts(columns: Iterable[pa.ChunkedArray]) -> set[str]:
+    encoded = (chunk for column in columns for chunk in column.chunks)
+    return {text for chunk in encoded for text in dictionary(chunk).dictionary.to_pylist()}
+
+
+def _chunk(
+    table: pa.Table, family: Family, bucket: int, feeds: Sequence[str], texts: Mapping[str, Sequence[str]]
+) -> Chunk:
+    customer = ints(table["customer_id"])
+    low, high = np.searchsorted(customer, (bucket << BUCKET_BITS, (bucket + 1) << BUCKET_BITS))
+    table, customer = table.slice(low, high - low), customer[low:high]
+    values = np.empty((len(valued_inputs(family)), customer.size), np.int64)
+    for position, source in enumerate(valued_inputs(family)):
+        column = table[source.name]
+        values[position] = recoded(column, texts[source.name]) if source.type == "string" else ints(column)
+    return Chunk(
+        known=ints(table["business_date"]), customer=customer & (_SIZE - 1), day=ints(table["day"]),
+        feed=recoded(table["feed"], feeds), inputs=ints(table["inputs"]), events=ints(table["events"]),
+        at=ints(table["at"]) if ordered(family) else np.zeros(0, np.int64), values=values,
     )  # fmt: skip
 
 
@@ -68,29 +81,37 @@ def family_values(
 ) -> dict[str, pa.Array]:
     """The features of ``family`` for the customers with ids ``customers`` (of one bucket) on the anchor's date."""
     n = customers.size
-    where = np.full(1 << BUCKET_BITS, -1, np.int64)
-    where[customers & ((1 << BUCKET_BITS) - 1)] = np.arange(n)
-    customer = np.where(rows.known <= _day(anchor.as_of), where[rows.offset], -1)
-    age = ages(rows, anchor, family.grain)
-    values, _ = merge(cells, n, STEP[family.grain], rows.row | {"customer": customer, "age": age})
+    place = np.full(_SIZE, -1, np.int64)
+    place[customers & (_SIZE - 1)] = np.arange(n)
+    end = np.array([_day(anchor.feeds[feed]) if feed in anchor.feeds else -1 for feed in rows.feeds], np.int64)
+    span = Span(_day(anchor.as_of), end, family.grain == "month", STEP[family.grain])
+    values = merge(cells, n, place, span, rows.chunks)
     found = {}
     for feature in family.features:
         chosen = [values[cell] for cell in cells.of[feature.name]]
+        texts = rows.texts.get(feature.input.name, ())
         if feature.aggregate == "distinct":
-            mine = np.where(rows.row["input"] == cells.inputs.index(feature.input.name), customer, -1)
-            chosen = [distinct(feature.window, n, mine, age, rows.row["item"])]
-        found[feature.name] = value(feature, chosen, rows.texts, allowed)
+            few = len(texts) <= BITS
+            chosen = [
+                np.bitwise_count(chosen[0]).astype(np.int64) if few else _distinct(feature, place, span, rows.chunks, n)
+            ]
+        found[feature.name] = value(feature, chosen, texts, allowed)
     return found
 
 
-def ages(rows: Rows, anchor: Anchor, grain: str) -> I64:
-    """Days (months of 30) between the end of a feed's windows and an event's day; −1 for feeds not known yet."""
-    ends = np.array([_day(anchor.feeds[feed]) if feed in anchor.feeds else -1 for feed in rows.feeds], np.int64)
-    if not rows.feeds:
-        return np.zeros(0, np.int64)
-    end = ends[rows.feed]
-    known = (end >= 0) & (rows.day <= end)  # within the month of the end, days after it are not known yet
-    return np.where(known, 30 * (_month(end) - _month(rows.day)) if grain == "month" else end - rows.day, -1)
+def _distinct(feature: Feature, place: I64, span: Span, chunks: Sequence[Chunk], customers: int) -> I64:
+    """A distinct number among more texts than a cell has bits."""
+    bit, kept = feature.family.inputs.index(feature.input), valued_inputs(feature.family).index(feature.input)
+    parts: list[tuple[I64, I64, I64]] = []
+    for chunk in chunks:
+        holds = np.flatnonzero((chunk.inputs >> bit) & 1)
+        day, end = chunk.day[holds], span.end[chunk.feed[holds]]
+        age = 30 * (months(end) - months(day)) if span.monthly else end - day
+        known = (end >= 0) & (day <= end) & (chunk.known[holds] <= span.as_of)
+        age = np.where(known, age, -1)
+        parts.append((place[chunk.customer[holds]], age, chunk.values[kept][holds]))
+    customer, age, item = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return distinct(feature.window, customers, customer, age, item)
 
 
 def snapshot(
@@ -118,22 +139,14 @@ def snapshot(
         if anchor.through is None:
             columns |= {feature.name: _nothing(feature, customers.size) for feature in family.features}
             continue
-        cells = cells_of(family)
-        rows = partials.get(family.family) or code(empty(), cells)
-        columns |= family_values(family, cells, rows, anchor, customers, allowed)
+        rows = partials.get(family.family) or code((), family, 0)
+        columns |= family_values(family, cells_of(family), rows, anchor, customers, allowed)
     for _, derived in declared.derived:
         columns[derived.name] = pa.array(
             evaluate(derived.formula, lambda name: floats(columns[name])), from_pandas=True
         )
     table = pa.table({"customer_id": people["customer_id"], **columns})
     return table.select(["customer_id", *(column.name for column in declared.columns)])
-
-
-def empty() -> pa.Table:
-    """No partial rows."""
-    types = {"feed": pa.string(), "day": pa.date32(), "input": pa.string(), "text": pa.string()}
-    fields = [pa.field(name, types.get(name, pa.int64())) for name in READ]
-    return pa.schema([*fields, pa.field("business_date", pa.date32())]).empty_table()
 
 
 def _nothing(feature: Feature, customers: int) -> pa.Array:
@@ -143,7 +156,3 @@ def _nothing(feature: Feature, customers: int) -> pa.Array:
 
 def _day(date: dt.date) -> int:
     return (date - dt.date(1970, 1, 1)).days
-
-
-def _month(day: I64) -> I64:
-    return day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)

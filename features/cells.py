@@ -1,6 +1,7 @@
 """What a family's features ask of daily partials, as flat arrays for the kernel.
 
-A *cell* is one integer accumulator per customer: (input, operation, window). A feature reads one or two cells.
+A *cell* is one integer accumulator per customer: (asked, operation, window), where *asked* is an input, or one code of
+an input. A feature reads one or two cells, or one a code.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conf.feature import Family, Feature
+from conf.partial import summed, valued_inputs
 
 SUM, COUNT, LEAST, GREATEST, AGE, DAYS, SLOPE, LAST, FIRST, DISTINCT = range(10)
 _OF = {
@@ -20,54 +22,69 @@ _OF = {
 #: Days of a step of a trend.
 STEP = {"day": 7, "month": 30}
 I64 = npt.NDArray[np.int64]
+_Asked = tuple[int, int]  # position of the input, position of the code or −1
 
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of a family, grouped by input.
+    """The cells of a family, grouped by what is asked: inputs first, then codes, each with its longest window first.
 
     Attributes:
-        inputs: names as in the partial table's ``input``.
-        start: cells of input ``i`` are ``start[i] … start[i + 1]``. int64 [inputs + 1].
+        start: cells of the a-th that is asked are ``start[a] … start[a + 1]``. int64 [asked + 1].
         operation: what a cell accumulates. int64 [cells].
         window: days. int64 [cells].
+        value: which of the values kept an input takes; −1: 1 for every event. int64 [inputs].
+        summed: whether that value is a sum over the row's events already. bool [inputs].
+        coded: the a of an input's first code; −1: it has none. int64 [inputs].
+        codes: number of codes. int64 [inputs].
         of: feature name → its cells in order.
     """
 
-    inputs: tuple[str, ...]
     start: I64
     operation: I64
     window: I64
+    value: I64
+    summed: npt.NDArray[np.bool_]
+    coded: I64
+    codes: I64
     of: dict[str, tuple[int, ...]]
 
 
 def cells_of(family: Family) -> Cells:
     """The cells that the features of ``family`` need, each once."""
-    wanted: dict[str, list[tuple[int, int]]] = {}
-    asked: dict[str, list[tuple[str, int, int]]] = {}
+    asked: dict[_Asked, set[tuple[int, int]]] = {(i, -1): set() for i in range(len(family.inputs))}
+    coded, codes = (np.full(len(family.inputs), fill, np.int64) for fill in (-1, 0))
+    for i, source in enumerate(family.inputs):
+        if source.codes:
+            coded[i], codes[i] = len(asked), len(source.codes)
+            asked |= {(i, code): set() for code in range(len(source.codes))}
     for feature in family.features:
-        for name, operation in _needs(feature):
-            pair = (operation, feature.window)
-            if pair not in wanted.setdefault(name, []):
-                wanted[name].append(pair)
-            asked.setdefault(feature.name, []).append((name, *pair))
-    position: dict[tuple[str, int, int], int] = {}
+        for one, operation in _needs(family, feature):
+            asked[one].add((feature.window, operation))
+    position: dict[tuple[_Asked, int, int], int] = {}
     start = [0]
-    for name, pairs in wanted.items():
-        for operation, window in pairs:
-            position[(name, operation, window)] = len(position)
+    for one, pairs in asked.items():
+        for window, operation in sorted(pairs, reverse=True):
+            position[(one, window, operation)] = len(position)
         start.append(len(position))
-    flat = list(position)
+    kept = valued_inputs(family)
     return Cells(
-        inputs=tuple(wanted),
         start=np.array(start, np.int64),
-        operation=np.array([operation for _, operation, _ in flat], np.int64),
-        window=np.array([window for _, _, window in flat], np.int64),
-        of={name: tuple(position[cell] for cell in cells) for name, cells in asked.items()},
+        operation=np.array([operation for _, _, operation in position], np.int64),
+        window=np.array([window for _, window, _ in position], np.int64),
+        value=np.array([kept.index(source) if source in kept else -1 for source in family.inputs], np.int64),
+        summed=np.array([summed(source) for source in family.inputs], np.bool_),
+        coded=coded,
+        codes=codes,
+        of={
+            feature.name: tuple(position[(one, feature.window, op)] for one, op in _needs(family, feature))
+            for feature in family.features
+        },
     )
 
 
-def _needs(feature: Feature) -> list[tuple[str, int]]:
+def _needs(family: Family, feature: Feature) -> list[tuple[_Asked, int]]:
+    source = family.inputs.index(feature.input)
     if feature.aggregate in ("entropy", "top"):
-        return [(f"{feature.input.name}={code}", COUNT) for code in feature.input.codes]
-    return [(feature.input.name, operation) for operation in _OF[feature.aggregate]]
+        return [((source, code), COUNT) for code in range(len(feature.input.codes))]
+    return [((source, -1), operation) for operation in _OF[feature.aggregate]]

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from conf.dates import cut_off, start_of_day
 from conf.feature import ZERO, Family, Feature, Input
 from features.anchor import Anchor
-from features.bucket import code, empty, family_values
+from features.bucket import code, family_values
 from features.cells import cells_of
 from features.fold import fold
 
@@ -84,18 +84,19 @@ def _schema(family: Family, source: Input) -> str:
     return (named or [*family.schemas, "example"])[0]
 
 
-def faults(family: Family, placed: list[Placed], valued: pa.Table, as_of: dt.date) -> Iterator[str]:
+def faults(family: Family, placed: list[Placed], examples: pa.Table, valued: pa.Table, as_of: dt.date) -> Iterator[str]:
     """What is wrong with the examples of ``family``, in words; nothing where all hold.
 
     Args:
         family: the declaration.
         placed: the example events.
+        examples: the value that every input takes from them (``features.daily.example_values``).
         valued: what SQL made of them (``features.daily.valued``).
         as_of: the decision date they are placed around.
     """
-    given = {row["customer_id"]: row for row in valued.to_pylist()}
+    given = {row["customer_id"]: row for row in examples.to_pylist()}
     for item in placed:
-        value = given.get(item.customer, {}).get(item.source.name)
+        value = given[item.customer][item.source.name]
         if value != item.source.example.value:
             yield f"{item.source.name}: the example gives {value!r}, not {item.source.example.value!r}"
             return
@@ -114,15 +115,9 @@ def faults(family: Family, placed: list[Placed], valued: pa.Table, as_of: dt.dat
 def family_snapshot(family: Family, valued: pa.Table, as_of: dt.date, customers: int) -> dict[str, pa.Array]:
     """The features of ``family`` for customers 0 … n−1 from valued events whose feeds are all up to date."""
     last = as_of - dt.timedelta(days=1)
-    tables = [empty()]
-    for night in sorted(set(valued["business_date"].to_pylist())):
-        mine = valued.filter(pc.equal(valued["business_date"], pa.scalar(night, pa.date32())))
-        folded = fold(mine, family)
-        tables.append(folded.append_column("business_date", pa.repeat(pa.scalar(night, pa.date32()), len(folded))))
-    cells = cells_of(family)
-    rows = code(pa.concat_tables(tables, promote_options="permissive"), cells)
+    rows = code([fold(valued, family)], family, 0)
     anchor = Anchor(as_of, last, dict.fromkeys(pc.unique(valued["feed"]).to_pylist(), last))
-    return family_values(family, cells, rows, anchor, np.arange(customers), np.ones(customers, bool))
+    return family_values(family, cells_of(family), rows, anchor, np.arange(customers), np.ones(customers, bool))
 
 
 def _touched(feature: Feature, column: pa.Array) -> list[bool]:

@@ -1,120 +1,143 @@
-"""Values of events → daily partials: days are summed, in integers, to the same rows whatever the order of events."""
+"""Valued events → daily partials: events of a customer's day that say the same become one row, in compiled code.
+
+The rows are the same whatever the order of events. *Cost*: linear where events come by customer, as the entities are
+written; else a sort.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+from numba import njit
 
-from conf.feature import Family, Input
-from conf.partial import keeps_text, keeps_time, plain
-from features.arrays import ints, positions
+from conf.feature import Family
+from conf.partial import ordered, summed, valued_inputs
+from features.arrays import coded, ints
 
 I64 = npt.NDArray[np.int64]
+#: Stands for a null among keys: no value is as low.
 _NONE = np.iinfo(np.int64).min
+#: Events of one customer up to which they are put in order where they stand.
+_FEW = 256
 
 
 def fold(valued: pa.Table, family: Family) -> pa.Table:
-    """The partial rows of one night and bucket.
+    """The partial rows of valued events.
 
     Args:
-        valued: ``feed, day, customer_id, at`` and a column an input of ``family`` (null: does not count).
+        valued: the columns of ``features.daily.valued_sql``, in any order of rows.
         family: the declaration.
 
     Returns:
-        The columns of the family's partial table but its partition, ordered by customer, day, feed, input, time, text.
+        The columns of the family's partial table but its partition, ordered by customer, night and the rest of its
+        key (texts in the order of their characters).
     """
-    feeds = tuple(sorted(pc.unique(valued["feed"]).to_pylist()))
-    base = {
-        "feed": positions(valued["feed"], feeds), "day": ints(valued["day"].cast(pa.int32())),
-        "customer_id": ints(valued["customer_id"]), "at": ints(valued["at"]),
-    }  # fmt: skip
-    texts = _texts(valued, family)
-    parts = [part for source in family.inputs for part in _unfold(valued[source.name], source, base, texts)]
-    names = [name for name, _ in parts]
-    inputs = tuple(sorted(set(names)))
-    if not parts:
-        return _table({}, feeds, inputs, texts)
-    rows = {key: np.concatenate([part[key] for _, part in parts]) for key in parts[0][1]}
-    sizes = [part["day"].size for _, part in parts]
-    rows["input"] = np.repeat([inputs.index(name) for name in names], sizes)
-    return _table(_sum_days(rows), feeds, inputs, texts)
-
-
-def _texts(valued: pa.Table, family: Family) -> tuple[str, ...]:
-    found: set[str] = set()
-    for source in family.inputs:
-        if keeps_text(source):
-            found.update(text for text in pc.unique(valued[source.name]).to_pylist() if text is not None)
-    return tuple(sorted(found))
-
-
-def _unfold(
-    column: pa.ChunkedArray, source: Input, base: dict[str, I64], texts: tuple[str, ...]
-) -> Iterator[tuple[str, dict[str, I64]]]:
-    """The rows of one input, and of each of its codes."""
-    if plain(source):
-        given = np.flatnonzero(np.asarray(pc.is_valid(column).to_numpy()))
-        if given.size:
-            part = {key: values[given] for key, values in base.items()}
-            if not keeps_time(source):
-                part["at"] = np.full(given.size, _NONE)
-            part["text"] = positions(column, texts)[given] if keeps_text(source) else np.full(given.size, -1)
-            part["value"] = ints(column)[given] if source.type == "bigint" else np.full(given.size, _NONE)
-            yield source.name, part
-    if source.codes:
-        code = positions(column, source.codes)
-        for position, name in enumerate(source.codes):
-            given = np.flatnonzero(code == position)
-            if given.size:
-                none = np.full(given.size, _NONE)
-                part = {key: values[given] for key, values in base.items()}
-                yield f"{source.name}={name}", part | {"at": none, "text": np.full(given.size, -1), "value": none}
-
-
-_ORDER = ("customer_id", "day", "feed", "input", "at", "text")
-
-
-def _sum_days(rows: dict[str, I64]) -> dict[str, I64]:
-    """One row a key (``_ORDER``) with count, sum, least and greatest of ``value``."""
-    order = np.lexsort([rows[key] for key in reversed(_ORDER)])
-    rows = {key: values[order] for key, values in rows.items()}
-    new = np.zeros(order.size, bool)
-    new[0] = True
-    for key in _ORDER:
-        new[1:] |= rows[key][1:] != rows[key][:-1]
-    first = np.flatnonzero(new)
-    value = rows["value"]
-    return {key: rows[key][first] for key in _ORDER} | {
-        "count": np.diff(np.append(first, order.size)),
-        "sum": np.where(value[first] == _NONE, _NONE, np.add.reduceat(np.where(value == _NONE, 0, value), first)),
-        "least": np.minimum.reduceat(value, first),
-        "greatest": np.maximum.reduceat(value, first),
+    values = valued_inputs(family)
+    texts: dict[str, tuple[str, ...]] = {}
+    apart = [source for source in values if not summed(source)]
+    added = [source for source in values if summed(source)]
+    times = ordered(family)
+    rows = valued.num_rows
+    keys = np.empty((4 + times + len(apart), rows), np.int64)
+    keys[0], keys[1] = ints(valued["business_date"]), ints(valued["day"])
+    keys[2], feeds = coded(valued["feed"])
+    keys[3] = ints(valued["inputs"])
+    if times:
+        keys[4] = ints(valued["at"], _NONE)
+    for place, source in enumerate(apart, 4 + times):
+        if source.type == "string":
+            keys[place], texts[source.name] = coded(valued[source.name])
+        else:
+            keys[place] = ints(valued[source.name], _NONE)
+    sums = np.empty((len(added), rows), np.int64)
+    for place, source in enumerate(added):
+        sums[place] = ints(valued[source.name])
+    customer = ints(valued["customer_id"])
+    first, events, totals = _fold(customer, keys, sums)
+    taken = [key[first] for key in keys]
+    columns: dict[str, pa.Array] = {
+        "business_date": _dates(taken.pop(0)),
+        "customer_id": pa.array(customer[first]),
+        "day": _dates(taken.pop(0)),
+        "feed": _texts(taken.pop(0), feeds),
+        "inputs": pa.array(taken.pop(0)),
+        "events": pa.array(events),
     }
+    if times:
+        columns["at"] = _numbers(taken.pop(0))
+    total = iter(totals)
+    for source in values:
+        if source.type == "string":
+            columns[source.name] = _texts(taken.pop(0), texts[source.name])
+        elif summed(source):
+            holds = (columns["inputs"].to_numpy() >> family.inputs.index(source)) & 1
+            columns[source.name] = pa.array(next(total), pa.int64(), mask=holds == 0)
+        else:
+            columns[source.name] = _numbers(taken.pop(0))
+    return pa.table(columns)
 
 
-def _table(rows: dict[str, I64], feeds: tuple[str, ...], inputs: tuple[str, ...], texts: tuple[str, ...]) -> pa.Table:
-    empty = np.zeros(0, np.int64)
+def _fold(customer: I64, keys: I64, sums: I64) -> tuple[I64, I64, I64]:
+    """Where each group begins, its events, and its sums int64 [sums, groups]; groups in order of all keys."""
+    rows = customer.size
+    first, events, totals = np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(sums.shape, np.int64)
+    if not rows:
+        return first, events, totals
+    order = np.arange(rows) if _ascends(customer) else np.argsort(customer, kind="stable")
+    bounds = np.flatnonzero(np.diff(customer[order], prepend=-1, append=-1))
+    if np.diff(bounds).max() > _FEW:
+        order = np.lexsort([*reversed(keys), customer])
+    groups = _group(bounds, order, keys, sums, first, events, totals)
+    return first[:groups], events[:groups], totals[:, :groups]
 
-    def names(key: str, of: tuple[str, ...]) -> pa.Array:
-        position = rows.get(key, empty)
-        return pa.array(of, pa.string()).take(pa.array(position, pa.int64(), mask=position < 0))
 
-    def numbers(key: str) -> pa.Array:
-        values = rows.get(key, empty)
-        return pa.array(values, pa.int64(), mask=values == _NONE)
+def _ascends(values: I64) -> bool:
+    return bool((values[1:] >= values[:-1]).all())
 
-    return pa.table(
-        {
-            "feed": names("feed", feeds),
-            "day": pa.array(rows.get("day", empty).astype("datetime64[D]"), pa.date32()),
-            "customer_id": numbers("customer_id"),
-            "input": names("input", inputs),
-            "at": numbers("at"),
-            "text": names("text", texts),
-            **{key: numbers(key) for key in ("count", "sum", "least", "greatest")},
-        }
-    )
+
+@njit(cache=True)
+def _group(bounds: I64, order: I64, keys: I64, sums: I64, first: I64, events: I64, totals: I64) -> int:
+    """Put each customer's rows in order of their keys and merge those with equal ones; returns the groups."""
+    groups = 0
+    for b in range(bounds.size - 1):
+        low, high = bounds[b], bounds[b + 1]
+        for i in range(low + 1, high):
+            row, j = order[i], i - 1
+            while j >= low and _compare(keys, row, order[j]) < 0:
+                order[j + 1] = order[j]
+                j -= 1
+            order[j + 1] = row
+        for i in range(low, high):
+            row = order[i]
+            if i > low and _compare(keys, row, order[i - 1]) == 0:
+                events[groups - 1] += 1
+                for k in range(sums.shape[0]):
+                    totals[k, groups - 1] += sums[k, row]
+            else:
+                first[groups], events[groups] = row, 1
+                for k in range(sums.shape[0]):
+                    totals[k, groups] = sums[k, row]
+                groups += 1
+    return groups
+
+
+@njit(cache=True)
+def _compare(keys: I64, left: int, right: int) -> int:
+    for k in range(keys.shape[0]):
+        if keys[k, left] != keys[k, right]:
+            return -1 if keys[k, left] < keys[k, right] else 1
+    return 0
+
+
+def _numbers(values: I64) -> pa.Array:
+    return pa.array(values, pa.int64(), mask=values == _NONE)
+
+
+def _dates(days: I64) -> pa.Array:
+    return pa.array(days.astype(np.int32), pa.int32()).cast(pa.date32())
+
+
+def _texts(positions: I64, texts: tuple[str, ...]) -> pa.Array:
+    index = pa.array(positions.astype(np.int32), pa.int32(), mask=positions < 0)
+    return pa.DictionaryArray.from_arrays(index, pa.array(texts, pa.string()))

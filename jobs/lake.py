@@ -11,6 +11,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -208,6 +209,10 @@ class WrittenFile:
     stats: str
     rows: int
 
+    def most(self, column: str) -> int:
+        """The greatest value of a column of integers."""
+        return int(json.loads(self.stats)["maxValues"][column])
+
 
 def nullable(schema: pa.Schema) -> pa.Schema:
     """The same schema with every field nullable: what Delta stores; constraints are checked in the task."""
@@ -232,8 +237,15 @@ def write_partitions(root: Path, rows: pa.Table, partition_by: Sequence[str]) ->
     return written
 
 
-def write_file(root: Path, rows: pa.Table, partition: Mapping[str, Any]) -> WrittenFile:
-    """Write one Parquet file of one partition (its columns not in ``rows``) with the statistics Delta prunes by."""
+def write_file(root: Path, rows: pa.Table, partition: Mapping[str, Any], ends: Sequence[int] = ()) -> WrittenFile:
+    """Write one Parquet file of one partition (its columns not in ``rows``) with the statistics Delta prunes by.
+
+    Args:
+        root: the table's folder.
+        rows: what to write.
+        partition: the partition's values.
+        ends: where row groups end (rows from the start, ascending, the last one all rows); none: where Arrow likes.
+    """
     values = {name: _partition_text(value) for name, value in partition.items()}
     folder = "/".join(
         f"{name}={value if value is not None else '__HIVE_DEFAULT_PARTITION__'}" for name, value in values.items()
@@ -241,7 +253,9 @@ def write_file(root: Path, rows: pa.Table, partition: Mapping[str, Any]) -> Writ
     relative = f"{folder}/part-{uuid.uuid4().hex}.parquet" if folder else f"part-{uuid.uuid4().hex}.parquet"
     path = root / relative
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows, path, compression="zstd", coerce_timestamps="us", use_deprecated_int96_timestamps=False)
+    with pq.ParquetWriter(path, rows.schema, compression="zstd", coerce_timestamps="us") as writer:
+        for start, end in pairwise((0, *(ends or (rows.num_rows,)))):
+            writer.write_table(rows.slice(start, end - start))
     return WrittenFile(relative, path.stat().st_size, values, statistics(rows), rows.num_rows)
 
 

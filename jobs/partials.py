@@ -14,27 +14,28 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.catalogue import Catalogue
 from conf.dates import CUT_OFF, local_date
-from conf.feature import Family, Input
-from conf.partial import BUCKET_BITS, keeps_text, keeps_time, plain
+from conf.feature import Family
+from conf.partial import keeps_time, summed, valued_inputs
 from features.anchor import feeds_of
-from features.daily import KNOWN_ON_SQL, valued
+from features.daily import valued_sql
 from features.fold import fold
-from features.sql import date_literal
 from jobs import staging
-from jobs.brief import brief, few
-from jobs.lake import write_file
+from jobs.brief import few
+from jobs.lake import WrittenFile, arrow_schema, nullable, write_file
 from jobs.night import Figures, Night
-from jobs.written import WRITTEN, read_written, written_batch
+from jobs.sql import over_files
+from jobs.tiles import carry_out, group_ends, parts_of, settled, tile_of
 
 READS = (
     "usage", "bill", "contact", "order", "complaint", "visit", "consent", "decision", "life", "ops_delivery",
@@ -43,7 +44,8 @@ READS = (
 WRITES = ("customer_day", "partial_source")
 READS_PREVIOUS: tuple[str, ...] = ()
 _AT_ONCE = 3
-_MOST_TASKS = 2048
+#: Rows of entity files that a task folds, at least; it holds some 200 bytes of each.
+_PIECE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,10 @@ def run(night: Night) -> Figures:
     families = {family.family: family for family in night.catalogue.features.families}
     work = [(families[name], dates) for name, dates in sorted(stale.items()) if name in families]
     of = {family.family: kept_in(night, family, data_dates(wanted, family.family, dates)) for family, dates in work}
-    rows = 0
-    if work:  # the session is made once, before threads ask for it
-        with brief(night.spark, sum(held.rows for held in of.values())), ThreadPoolExecutor(_AT_ONCE) as pool:
-            built = pool.map(lambda item: build(night, item[0], item[1], of[item[0].family]), work)
-            rows = sum(list(built))
+    if not all(few(held.rows) for held in of.values()):
+        night.spark.range(1)  # the session is made once, before threads ask for it
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        rows = sum(pool.map(lambda item: build(night, item[0], item[1], of[item[0].family]), work))
     later = {key: content for key, content in held.items() if key[1] > night.date}
     if wanted | later != held:
         night.lake.replace_arrow("partial_source", _rows(wanted | later))
@@ -96,42 +97,84 @@ def kept_in(night: Night, family: Family, dates: Collection[dt.date]) -> staging
 
 
 def build(night: Night, family: Family, dates: Sequence[dt.date], of: staging.Held) -> int:
-    """Write the partials of ``family`` first known on the nights ``dates``, from the files ``of``; returns rows."""
-    listed = ", ".join(date_literal(date) for date in dates)
+    """Write the partials of ``family`` first known on the nights ``dates``, from the files ``of``; returns their rows.
+
+    A tile that keeps other nights is settled with them; so are nights whose month is over by now.
+    """
     night.lake.delta(family.table)
-    files = []
-    if of.files:
-        source = staging.read(night.spark, night.lake, family.source, of.files)
-        events = valued(source.where(f"{KNOWN_ON_SQL} in ({listed})"), family)
-        tasks = min(len(dates) * ((of.customer >> BUCKET_BITS) + 1), _MOST_TASKS)
-        placed = events.coalesce(1) if few(of.rows) else events.repartition(tasks, "business_date", "bucket")
-        files = read_written(placed.mapInArrow(Fold(family, night.lake.path(family.table)), WRITTEN).collect())
-    night.lake.commit_files(family.table, files, replace=[{"business_date": date} for date in dates])
-    return sum(file.rows for file in files)
+    target = night.lake.path(family.table)
+    held = parts_of(night.lake, family)
+    at_hand = max([night.date, *(part.last for part in held)])
+    tiles = {date: tile_of(date, at_hand) for date in dates}
+    fold = Fold(family, nullable(arrow_schema(night.lake.table(family.source))), tiles, target)
+    fresh = spread(night, fold, pieces(of), of.rows)
+    loose = {tile_of(part.tile, at_hand) for part in held if part.tile != tile_of(part.tile, at_hand)}
+    replaced = [part for part in held if tile_of(part.tile, at_hand) in loose | set(tiles.values())]
+    files, settling = fresh, []
+    for tile in sorted({tile_of(part.tile, at_hand) for part in replaced}):
+        kept = [part for part in replaced if tile_of(part.tile, at_hand) == tile and not part.only(dates)]
+        if kept:
+            mine = [file for file in fresh if file.partition["tile"] == tile.isoformat()]
+            files = [file for file in files if file not in mine]
+            settling += settled(family, tile, kept, mine, dates, target)
+    settled_files = spread(night, carry_out, settling, sum(part.rows for part in replaced))
+    night.lake.commit_files(
+        family.table, files + settled_files,
+        replace=[{"tile": tile} for tile in sorted({part.tile for part in replaced})],
+    )  # fmt: skip
+    for file in fresh:
+        if file not in files:
+            (target / file.path).unlink()
+    return sum(file.rows for file in fresh)
+
+
+def spread(
+    night: Night, task: Callable[[Any], list[WrittenFile]], parts: Sequence[Any], rows: int
+) -> list[WrittenFile]:
+    """What ``task`` makes of the parts: of few rows in this process, else by Spark."""
+    if few(rows) or len(parts) < 2:
+        return [file for part in parts for file in task(part)]
+    return list(night.spark.sparkContext.parallelize(parts, len(parts)).flatMap(task).collect())
+
+
+def pieces(of: staging.Held) -> list[list[str]]:
+    """The files in their order, in groups of some `_PIECE` rows: whole files, whatever the number of cores."""
+    found: list[list[str]] = []
+    rows = _PIECE
+    for file, records in zip(of.files, of.records, strict=True):
+        if rows >= _PIECE:
+            found.append([])
+            rows = 0
+        found[-1].append(file)
+        rows += records
+    return found
 
 
 @dataclass(frozen=True)
 class Fold:
-    """What a Python worker does: valued events of whole nights and buckets in, files of partials out."""
+    """What a task does: files of events in, a file of partials a tile out.
+
+    Attributes:
+        family: the declaration.
+        schema: the source table's columns.
+        tiles: what to keep, events first known on one of these nights → the tile they go to.
+        target: the folder of the family's partials.
+    """
 
     family: Family
+    schema: pa.Schema
+    tiles: Mapping[dt.date, dt.date]
     target: Path
 
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Write one file a night and bucket."""
-        batches = list(batches)
-        if not batches:
-            return
-        events = pa.Table.from_batches(batches)
-        keys = events.select(["business_date", "bucket"]).group_by(["business_date", "bucket"]).aggregate([])
-        files = []
-        for key in keys.sort_by([("business_date", "ascending"), ("bucket", "ascending")]).to_pylist():
-            mine = pc.and_(
-                pc.equal(events["business_date"], pa.scalar(key["business_date"], pa.date32())),
-                pc.equal(events["bucket"], key["bucket"]),
-            )
-            files.append(write_file(self.target, fold(events.filter(mine), self.family), key))
-        yield written_batch(files)
+    def __call__(self, files: Sequence[str]) -> list[WrittenFile]:
+        """Write the files; none where no event counts."""
+        rows = fold(over_files(valued_sql(self.family, self.tiles), self.schema, files), self.family)
+        found = []
+        for tile in sorted({self.tiles[night] for night in pc.unique(rows["business_date"]).to_pylist()}):
+            nights = pa.array([night for night in self.tiles if self.tiles[night] == tile], pa.date32())
+            mine = rows.filter(pc.is_in(rows["business_date"], value_set=nights))
+            found.append(write_file(self.target, mine, {"tile": tile}, group_ends(mine)))
+        return found
 
 
 def sources(night: Night) -> dict[tuple[str, dt.date], Content]:
@@ -180,8 +223,9 @@ def known_on(arrived_at: dt.datetime) -> dt.date:
 
 def definition(family: Family, catalogue: Catalogue) -> str:
     """A hash of what decides the states of ``family``: its inputs (not windows or words) and the conforming."""
+    valued = valued_inputs(family)
     inputs = [
-        [source.name, source.value, source.where, source.type, source.codes, *kept(source)] for source in family.inputs
+        [one.name, one.value, one.where, one.type, one in valued, summed(one), keeps_time(one)] for one in family.inputs
     ]
     conforms = [
         conform.model_dump(mode="json")
@@ -190,11 +234,6 @@ def definition(family: Family, catalogue: Catalogue) -> str:
         if conform.entity == family.source and (not family.schemas or schema.name in family.schemas)
     ]
     return _hash([family.source, family.schemas, inputs, conforms])
-
-
-def kept(source: Input) -> tuple[bool, bool, bool]:
-    """What of an input its partial keeps: rows of its own, times, texts."""
-    return plain(source), keeps_time(source), keeps_text(source)
 
 
 def _hash(content: object) -> str:

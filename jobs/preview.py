@@ -15,16 +15,18 @@ from conf.errors import MendableError
 from conf.feature import Family, Feature
 from conf.featureset import PROFILED
 from features.check import differing, example_events, family_snapshot, faults, placements
-from features.daily import valued
+from features.daily import examples_sql, valued_sql
 from features.sameness import constant, duplicates
-from features.sql import instant_literal
+from jobs import staging
 from jobs.lake import arrow_schema, nullable
 from jobs.night import Night
+from jobs.sql import over_files, over_rows
 
 #: Customers whose events the probe and the preview look at.
 SAMPLE = 2000
 #: Customers among whom a feature must say something.
 MOST = 200_000
+_DAY = 86_400_000_000  # microseconds
 
 
 def check_features(night: Night, only: str = "") -> list[dict[str, Any]]:
@@ -56,9 +58,9 @@ def silent_features(night: Night) -> dict[str, Any]:
 def check_family(night: Night, family: Family) -> dict[str, Any]:
     """The faults of one family, in words."""
     placed = placements(family, night.date)
-    schema = nullable(arrow_schema(night.lake.table(family.source)))
-    events = night.spark.createDataFrame(example_events(family, placed, schema))
-    found = list(faults(family, placed, valued(events, family).toArrow(), night.date))
+    events = example_events(family, placed, nullable(arrow_schema(night.lake.table(family.source))))
+    examples, valued = over_rows(examples_sql(family), events), over_rows(valued_sql(family), events)
+    found = list(faults(family, placed, examples, valued, night.date))
     probed, leaks = probe(night, family)
     found += [f"{name}: changes when events move past the decision date" for name in leaks]
     return {
@@ -73,22 +75,33 @@ def probe(night: Night, family: Family) -> tuple[int, list[str]]:
     What the night may see is computed twice: from those events alone, and beside copies of them that happen after D
     00:00 or arrive after the cut-off. No value may differ.
     """
-    if not night.lake.exists(family.source):
-        return 0, []
-    start, limit = instant_literal(start_of_day(night.date)), instant_literal(cut_off(night.date))
-    table = night.table(family.source).where(f"customer_id < {SAMPLE}")
-    seen = table.where(f"event_time < {start} and arrived_at < {limit}")
-    later = seen.selectExpr(
-        *(name for name in seen.columns if name not in ("event_time", "arrived_at")),
-        f"event_time + (timestampdiff(DAY, event_time, {start}) + 1) * interval 1 day as event_time",
-        "arrived_at",
-    )
-    late = seen.selectExpr(*(n for n in seen.columns if n != "arrived_at"), f"{limit} as arrived_at")
-    alone = valued(seen, family).toArrow()
-    beside = valued(seen.unionByName(later).unionByName(late), family).toArrow()
+    seen = sample(night, family)
+    start, limit = start_of_day(night.date), cut_off(night.date)
+    ahead = pc.subtract(pa.scalar(start, seen["event_time"].type), seen["event_time"]).cast(pa.int64())
+    days = pc.multiply(pc.add(pc.divide(ahead, _DAY), 1), _DAY).cast(pa.duration("us"))
+    later = _with(seen, "event_time", pc.add(seen["event_time"], days))
+    late = _with(seen, "arrived_at", pa.repeat(pa.scalar(limit, seen["arrived_at"].type), seen.num_rows))
+    alone = over_rows(valued_sql(family), seen)
+    beside = over_rows(valued_sql(family), pa.concat_tables([seen, later, late]))
     before = family_snapshot(family, alone, night.date, SAMPLE)
     after = family_snapshot(family, beside, night.date, SAMPLE)
     return len(pc.unique(alone["customer_id"])), differing(before, after)
+
+
+def sample(night: Night, family: Family) -> pa.Table:
+    """The events of the first `SAMPLE` customers that the night may see, whatever the family makes of them."""
+    schema = nullable(arrow_schema(night.lake.table(family.source)))
+    files = staging.held(night.lake, family.source).files
+    if not files:
+        return schema.empty_table()
+    start, limit = (int(time.timestamp() * 1e6) for time in (start_of_day(night.date), cut_off(night.date)))
+    seen = f"epoch_us(event_time) < {start} and epoch_us(arrived_at) < {limit}"
+    names = ", ".join(schema.names)
+    return over_files(f"select {names} from source where customer_id < {SAMPLE} and {seen}", schema, files).cast(schema)
+
+
+def _with(rows: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
+    return rows.set_column(rows.column_names.index(name), name, column)
 
 
 def preview_feature(night: Night, name: str) -> dict[str, Any]:
@@ -99,17 +112,14 @@ def preview_feature(night: Night, name: str) -> dict[str, Any]:
     """
     feature = _feature(night, name)
     family = feature.family
-    start, limit = instant_literal(start_of_day(night.date)), instant_literal(cut_off(night.date))
     if not night.lake.exists(family.source):
         raise MendableError(
             f"table {family.source} has no rows yet", where=str(night.lake.root),
             remedy=f"run `cpc nightly --date {night.date} --until conform` first",
         )  # fmt: skip
     began = time.perf_counter()
-    events = night.table(family.source).where(
-        f"customer_id < {SAMPLE} and event_time < {start} and arrived_at < {limit}"
-    )
-    column = family_snapshot(family, valued(events, family).toArrow(), night.date, SAMPLE)[name]
+    valued = over_rows(valued_sql(family), sample(night, family))
+    column = family_snapshot(family, valued, night.date, SAMPLE)[name]
     seconds = time.perf_counter() - began
     _, leaks = probe(night, family)
     return {

@@ -25,18 +25,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from conf.dates import parse_date
+from conf.feature import Family
 from conf.featureset import FeatureSet
 from conf.partial import BUCKET_BITS
 from features.anchor import Anchor, Delivered, anchors, feeds_of
-from features.bucket import READ, Rows, code, empty, snapshot
-from features.cells import cells_of
+from features.bucket import Rows, code, snapshot
 from features.distribution import describe
 from features.listing import rows as listing
 from features.profile import population
 from jobs import staging
 from jobs.lake import WrittenFile, arrow_schema, nullable, write_file
 from jobs.night import Figures, Night
+from jobs.tiles import Part, parts_of, read_groups
 from jobs.written import WRITTEN, read_written, written_batch
 
 READS = ("customer", "consent", "customer_day", "ops_delivery")
@@ -79,10 +79,10 @@ def write_snapshots(night: Night, dates: Sequence[dt.date], ends: Mapping[str, l
     people = population(customers, consents, dates, declared.attributes)
     task = Task(declared, ends, partial_files(night, dates, ends, declared), night.lake.path("customer_features"))
     night.lake.delta("customer_features")
-    buckets = len({bucket for files in task.files.values() for _, _, bucket in files}) or 1
+    most = max((file.high for files in task.files.values() for file in files), default=0)
     rows = (
         people.selectExpr("*", f"cast(shiftright(customer_id, {BUCKET_BITS}) as int) as bucket")
-        .repartition(max(buckets, 1), "bucket")
+        .repartition((most >> BUCKET_BITS) + 1, "bucket")
         .mapInArrow(task, WRITTEN)
         .collect()
     )
@@ -96,13 +96,13 @@ class Task:
     Attributes:
         declared: the features.
         ends: family → where its windows end on each date.
-        files: family → (path, night, bucket) of its partials.
+        files: family → files of its partials.
         target: the folder of ``customer_features``.
     """
 
     declared: FeatureSet
     ends: Mapping[str, Sequence[Anchor]]
-    files: Mapping[str, Sequence[tuple[str, dt.date, int]]]
+    files: Mapping[str, Sequence[Part]]
     target: Path
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -116,7 +116,7 @@ class Task:
 
     def _bucket(self, people: pa.Table, bucket: int) -> Iterator[WrittenFile]:
         mine = people.filter(pc.equal(people["bucket"], bucket))
-        partials = {family.family: self._read(family.family, bucket) for family in self.declared.families}
+        partials = {family.family: self._read(family, bucket) for family in self.declared.families}
         for position, date in enumerate(sorted({end.as_of for ends in self.ends.values() for end in ends})):
             then = mine.filter(pc.equal(mine["as_of"], pa.scalar(date, pa.date32())))
             if then.num_rows:
@@ -124,14 +124,10 @@ class Task:
                 rows = snapshot(then, partials, ends, self.declared)
                 yield write_file(self.target, rows, {"business_date": date})
 
-    def _read(self, family: str, bucket: int) -> Rows:
-        tables = [empty()]
-        for path, night, of_bucket in self.files[family]:
-            if of_bucket == bucket:
-                table = ds.dataset(path).to_table(columns=list(READ))
-                known = pa.repeat(pa.scalar(night, pa.date32()), table.num_rows)
-                tables.append(table.append_column("business_date", known))
-        return code(pa.concat_tables(tables, promote_options="permissive"), cells_of(self.declared.family(family)))
+    def _read(self, family: Family, bucket: int) -> Rows:
+        low, high = bucket << BUCKET_BITS, ((bucket + 1) << BUCKET_BITS) - 1
+        near = [part for part in self.files[family.family] if part.low <= high and part.high >= low]
+        return code([read_groups(part.path, family, low, high) for part in near], family, bucket)
 
 
 def family_anchors(night: Night, dates: Iterable[dt.date]) -> dict[str, list[Anchor]]:
@@ -183,20 +179,12 @@ def _profile_before(night: Night, date: dt.date) -> dict[str, dict[str, Any]]:
 
 def partial_files(
     night: Night, dates: Sequence[dt.date], ends: Mapping[str, Sequence[Anchor]], declared: FeatureSet
-) -> dict[str, list[tuple[str, dt.date, int]]]:
-    """Live files of the partials that any of ``dates`` may need, in name order."""
-    found: dict[str, list[tuple[str, dt.date, int]]] = {}
+) -> dict[str, list[Part]]:
+    """Family → live files of the partials that any of ``dates`` may need."""
+    found: dict[str, list[Part]] = {}
     for family in declared.families:
-        found[family.family] = []
         through = [end.through for end in ends[family.family] if end.through]
-        if not through or not night.lake.exists(family.table):
-            continue
-        oldest = min(through) - dt.timedelta(days=max(family.windows) + _SLACK)
-        for action in pa.table(night.lake.delta(family.table).get_add_actions(flatten=True)).to_pylist():
-            date = action["partition.business_date"]
-            date = parse_date(date) if isinstance(date, str) else date
-            if oldest <= date <= dates[-1]:
-                path = str(night.lake.path(family.table) / action["path"])
-                found[family.family].append((path, date, int(action["partition.bucket"])))
-        found[family.family].sort()
+        oldest = min(through, default=dates[-1]) - dt.timedelta(days=max(family.windows) + _SLACK)
+        held = parts_of(night.lake, family) if through else []
+        found[family.family] = [part for part in held if part.last >= oldest and part.first <= dates[-1]]
     return found

@@ -33,11 +33,16 @@ _NULL = "__HIVE_DEFAULT_PARTITION__"
 
 @dataclass(frozen=True)
 class Held:
-    """What a table holds by its log: live ``files`` in name order, their ``rows``, the greatest ``customer_id``."""
+    """What a table holds by its log: live ``files`` by date and name, the ``records`` of each, the greatest ``customer_id``."""
 
     files: tuple[str, ...] = ()
-    rows: int = 0
+    records: tuple[int, ...] = ()
     customer: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows of all files."""
+        return sum(self.records)
 
 
 def held(lake: Lake, table: str, by: str = "", dates: Collection[dt.date] = ()) -> Held:
@@ -50,9 +55,11 @@ def held(lake: Lake, table: str, by: str = "", dates: Collection[dt.date] = ()) 
         actions = actions.filter(pc.is_in(actions[f"partition.{by}"].cast(pa.date32()), value_set=wanted))
     if not actions.num_rows:
         return Held()
-    files = sorted(str(lake.path(table) / path) for path in actions["path"].to_pylist())
+    paths = (str(lake.path(table) / path) for path in actions["path"].to_pylist())
+    keys: list[Any] = actions[f"partition.{by}"].to_pylist() if by else [""] * actions.num_rows
+    files = sorted(zip(keys, paths, actions["num_records"].to_pylist(), strict=True))
     most = pc.max(actions["max.customer_id"]).as_py() if "max.customer_id" in actions.column_names else None
-    return Held(tuple(files), pc.sum(actions["num_records"]).as_py() or 0, most or 0)
+    return Held(tuple(path for _, path, _ in files), tuple(records for *_, records in files), most or 0)
 
 
 def read(spark: SparkSession, lake: Lake, table: str, files: Sequence[str] | None = None) -> DataFrame:

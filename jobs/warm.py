@@ -22,10 +22,10 @@ import pyarrow as pa
 
 from conf.catalogue import Catalogue, load_catalogue
 from conf.feed import Feed
+from conf.partial import valued_inputs
 from conf.schema import Field, Schema
 from dialects import write_delivery
-from features.cells import cells_of
-from features.merge import merge
+from features.check import family_snapshot
 from jobs.compact import constant, sorted_arcs
 from jobs.loading.task import Loader
 from jobs.loading.work import File, Work
@@ -89,10 +89,17 @@ def _column(schema: Schema, field: Field) -> pa.Array:
 
 
 def features() -> None:
-    """Merge one partial of every family."""
-    names = ("customer", "input", "age", "at", "count", "sum", "least", "greatest")
+    """Fold and merge two events of every family."""
+    as_of = dt.date(2026, 1, 9)
     for family in load_catalogue().features.families:
-        merge(cells_of(family), 1, 7, {name: np.zeros(1, np.int64) for name in names})
+        types = {
+            source.name: pa.string() if source.type == "string" else pa.int64() for source in valued_inputs(family)
+        }
+        events = pa.table({
+            "business_date": pa.array([as_of, as_of]), "customer_id": [0, 0], "day": pa.array([DAY, DAY]),
+            "feed": ["a", "a"], "inputs": [1, 1], "at": [1, 2], **{name: pa.nulls(2, of) for name, of in types.items()},
+        })  # fmt: skip
+        family_snapshot(family, events, as_of, 1)
 
 
 def affinity() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from conf.catalogue import ROOT, load_catalogue
 from conf.feature import Family
 from features.anchor import Anchor
-from features.bucket import code, empty, family_values, snapshot
+from features.bucket import code, family_values, snapshot
 from features.cells import cells_of
 from features.fold import fold
 
@@ -64,6 +64,7 @@ def valued(events) -> pa.Table:
             "feed": pa.array([e[6] for e in events], pa.string()),
             "day": pa.array(day, pa.date32()),
             "customer_id": pa.array([e[0] for e in events], pa.int64()),
+            "inputs": pa.array([(e[4] is not None) + 2 * (e[5] is not None) for e in events], pa.int64()),
             "at": pa.array([e[1] * 1000 + e[3] for e in events], pa.int64()),
             "x": pa.array([e[4] for e in events], pa.int64()),
             "s": pa.array([e[5] for e in events], pa.string()),
@@ -72,18 +73,14 @@ def valued(events) -> pa.Table:
 
 
 def partials(table: pa.Table) -> pa.Table:
-    parts = [empty()]
-    for night in sorted(set(table["business_date"].to_pylist())):
-        folded = fold(table.filter(pc.equal(table["business_date"], pa.scalar(night, pa.date32()))), FAMILY)
-        parts.append(folded.append_column("business_date", pa.repeat(pa.scalar(night, pa.date32()), len(folded))))
-    return pa.concat_tables(parts, promote_options="permissive")
+    return fold(table, FAMILY)
 
 
-def values(rows: pa.Table, as_of=AS_OF, anchors=None) -> dict[str, list]:
+def values(rows: list[pa.Table], as_of=AS_OF, anchors=None) -> dict[str, list]:
     last = as_of - dt.timedelta(days=1)
     anchor = Anchor(as_of, last, anchors or {"f1": last, "f2": last})
-    cells = cells_of(FAMILY)
-    found = family_values(FAMILY, cells, code(rows, cells), anchor, np.arange(CUSTOMERS), np.ones(CUSTOMERS, bool))
+    coded = code(rows, FAMILY, 0)
+    found = family_values(FAMILY, cells_of(FAMILY), coded, anchor, np.arange(CUSTOMERS), np.ones(CUSTOMERS, bool))
     return {name: column.to_pylist() for name, column in found.items()}
 
 
@@ -130,7 +127,7 @@ def slow(events, customer: int, as_of=AS_OF) -> dict[str, object]:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(event, max_size=40))
 def test_windows_equal_a_slow_count(events):
-    found = values(partials(valued(events)))
+    found = values([partials(valued(events))])
     for customer in range(CUSTOMERS):
         for name, expected in slow(events, customer).items():
             if name in ("x_min_30d", "x_max_30d", "x_last_30d", "x_first_7d") and expected is not None:
@@ -158,8 +155,7 @@ def test_a_night_adds_to_what_is_kept_as_if_built_from_scratch(events, back):
     table = valued(events)
     earlier = table.filter(pc.less(table["business_date"], pa.scalar(as_of, pa.date32())))
     tonight = table.filter(pc.equal(table["business_date"], pa.scalar(as_of, pa.date32())))
-    kept = pa.concat_tables([partials(earlier), partials(tonight)])
-    assert values(kept, as_of) == values(partials(table), as_of)
+    assert values([partials(earlier), partials(tonight)], as_of) == values([partials(table)], as_of)
 
 
 @settings(max_examples=30, deadline=None)
@@ -168,20 +164,20 @@ def test_a_restatement_equals_a_build_from_scratch(kept, restated):
     """Rows of feed f2 are replaced: only its nights are folded again."""
     before = [e for e in kept if e[6] == "f1"]
     after = [(*e[:6], "f2") for e in restated]
-    parts = pa.concat_tables([partials(valued(before)), partials(valued(after))])
-    assert values(parts) == values(partials(valued(before + after)))
+    parts = [partials(valued(before)), partials(valued(after))]
+    assert values(parts) == values([partials(valued(before + after))])
 
 
 def test_events_after_the_decision_date_do_not_count():
     events = [(0, 39, 0, 0, 7, "a", "f1"), (0, 45, 0, 0, 9, "b", "f1")]
-    found = values(partials(valued(events)))  # day 39 is 2026-01-09: D itself
+    found = values([partials(valued(events))])  # day 39 is 2026-01-09: D itself
     assert found["x_count_30d"] == [0, 0, 0]
     assert found["x_last_30d"] == [None, None, None]
 
 
 def test_what_arrives_late_is_seen_by_later_nights_only():
     events = [(0, 36, 3, 0, 7, None, "f1")]  # of 6 January, known on the night of the 10th
-    rows = partials(valued(events))
+    rows = [partials(valued(events))]
     assert values(rows)["x_sum_30d"][0] == 0
     assert values(rows, AS_OF + dt.timedelta(days=1))["x_sum_30d"][0] == 0.7
 
@@ -189,7 +185,7 @@ def test_what_arrives_late_is_seen_by_later_nights_only():
 def test_a_late_feed_stands_in_with_its_last_good_days():
     last = AS_OF - dt.timedelta(days=1)
     events = [(0, 37, 0, 0, 10, None, "f1"), (1, 37, 0, 0, 20, None, "f2")]  # both of 7 January
-    rows = partials(valued(events))
+    rows = [partials(valued(events))]
     assert values(rows)["x_sum_1d"] == [0, 0, 0]  # nothing of 8 January
     late = values(rows, anchors={"f1": last - dt.timedelta(days=1), "f2": last})
     assert late["x_sum_1d"] == [1.0, 0, 0]
@@ -197,17 +193,17 @@ def test_a_late_feed_stands_in_with_its_last_good_days():
 
 def test_a_monthly_family_counts_months():
     family = FAMILY.model_copy(update={"grain": "month"})
-    cells = cells_of(family)
     months = [dt.date(2025, 10, 31), dt.date(2025, 11, 30), dt.date(2025, 12, 31), dt.date(2026, 1, 5)]
     table = pa.table(
         {
             "feed": ["f1"] * 4, "day": pa.array(months, pa.date32()), "customer_id": [0] * 4, "at": [1, 2, 3, 4],
-            "x": [10, 20, 40, 80], "s": pa.nulls(4, pa.string()),
+            "x": [10, 20, 40, 80], "s": pa.nulls(4, pa.string()), "inputs": [1] * 4,
+            "business_date": pa.array([dt.date(2026, 1, 6)] * 4, pa.date32()),
         }
     )  # fmt: skip
-    rows = fold(table, family).append_column("business_date", pa.array([dt.date(2026, 1, 6)] * 4, pa.date32()))
+    rows = code([fold(table, family)], family, 0)
     anchor = Anchor(AS_OF, dt.date(2025, 12, 31), {"f1": dt.date(2025, 12, 31)})
-    found = family_values(family, cells, code(rows, cells), anchor, np.arange(1), np.ones(1, bool))
+    found = family_values(family, cells_of(family), rows, anchor, np.arange(1), np.ones(1, bool))
     assert found["x_sum_30d"].to_pylist() == [4.0]  # December only: neither November nor what is after the anchor
 
 

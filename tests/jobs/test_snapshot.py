@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pytest
 
 from conf.dates import cut_off, start_of_day
+from conf.feature import Family
 from jobs import partials, snapshot
 from jobs.lake import arrow_schema, nullable
 from jobs.partials import changed, known_on
@@ -147,7 +148,7 @@ def test_a_rerun_builds_nothing_and_a_restatement_its_nights_only(house):
     # equal to a build from scratch
     house.lake.replace_arrow("partial_source", house.lake.arrow("partial_source").slice(0, 0))
     partials.run(house)
-    key = [(name, "ascending") for name in ("business_date", "customer_id", "day", "feed", "input")]
+    key = [(name, "ascending") for name in ("business_date", "customer_id", "day", "feed", "inputs", "at")]
     assert house.lake.arrow("customer_day_contact_in").sort_by(key).equals(restated.sort_by(key))
 
 
@@ -161,8 +162,9 @@ def test_boundary_examples_hold_and_the_probe_finds_no_leak(house):
 def test_the_examples_catch_a_wrong_filter(house):
     declared = house.catalogue.features
     family = declared.family("contact_in")
+    said = family.model_dump()["inputs"]
     wrong = family.inputs[0].model_copy(update={"where": "channel = '12580'"})
-    broken = family.model_copy(update={"inputs": (wrong, *family.inputs[1:])})
+    broken = Family.model_validate(family.model_dump() | {"inputs": [wrong.model_dump(), *said[1:]]})
     from jobs.preview import check_family
 
     assert "the example gives None" in check_family(house, broken)["faults"][0]

@@ -1,0 +1,173 @@
+"""Where partial rows lie: a tile for every month that is over, one for every night of the month at hand.
+
+A snapshot of 180 days then opens some twenty files a family, not 180: of a bucket, opening and decoding 90 nightly
+files took ten times as long as the same rows in one (docs/benchmarks/features.md). Nights are folded into a tile of
+their own; the first night of a month settles the month before.
+
+A tile's files are ordered by customer, their row groups end with buckets: a task reads those of its own.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from conf.dates import month_end, parse_date
+from conf.feature import Family
+from conf.partial import BUCKET_BITS, valued_inputs
+from features.arrays import ints
+from jobs.lake import Lake, WrittenFile, write_file
+
+#: Rows below which a row group holds further buckets, and rows that a task settles at most (of even customers).
+_GROUP, SETTLED = 1 << 14, 8_000_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """A live file of partials.
+
+    Attributes:
+        tile: its partition.
+        path: absolute.
+        first, last: the nights that first knew its rows lie between.
+        low, high: their customers lie between.
+        rows: how many.
+    """
+
+    tile: dt.date
+    path: str
+    first: dt.date
+    last: dt.date
+    low: int
+    high: int
+    rows: int
+
+    def only(self, nights: Collection[dt.date]) -> bool:
+        """Whether no other nights can be in the file."""
+        days = (self.last - self.first).days
+        return {self.first + dt.timedelta(days=day) for day in range(days + 1)} <= set(nights)
+
+
+@dataclass(frozen=True)
+class Settle:
+    """What a task does: the rows of a tile that are kept, with its fresh ones, in one file of some customers.
+
+    Attributes:
+        family: the declaration.
+        tile: the partition.
+        kept: files held so far.
+        fresh: files folded just now.
+        anew: nights that are left out of the files kept.
+        low, high: the customers.
+        target: the folder of the family's partials.
+    """
+
+    family: Family
+    tile: dt.date
+    kept: tuple[str, ...]
+    fresh: tuple[str, ...]
+    anew: tuple[dt.date, ...]
+    low: int
+    high: int
+    target: Path
+
+    def __call__(self) -> list[WrittenFile]:
+        """Write the file; none where no row is left."""
+        kept = [_without(read_groups(path, self.family, self.low, self.high), self.anew) for path in self.kept]
+        tables = [*kept, *(read_groups(path, self.family, self.low, self.high) for path in self.fresh)]
+        rows = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
+        customer = ints(rows["customer_id"])
+        mine = np.flatnonzero((customer >= self.low) & (customer <= self.high))
+        order = np.lexsort([ints(rows["business_date"])[mine], customer[mine]])
+        if not mine.size:
+            return []
+        rows = rows.take(pa.array(mine[order]))
+        return [write_file(self.target, rows, {"tile": self.tile}, group_ends(rows))]
+
+
+def tile_of(night: dt.date, at_hand: dt.date) -> dt.date:
+    """The tile of a night when ``at_hand`` is the last night there is."""
+    end = month_end(night)
+    return end if end < at_hand.replace(day=1) else night
+
+
+def parts_of(lake: Lake, family: Family) -> list[Part]:
+    """The live files of a family's partials, in an order that does not hang on their names."""
+    if not lake.exists(family.table):
+        return []
+    found = [
+        Part(
+            tile=_date(action["partition.tile"]), path=str(lake.path(family.table) / action["path"]),
+            first=_date(action["min.business_date"]), last=_date(action["max.business_date"]),
+            low=action["min.customer_id"], high=action["max.customer_id"], rows=action["num_records"],
+        )
+        for action in pa.table(lake.delta(family.table).get_add_actions(flatten=True)).to_pylist()
+    ]  # fmt: skip
+    return sorted(found, key=lambda part: (part.tile, part.first, part.low, part.high, part.rows, part.path))
+
+
+def settled(
+    family: Family,
+    tile: dt.date,
+    kept: Sequence[Part],
+    fresh: Sequence[WrittenFile],
+    anew: Collection[dt.date],
+    target: Path,
+) -> list[Settle]:
+    """The tasks that settle a tile: each takes whole buckets, and some `SETTLED` rows."""
+    high = max([part.high for part in kept] + [file.most("customer_id") for file in fresh])
+    rows = sum(part.rows for part in kept) + sum(file.rows for file in fresh)
+    buckets = (high >> BUCKET_BITS) + 1
+    tasks = min(buckets, -(-rows // SETTLED))
+    bounds = [(buckets * task // tasks) << BUCKET_BITS for task in range(tasks + 1)]
+    paths = tuple(part.path for part in kept), tuple(str(target / file.path) for file in fresh)
+    return [Settle(family, tile, *paths, tuple(anew), low, end - 1, target) for low, end in pairwise(bounds)]
+
+
+def carry_out(task: Settle) -> list[WrittenFile]:
+    """Settle some customers of a tile."""
+    return task()
+
+
+def read_groups(path: str, family: Family, low: int, high: int) -> pa.Table:
+    """The row groups of a file of partials that hold customers ``low`` … ``high``, texts as dictionaries."""
+    texts = ["feed", *(source.name for source in valued_inputs(family) if source.type == "string")]
+    with pq.ParquetFile(path, read_dictionary=texts) as file:
+        of_groups = [_customers(file.metadata.row_group(group)) for group in range(file.num_row_groups)]
+        wanted = [group for group, (least, most) in enumerate(of_groups) if least <= high and most >= low]
+        return file.read_row_groups(wanted, use_threads=False)
+
+
+def group_ends(rows: pa.Table) -> list[int]:
+    """Where row groups end: with a bucket, once a group has `_GROUP` rows, so that a bucket reads little else."""
+    bucket = ints(rows["customer_id"]) >> BUCKET_BITS
+    ends: list[int] = []
+    for end in (*(np.flatnonzero(np.diff(bucket)) + 1).tolist(), rows.num_rows):
+        if end == rows.num_rows or end - (ends[-1] if ends else 0) >= _GROUP:
+            ends.append(end)
+    return ends
+
+
+def _without(rows: pa.Table, nights: Collection[dt.date]) -> pa.Table:
+    if not nights:
+        return rows
+    return rows.filter(pc.invert(pc.is_in(rows["business_date"], value_set=pa.array(sorted(nights), pa.date32()))))
+
+
+def _customers(group: Any) -> tuple[int, int]:
+    names = [group.column(position).path_in_schema for position in range(group.num_columns)]
+    said = group.column(names.index("customer_id")).statistics
+    return said.min, said.max
+
+
+def _date(value: Any) -> dt.date:
+    return parse_date(value) if isinstance(value, str) else value
