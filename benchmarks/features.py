@@ -119,7 +119,7 @@ def build_snapshot(night: Night, family: Family, customers: int) -> list[str]:
         night.spark.range(customers)
         .selectExpr("id as customer_id", "false as refused", f"date'{AS_OF}' as as_of",
                     f"cast(shiftright(id, {BUCKET_BITS}) as int) as bucket")
-        .repartition(buckets, "bucket").mapInArrow(task, WRITTEN).collect()
+        .repartitionById(buckets, "bucket").mapInArrow(task, WRITTEN).collect()
     )  # fmt: skip
     return [str(night.lake.path("customer_features") / file.path) for file in read_written(written)]
 

@@ -33,11 +33,13 @@ class Anchor:
     Attributes:
         through: the last day any of its feeds had brought by the cut-off; None: nothing yet.
         feeds: the last day of the windows of each feed that has brought anything.
+        known: the night by whose cut-off it had arrived; None: that of the decision date itself.
     """
 
     as_of: dt.date
     through: dt.date | None
     feeds: Mapping[str, dt.date]
+    known: dt.date | None = None
 
     @property
     def staleness(self) -> int | None:
@@ -56,22 +58,30 @@ def feeds_of(family: Family, catalogue: Catalogue) -> dict[str, Feed]:
     return {feed.code: feed for feed in catalogue.feeds.values() if feed.schema_name in schemas}
 
 
-def anchor(feeds: Mapping[str, Feed], delivered: Iterable[Delivered], as_of: dt.date) -> Anchor:
-    """Where the windows of a family with these ``feeds`` end on ``as_of``, from what had arrived by its cut-off."""
-    limit, last_day = cut_off(as_of), as_of - dt.timedelta(days=1)
+def anchor(
+    feeds: Mapping[str, Feed], delivered: Iterable[Delivered], as_of: dt.date, known: dt.date | None = None
+) -> Anchor:
+    """Where the windows of a family with these ``feeds`` end on ``as_of``.
+
+    They rest on what had arrived by its cut-off, or by that of the later night ``known``.
+    """
+    limit, last_day = cut_off(known or as_of), as_of - dt.timedelta(days=1)
     last: dict[str, dt.date] = {}
     for item in delivered:
         if item.feed in feeds and item.arrived_at < limit and item.data_date <= last_day:
             last[item.feed] = max(last.get(item.feed, item.data_date), item.data_date)
     if not last:
-        return Anchor(as_of, None, {})
+        return Anchor(as_of, None, {}, known)
     through = max(last.values())
-    return Anchor(as_of, through, {code: _stand_in(feeds[code], day, through) for code, day in sorted(last.items())})
+    ends = {code: _stand_in(feeds[code], day, through) for code, day in sorted(last.items())}
+    return Anchor(as_of, through, ends, known)
 
 
-def anchors(feeds: Mapping[str, Feed], delivered: Sequence[Delivered], dates: Iterable[dt.date]) -> list[Anchor]:
+def anchors(
+    feeds: Mapping[str, Feed], delivered: Sequence[Delivered], dates: Iterable[dt.date], known: dt.date | None = None
+) -> list[Anchor]:
     """``anchor`` on several decision dates."""
-    return [anchor(feeds, delivered, date) for date in dates]
+    return [anchor(feeds, delivered, date, known) for date in dates]
 
 
 def _stand_in(feed: Feed, last: dt.date, through: dt.date) -> dt.date:

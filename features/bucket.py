@@ -84,7 +84,7 @@ def family_values(
     place = np.full(_SIZE, -1, np.int64)
     place[customers & (_SIZE - 1)] = np.arange(n)
     end = np.array([_day(anchor.feeds[feed]) if feed in anchor.feeds else -1 for feed in rows.feeds], np.int64)
-    span = Span(_day(anchor.as_of), end, family.grain == "month", STEP[family.grain])
+    span = Span(_day(anchor.known or anchor.as_of), end, family.grain == "month", STEP[family.grain])
     values = merge(cells, n, place, span, rows.chunks)
     found = {}
     for feature in family.features:
@@ -107,7 +107,7 @@ def _distinct(feature: Feature, place: I64, span: Span, chunks: Sequence[Chunk],
         holds = np.flatnonzero((chunk.inputs >> bit) & 1)
         day, end = chunk.day[holds], span.end[chunk.feed[holds]]
         age = 30 * (months(end) - months(day)) if span.monthly else end - day
-        known = (end >= 0) & (day <= end) & (chunk.known[holds] <= span.as_of)
+        known = (end >= 0) & (day <= end) & (chunk.known[holds] <= span.known)
         age = np.where(known, age, -1)
         parts.append((place[chunk.customer[holds]], age, chunk.values[kept][holds]))
     customer, age, item = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))

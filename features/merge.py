@@ -54,13 +54,13 @@ class Span:
     """Where windows end, and in which steps days count back from there.
 
     Attributes:
-        as_of: decision date, days since 1970: what later nights learned is not known.
+        known: days since 1970: what later nights learned is not known.
         end: last day of the windows of each feed; −1: the feed is not known yet. int64 [feeds].
         monthly: days count by months of 30.
         step: days of a step of a trend.
     """
 
-    as_of: int
+    known: int
     end: I64
     monthly: bool
     step: int
@@ -93,7 +93,7 @@ def merge(cells: Cells, customers: int, place: I64, span: Span, chunks: Iterable
         month = months(chunk.day) if span.monthly else chunk.day
         end = months(span.end) if span.monthly else span.end
         _accumulate(
-            *asked, place, span.as_of, span.end, sealed(end), 30 if span.monthly else 1, span.step, *(
+            *asked, place, span.known, span.end, sealed(end), 30 if span.monthly else 1, span.step, *(
                 sealed(column)
                 for column in (
                     chunk.known, chunk.customer, chunk.day, month, chunk.feed, chunk.inputs, chunk.events, chunk.at, chunk.values,
@@ -111,14 +111,14 @@ def months(day: I64) -> I64:
 @njit(cache=True)
 def _accumulate(
     start: I64, operation: I64, window: I64, value: I64, summed: npt.NDArray[np.bool_], coded: I64, codes: I64,
-    place: I64, as_of: int, end_day: I64, end: I64, unit: int, step: int, known: I64, customer: I64, day: I64, when: I64, feed: I64,
+    place: I64, until: int, end_day: I64, end: I64, unit: int, step: int, known: I64, customer: I64, day: I64, when: I64, feed: I64,
     inputs: I64, events: I64, at: I64, kept: I64, values: I64, times: I64,
 ) -> None:  # fmt: skip
     for r in range(customer.size):
         c = place[customer[r]]
         f = feed[r]
         # within the month of the end, days after it are not known yet
-        if c < 0 or known[r] > as_of or end_day[f] < 0 or day[r] > end_day[f]:
+        if c < 0 or known[r] > until or end_day[f] < 0 or day[r] > end_day[f]:
             continue
         age = unit * (end[f] - when[r])
         n = events[r]

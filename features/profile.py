@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 def population(
-    customers: DataFrame, consents: DataFrame, dates: Sequence[dt.date], attributes: Sequence[Attribute]
-) -> DataFrame:
+    customers: DataFrame, consents: DataFrame, dates: Sequence[dt.date], attributes: Sequence[Attribute],
+    known: dt.date | None = None,
+) -> DataFrame:  # fmt: skip
     """Active customers of every date with their attributes.
 
     The version in force is the latest that began before D 00:00 Shanghai among those that had arrived by D's
@@ -27,6 +28,7 @@ def population(
         consents: the ``consent`` table.
         dates: decision dates.
         attributes: the declarations.
+        known: the night by whose cut-off rows must have arrived; None: that of each date itself.
 
     Returns:
         ``as_of, customer_id``, ``refused`` (profiling) and one column an attribute.
@@ -35,15 +37,15 @@ def population(
 
     columns = [name for name in customers.columns if name not in ("customer_id", "arrived_at")]
     order = ["valid_from", "arrived_at", *(name for name in columns if name not in ("valid_from", "valid_to"))]
-    known = customers.withColumn("as_of", f.explode(f.array(*(f.expr(date_literal(date)) for date in dates))))
+    told = customers.withColumn("as_of", f.explode(f.array(*(f.expr(date_literal(date)) for date in dates))))
     in_force = (
-        known.where(known_sql("valid_from", dates))
+        told.where(known_sql("valid_from", dates, known))
         .groupBy("as_of", "customer_id")
         .agg(f.max(f.struct(*order)).alias("version"))
         .select("as_of", "customer_id", "version.*")
         .where("status = 'active'")
     )
-    refused = refusals(consents, dates).withColumn("refused", f.lit(True))
+    refused = refusals(consents, dates, known).withColumn("refused", f.lit(True))
     return in_force.join(refused, ["as_of", "customer_id"], "left").selectExpr(
         "as_of",
         "customer_id",
@@ -52,17 +54,17 @@ def population(
     )
 
 
-def known_sql(time: str, dates: Sequence[dt.date]) -> str:
-    """Spark SQL: ``time`` lies before ``as_of`` 00:00 Shanghai, and the row had arrived by its cut-off."""
+def known_sql(time: str, dates: Sequence[dt.date], known: dt.date | None = None) -> str:
+    """Spark SQL: ``time`` lies before ``as_of`` 00:00 Shanghai, and the row had arrived by its cut-off (``known``'s)."""
     cases = " ".join(
         f"when as_of = {date_literal(date)} then {time} < {instant_literal(start_of_day(date))} "
-        f"and arrived_at < {instant_literal(cut_off(date))}"
+        f"and arrived_at < {instant_literal(cut_off(known or date))}"
         for date in dates
     )
     return f"case {cases} else false end"
 
 
-def refusals(consents: DataFrame, dates: Sequence[dt.date]) -> DataFrame:
+def refusals(consents: DataFrame, dates: Sequence[dt.date], known: dt.date | None = None) -> DataFrame:
     """``as_of, customer_id`` of customers whose last statement on profiling is a refusal."""
     from pyspark.sql import functions as f
 
@@ -70,7 +72,7 @@ def refusals(consents: DataFrame, dates: Sequence[dt.date]) -> DataFrame:
         consents.where("kind = 'profiling'")
         .select("customer_id", "event_time", "arrived_at", "granted")
         .withColumn("as_of", f.explode(f.array(*(f.expr(date_literal(date)) for date in dates))))
-        .where(known_sql("event_time", dates))
+        .where(known_sql("event_time", dates, known))
     )
     # of two statements at one instant the refusal holds
     last = stated.groupBy("as_of", "customer_id").agg(

@@ -101,6 +101,7 @@ def build(night: Night, family: Family, dates: Sequence[dt.date], of: staging.He
 
     A tile that keeps other nights is settled with them; so are nights whose month is over by now.
     """
+    night.lake.fit(family.table)
     night.lake.delta(family.table)
     target = night.lake.path(family.table)
     held = parts_of(night.lake, family)
@@ -169,10 +170,11 @@ class Fold:
     def __call__(self, files: Sequence[str]) -> list[WrittenFile]:
         """Write the files; none where no event counts."""
         rows = fold(over_files(valued_sql(self.family, self.tiles), self.schema, files), self.family)
+        tiles = sorted({self.tiles[night] for night in pc.unique(rows["business_date"]).to_pylist()})
         found = []
-        for tile in sorted({self.tiles[night] for night in pc.unique(rows["business_date"]).to_pylist()}):
+        for tile in tiles:
             nights = pa.array([night for night in self.tiles if self.tiles[night] == tile], pa.date32())
-            mine = rows.filter(pc.is_in(rows["business_date"], value_set=nights))
+            mine = rows if len(tiles) == 1 else rows.filter(pc.is_in(rows["business_date"], value_set=nights))
             found.append(write_file(self.target, mine, {"tile": tile}, group_ends(mine)))
         return found
 

@@ -57,7 +57,8 @@ def snapshots(night: Night, dates: Sequence[dt.date]) -> Figures:
     """Write the snapshots of ``dates`` in one pass, each as its own night could have seen it."""
     dates = sorted(set(dates))
     ends = family_anchors(night, dates)
-    files = write_snapshots(night, dates, ends)
+    night.lake.delta("customer_features")
+    files = write_snapshots(night, dates, ends, night.lake.path("customer_features"))
     night.lake.commit_files("customer_features", files, replace=[{"business_date": date} for date in dates])
     drifted = write_profile(night, dates[-1])
     last = {name: of_family[-1] for name, of_family in sorted(ends.items())}
@@ -72,17 +73,21 @@ def snapshots(night: Night, dates: Sequence[dt.date]) -> Figures:
     }
 
 
-def write_snapshots(night: Night, dates: Sequence[dt.date], ends: Mapping[str, list[Anchor]]) -> list[WrittenFile]:
-    """Write the files of ``customer_features`` for ``dates``, a bucket a task; nothing is published yet."""
+def write_snapshots(
+    night: Night, dates: Sequence[dt.date], ends: Mapping[str, list[Anchor]], target: Path, known: dt.date | None = None
+) -> list[WrittenFile]:
+    """Write the files of ``customer_features`` for ``dates`` below ``target``, a bucket a task; nothing is published.
+
+    ``known`` is the night by whose cut-off data must have arrived; None: that of each date itself.
+    """
     declared = night.catalogue.features
     customers, consents = (staging.read(night.spark, night.lake, name) for name in ("customer", "consent"))
-    people = population(customers, consents, dates, declared.attributes)
-    task = Task(declared, ends, partial_files(night, dates, ends, declared), night.lake.path("customer_features"))
-    night.lake.delta("customer_features")
+    people = population(customers, consents, dates, declared.attributes, known)
+    task = Task(declared, ends, partial_files(night, [*dates, known or dates[-1]], ends, declared), target)
     most = max((file.high for files in task.files.values() for file in files), default=0)
     rows = (
         people.selectExpr("*", f"cast(shiftright(customer_id, {BUCKET_BITS}) as int) as bucket")
-        .repartition((most >> BUCKET_BITS) + 1, "bucket")
+        .repartitionById((most >> BUCKET_BITS) + 1, "bucket")  # a hash would give some tasks three buckets, others none
         .mapInArrow(task, WRITTEN)
         .collect()
     )
@@ -130,8 +135,8 @@ class Task:
         return code([read_groups(part.path, family, low, high) for part in near], family, bucket)
 
 
-def family_anchors(night: Night, dates: Iterable[dt.date]) -> dict[str, list[Anchor]]:
-    """Where the windows of every family end on each date, from the deliveries as they arrived."""
+def family_anchors(night: Night, dates: Iterable[dt.date], known: dt.date | None = None) -> dict[str, list[Anchor]]:
+    """Where the windows of every family end on each date, from the deliveries as they arrived (by ``known``)."""
     ledger = night.lake.arrow("ops_delivery", columns=["feed", "data_date", "arrived_at", "state"])
     delivered = [
         Delivered(row["feed"], row["data_date"], row["arrived_at"])
@@ -140,7 +145,7 @@ def family_anchors(night: Night, dates: Iterable[dt.date]) -> dict[str, list[Anc
     ]
     dates = list(dates)
     return {
-        family.family: anchors(feeds_of(family, night.catalogue), delivered, dates)
+        family.family: anchors(feeds_of(family, night.catalogue), delivered, dates, known)
         for family in night.catalogue.features.families
     }
 

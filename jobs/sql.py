@@ -1,38 +1,71 @@
-"""SQL over events in this process, by DuckDB: what a task says of its files, or a command of a few rows.
+"""SQL over rows and Parquet files in this process, by DuckDB: what a task says of its events, a join of a command.
 
 Spark hands out the files; a task reads and judges them by columns, some ten times as quickly as rows go through the
-JVM to Python (docs/benchmarks/features.md). Statements name their rows ``source``.
+JVM to Python (docs/benchmarks/features.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+@dataclass(frozen=True)
+class Files:
+    """Parquet files of a table, below folders ``<column>=<value>`` of its partitions.
+
+    Attributes:
+        schema: the table's columns; those that a file does not have are null.
+        paths: the files.
+    """
+
+    schema: pa.Schema
+    paths: Sequence[str]
 
 
 def over_files(sql: str, schema: pa.Schema, files: Sequence[str]) -> pa.Table:
-    """The rows of a query over Parquet files of a table, in the files' order.
-
-    Args:
-        sql: a query over ``source``.
-        schema: the table's columns; those that a file does not have are null.
-        files: Parquet files below folders ``<column>=<value>`` of the table's partitions.
-    """
-    with duckdb.connect(config={"threads": 1}) as connection:
-        connection.register("nothing", schema.empty_table())
-        given = connection.read_parquet(list(files), hive_partitioning=True, union_by_name=True)
-        return _query(connection, sql, f"select * from nothing union all by name select * from ({given.sql_query()})")
+    """The rows of a query over ``source``, Parquet files of a table, in the files' order."""
+    with _connection() as connection:
+        _name(connection, "source", Files(schema, files))
+        return connection.sql(sql).to_arrow_table()
 
 
 def over_rows(sql: str, rows: pa.Table) -> pa.Table:
-    """The rows of a query over a table in memory."""
-    with duckdb.connect(config={"threads": 1}) as connection:
-        connection.register("given", rows)
-        return _query(connection, sql, "select * from given")
+    """The rows of a query over ``source``, a table in memory."""
+    with _connection() as connection:
+        connection.register("source", rows)
+        return connection.sql(sql).to_arrow_table()
 
 
-def _query(connection: duckdb.DuckDBPyConnection, sql: str, source: str) -> pa.Table:
+def write_joined(sql: str, sources: Mapping[str, Files | pa.Table], out: Path) -> int:
+    """Write the rows of a query over named tables to a Parquet file; what does not fit into memory goes beside it.
+
+    One thread, so that an ordered query writes the same bytes on any number of cores. Returns the rows.
+    """
+    with _connection() as connection:
+        connection.execute(f"set temp_directory = '{out.parent / 'spilled'}'")
+        for name, source in sources.items():
+            if isinstance(source, Files):
+                _name(connection, name, source)
+            else:
+                connection.register(name, source)
+        connection.sql(sql).write_parquet(str(out), compression="zstd")
+    return int(pq.read_metadata(out).num_rows)
+
+
+def _connection() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config={"threads": 1})
     connection.execute("set TimeZone = 'UTC'")
-    return connection.sql(f"with source as ({source}) {sql}").to_arrow_table()
+    return connection
+
+
+def _name(connection: duckdb.DuckDBPyConnection, name: str, files: Files) -> None:
+    """A view of the files: columns and types come from an empty table of the schema."""
+    connection.register(f"{name}_columns", files.schema.empty_table())
+    read = connection.read_parquet(list(files.paths), hive_partitioning=True, union_by_name=True).sql_query()
+    connection.execute(f"create view {name} as select * from {name}_columns union all by name select * from ({read})")

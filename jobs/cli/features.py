@@ -1,12 +1,14 @@
-"""``cpc features list|preview|check`` and ``cpc data dictionary``."""
+"""``cpc features list|preview|check|drift|training-set`` and ``cpc data dictionary``."""
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from conf.dates import parse_date
 from conf.errors import MendableError
 from features.listing import rows, write
 from jobs.cli.output import (
@@ -24,6 +26,7 @@ features = typer.Typer(help="Declared features.", no_args_is_help=True)
 data = typer.Typer(help="Generated documentation of the data.", no_args_is_help=True)
 app.add_typer(features, name="features")
 app.add_typer(data, name="data")
+Known = Literal["then", "now"]
 _DEFAULT_DATE = "2026-01-09"
 DateOption = Annotated[str, typer.Option("--date", help="Decision date, YYYY-MM-DD.")]
 
@@ -126,6 +129,32 @@ def drift(
         [(r["feature"], r["family"], r["psi"], r["missing_share"], r["missing_before"]) for r in told["moved"][:20]],
     )  # fmt: skip
     print_figures("snapshot", {"columns": told["columns"], "customers": told["customers"], "page": str(path)})
+
+
+@features.command("training-set")
+def training_set(
+    first: Annotated[str, typer.Option("--from", help="First decision date of the labels.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last decision date of the labels.")] = "",
+    feature: Annotated[list[str] | None, typer.Option(help="Only these columns of the snapshot.")] = None,
+    known: Annotated[Known, typer.Option(help="then: as each night knew it. now: with all that came later.")] = "then",
+    again: Annotated[Path | None, typer.Option(help="Make a set again from its recipe.json.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write; default: $CPC_HOME/training-set.")] = None,
+    date: DateOption = _DEFAULT_DATE,
+    env: EnvOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write matured decisions with the snapshot of their time. Example: cpc features training-set --from 2025-11-20 --to 2025-12-05."""
+    from jobs.training_set import read_recipe, recipe, write
+
+    night = open_night(date, env, overrides)
+    if again is not None:
+        made = read_recipe(again)
+    else:
+        days = (parse_date(first or "2000-01-01"), parse_date(last) if last else night.date - dt.timedelta(days=1))
+        made = recipe(night, *days, feature or [], known)
+    figures = write(night, made, out or night.settings.home / "training-set")
+    print_json(figures) if as_json else print_figures(f"training set as of {made.night}", figures)
 
 
 @data.command("dictionary")
