@@ -27,6 +27,7 @@ Aggregate = Literal[
 ZERO: frozenset[str] = frozenset({"sum", "count", "distinct", "frequency", "trend"})
 _ARITHMETIC = frozenset({"sum", "mean", "trend", "min", "max"})
 _OF_CODES = frozenset({"entropy", "top"})
+_OF_TEXT = frozenset({"distinct"}) | _OF_CODES
 #: A frequency counts days in a 63-bit mask; a trend needs whole weeks.
 LONGEST_FREQUENCY, SHORTEST_TREND = 63, 14
 Scalar = str | int | float | bool | None
@@ -46,7 +47,7 @@ class Example(Strict):
 class Input(Strict):
     """A value of an event with a filter, and what is wanted of it.
 
-    ``value`` and ``where`` are Spark SQL over the source's columns. A ``bigint`` is summed exactly and divided by
+    ``value`` and ``where`` are SQL (DuckDB's) over the source's columns. A ``bigint`` is summed exactly and divided by
     ``scale`` in the feature (bytes to MB, micro-元 to 元); a ``string`` is not summed. There are no doubles: states are
     exact, whatever the order of rows (write ``cast(round(share * 1000) as bigint)`` with ``scale: 1000``).
     """
@@ -68,6 +69,8 @@ class Input(Strict):
         asked = set(self.features)
         if self.type != "bigint" and asked & _ARITHMETIC:
             raise ValueError(f"{sorted(asked & _ARITHMETIC)} need an integer: states are exact (type: bigint, scale)")
+        if self.type != "string" and asked & _OF_TEXT:
+            raise ValueError(f"{sorted(asked & _OF_TEXT)} tell texts apart (type: string)")
         if bool(asked & _OF_CODES) != bool(self.codes):
             raise ValueError("entropy and top need `codes`, and only they")
         for aggregate, windows in self.features.items():
@@ -122,7 +125,7 @@ class Family(Strict):
     grain: Literal["day", "month"] = "day"
     purpose: Literal["profile", "service"] = "profile"
     owner: str
-    inputs: tuple[Input, ...] = Key(min_length=1)
+    inputs: tuple[Input, ...] = Key(min_length=1, max_length=62)  # partials keep a bit of an integer for each
     derived: tuple[Derived, ...] = ()
 
     @property

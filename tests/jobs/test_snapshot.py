@@ -6,11 +6,13 @@ import datetime as dt
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from conf.dates import cut_off, start_of_day
+from conf.errors import MendableError
 from conf.feature import Family
-from jobs import partials, snapshot
+from jobs import partials, snapshot, training_set
 from jobs.lake import arrow_schema, nullable
 from jobs.partials import changed, known_on
 from jobs.preview import check_features, preview_feature
@@ -189,3 +191,53 @@ def test_profile_of_a_snapshot(house, night):
     calls = rows.filter(pc.equal(rows["feature"], "calls_10086_count_7d")).to_pylist()[0]
     assert (calls["customers"], calls["missing"], calls["zeros"]) == (3, 2, 0)
     assert calls["family"] == "contact_in"
+
+
+def test_a_training_set_as_known_then_and_as_known_now(house, night, tmp_path):
+    tomorrow = night(D + dt.timedelta(days=1))
+    for made in (house, tomorrow):
+        partials.run(made)
+        snapshot.run(made)
+    labels = [
+        {"decision_id": f"d{customer}", "run_id": "r", "business_date": D, "customer_id": customer, "role": "explore",
+         "pscore": 0.5, "ordered": 0, "margin_micro": 7, "matured": customer != 2}
+        for customer in (1, 2, 5, 99)
+    ]  # fmt: skip
+    write(tomorrow, "outcome", labels)
+    then = training_set.recipe(tomorrow, D, D, ["calls_10086_count_7d", "city"], "then")
+    figures = training_set.write(tomorrow, then, tmp_path / "then")
+    assert (figures["rows"], figures["snapshots"]) == (2, 1)  # 2 has not matured, 99 was no customer
+    found = {row["customer_id"]: row for row in pq.read_table(tmp_path / "then" / "rows.parquet").to_pylist()}
+    assert found[1]["calls_10086_count_7d"] == 2  # what the night of D could see
+    assert found[5]["calls_10086_count_7d"] is None  # refused profiling
+    now = training_set.recipe(tomorrow, D, D, ["calls_10086_count_7d", "city"], "now")
+    training_set.write(tomorrow, now, tmp_path / "now")
+    learned = {row["customer_id"]: row for row in pq.read_table(tmp_path / "now" / "rows.parquet").to_pylist()}
+    assert learned[1]["calls_10086_count_7d"] == 3  # the call of 8 January that came after the cut-off
+    assert (found[1]["city"], learned[1]["city"]) == ("gz", "zh")  # so with the profile that came late
+    assert sorted(file.name for file in (tmp_path / "now").iterdir()) == ["recipe.json", "rows.parquet"]
+
+    # the tables go on; the recipes give the same bytes
+    write(tomorrow, "outcome", [*labels, {**labels[0], "decision_id": "d0", "margin_micro": 8}])
+    partials.run(house)
+    snapshot.snapshots(tomorrow, [D])
+    for made, name in ((then, "then"), (now, "now")):
+        again = training_set.read_recipe(tmp_path / name / "recipe.json")
+        assert again == made
+        training_set.write(tomorrow, again, tmp_path / "again")
+        assert (tmp_path / "again" / "rows.parquet").read_bytes() == (tmp_path / name / "rows.parquet").read_bytes()
+
+
+def test_what_no_training_set_can_be_made_of(house, tmp_path):
+    with pytest.raises(MendableError, match="no feature 'nonsense'"):
+        training_set.recipe(house, D, D, ["nonsense"], "then")
+    with pytest.raises(MendableError, match="that models may use"):
+        training_set.recipe(house, dt.date(2026, 1, 1), dt.date(2026, 1, 2), ["profiled"], "then")
+    with pytest.raises(MendableError, match="labels from"):
+        training_set.recipe(house, D, D, [], "then")
+    empty = training_set.recipe(house, dt.date(2026, 1, 1), dt.date(2026, 1, 2), [], "then")
+    with pytest.raises(MendableError, match="no labels between the days"):
+        training_set.write(house, empty, tmp_path)
+    (tmp_path / "recipe.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(MendableError, match="no recipe"):
+        training_set.read_recipe(tmp_path / "recipe.json")
