@@ -74,6 +74,17 @@ class Affinity(Strict):
     future_nights: int = Key(default=180, ge=0)  # nights of contacts that an opt-out forgoes
 
 
+class Gate(Strict):
+    """What a challenger must show before it becomes champion (``cpc models promote``)."""
+
+    delta: float = Key(default=0.0, ge=0)  # 元 a customer-night that it may lose, by the one-sided 95 % lower bound
+    ess: float = Key(default=1000.0, ge=0)  # effective sample where it disagrees with the champion
+    unsupported: float = Key(default=0.01, ge=0, le=1)  # share of its choices there that were never logged
+    slope: tuple[float, float] = (0.8, 1.25)  # calibration out of time: slope,
+    ratio: float = Key(default=0.10, ge=0)  # and how far predicted over observed may be from 1
+    slice_delta: float = Key(default=0.25, ge=0)  # 元 a customer-night that any slice may lose
+
+
 class Serving(Strict):
     """The serving store: empty ``url`` means the embedded PostgreSQL."""
 
@@ -102,6 +113,7 @@ class Settings(Strict):
     serving: Serving = Serving()
     mlflow: Mlflow = Mlflow()
     affinity: Affinity = Affinity()
+    gate: Gate = Gate()
     quiet_hours: tuple[str, str] = ("21:00", "09:00")
     extra: dict[str, Any] = {}
 

@@ -1,9 +1,10 @@
-"""# training: learn from what came of past decisions, weekly
+"""# training: learn from what came of past decisions, weekly or when the model drifts
 
 **Purpose.** Attribute matured outcomes to decisions, train the affinity model on them, register it in MLflow.
 **Owner.** cpc-science. **Tier.** 2: the last champion keeps serving while this is red.
 
-**Healthy.** A new version in the registry each Monday; it becomes champion only through the gate.
+**Healthy.** Most days both tasks are skipped: a model was trained within the week and no check of it failed. A new version
+in the registry each week, or within days of an alarm in `ops_quality`; it becomes champion only through the gate.
 **Unhealthy.**
 - `feedback` red: results are missing or late; `cpc feeds status --date D` names the feed. Clear the task later.
 - `train` red with "one class": no conversion has matured yet; nothing to do, the champion stays.
@@ -24,17 +25,22 @@ STEPS = json.loads((Path(__file__).resolve().parent.parent / "conf" / "generated
 
 
 def run(job: str) -> dict:
-    """Run one job for the decision date: the logical date as it reads in Shanghai."""
+    """Run one job for the decision date (the logical date as it reads in Shanghai) where training is due."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from jobs.due import why
     from jobs.runner import run_task
 
-    moment = get_current_context()["logical_date"].astimezone(ZoneInfo(SHANGHAI))
-    return run_task(job, moment.date().isoformat())
+    date = get_current_context()["logical_date"].astimezone(ZoneInfo(SHANGHAI)).date().isoformat()
+    if not why(date):
+        raise AirflowSkipException("a model was trained within the week, and nothing drifted since")
+    return run_task(job, date)
 
 
 with DAG(
     dag_id="training",
     doc_md=__doc__,
-    schedule=CronTriggerTimetable("0 10 * * 1", timezone=SHANGHAI),
+    schedule=CronTriggerTimetable("0 10 * * *", timezone=SHANGHAI),
     start_date=datetime.datetime(2026, 1, 1, tzinfo=ZoneInfo(SHANGHAI)),
     catchup=False,
     max_active_runs=1,

@@ -32,8 +32,8 @@ _NIGHTS = 14  # last matured nights that are judged
 _SLICES = ("centre", "grade", "age_group")
 
 
-def evaluate(night: Night, version: str, bounds: Bounds | None = None) -> dict[str, Any]:
-    """Judge a version against the champion.
+def evaluate(night: Night, version: str) -> dict[str, Any]:
+    """Judge a version (a number or an alias) against the champion, within the bounds of ``settings.gate``.
 
     Returns:
         ``passed``, ``checks`` and where the eligible sets came from.
@@ -45,9 +45,9 @@ def evaluate(night: Night, version: str, bounds: Bounds | None = None) -> dict[s
     old, new = champion(night.settings), fetch(night.settings, found)
     before, after = load(old.folder), load(new.folder)
     rounds, own = _rounds(night, before, after)
-    checks = judge(rounds, _calibration(after), bounds or Bounds())
+    checks = judge(rounds, _calibration(after), Bounds(**night.settings.gate.model_dump()))
     return {
-        "version": version, "champion": old.version, "rounds": len(rounds.logged), "nights_with_own_masks": own,
+        "version": found.version, "champion": old.version, "rounds": len(rounds.logged), "nights_with_own_masks": own,
         "passed": all(check.passed for check in checks), "checks": [asdict(check) for check in checks],
     }  # fmt: skip
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from models.affinity.drift import Drift
 from models.affinity.learn import Learnt
+from models.affinity.uplift import Gain, gain
 
 _TOP = 25
 
@@ -48,6 +49,9 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]) -
         f"**Orders that a contact brings** (1 = as the response says): {bundle.lifts.whole.value:.2f}, "
         f"{bundle.lifts.whole.own:.0%} of it from data, the rest prior. Cells whose own data weighs half or more: "
         f"{sum(lift.own >= 0.5 for lift in bundle.lifts.cells.values())} of {len(bundle.lifts.cells)}.",
+        f"**Among explorers**, for whom chance chose: area under the Qini curve of the predicted effect "
+        f"{_figure(metrics, 'qini_explorers')} orders a contact "
+        f"({_figure(metrics, 'qini_explorers_low')} … {_figure(metrics, 'qini_explorers_high')}); 0 says nothing.",
         f"**Fatigue**: a contact adds {bundle.opt_out.whole:.5f} opt-outs and {bundle.complaint.whole:.5f} complaints.",
         "",
         f"**Left out** ({len(left_out)} features: empty, drifted, or not worth keeping): "
@@ -101,8 +105,28 @@ def shap_summary(learnt: Learnt, folder: Path) -> None:
     plt.close()
 
 
+def explorers_gain(learnt: Learnt) -> Gain:
+    """Qini of the predicted effect among explorers' contacts, for whom chance chose: orders beyond p_base."""
+    drawn = learnt.explored
+    return gain(drawn.predicted, drawn.residual, drawn.weight * drawn.times, learnt.explorers)
+
+
+def qini_plot(found: Gain, folder: Path) -> None:
+    """The Qini curve as PNG."""
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(7, 5), constrained_layout=True)
+    axis.plot(found.share, found.gained, label="by predicted effect")
+    axis.plot([0, 1], [0, found.gained[-1]], "k:", linewidth=1, label="by chance")
+    axis.set(title=f"Qini among explorers: area {found.area:.5f} ({found.ci[0]:.5f} … {found.ci[1]:.5f})",
+             xlabel="share of explorers' contacts, weighted 1 / pscore", ylabel="orders beyond p_base, a contact")  # fmt: skip
+    axis.legend()
+    figure.savefig(folder / "qini.png", dpi=110)
+    plt.close(figure)
+
+
 def plots(learnt: Learnt, folder: Path) -> None:
-    """Reliability, importance and lifts as PNG; and what each column adds."""
+    """Reliability, importance and lifts as PNG; the explorers' Qini curve; and what each column adds."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -126,4 +150,5 @@ def plots(learnt: Learnt, folder: Path) -> None:
     axes[2].tick_params(axis="y", labelsize=7)
     figure.savefig(folder / "model.png", dpi=110)
     plt.close(figure)
+    qini_plot(explorers_gain(learnt), folder)
     shap_summary(learnt, folder)

@@ -1,10 +1,16 @@
-"""A training as an MLflow run: parameters, data versions, metrics, plots, SHAP, signature, model card, registration."""
+"""A training as an MLflow run: parameters, data versions, metrics, plots, SHAP, signature, model card, registration.
+
+``keep`` logs and registers a training; ``tuning`` is a run that trials hang below (``trial``), which register nothing.
+"""
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +18,7 @@ import lightgbm as lgb
 import numpy as np
 
 from conf.settings import Settings
+from jobs.model_card import card, explorers_gain, plots
 from jobs.registry import client, register
 from models.affinity.bundle import TEXT
 from models.affinity.drift import Drift
@@ -20,18 +27,20 @@ from models.affinity.learn import Learnt
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_REQUIREMENTS = ["lightgbm==4.7.0", "numpy==2.4.6", "mlflow==3.17.2"]
+_NEEDED = ("lightgbm", "numpy", "mlflow")
+_PARENT = "mlflow.parentRunId"
 
 
-def keep(settings: Settings, learnt: Learnt, moved: Sequence[Drift], params: Mapping[str, Any]) -> str:
-    """Log one training and register its model.
+def keep(
+    settings: Settings, learnt: Learnt, moved: Sequence[Drift], params: Mapping[str, Any], parent: str = ""
+) -> str:
+    """Log one training, below a run of tuning where one is given, and register its model.
 
     Returns:
         The registered version.
     """
     store = client(settings)
-    run = store.create_run(_experiment(store, settings), run_name=f"affinity {learnt.bundle.facts['date']}")
-    run_id = run.info.run_id
+    run_id = _run(store, settings, f"affinity {learnt.bundle.facts['date']}", parent)
     metrics = _metrics(learnt)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
@@ -53,6 +62,36 @@ def keep(settings: Settings, learnt: Learnt, moved: Sequence[Drift], params: Map
     return version
 
 
+@contextmanager
+def tuning(settings: Settings, name: str, params: Mapping[str, Any]) -> Iterator[str]:
+    """A run that trials hang below; failed if what is inside fails."""
+    store = client(settings)
+    run_id = _run(store, settings, name, "")
+    store.log_batch(run_id, params=_as_params(params))
+    state = "FAILED"
+    try:
+        yield run_id
+        state = "FINISHED"
+    finally:
+        store.set_terminated(run_id, state)
+
+
+def trial(
+    settings: Settings, parent: str, number: int, params: Mapping[str, Any], metrics: Mapping[str, float]
+) -> None:
+    """Log one trial below a run of tuning."""
+    store = client(settings)
+    run_id = _run(store, settings, f"trial {number}", parent)
+    finite = {name: value for name, value in metrics.items() if np.isfinite(value)}
+    store.log_batch(run_id, metrics=_as_metrics(finite), params=_as_params(params))
+    store.set_terminated(run_id)
+
+
+def _run(store: MlflowClient, settings: Settings, name: str, parent: str) -> str:
+    tags = {_PARENT: parent} if parent else {}
+    return str(store.create_run(_experiment(store, settings), run_name=name, tags=tags).info.run_id)
+
+
 def _experiment(store: MlflowClient, settings: Settings) -> str:
     found = store.get_experiment_by_name(settings.mlflow.experiment)
     if found is not None:
@@ -71,19 +110,23 @@ def _save(learnt: Learnt, folder: Path) -> None:
     columns = Schema([ColSpec("double", name) for name in booster.feature_name()])
     save_model(
         booster, str(folder), signature=ModelSignature(inputs=columns, outputs=Schema([ColSpec("double")])),
-        pip_requirements=_REQUIREMENTS,
+        pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _NEEDED],
     )  # fmt: skip
     learnt.bundle.save(folder)
     assert (folder / TEXT).read_text(encoding="utf-8") == learnt.bundle.text
 
 
 def _metrics(learnt: Learnt) -> dict[str, float]:
-    lifts, bundle = learnt.bundle.lifts, learnt.bundle
+    lifts, bundle, qini = learnt.bundle.lifts, learnt.bundle, explorers_gain(learnt)
     found = dict(learnt.response.metrics) | {
+        "qini_explorers": qini.area, "qini_explorers_low": qini.ci[0], "qini_explorers_high": qini.ci[1],
         "lift": lifts.whole.value, "lift_own_share": lifts.whole.own, "contacts": float(learnt.contacts),
         "opt_out_per_contact": bundle.opt_out.whole, "complaint_per_contact": bundle.complaint.whole,
         "reversal_share": bundle.reversals[""], "trailing_yuan": bundle.trailing_micro / 1e6,
     }  # fmt: skip
+    for row in learnt.response.slices:
+        place = re.sub(r"[^\w.\- ]", "_", f"slice.{row['slicing']}.{row['value']}")
+        found |= {f"{place}.{name}": float(row[name]) for name in ("auc", "ratio", "conversions") if name in row}
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
@@ -107,8 +150,6 @@ def _flat(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _report(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float], folder: Path) -> None:
-    from jobs.model_card import card, plots
-
     folder.mkdir()
     gain = sorted(learnt.response.gain.items(), key=lambda item: -item[1])
     tables = {

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 _DIGEST, _PREVIOUS = "text_sha256", "previous_champion"
+_TRIES, _SECONDS = 2, 20  # a registry that is asked over the network
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,10 @@ def client(settings: Settings) -> MlflowClient:
     import logging
 
     from mlflow import MlflowClient
+    from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
 
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_TRIES)  # by default minutes: a night must not wait for a registry that is down
+    MLFLOW_HTTP_REQUEST_TIMEOUT.set(_SECONDS)
     for name in ("mlflow", "alembic"):  # after the import, which sets them: that tables are made is no news
         logging.getLogger(name).setLevel(logging.WARNING)
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -224,14 +228,14 @@ def register(settings: Settings, folder: Path, run_id: str, artifact_uri: str, t
 
 
 def promote(settings: Settings, version: str) -> Version:
-    """Make ``version`` the champion; the one before is remembered for a rollback.
+    """Make ``version`` (a number or an alias) the champion; the one before is remembered for a rollback.
 
     Raises:
         MendableError: there is no such version.
     """
     store = client(settings)
     name = settings.mlflow.model
-    _version(settings, version)
+    version = version_of(settings, version).version
     before = look_up(settings)
     if before and before.version != version:
         store.set_model_version_tag(name, version, _PREVIOUS, before.version)
@@ -276,13 +280,21 @@ def _version(settings: Settings, version: str) -> Any:
 
 
 def version_of(settings: Settings, version: str) -> Version:
-    """A version by number.
+    """A version by number or by alias.
 
     Raises:
         MendableError: there is none.
     """
-    found = _version(settings, version)
-    return Version(str(found.version), str(found.source), str(found.tags.get(_DIGEST, "")))
+    if not version.isdigit():
+        found = look_up(settings, version)
+        if found is None:
+            raise MendableError(
+                f"model {settings.mlflow.model!r} has no alias {version!r}", where="VERSION",
+                remedy="`cpc models list` shows the aliases; give one of them, or a version",
+            )  # fmt: skip
+        return found
+    known = _version(settings, version)
+    return Version(str(known.version), str(known.source), str(known.tags.get(_DIGEST, "")))
 
 
 def versions(settings: Settings) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ from jobs.night import Figures, Night
 from jobs.registry import champion
 from jobs.training import dates_of
 from models.affinity.bundle import load
-from models.affinity.encode import MissingFeatureError, encode
+from models.affinity.encode import ChangedFeatureError, MissingFeatureError, encode
 from models.affinity.prune import prune
 from models.affinity.scorer import BASES, MICRO, Money, Scorer, Scores, prepare
 
@@ -284,6 +284,12 @@ def run(night: Night) -> Figures:
             where=f"model version {task.model_version}, table customer_features",
             remedy="declare them again in features/declared, `cpc models rollback`, or train anew with `cpc train`",
         ) from error
+    except ChangedFeatureError as error:
+        raise MendableError(
+            f"features are not what the champion learnt: {'; '.join(error.changes)}",
+            where=f"model version {task.model_version}, table customer_features",
+            remedy="mend their declaration, `cpc models rollback`, or train anew with `cpc train`",
+        ) from error
     written = [file for file, _ in results if file is not None]
     night.lake.commit_files("candidate", written, replace=[night.partition])
     figures = {name: sum(counts[name] for _, counts in results) for name in results[0][1]}
@@ -304,4 +310,6 @@ def _run_tasks(night: Night, task: Task, files: Sequence[str]) -> list[tuple[Wri
         text = str(error)
         if "features missing: " in text:
             raise MissingFeatureError(text.split("features missing: ")[1].splitlines()[0].split(", ")) from error
+        if "features changed: " in text:
+            raise ChangedFeatureError(text.split("features changed: ")[1].splitlines()[0].split("; ")) from error
         raise

@@ -18,9 +18,9 @@ from conf.errors import MendableError
 from conf.settings import Affinity
 from jobs.menu import menu
 from jobs.night import Figures, Night
-from jobs.training import Data, dates_of, latest, partition, read
+from jobs.training import Data, dates_of, encoded, latest, partition, read
 from models.affinity.drift import Drift, compare
-from models.affinity.encode import Feature, encode
+from models.affinity.encode import Feature
 from models.affinity.learn import Learnt, Sample, learn
 from models.affinity.response import Knobs, OneClassError
 
@@ -43,7 +43,7 @@ def drift(night: Night, data: Data) -> tuple[Drift, ...]:
     names = ["customer_id", *(feature.name for feature in data.features)]
     now = partition(night, "customer_features", newest, names)
     now = now.take(np.linspace(0, now.num_rows - 1, min(_PROBE, now.num_rows)).astype(np.int64))
-    return compare(tuple(f.name for f in data.features), _probe(data.sample.X), encode(now, data.features))
+    return compare(tuple(f.name for f in data.features), _probe(data.sample.X), encoded(now, data.features))
 
 
 def _probe(X: np.ndarray) -> np.ndarray:
@@ -108,13 +108,17 @@ def _facts(night: Night, data: Data) -> dict[str, Any]:
 
 def run(night: Night) -> Figures:
     """Train and register."""
+    return registered(night, read(night))
+
+
+def registered(night: Night, data: Data, parent: str = "") -> Figures:
+    """Train on data that was read, and register; below an MLflow run where one is given."""
     from jobs.model_run import keep
 
     clock = time.perf_counter()
-    data = read(night)
     learnt, moved = fit(night, data)
     trained = time.perf_counter() - clock
-    version = keep(night.settings, learnt, moved, _params(night.settings.affinity))
+    version = keep(night.settings, learnt, moved, _params(night.settings.affinity), parent)
     metrics = learnt.response.metrics
     return {
         "version": version,

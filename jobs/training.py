@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from conf.errors import MendableError
 from jobs.night import Night
-from models.affinity.encode import Feature, encode, learn
+from models.affinity.encode import Feature, changes, encode, learn
 from models.affinity.learn import CONTROL, ROLES, Sample
 
 _COLUMNS = (
@@ -73,6 +73,16 @@ def partition(
     condition = pc.field("customer_id").isin(keys) if keys is not None else None
     rows = source.to_table(columns=held, filter=condition)
     return rows.sort_by("customer_id")
+
+
+def encoded(table: pa.Table, features: Sequence[Feature]) -> Floats:
+    """As ``encode``; a feature that an older table lacks, or has in another type, is missing in all of its rows."""
+    held = [feature for feature in features if feature.name in table.column_names]
+    unlike = changes(table, held)
+    table = table.drop_columns(list(unlike))
+    for name in [feature.name for feature in features if feature.name not in table.column_names]:
+        table = table.append_column(name, pa.nulls(table.num_rows))
+    return encode(table, features)
 
 
 def kinds(rows: pa.Table) -> NDArray[np.int64]:
@@ -164,7 +174,7 @@ def _joined(night: Night, group: Sequence[Used], features: tuple[Feature, ...], 
     wanted = pa.array(np.unique(np.concatenate([rows["customer_id"].to_numpy() for _, rows, _ in picked])))
     names = ["customer_id", *(feature.name for feature in features)]
     snapshot = partition(night, "customer_features", group[0][2], names, wanted)
-    known, X = snapshot["customer_id"].to_numpy(), encode(snapshot, features)
+    known, X = snapshot["customer_id"].to_numpy(), encoded(snapshot, features)
     samples = []
     for date, rows, weight in picked:
         customer = rows["customer_id"].to_numpy()

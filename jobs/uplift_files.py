@@ -139,7 +139,7 @@ def analyse(experiment: Experiment, *, folds: int = 5, repeats: int = 200, seed:
             )
             arms[name] = part
             per_arm.append(_all_rows(experiment, position, folds, seed))
-        out |= {"arms": arms, "policy": policy_value(experiment, np.column_stack(per_arm), repeats, seed)}
+        out |= {"arms": arms, "policy": policy_value(experiment, [np.column_stack(per_arm)])}
     out["warnings"] = list(experiment.warnings)
     return out
 
@@ -175,11 +175,16 @@ def _all_rows(e: Experiment, position: int, folds: int, seed: int) -> Floats:
     return out
 
 
-def policy_value(e: Experiment, effects: Floats, repeats: int, seed: int) -> dict[str, Any]:
-    """IPS value of giving each row its best arm (none where no effect is above 0), against the best single arm."""
+def policy_value(e: Experiment, effects: Sequence[Floats]) -> dict[str, Any]:
+    """IPS value of giving each row its best arm (none where no effect is above 0), against the best single arm.
+
+    Args:
+        e: the experiment.
+        effects: (rows, arms but control) of each repeat of the cross-fitting; the policy takes one of them by chance.
+    """
     shares = np.bincount(e.arm, minlength=len(e.arms)) / len(e.arm)
-    choice = np.where(effects.max(axis=1) > 0, effects.argmax(axis=1) + 1, 0)
-    gained = np.where(choice == e.arm, e.y / shares[e.arm], 0.0)
+    choices = [np.where(each.max(axis=1) > 0, each.argmax(axis=1) + 1, 0) for each in effects]
+    gained = np.mean([choice == e.arm for choice in choices], axis=0) * e.y / shares[e.arm]
     single = {name: float(e.y[e.arm == k].mean()) for k, name in enumerate(e.arms)}
     best = max(single, key=lambda name: single[name])
     against = gained - np.where(e.arm == e.arms.index(best), e.y / shares[e.arm], 0.0)
@@ -187,7 +192,7 @@ def policy_value(e: Experiment, effects: Floats, repeats: int, seed: int) -> dic
     return {
         "value": float(gained.mean()), "best_arm": best, "best_arm_value": single[best],
         "gain": float(against.mean()), "gain_ci": [float(against.mean()) - error, float(against.mean()) + error],
-        "shares": {name: float((choice == k).mean()) for k, name in enumerate(e.arms)},
+        "shares": {name: float(np.mean([choice == k for choice in choices])) for k, name in enumerate(e.arms)},
     }  # fmt: skip
 
 

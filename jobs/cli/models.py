@@ -27,14 +27,21 @@ app.add_typer(models, name="models")
 
 
 @app.command()
-def train(date: DateOption, env: EnvOption = None, sets: SetOption = None, as_json: JsonOption = False) -> None:
+def train(
+    date: DateOption,
+    trials: Annotated[int, typer.Option(help="Search for better trees with so many trials first.")] = 0,
+    env: EnvOption = None,
+    sets: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Train on matured decisions, log the run in MLflow, register the version.
 
     Example: cpc train --date 2026-01-09 --set affinity.trees=200 --set affinity.leaves=31
     """
-    from jobs.train import run
+    from jobs import train, tune
 
-    figures = dict(run(open_night(date, env, sets)))
+    night = open_night(date, env, sets)
+    figures = dict(tune.run(night, trials) if trials else train.run(night))
     if as_json:
         print_json(figures)
     else:
@@ -63,7 +70,7 @@ def list_(env: EnvOption = None, as_json: JsonOption = False) -> None:
 
 @models.command()
 def promote(
-    version: Annotated[str, typer.Argument(help="Version to make champion.")],
+    version: Annotated[str, typer.Argument(help="Version or alias to make champion.")],
     date: DateOption,
     env: EnvOption = None,
     sets: SetOption = None,
@@ -71,7 +78,7 @@ def promote(
 ) -> None:
     """Make a version champion if it passes the gate on the same customer-nights.
 
-    Example: cpc models promote 2 --date 2026-01-09
+    Example: cpc models promote challenger --date 2026-01-09
     """
     from jobs.gate import evaluate
     from jobs.registry import promote as make_champion
@@ -85,10 +92,10 @@ def promote(
     if not verdict["passed"]:
         failed = ", ".join(check["check"] for check in verdict["checks"] if not check["passed"])
         raise MendableError(
-            f"version {version} does not pass the gate: {failed}", where=f"model {night.settings.mlflow.model!r}",
+            f"version {verdict['version']} does not pass the gate: {failed}", where=f"model {night.settings.mlflow.model!r}",
             remedy="collect more exploration, or train another; the champion stays",
         )  # fmt: skip
-    found = make_champion(night.settings, version)
+    found = make_champion(night.settings, verdict["version"])
     if not as_json:
         console.print(f"champion is version {found.version} ({found.sha256[:12]})")
 

@@ -67,6 +67,35 @@ class MissingFeatureError(ValueError):
         super().__init__(f"features missing: {', '.join(names)}")
 
 
+class ChangedFeatureError(ValueError):
+    """A feature that the model knows as a number is text now, or the other way round."""
+
+    def __init__(self, changes: Sequence[str]) -> None:
+        self.changes = tuple(changes)
+        super().__init__(f"features changed: {'; '.join(changes)}")
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether columns of a type are numbers or flags."""
+    return bool(pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether columns of a type are categories."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind))
+
+
+def changes(table: pa.Table, features: Sequence[Feature]) -> dict[str, str]:
+    """Feature → how its column differs from what the model knows; a column of nulls alone fits every feature."""
+    found = {}
+    for feature in features:
+        kind = table.schema.field(feature.name).type
+        fits = is_number(kind) if feature.kind == "number" else is_text(kind)
+        if not fits and not pa.types.is_null(kind):
+            found[feature.name] = f"{feature.name} is {kind}, a {feature.kind} when the model was trained"
+    return found
+
+
 def learn(table: pa.Table, names: Sequence[str]) -> tuple[Feature, ...]:
     """Decide how each column is encoded; columns of other types or of too many categories are left out.
 
@@ -77,9 +106,9 @@ def learn(table: pa.Table, names: Sequence[str]) -> tuple[Feature, ...]:
     found: list[Feature] = []
     for name in names:
         kind = table.schema.field(name).type
-        if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        if is_number(kind):
             found.append(Feature(name, "number"))
-        elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
+        elif is_text(kind):
             values = sorted(value for value in pc.unique(_plain(table[name])).to_pylist() if value is not None)
             if 1 < len(values) <= _MAX_CATEGORIES:
                 found.append(Feature(name, "category", tuple(values)))
@@ -91,9 +120,12 @@ def encode(table: pa.Table, features: Sequence[Feature]) -> Floats:
 
     Raises:
         MissingFeatureError: the table lacks a feature.
+        ChangedFeatureError: a feature is of another type.
     """
     if missing := [feature.name for feature in features if feature.name not in table.column_names]:
         raise MissingFeatureError(missing)
+    if changed := changes(table, features):
+        raise ChangedFeatureError(list(changed.values()))
     out = np.empty((table.num_rows, len(features)), np.float64)
     for position, feature in enumerate(features):
         out[:, position] = _column(table[feature.name], feature)

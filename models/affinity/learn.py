@@ -77,11 +77,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Learnt:
-    """A bundle, and what the training run shows of it."""
+    """A bundle, and what the training run shows of it; explorers' contacts as models saw them that had not met them."""
 
     bundle: Bundle
     response: Response
     contacts: int
+    explored: Drawn
+    explorers: Ints  # customer of each
 
 
 def learn(
@@ -111,7 +113,9 @@ def learn(
     columns = tuple(features[k] for k in response.kept)
     p_convert, p_base = _cross_fitted(rows, base_at, met, menu, prior, response, features, knobs)
     reversals = _reversals(met)
-    lifts = _lifts(met, p_convert, p_base, menu)
+    by_chance = met.role == EXPLORE
+    explored = _drawn(met, p_convert, p_base).take(by_chance)
+    lifts = _lifts(met.take(by_chance), explored, menu)
     left = _kept(sample, met, menu, list(response.kept), knobs)
     offer = _positions(met.product, [o.id for o in menu.offers])
     share = np.array([left[group] for group in menu.groups])[offer]
@@ -134,7 +138,7 @@ def learn(
         trailing_micro=_trailing(sample, met, effect, menu),
         facts=facts | {"metrics": {k: v for k, v in response.metrics.items() if np.isfinite(v)}},
     )
-    return Learnt(bundle, response, len(met.day))
+    return Learnt(bundle, response, len(met.day), explored, met.customer[by_chance])
 
 
 def _known(sample: Sample, menu: Menu) -> Flags:
@@ -241,18 +245,20 @@ def _groups(met: Sample, menu: Menu) -> tuple[Ints, list[str]]:
     return of[_positions(met.product, [o.id for o in menu.offers])], names
 
 
-def _lifts(met: Sample, p_convert: Floats, p_base: Floats, menu: Menu) -> Lifts:
-    """Orders that contacts brought, where chance chose, against what the response expects of them."""
-    group, groups = _groups(met, menu)
-    names = [f"{name}|{channel}" for name in groups for channel in menu.channels]
-    cell = group * len(menu.ways) + _positions(met.channel, [w.id for w in menu.ways])
-    every = Drawn(
+def _drawn(met: Sample, p_convert: Floats, p_base: Floats) -> Drawn:
+    """What came of contacts against what the response expects of them."""
+    return Drawn(
         residual=(met.ordered >> met.product & 1) - p_base, predicted=p_convert - p_base,
         expected=np.maximum(p_convert, p_base), times=met.weight,
         weight=np.minimum(1 / np.maximum(met.pscore, 1e-9), _MAX_LIFT_WEIGHT),
     )  # fmt: skip
-    explored = met.role == EXPLORE
-    return measure(every.take(explored), cell[explored], names)
+
+
+def _lifts(met: Sample, drawn: Drawn, menu: Menu) -> Lifts:
+    """Orders that contacts brought, where chance chose, against what the response expects of them."""
+    group, groups = _groups(met, menu)
+    names = [f"{name}|{channel}" for name in groups for channel in menu.channels]
+    return measure(drawn, group * len(menu.ways) + _positions(met.channel, [w.id for w in menu.ways]), names)
 
 
 def _kept(sample: Sample, met: Sample, menu: Menu, columns: list[int], knobs: Knobs) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Learners of a treatment's effect on LightGBM, for a binary treatment and any outcome; cross-fitted.
+"""Learners of a treatment's effect, for a binary treatment and any outcome; cross-fitted. Trees are LightGBM's.
 
 ==========  =============================================================================================
 s           one model of y on (x, t): μ(x, 1) − μ(x, 0)
@@ -7,6 +7,7 @@ x           imputed effects of each arm, blended by the propensity            (K
 dr          regression of the doubly robust pseudo-outcome                    (Kennedy 2023)
 r           weighted regression of (y − m) / (t − e) with weight (t − e)²     (Nie and Wager 2021)
 blend       mean of x, dr and r, each divided by its standard deviation: their errors differ
+additive    main effects and interactions under a prior (``models.affinity.additive``): no trees
 ==========  =============================================================================================
 
 Effects are small against the noise, so second stages are small trees with large leaves. In an experiment the
@@ -23,14 +24,20 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
+from models.affinity.additive import additive
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-LEARNERS = ("s", "t", "x", "dr", "r", "blend")
+TREES = ("s", "t", "x", "dr", "r", "blend")
+LEARNERS = (*TREES, "additive")
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much the trees may say: first stage (outcome) and second stage (effect)."""
+    """How much the trees may say: first stage (outcome) and second stage (effect).
+
+    ``interaction`` bounds the additive learner: see ``models.affinity.additive``.
+    """
 
     trees: int = 100
     leaves: int = 12
@@ -41,6 +48,7 @@ class Size:
     effect_leaf_rows: int = 500
     effect_rate: float = 0.04
     inner_folds: int = 2
+    interaction: float = 0.15
 
 
 @dataclass(frozen=True)
@@ -142,17 +150,20 @@ def effects(
     e = float(t.mean())
     treated, control = t > 0, t == 0
     found: dict[str, Floats] = {}
+    if "additive" in learners:
+        found["additive"] = additive(X, t, y, X_at, categories, size.interaction)
     if "s" in learners:
         ones, zeros = np.ones((len(X_at), 1)), np.zeros((len(X_at), 1))
         booster = _booster(np.hstack([X, t[:, None]]), y, categories, size, seed, None, second=False)
         found["s"] = np.asarray(booster.predict(np.hstack([X_at, ones]))) - np.asarray(
             booster.predict(np.hstack([X_at, zeros]))
         )
-    mu1, mu0 = _nuisance(X, t, y, categories, size, seed)
     if "t" in learners:
         found["t"] = _fit(X[treated], y[treated], X_at, categories, size, seed) - _fit(
             X[control], y[control], X_at, categories, size, seed
         )
+    if {"x", "dr", "r", "blend"} & set(learners):
+        mu1, mu0 = _nuisance(X, t, y, categories, size, seed)
     if {"x", "blend"} & set(learners):
         up = _fit(X[treated], y[treated] - mu0[treated], X_at, categories, size, seed, second=True)
         down = _fit(X[control], mu1[control] - y[control], X_at, categories, size, seed, second=True)

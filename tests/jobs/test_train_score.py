@@ -345,3 +345,206 @@ def test_the_gate_decides_and_rollback_undoes(world: Night, monkeypatch: pytest.
     assert registry.champion(world.settings).version == "2"
     assert registry.rollback(world.settings).version == "1"
     assert registry.champion(world.settings).version == "1"
+
+
+def told(world: Night, *words: str) -> Any:
+    """``cpc`` with these words on the world's home."""
+    from typer.testing import CliRunner
+
+    from jobs.cli import app
+
+    return CliRunner().invoke(app, list(words), env={"CPC_HOME": str(world.settings.home)})
+
+
+def test_the_run_shows_data_metrics_plots_and_card(made: Path, world: Night) -> None:
+    import mlflow
+
+    settings = _small(world.settings, made)
+    store = registry.client(settings)
+    version = store.get_model_version(settings.mlflow.model, "1")
+    run = store.get_run(version.run_id)
+    params, metrics = run.data.params, run.data.metrics
+    assert {"trees", "leaves", "data.outcome_version", "data.features_version", "data.conversion_days",
+            "data.horizon_days", "data.first_decision", "data.last_decision"} <= set(params)  # fmt: skip
+    assert {"auc_contact", "auc_within_contact", "logloss_contact", "ratio_contact", "slope_contact", "lift"} <= set(
+        metrics
+    )
+    assert any(name.startswith("slice.grade.") for name in metrics)
+    assert metrics["qini_explorers_low"] < metrics["qini_explorers"] < metrics["qini_explorers_high"]
+    assert metrics["qini_explorers"] > 0  # who likes it orders more often when contacted
+    report = {Path(file.path).name for file in store.list_artifacts(version.run_id, "report")}
+    assert report == {"model_card.md", "model.png", "qini.png", "shap.png", "gain.json", "lifts.json", "slices.json",
+                      "drift.json", "reliability.json"}  # fmt: skip
+    model = {Path(file.path).name for file in store.list_artifacts(version.run_id, "model")}
+    assert {"MLmodel", "requirements.txt", "python_env.yaml", "bundle.json", "model.lgb"} <= model
+    info = mlflow.models.Model.load(registry.champion(settings).folder)
+    assert "plan_fee" in info.signature.inputs.input_names()
+    card = (made / "mlruns").glob("*/*/artifacts/report/model_card.md")
+    assert "Among explorers" in next(card).read_text(encoding="utf-8")
+
+
+def test_a_search_is_a_run_with_a_nested_run_a_trial(world: Night) -> None:
+    found = told(world, "train", "--date", str(D), "--trials", "3", "--set", "affinity.trees=15", "--set",
+                 "affinity.rows=8000", "--json")  # fmt: skip
+    assert found.exit_code == 0, found.output
+    figures = json.loads(found.output)
+    assert figures["goal_best"] >= figures["goal_now"]
+    store = registry.client(world.settings)
+    runs = store.search_runs([store.get_experiment_by_name(world.settings.mlflow.experiment).experiment_id])
+    parent = next(run for run in runs if run.info.run_name.startswith("tuning"))
+    nested = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    trials = sorted((run for run in nested if run.info.run_name.startswith("trial")), key=lambda run: run.info.run_name)
+    assert len(trials) == 3
+    assert {"leaves", "learning_rate", "min_leaf", "features"} == set(trials[0].data.params)
+    assert trials[0].data.params["leaves"] == str(world.settings.affinity.leaves)  # what is set now is tried first
+    kept = next(run for run in nested if run.info.run_name.startswith("affinity"))
+    assert store.get_model_version(world.settings.mlflow.model, figures["version"]).run_id == kept.info.run_id
+    assert kept.data.params["leaves"] == str(figures["best"]["leaves"])
+    assert "two trials" in told(world, "train", "--date", str(D), "--trials", "1").exception.what
+
+
+def test_promotion_goes_through_the_gate_and_rollback_is_one_command(world: Night) -> None:
+    options = ("--date", str(D), "--set", "affinity.trees=20", "--set", "affinity.rows=20000")
+    assert told(world, "train", *options).exit_code == 0
+    refused = told(world, "models", "promote", "challenger", "--date", str(D), "--set", "gate.ess=1e9")
+    assert "does not pass the gate" in refused.exception.what
+    assert "effective sample" in refused.exception.what
+    assert registry.champion(world.settings).version == "1"  # the champion stays
+    wide = ("gate.delta=1e3", "gate.ess=0", "gate.slice_delta=1e3", "gate.ratio=10", "gate.slope=[-9, 9]")
+    sets = [word for bound in wide for word in ("--set", bound)]
+    passed = told(world, "models", "promote", "challenger", "--date", str(D), *sets, "--json")
+    assert passed.exit_code == 0, passed.output
+    assert json.loads(passed.output)["version"] == "2"
+    scored = score.run(world)
+    assert (scored["model_version"], scored["model_sha256"]) == ("2", registry.champion(world.settings).sha256[:16])
+    assert set(world.lake.arrow("candidate")["model_version"].to_pylist()) == {"2"}
+    back = told(world, "models", "rollback", "--json")
+    assert json.loads(back.output)["champion"] == "1"
+    listed = {row["version"]: row["aliases"] for row in json.loads(told(world, "models", "list", "--json").output)}
+    assert listed["1"] == ["champion"]
+
+
+def test_training_is_due_weekly_or_days_after_an_alarm(world: Night, untrained: Night) -> None:
+    from jobs import due
+
+    def on(days: int) -> str:
+        return due.reason(replace(world, date=D + dt.timedelta(days=days)))
+
+    assert on(0) == "no model was trained yet"
+    version = registry.client(world.settings)
+    version.create_registered_model(world.settings.mlflow.model)
+    version.create_model_version(world.settings.mlflow.model, "file:///nowhere", tags={"date": str(D)})
+    assert [on(days) for days in (1, 3, 6)] == ["", "", ""]
+    assert on(7) == "the last training is 7 days old"
+    alarm = {
+        "subject": ["model affinity"],
+        "check": ["PSI of p_convert call"],
+        "success": [False],
+        "severity": ["warn"],
+    }
+    fill(world, "ops_quality", alarm, {"business_date": D + dt.timedelta(days=2)})
+    assert [bool(on(days)) for days in (1, 2, 3, 6)] == [False, False, True, True]
+    assert on(3) == "alarms: PSI of p_convert call"
+
+
+def test_an_alias_that_is_not_there_is_named(world: Night) -> None:
+    refused = told(world, "models", "promote", "favourite", "--date", str(D))
+    assert refused.exception.what == "model 'affinity' has no alias 'favourite'"
+    assert "cpc models list" in refused.exception.remedy
+
+
+def test_a_registry_over_the_network_that_is_down_lets_the_last_champion_serve(world: Night) -> None:
+    score.run(world)  # keeps a copy of the champion
+    away = world.settings.mlflow.model_copy(update={"uri": "http://127.0.0.1:9"})
+    alone = replace(world, settings=world.settings.model_copy(update={"mlflow": away}))
+    figures = score.run(alone)
+    assert "last champion kept: the model registry does not answer" in figures["degraded"]
+    assert figures["model_version"] == "1"
+    assert figures["kept"] > 0
+    shutil.rmtree(world.settings.home / "models")
+    with pytest.raises(MendableError, match="does not answer"):
+        score.run(alone)
+
+
+def test_the_notebook_runs_from_the_first_cell_to_the_last(world: Night, capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "scientist" / "try-an-idea.ipynb"
+    cells = [cell for cell in json.loads(page.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] for cell in cells)  # figures of some machine are not committed
+    names: dict[str, Any] = {}
+    for cell in cells:
+        exec("".join(cell["source"]), names)
+    said = capsys.readouterr().out
+    assert "auc_within_contact" in said
+    assert "its one-sided 95 % lower bound" in said
+    assert names["version"] == "2"
+    assert registry.champion(world.settings).version == "1"
+
+
+def test_money_of_a_candidate_follows_from_its_arc_and_its_chances_alone(world: Night) -> None:
+    """Whatever a customer's grade or age: they may move a probability, never what an order is worth or costs."""
+    from jobs.menu import menu
+    from models.affinity.bundle import load
+    from models.affinity.scorer import prepare
+    from models.affinity.value import effects
+
+    score.run(world)
+    rows = world.lake.arrow("candidate").to_pandas()
+    table = menu(world.catalogue)
+    money = prepare(load(registry.champion(world.settings).folder), table, score.money(world.settings)).money
+    place = {pair: k for k, pair in enumerate(zip(table.product(), table.channel(), strict=True))}
+    arc = np.array([place[pair] for pair in zip(rows["product"], rows["channel"], strict=True)])
+    chance, base = (np.zeros((len(rows), table.arcs)) for _ in range(2))
+    chance[np.arange(len(rows)), arc], base[np.arange(len(rows)), arc] = rows["p_convert"], rows["p_base"]
+    assert (effects(chance, base, money)[np.arange(len(rows)), arc] == rows["effect_micro"]).all()
+    assert (money.cost[arc] == rows["cost_micro"]).all()
+
+
+def rewritten(world: Night, table: str, change: Callable[[pa.Table], pa.Table]) -> None:
+    """The files of tonight's partition with other rows."""
+    import pyarrow.parquet as pq
+
+    for path in world.lake.files(table, world.partition):
+        pq.write_table(change(pq.read_table(path, partitioning=None)), path)
+
+
+def test_a_feature_that_became_text_is_named_with_both_types(world: Night) -> None:
+    def spelled(rows: pa.Table) -> pa.Table:
+        text = pa.array([f"{fee:.0f} yuan" for fee in rows["plan_fee"].to_pylist()])
+        return rows.set_column(rows.schema.get_field_index("plan_fee"), "plan_fee", text)
+
+    rewritten(world, "customer_features", spelled)
+    with pytest.raises(MendableError, match="plan_fee is string, a number when the model was trained") as raised:
+        score.run(world)
+    assert "cpc models rollback" in raised.value.remedy
+
+
+def test_older_snapshots_of_other_columns_and_types_are_trained_on_without_them(world: Night) -> None:
+    import pyarrow.parquet as pq
+
+    for path in world.lake.files("customer_features", {"business_date": FIRST}):
+        rows = pq.read_table(path, partitioning=None).drop_columns(["household_size"])
+        text = pa.array(["7"] * rows.num_rows)
+        pq.write_table(rows.set_column(rows.schema.get_field_index("star"), "star", text), path)
+    learnt, moved = train.fit(world, train.read(world))
+    missing = {d.name: d.missing_then for d in moved}
+    assert 0.2 < missing["household_size"] == missing["star"] < 0.8
+    assert "plan_fee" in {feature.name for feature in learnt.bundle.features}
+
+
+def test_what_is_not_finite_is_scored_as_missing(world: Night) -> None:
+    def with_fee(value: float | None) -> Callable[[pa.Table], pa.Table]:
+        def change(rows: pa.Table) -> pa.Table:
+            fees = rows["plan_fee"].to_pylist()
+            fees[100:103] = [value] * 3
+            return rows.set_column(rows.schema.get_field_index("plan_fee"), "plan_fee", pa.array(fees, pa.float64()))
+
+        return change
+
+    kept = []
+    for value in (None, float("nan"), float("inf"), float("-inf")):
+        rewritten(world, "customer_features", with_fee(value))
+        score.run(world)
+        rows = world.lake.arrow("candidate").to_pandas().sort_values(["customer_id", "product", "channel"])
+        kept.append(rows.reset_index(drop=True))
+        assert np.isfinite(rows["p_convert"]).all()
+    assert all(rows.equals(kept[0]) for rows in kept)
