@@ -4,12 +4,12 @@ What was loaded is not read again: the loader measured each column while writing
 judges all suites in one validation of these figures. Counts are reconciled against the tables themselves: rows that
 Delta's log says are there = rows loaded, and loaded + quarantined = records of the control file. A delivery is judged
 on the night that first sees it; running the night again judges the same deliveries. The model is held against what
-its own nights brought (`jobs.model_watch`).
+its own nights brought (`jobs.model_watch`), the last snapshot against the one before (`jobs.feature_watch`).
 
 *Reads* ops_load, ops_delivery, ops_quarantine (places and reasons, not bytes), the log (not the rows) of raw_*;
-of earlier nights ops_quality, and for the model candidate, outcome and customer_features.
-*Writes* ops_quality (what failed, one line a delivery, volume, freshness and every check of the model), Data Docs below
-`$CPC_HOME/docs`.
+of earlier nights ops_quality and feature_profile, and for the model candidate, outcome and customer_features.
+*Writes* ops_quality (what failed, one line a delivery, volume, freshness, every check of the model and of features),
+Data Docs below `$CPC_HOME/docs`.
 *Cost* grows with deliveries × columns, not with rows: some 5,000 checks a night, a few seconds; for the model, with
 the contacts of four weeks and at most a million scores a night of them.
 """
@@ -32,12 +32,12 @@ from expectations import docs, history
 from expectations.measure import check, checks, frame, sample
 from expectations.suite import EXTENDED, Expect, suite
 from expectations.verdict import judge
-from jobs import model_watch
+from jobs import feature_watch, model_watch
 from jobs.lake import Lake
 from jobs.night import Figures, Night
 
 READS = ("ops_load", "ops_delivery", "ops_quarantine", "raw")
-READS_PREVIOUS = ("ops_quality", "candidate", "outcome", "customer_features")
+READS_PREVIOUS = ("ops_quality", "candidate", "outcome", "customer_features", "feature_profile")
 WRITES = ("ops_quality",)
 
 Row = Mapping[str, Any]
@@ -58,6 +58,7 @@ def run(night: Night) -> Figures:
         *count_checks(accepted, fresh, table_rows(lake, catalogue, fresh)),
         *history_checks(catalogue, accepted, fresh, night.date),
         *model_watch.model_checks(night),
+        *feature_watch.feature_checks(night),
     ]
     verdict = judge(frame(rows))
     kept = report(verdict.checks, fresh, loads, set_aside(lake, verdict.checks))
@@ -235,8 +236,8 @@ def report(
     loads: Mapping[tuple[str, str], Mapping[str, Row]],
     bad: Mapping[str, Sequence[Row]],
 ) -> list[dict[str, Any]]:
-    """What `ops_quality` keeps: all that failed, volume, freshness and the model, and a line for each delivery's suite."""
-    always = judged["kind"].isin(["volume", "freshness", *model_watch.KINDS])
+    """What `ops_quality` keeps: all that failed, volume, freshness, model and features, and a line for each delivery's suite."""
+    always = judged["kind"].isin(["volume", "freshness", *model_watch.KINDS, *feature_watch.KINDS])
     kept = cast(list[dict[str, Any]], judged[~judged["success"] | always].to_dict("records"))
     kept = [row | {"details": with_sample(row, loads, bad)} for row in kept]
     whole = judged.groupby(["subject", judged["check"].str.rpartition(" · ")[2]])["success"].agg(["size", "sum"])
@@ -279,13 +280,14 @@ def figures(judged: pd.DataFrame, fresh: Sequence[Row]) -> dict[str, Any]:
     """What the summary shows."""
     failed = judged[~judged["success"]]
     stops = failed[failed["severity"] == "stop"]
-    of_model = failed["subject"] == model_watch.SUBJECT
+    of_model, of_features = (failed["subject"] == watch.SUBJECT for watch in (model_watch, feature_watch))
     return {
         "deliveries": len(fresh),
         "checks": len(judged),
         "failed": len(failed),
-        "warned_feeds": int(failed.loc[(failed["severity"] == "warn") & ~of_model, "subject"].nunique()),
+        "warned_feeds": int(failed.loc[(failed["severity"] == "warn") & ~of_model & ~of_features, "subject"].nunique()),
         "model_alarms": sorted(failed.loc[of_model, "check"]),
+        "feature_alarms": sorted(failed.loc[of_features, "check"]),
         "stopped_feeds": sorted(set(stops["subject"])),
         "behind": sorted(set(failed.loc[failed["kind"] == "freshness", "subject"])),
     }
