@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -120,9 +120,17 @@ class Local:
 
         groups = _shares(problem.blocks, threads())
         if len(groups) == 1:
-            return part(groups[0])
+            return self._with_apart(part(groups[0]), prices, price)
         with ThreadPoolExecutor(len(groups)) as pool:
-            return _add(list(pool.map(part, groups)))
+            return self._with_apart(_add(list(pool.map(part, groups))), prices, price)
+
+    def _with_apart(self, found: Sum, prices: Ints, price: Ints) -> Sum:
+        apart = self.problem.apart
+        if apart is None:
+            return found
+        if not apart.within(prices):
+            raise ValueError("prices outside the box that the customers apart were summed up for")
+        return replace(found, total=found.total + apart.total(price), counts=found.counts + apart.counts)
 
 
 def _shares(blocks: Sequence[Block], count: int) -> list[Sequence[Block]]:
