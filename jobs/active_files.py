@@ -81,11 +81,13 @@ def read_active(path: Path, problem: Problem, plan: Sequence[Ints]) -> Active | 
     except FileNotFoundError:
         return None
     os.utime(path)
-    parts = {
+    parts: dict[str, Any] = {
         name: np.split(found[name], np.cumsum(size)[:-1]) for name, size in zip(ARRAYS, found["sizes"], strict=True)
     }
-    columns: Any = (parts[name] for name in ARRAYS[:5])
-    blocks = [Block(*arrays, own.width) for own, *arrays in zip(problem.blocks, *columns, strict=True)]
+    blocks = [
+        Block(**{name: parts[name][n] for name in ARRAYS[:5]}, width=block.width)
+        for n, block in enumerate(problem.blocks)
+    ]
     held: list[Any] = []
     for own, moved, was in zip(plan, parts["moved"], parts["was"], strict=True):
         held.append(own.astype(np.int32))

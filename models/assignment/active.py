@@ -194,8 +194,9 @@ def uncertain(customer, first, value, kind, group, width, price, label, must, us
                 change = np.int64(0)
                 for x in range(differ):
                     change += up[d_lim[x]] * d_use[x] if d_use[x] > 0 else -down[d_lim[x]] * d_use[x]
-                beats = differ > 0 and margin <= change
-                may |= beats
+                beats = change > 0 and margin <= change  # a tie that no price of the box touches stays as it is
+                if beats:
+                    may = True
             if beats and a < hi:
                 arc[n] = a
                 n += 1
