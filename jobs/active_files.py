@@ -25,7 +25,8 @@ from models.assignment.sample import drawn
 STEPS = (0.1, 0.2, 0.4, 0.8)
 #: Sets that are kept of a run, the last ones used.
 KEPT = 16
-ARRAYS = ("customer", "first", "value", "kind", "group", "place", "arc", "moved", "was")
+#: Arrays of a block, and those that there is one of for each block of the problem.
+OF_BLOCK, OF_ALL = ("customer", "first", "value", "kind", "group"), ("place", "arc", "moved", "was")
 
 
 def rounded_change(before: Limits, after: Limits, used: Sequence[int]) -> Limits | None:
@@ -56,17 +57,17 @@ def key_of(said: dict[str, Any], limits: Limits) -> str:
 def write_active(path: Path, active: Active, plan: Sequence[Ints]) -> None:
     """Write a set, whole or not at all; what everybody holds is written as the difference from the plan."""
     path.parent.mkdir(exist_ok=True)
-    arrays: dict[str, Any] = {name: [getattr(block, name) for block in active.blocks] for name in ARRAYS[:5]}
-    arrays["place"], arrays["arc"] = active.place, active.arc
-    arrays["moved"] = [np.flatnonzero(held != own) for held, own in zip(active.held, plan, strict=True)]
-    arrays["was"] = [held[moved] for held, moved in zip(active.held, arrays["moved"], strict=True)]
-    joined: dict[str, Any] = {name: np.concatenate(parts) for name, parts in arrays.items()}
-    sizes = np.array([[len(part) for part in arrays[name]] for name in ARRAYS], np.int64)
+    moved = [np.flatnonzero(held != own) for held, own in zip(active.held, plan, strict=True)]
+    arrays: dict[str, Any] = {name: [getattr(block, name) for block in active.blocks] for name in OF_BLOCK}
+    was = [held[one] for held, one in zip(active.held, moved, strict=True)]
+    arrays |= {"place": active.place, "arc": active.arc, "moved": moved, "was": was}
+    joined: dict[str, Any] = {name: np.concatenate(parts) for name, parts in arrays.items() if parts}
+    sizes: dict[str, Any] = {f"{name}_size": [len(part) for part in parts] for name, parts in arrays.items()}
     apart = active.apart
     numbers = np.array([apart.customers, apart.value], np.int64)
     draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
     with draft.open("wb") as file:
-        np.savez(file, **joined, sizes=sizes, numbers=numbers, counts=apart.counts, low=apart.low, high=apart.high,
+        np.savez(file, **joined, **sizes, numbers=numbers, counts=apart.counts, low=apart.low, high=apart.high,
                  middle=active.middle)  # fmt: skip
     draft.replace(path)
     for old in sorted(path.parent.glob("*.npz"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
@@ -82,12 +83,12 @@ def read_active(path: Path, problem: Problem, plan: Sequence[Ints]) -> Active | 
         return None
     os.utime(path)
     parts: dict[str, Any] = {
-        name: np.split(found[name], np.cumsum(size)[:-1]) for name, size in zip(ARRAYS, found["sizes"], strict=True)
+        name: np.split(found[name], np.cumsum(found[f"{name}_size"])[:-1]) if name in found else []
+        for name in OF_BLOCK + OF_ALL
     }
-    blocks = [
-        Block(**{name: parts[name][n] for name in ARRAYS[:5]}, width=block.width)
-        for n, block in enumerate(problem.blocks)
-    ]
+    width = problem.blocks[0].width
+    columns = [parts[name] for name in OF_BLOCK]
+    blocks = [Block(a, b, c, d, e, width) for a, b, c, d, e in zip(*columns, strict=True)]
     held: list[Any] = []
     for own, moved, was in zip(plan, parts["moved"], parts["was"], strict=True):
         held.append(own.astype(np.int32))

@@ -16,8 +16,8 @@ from numba import njit
 from models.assignment.dual import Aim, descend
 from models.assignment.kernels import _base, _chosen, _difference, _least
 from models.assignment.passes import Dual, Local, over_blocks
-from models.assignment.problem import NO_GROUP, Apart, Block, Floats, Ints, Limits, Problem
-from models.assignment.sample import drawn, sample
+from models.assignment.problem import BLOCK, NO_GROUP, Apart, Block, Floats, Ints, Limits, Problem
+from models.assignment.sample import drawn, join, sample
 
 YUAN = 1e12  # pico-yuan
 #: Customers of the sample on which it is seen where prices will go.
@@ -28,6 +28,8 @@ REACH = 1.5
 ROOM, MOST = 0.35, 0.05
 #: ... and at least, scaled yuan, over one by the root of everybody: what the prices of all may err by.
 LEAST = 0.5
+#: Customers a block of an active set: fewer are no work for several threads.
+TOGETHER = 4 * BLOCK
 #: Active customers that prices are sought on first where there are many more.
 FEW = 20_000
 
@@ -51,7 +53,7 @@ class Active:
     """The customers whose choice is not certain within a box of prices, with those of their arcs that may win there.
 
     Attributes:
-        blocks: of each block of the problem, what is active of it.
+        blocks: these customers, in few blocks.
         place: of each block, the places of these customers, int32.
         arc: of each block, the place in the block's arcs of each arc kept, int32.
         held: of each block, every customer's arc at the prices that the box was drawn around (-1: none), int32.
@@ -79,11 +81,14 @@ class Active:
 
     def whole(self, arcs: list[Ints]) -> list[Ints]:
         """Everybody's arcs where the active customers have ``arcs``: the others keep what they hold."""
-        found = []
-        for held, place, origin, mine in zip(self.held, self.place, self.arc, arcs, strict=True):
-            new = held.copy()
-            new[place] = np.append(origin, np.int32(-1))[mine]
-            found.append(new)
+        begin = np.cumsum([0] + [len(block.value) for block in self.blocks])
+        chosen = [np.where(mine < 0, -1, mine + start) for mine, start in zip(arcs, begin, strict=False)]
+        origin = np.concatenate([*self.arc, np.array([-1], np.int32)])[np.concatenate([*chosen, np.empty(0, np.int64)])]
+        found, done = [], 0
+        for held, place in zip(self.held, self.place, strict=True):
+            found.append(held.copy())
+            found[-1][place] = origin[done : done + len(place)]
+            done += len(place)
         return found
 
 
@@ -140,7 +145,7 @@ def active_set(problem: Problem, prices: Ints, box: Box) -> Active | None:
         return part, place, arc, best, Apart(len(block) - found, int(value), counts, box.low, box.high)
 
     parts = over_blocks(task, problem.blocks)
-    blocks, apart = [part[0] for part in parts], [part[4] for part in parts]
+    blocks, apart = join([part[0] for part in parts], TOGETHER), [part[4] for part in parts]
     counts = np.sum([np.zeros(len(kinds), np.int64), *(one.counts for one in apart)], axis=0)
     sums = Apart(
         sum(one.customers for one in apart), sum(one.value for one in apart), counts, box.low, box.high

@@ -20,8 +20,10 @@ from models.assignment.solve import Goal, Run, Solution, planned
 
 #: Active customers, over those of the sample, from which on prices are sought on the sample first.
 MANY = 5
-#: Customers that take part in classes of moves, buckets of loss they are put in, and times their number is doubled.
-MOVERS, BUCKETS, ROUNDS = 7_000, 8, 3
+#: Customers that take part in classes of moves: at least, one in so many, and shares of that which are tried in turn.
+MOVERS, SHARE, TRIES = 7_000, 250, (1.0, 1.6, 0.5)
+#: Buckets of loss that classes of moves are put in, and times their customers are doubled.
+BUCKETS, ROUNDS = 8, 2
 
 
 def solve_again(problem: Problem, active: Active, goal: Goal) -> Solution | None:
@@ -45,8 +47,12 @@ def solve_again(problem: Problem, active: Active, goal: Goal) -> Solution | None
         few = scaled(part, active.few)
         start = part.rounded(descend(few, Local(few), start, replace(aim, passes=30)).best.prices.astype(np.float64))
     found = descend(part, run.engine, start, aim)
-    plan = planned(run, found.best, MOVERS, ROUNDS, BUCKETS)
-    if not run.enough(found.best, plan):
+    movers = max(MOVERS, part.everybody // SHARE)
+    for share in TRIES:  # a dear arc more or less in the budget may decide, and that is chance
+        plan = planned(run, found.best, round(share * movers), ROUNDS, BUCKETS)
+        if run.enough(found.best, plan):
+            break
+    else:
         return None
     method, took = " + ".join(run.steps), time.perf_counter() - run.began
     passes = found.passes + len(starts)

@@ -31,8 +31,8 @@ def pick(block: Block, places: Ints) -> Block:
     )  # fmt: skip
 
 
-def join(blocks: list[Block]) -> list[Block]:
-    """Small blocks as blocks of the usual size."""
+def join(blocks: list[Block], size: int = BLOCK) -> list[Block]:
+    """Small blocks as blocks of ``size``."""
     filled = [block for block in blocks if len(block)]
     if not filled:
         return []
@@ -42,7 +42,7 @@ def join(blocks: list[Block]) -> list[Block]:
         np.concatenate([block.value for block in filled]), np.concatenate([block.kind for block in filled]),
         np.concatenate([block.group for block in filled]), filled[0].width,
     )  # fmt: skip
-    return split(whole, BLOCK)
+    return split(whole, size)
 
 
 def split(whole: Block, size: int) -> list[Block]:
