@@ -111,12 +111,13 @@ class Local:
         problem = self.problem
         price = problem.kinds.price(prices)
         self.passes += 1
+        limits = len(problem.limits)
+        nothing = Sum(0, np.zeros(len(problem.kinds), np.int64), np.zeros((limits, limits), np.int64), 0)
 
         def part(blocks: Sequence[Block]) -> Sum:
-            return _add([
-                sum_block(b, problem.kinds, price, self.grains, len(problem.limits), problem.exactly_one, shift)
-                for b in blocks
-            ])  # fmt: skip
+            return _add([nothing, *(
+                sum_block(b, problem.kinds, price, self.grains, limits, problem.exactly_one, shift) for b in blocks
+            )])  # fmt: skip
 
         groups = _shares(problem.blocks, threads())
         if len(groups) == 1:
