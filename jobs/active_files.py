@@ -43,14 +43,14 @@ def rounded_change(before: Limits, after: Limits, used: Sequence[int]) -> Limits
     return replace(before, amount=before.amount + np.sign(change) * np.ceil(step * size).astype(np.int64))
 
 
-def key_of(said: dict[str, Any], limits: Limits) -> str:
+def key_of(said: dict[str, Any], limits: Limits, room: float) -> str:
     """The name of the set of a run's plan for other limits, as this code makes it."""
     changed = [
         [name, int(b * s)] for name, b, s, row in zip(limits.names, limits.amount, limits.sign, said["limits"], strict=True)
         if int(b * s) != row["amount"]
     ]  # fmt: skip
     prices = [row["price_pico"] for row in said["limits"]]
-    text = json.dumps([sources(), said["assignment_sha256"], prices, changed])
+    text = json.dumps([sources(), said["assignment_sha256"], prices, changed, room])
     return hashlib.sha256(text.encode()).hexdigest()[:16] + ".npz"
 
 

@@ -23,7 +23,7 @@ from jobs.frozen import Frozen
 from jobs.instance import Instance, InstanceLimit, InstanceLimits, limits_of, read_instance
 from jobs.plan_files import chosen, records
 from jobs.solving import solved, with_start
-from models.assignment.active import Active, active_set, box_of
+from models.assignment.active import ROOMS, Active, active_set, box_of
 from models.assignment.again import solve_again
 from models.assignment.problem import Ints, Limits, Problem
 from models.assignment.repair import Plan, used_by, value_of
@@ -167,11 +167,8 @@ def what_if(
     instance = changed(base.instance, amounts)
     first = inputs["start"] if same else dict(start or base.prices)
     goal = with_start(Goal(gap=inputs["gap"]), instance, first)
-    active = None if same else active_of(base, instance.problem.limits)
-    solution = solve_again(instance.problem, active, goal) if active else None
-    looked = active.customers if active and solution else instance.problem.customers
-    if solution is None:
-        solution = solved(instance, goal, str(base.frozen.instance))
+    found = None if same else by_active_set(base, instance.problem, goal)
+    solution, looked = found or (solved(instance, goal, str(base.frozen.instance)), instance.problem.customers)
     if not same:
         solution = with_incumbent(solution, instance.problem, base.plan)
         for arcs in plans:
@@ -189,23 +186,36 @@ def with_incumbent(solution: Solution, problem: Problem, plan: Plan) -> Solution
     return solution
 
 
-def active_of(base: Base, limits: Limits) -> Active | None:
-    """Who may change their mind under other limits, as kept with the run or made now; None where all have to be asked.
+def by_active_set(base: Base, problem: Problem, goal: Goal) -> tuple[Solution, int] | None:
+    """The solution under other limits and how many customers it looked at; None where everybody has to be looked at.
 
-    Made for a round change of the same limits in the same directions, so that what is found does not depend on what
-    was asked before.
+    The sets are made for a round change of the same limits in the same directions, so that what is found does not
+    depend on what was asked before.
     """
-    problem = base.instance.problem
-    wide = rounded_change(problem.limits, limits, base.plan.used)
+    wide = rounded_change(base.instance.problem.limits, problem.limits, base.plan.used)
     if wide is None or problem.customers < FEWEST:
         return None
-    folder, key = base.frozen.folder / "active", key_of(base.said, wide)
-    found = read_active(folder / key, problem, base.arcs)
+    for room in ROOMS:
+        active = active_of(base, wide, room)
+        if active is None:
+            break
+        found = solve_again(problem, active, goal)
+        if isinstance(found, Solution):
+            return found, active.customers
+        if not active.leans(found.prices):
+            break
+    return None
+
+
+def active_of(base: Base, limits: Limits, room: float) -> Active | None:
+    """Who may change their mind under other limits, as kept with the run or made now; None where integers are too large."""
+    problem, path = base.instance.problem, base.frozen.folder / "active" / key_of(base.said, limits, room)
+    found = read_active(path, problem, base.arcs)
     if found is None:
         prices = np.array([row["price_pico"] for row in base.said["limits"]], np.int64) * problem.limits.sign
-        found = active_set(problem, prices, box_of(problem, prices, wide))
+        found = active_set(problem, prices, box_of(problem, prices, limits, room))
         if found is not None:
-            write_active(folder / key, found, base.arcs)
+            write_active(path, found, base.arcs)
     return found
 
 

@@ -20,12 +20,13 @@ from models.assignment.problem import BLOCK, NO_GROUP, Apart, Block, Floats, Int
 from models.assignment.sample import drawn, join, sample
 
 YUAN = 1e12  # pico-yuan
-#: Customers of the sample on which it is seen where prices will go.
-SEEN = 10_000
+#: Customers of the sample on which it is seen where prices will go: at least, and one in so many.
+SEEN, ONE_IN = 10_000, 300
 #: How far a box reaches, over the moves seen on the sample.
 REACH = 1.5
-#: ... and beyond that, over the error of prices of that sample; at most so many scaled yuan.
-ROOM, MOST = 0.35, 0.05
+#: ... and beyond that, over the error of prices of that sample, where it is tried first and where that was too little;
+#: at most so many scaled yuan.
+ROOMS, MOST = (0.35, 1.0), 0.05
 #: ... and at least, scaled yuan, over one by the root of everybody: what the prices of all may err by.
 LEAST = 0.5
 #: Customers a block of an active set: fewer are no work for several threads.
@@ -75,6 +76,11 @@ class Active:
         """How many are active."""
         return sum(len(block) for block in self.blocks)
 
+    def leans(self, prices: Ints) -> bool:
+        """Whether prices lie on a side of the box: in a wider one they might go on."""
+        low, high = self.apart.low, self.apart.high
+        return bool(((prices >= high) | ((prices <= low) & (low > 0))).any())
+
     def part(self, problem: Problem) -> Problem:
         """The problem, under whatever amounts, as it looks within the box."""
         return replace(problem, blocks=self.blocks, apart=self.apart)
@@ -92,19 +98,19 @@ class Active:
         return found
 
 
-def box_of(problem: Problem, prices: Ints, limits: Limits) -> Box:
-    """Where the prices go from ``prices`` under other ``limits``, as seen on a sample."""
-    size = min(SEEN, problem.customers)
+def box_of(problem: Problem, prices: Ints, limits: Limits, room: float = ROOMS[0]) -> Box:
+    """Where the prices go from ``prices`` under other ``limits``, as seen on a sample; ``room`` is one of ``ROOMS``."""
+    size = min(max(SEEN, problem.customers // ONE_IN), problem.customers)
     seen, other = sample(problem, size), sample(replace(problem, limits=limits), size)
     aim = Aim(passes=20, gain=1e-5, width=0.05 * YUAN, least=0.01 * YUAN, radius=0.2)
     here = descend(seen, Local(seen), prices, aim).best
     there = descend(other, Local(other), here.prices, aim).best
     moved = there.prices - here.prices
     error = np.maximum(error_of(here, problem.scale), error_of(there, problem.scale))
-    room = np.maximum(np.minimum(ROOM * error, MOST), LEAST * max(1, problem.customers) ** -0.5)
-    room = (np.ceil(room / problem.scale * YUAN / problem.grid) * problem.grid).astype(np.int64)
+    around = np.maximum(np.minimum(room * error, MOST), LEAST * max(1, problem.customers) ** -0.5)
+    around = (np.ceil(around / problem.scale * YUAN / problem.grid) * problem.grid).astype(np.int64)
     far = problem.rounded(prices + REACH * moved)
-    low, high = np.maximum(np.minimum(prices, far) - room, 0), np.maximum(prices, far) + room
+    low, high = np.maximum(np.minimum(prices, far) - around, 0), np.maximum(prices, far) + around
     return Box(low, high, np.clip(prices + moved, low, high))
 
 

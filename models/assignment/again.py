@@ -13,7 +13,7 @@ import numpy as np
 
 from models.assignment.active import FEW, YUAN, Active
 from models.assignment.dual import Aim, descend
-from models.assignment.passes import Local, evaluate
+from models.assignment.passes import Dual, Local, evaluate
 from models.assignment.problem import Problem
 from models.assignment.sample import scaled
 from models.assignment.solve import Goal, Run, Solution, planned
@@ -26,8 +26,8 @@ MOVERS, SHARE, TRIES = 7_000, 250, (1.0, 1.6, 0.5)
 BUCKETS, ROUNDS = 8, 2
 
 
-def solve_again(problem: Problem, active: Active, goal: Goal) -> Solution | None:
-    """The best plan found and the bound that proves it, of everybody; None where the gap aimed at is missed.
+def solve_again(problem: Problem, active: Active, goal: Goal) -> Solution | Dual:
+    """The best plan found and the bound that proves it, of everybody; the prices alone where the gap is missed.
 
     Args:
         problem: the problem that ``active`` is of, with other amounts; its blocks are not looked at.
@@ -48,12 +48,14 @@ def solve_again(problem: Problem, active: Active, goal: Goal) -> Solution | None
         start = part.rounded(descend(few, Local(few), start, replace(aim, passes=30)).best.prices.astype(np.float64))
     found = descend(part, run.engine, start, aim)
     movers = max(MOVERS, part.everybody // SHARE)
-    for share in TRIES:  # a dear arc more or less in the budget may decide, and that is chance
+    for share in (
+        TRIES[:1] if active.leans(found.best.prices) else TRIES
+    ):  # a dear arc more or less in the budget may decide, and that is chance
         plan = planned(run, found.best, round(share * movers), ROUNDS, BUCKETS)
         if run.enough(found.best, plan):
             break
     else:
-        return None
+        return found.best
     method, took = " + ".join(run.steps), time.perf_counter() - run.began
     passes = found.passes + len(starts)
     return Solution(replace(plan, arcs=active.whole(plan.arcs)), found.best, method, passes, took)
