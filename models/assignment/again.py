@@ -48,9 +48,8 @@ def solve_again(problem: Problem, active: Active, goal: Goal) -> Solution | Dual
         start = part.rounded(descend(few, Local(few), start, replace(aim, passes=30)).best.prices.astype(np.float64))
     found = descend(part, run.engine, start, aim)
     movers = max(MOVERS, part.everybody // SHARE)
-    for share in (
-        TRIES[:1] if active.leans(found.best.prices) else TRIES
-    ):  # a dear arc more or less in the budget may decide, and that is chance
+    # a dear arc more or less in the budget may decide, and that is chance; at a side of the box it is the side
+    for share in TRIES[:1] if active.leans(found.best.prices) else TRIES:
         plan = planned(run, found.best, round(share * movers), ROUNDS, BUCKETS)
         if run.enough(found.best, plan):
             break

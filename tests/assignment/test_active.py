@@ -140,7 +140,7 @@ def test_a_what_if_by_the_active_set_is_as_good_as_one_by_everybody(
 def test_what_a_box_is_too_small_for_is_not_answered(night: tuple[Problem, Solution]) -> None:
     problem, before = night
     prices = before.dual.prices
-    active = active_set(problem, prices, around(prices, problem.grid))
+    active = active_set(problem, prices, around(prices, problem.rounded(np.full(len(prices), 5e9) / problem.scale)))
     assert active is not None
     missed = solve_again(moved(problem, dear(before, problem), 0.4), active, Goal(gap=GAP, start=prices))
     assert not isinstance(missed, Solution)
