@@ -16,7 +16,7 @@ from jobs.active_files import key_of, read_active, rounded_change, write_active
 from models.assignment.active import Active, Box, active_set, box_of
 from models.assignment.again import solve_again
 from models.assignment.passes import Local, best_arcs, evaluate
-from models.assignment.problem import Ints, Limits, Problem
+from models.assignment.problem import Block, Ints, Limits, Problem
 from models.assignment.repair import used_by, value_of
 from models.assignment.solve import Goal, Solution, solve
 from tests.assignment.test_solve import made, problems
@@ -75,6 +75,25 @@ def test_the_same_of_a_generated_night(seed: int, width: float, number: int) -> 
     assert active.customers + active.apart.customers == problem.customers
     for _ in range(3):
         same_everywhere(problem, active, random.integers(box.low, box.high, endpoint=True))
+
+
+@pytest.mark.whole
+def test_the_same_of_arcs_in_groups_as_they_are_on_disk() -> None:
+    flat = generated(Case(1_500, seed=9))
+    (block,) = flat.blocks
+    group, pair = np.divmod(block.kind, np.uint16(72))
+    first = block.first.astype(np.uint32)
+    compact = Block(block.customer, first, block.value, pair.astype(np.uint8), group[first[:-1]].astype(np.uint8), 72)
+    problem = replace(flat, blocks=[compact])
+    prices = problem.rounded(np.full(len(problem.limits), 0.05e12) / problem.scale)
+    box = around(prices, problem.rounded(np.full(len(prices), 0.02e12) / problem.scale))
+    active, plain = active_set(problem, prices, box), active_set(flat, prices, box)
+    assert active is not None
+    assert plain is not None
+    assert active.place[0].tolist() == plain.place[0].tolist()
+    assert active.arc[0].tolist() == plain.arc[0].tolist()
+    for side in (box.low, box.high):
+        same_everywhere(problem, active, side)
 
 
 def test_who_stays_certain_is_left_out_and_who_does_not_is_not() -> None:
