@@ -21,7 +21,7 @@ from models.assignment.solve import Goal, Run, Solution, planned
 #: Active customers, over those of the sample, from which on prices are sought on the sample first.
 MANY = 5
 #: Customers that take part in classes of moves: at least, one in so many, and shares of that which are tried in turn.
-MOVERS, SHARE, TRIES = 7_000, 250, (1.0, 1.6, 0.5)
+MOVERS, SHARE, TRIES = 7_000, 143, (1.0, 1.6, 0.5)
 #: Buckets of loss that classes of moves are put in, and times their customers are doubled.
 BUCKETS, ROUNDS = 8, 2
 
@@ -40,7 +40,7 @@ def solve_again(problem: Problem, active: Active, goal: Goal) -> Solution | Dual
     start = min((evaluate(part, run.engine, prices) for prices in starts), key=lambda dual: dual.bound).prices
     root = max(part.everybody, 100) ** -0.5
     aim = Aim(
-        passes=goal.passes, gain=max(1e-8, 0.01 * goal.gap), width=min(0.5, 1.5 * root) * YUAN,
+        passes=goal.passes, gain=max(1e-8, 0.01 * goal.gap * min(1.0, 1e6 * root**2)), width=min(0.5, 1.5 * root) * YUAN,
         least=0.2 * root * YUAN, radius=0.2, once=True,
     )  # fmt: skip
     if active.customers > MANY * FEW:
