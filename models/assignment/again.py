@@ -37,14 +37,14 @@ def solve_again(problem: Problem, active: Active, goal: Goal) -> Solution | Dual
     part = active.part(problem)
     run = Run(part, goal, Local(part), steps=[f"active set of {active.customers:,}", "newton"])
     starts = [active.middle] if goal.start is None else [part.rounded(goal.start.astype(np.float64)), active.middle]
-    start = min((evaluate(part, run.engine, prices) for prices in starts), key=lambda dual: dual.bound).prices
+    few = scaled(part, active.few) if active.customers > FEW else part
+    start = min((evaluate(few, Local(few), prices) for prices in starts), key=lambda dual: dual.bound).prices
     root = max(part.everybody, 100) ** -0.5
     aim = Aim(
         passes=goal.passes, gain=max(1e-8, 0.01 * goal.gap * min(1.0, 1e6 * root**2)), width=min(0.5, 1.5 * root) * YUAN,
         least=0.2 * root * YUAN, radius=0.2, once=True,
     )  # fmt: skip
     if active.customers > MANY * FEW:
-        few = scaled(part, active.few)
         start = part.rounded(descend(few, Local(few), start, replace(aim, passes=30)).best.prices.astype(np.float64))
     found = descend(part, run.engine, start, aim)
     movers = max(MOVERS, part.everybody // SHARE)
@@ -56,5 +56,4 @@ def solve_again(problem: Problem, active: Active, goal: Goal) -> Solution | Dual
     else:
         return found.best
     method, took = " + ".join(run.steps), time.perf_counter() - run.began
-    passes = found.passes + len(starts)
-    return Solution(replace(plan, arcs=active.whole(plan.arcs)), found.best, method, passes, took)
+    return Solution(replace(plan, arcs=active.whole(plan.arcs)), found.best, method, found.passes, took)
