@@ -44,7 +44,10 @@ class Classes:
 
 
 def by_classes(problem: Problem, dual: Dual, width: int, rounds: int = ROUNDS, buckets: int = BUCKETS) -> Plan:
-    """A plan near everybody's best at the prices; customers within ``width`` pico-yuan of a change of mind move."""
+    """A plan near everybody's best at the prices; customers within ``width`` pico-yuan of a change of mind move.
+
+    ``width`` is doubled up to ``rounds`` times while limits are exceeded; classes are of so many ``buckets`` of loss.
+    """
     held = best_arcs(problem, dual.prices)
     plan: Plan | None = None
     for _ in range(rounds):

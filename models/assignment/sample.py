@@ -85,10 +85,10 @@ def drawn(blocks: Sequence[Block], size: int, of: int | None = None) -> list[Blo
 
 def scaled(problem: Problem, blocks: list[Block]) -> Problem:
     """The problem of some of the customers in its blocks; amounts, less what others take, in proportion, rounded."""
-    drawn = sum(len(block) for block in blocks)
+    count = sum(len(block) for block in blocks)
     taken = (
         problem.kinds.used(problem.apart.counts, len(problem.limits)) if problem.apart else [0] * len(problem.limits)
     )
     left = [int(b) - u for b, u in zip(problem.limits.amount, taken, strict=True)]
-    amount = np.array([b * drawn // max(1, problem.customers) for b in left], np.int64)
+    amount = np.array([b * count // max(1, problem.customers) for b in left], np.int64)
     return replace(problem, blocks=blocks, limits=replace(problem.limits, amount=amount), apart=None)
