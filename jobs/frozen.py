@@ -3,6 +3,7 @@
 ``instance/`` is the exploiters' problem as `cpc solve` reads it; ``plan/`` what was solved and proved;
 ``population.parquet`` every active customer with role, masks and what limits see of them; ``others.parquet`` the arcs
 of explorers and controls; ``inbound.parquet`` scored offers of inbound channels; ``inputs.json`` the rest.
+``active/`` is what what-ifs made for the next ones (`jobs.active_files`).
 """
 
 from __future__ import annotations

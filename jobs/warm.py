@@ -31,6 +31,8 @@ from jobs.loading.task import Loader
 from jobs.loading.work import File, Work
 from models.affinity.prune import prune
 from models.affinity.trees import pack, parse, resolve, score_arcs
+from models.assignment.active import active_set, box_of
+from models.assignment.again import solve_again
 from models.assignment.baseline import arbitrate_then_cap
 from models.assignment.kinds import Numbering, Use, reduce_kinds
 from models.assignment.passes import choices
@@ -114,7 +116,7 @@ def affinity() -> None:
 
 
 def assignment() -> None:
-    """Solve a small instance with a cap and a floor, and the baseline; choose at its prices as ``decide`` does."""
+    """Solve a small instance with a cap and a floor, as a what-if too, and the baseline; choose as ``decide`` does."""
     random, customers = np.random.default_rng(0), 3_000
     product = np.tile(np.arange(2, dtype=np.int64), customers)
     uses = [Use(np.where(product == m, 1, 0), sign) for m, sign in ((0, 1), (1, -1))]
@@ -128,6 +130,9 @@ def assignment() -> None:
     found = solve(problem, Goal(gap=1e-3))
     improved(problem, found.dual, found.plan, gap=0.0, seconds=math.inf)
     prices = found.dual.prices
+    active = active_set(problem, prices, box_of(problem, prices, limits))
+    assert active is not None
+    solve_again(problem, active, Goal(gap=1e-3))
     arbitrate_then_cap(problem)
     wide = replace(block, value=value.astype(np.int64), kind=kind.astype(np.uint32))
     for one in (block, wide):

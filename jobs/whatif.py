@@ -1,7 +1,8 @@
 """What a change of limits would do to everybody, from a run's frozen inputs; writes nothing live.
 
-The solve starts at the run's final prices; without a change it starts where the run did, so it returns the run's
-bytes. The run's plan stays the incumbent wherever it still keeps the limits: a relaxed limit never lowers the value.
+The solve starts at the run's final prices and looks only at customers who may change their mind (`jobs.active_files`);
+where that is not enough, at everybody. Without a change it starts where the run did, so it returns the run's bytes.
+The run's plan stays the incumbent wherever it still keeps the limits: a relaxed limit never lowers the value.
 What a limit is worth, one amount after another: `jobs.sensitivity`.
 """
 
@@ -17,13 +18,19 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from conf.errors import MendableError
+from jobs.active_files import key_of, read_active, rounded_change, write_active
 from jobs.frozen import Frozen
 from jobs.instance import Instance, InstanceLimit, InstanceLimits, limits_of, read_instance
 from jobs.plan_files import chosen, records
 from jobs.solving import solved, with_start
-from models.assignment.problem import Ints, Problem
+from models.assignment.active import ROOMS, Active, active_set, box_of
+from models.assignment.again import solve_again
+from models.assignment.problem import Ints, Limits, Problem
 from models.assignment.repair import Plan, used_by, value_of
 from models.assignment.solve import Goal, Solution
+
+#: Customers from which on it pays to look at some of them only.
+FEWEST = 10_000
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,13 @@ class Base:
     instance: Instance
     said: dict[str, Any]
     arcs: list[Ints]
+
+    @property
+    def plan(self) -> Plan:
+        """The plan with what it is worth and uses, as certified."""
+        signs = self.instance.problem.limits.sign
+        used = [row["used"] * int(sign) for row, sign in zip(self.said["limits"], signs, strict=True)]
+        return Plan(self.arcs, self.said["primal"], used)
 
     @property
     def prices(self) -> dict[str, int]:
@@ -153,21 +167,56 @@ def what_if(
     instance = changed(base.instance, amounts)
     first = inputs["start"] if same else dict(start or base.prices)
     goal = with_start(Goal(gap=inputs["gap"]), instance, first)
-    solution = solved(instance, goal, str(base.frozen.instance))
+    found = None if same else by_active_set(base, instance.problem, goal)
+    solution, looked = found or (solved(instance, goal, str(base.frozen.instance)), instance.problem.customers)
     if not same:
-        for arcs in (base.arcs, *plans):
-            solution = with_incumbent(solution, instance.problem, arcs)
+        solution = with_incumbent(solution, instance.problem, base.plan)
+        for arcs in plans:
+            own = Plan(arcs, value_of(instance.problem, arcs), used_by(instance.problem, arcs))
+            solution = with_incumbent(solution, instance.problem, own)
     signs = tuple(int(sign) for sign in instance.problem.limits.sign)
-    return Answer(solution, _figures(base, instance, solution), signs)
+    return Answer(solution, _figures(base, instance, solution) | {"customers_looked_at": looked}, signs)
 
 
-def with_incumbent(solution: Solution, problem: Problem, arcs: list[Ints]) -> Solution:
+def with_incumbent(solution: Solution, problem: Problem, plan: Plan) -> Solution:
     """A plan that is there already where it keeps the limits and is worth more."""
-    used, value = used_by(problem, arcs), value_of(problem, arcs)
-    keeps = all(u <= int(b) for u, b in zip(used, problem.limits.amount, strict=True))
-    if keeps and value > solution.plan.primal:
-        return replace(solution, plan=Plan(arcs, value, used), method=solution.method + " + incumbent")
+    keeps = all(u <= int(b) for u, b in zip(plan.used, problem.limits.amount, strict=True))
+    if keeps and plan.primal > solution.plan.primal:
+        return replace(solution, plan=plan, method=solution.method + " + incumbent")
     return solution
+
+
+def by_active_set(base: Base, problem: Problem, goal: Goal) -> tuple[Solution, int] | None:
+    """The solution under other limits and how many customers it looked at; None where everybody has to be looked at.
+
+    The sets are made for a round change of the same limits in the same directions, so that what is found does not
+    depend on what was asked before.
+    """
+    wide = rounded_change(base.instance.problem.limits, problem.limits, base.plan.used)
+    if wide is None or problem.customers < FEWEST:
+        return None
+    for room in ROOMS:
+        active = active_of(base, wide, room)
+        if active is None:
+            break
+        found = solve_again(problem, active, goal)
+        if isinstance(found, Solution):
+            return found, active.customers
+        if not active.leans(found.prices):
+            break
+    return None
+
+
+def active_of(base: Base, limits: Limits, room: float) -> Active | None:
+    """Who may change their mind under other limits, as kept with the run or made now; None where integers are too large."""
+    problem, path = base.instance.problem, base.frozen.folder / "active" / key_of(base.said, limits, room)
+    found = read_active(path, problem, base.arcs)
+    if found is None:
+        prices = np.array([row["price_pico"] for row in base.said["limits"]], np.int64) * problem.limits.sign
+        found = active_set(problem, prices, box_of(problem, prices, limits, room))
+        if found is not None:
+            write_active(path, found, base.arcs)
+    return found
 
 
 def plan_sha(problem: Problem, plan: Plan) -> str:

@@ -104,7 +104,7 @@ def _better(one: Plan, other: Plan) -> bool:
 def _enough(problem: Problem, dual: Dual) -> float:
     """How far the LP's value may be below an optimal bound, micro-yuan: for the roundings up of customers' parts."""
     exact = bool(((problem.grid > 1) | (dual.prices == 0)).all())
-    return 1e-7 * abs(dual.bound) + (0.0 if exact else ROUNDING * problem.customers)
+    return 1e-7 * abs(dual.bound) + (0.0 if exact else ROUNDING * problem.everybody)
 
 
 def _largest(options: Options, share: Floats) -> Ints:

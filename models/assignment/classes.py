@@ -43,16 +43,19 @@ class Classes:
     after: Ints
 
 
-def by_classes(problem: Problem, dual: Dual, width: int) -> Plan:
-    """A plan near everybody's best at the prices; customers within ``width`` pico-yuan of a change of mind move."""
+def by_classes(problem: Problem, dual: Dual, width: int, rounds: int = ROUNDS, buckets: int = BUCKETS) -> Plan:
+    """A plan near everybody's best at the prices; customers within ``width`` pico-yuan of a change of mind move.
+
+    ``width`` is doubled up to ``rounds`` times while limits are exceeded; classes are of so many ``buckets`` of loss.
+    """
     held = best_arcs(problem, dual.prices)
     plan: Plan | None = None
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         options = gather(problem, dual.prices, width, held)
         if options is None or not len(options.group):
             break
         _, used = without(problem, options, held)
-        hold = _moved(problem, dual, options, problem.limits.amount - used, width)
+        hold = _moved(problem, dual, options, problem.limits.amount - used, width, buckets)
         found = settled(problem, dual.prices, options, hold, held)
         if plan is None or (found.excess, -found.primal) < (plan.excess, -plan.primal):
             plan = found
@@ -66,7 +69,7 @@ def by_classes(problem: Problem, dual: Dual, width: int) -> Plan:
     return plan
 
 
-def classes_of(options: Options, width: int) -> Classes:
+def classes_of(options: Options, width: int, buckets: int = BUCKETS) -> Classes:
     """Every customer's next best option, by kinds and loss."""
     others = np.ones(len(options.group), bool)
     others[options.start] = False
@@ -77,7 +80,7 @@ def classes_of(options: Options, width: int) -> Classes:
     move = others[first]
     held = options.start[options.group[move]]
     loss = options.loss[move] - options.loss[held]
-    bucket = np.clip(loss // max(1, width // BUCKETS), 0, BUCKETS)
+    bucket = np.clip(loss // max(1, width // buckets), 0, buckets)
     keys = np.stack([options.kind[held], options.kind[move], bucket])
     order = np.lexsort((options.rank[move], *keys[::-1]))
     keys = keys[:, order]
@@ -87,9 +90,9 @@ def classes_of(options: Options, width: int) -> Classes:
     return Classes(move[order], begin, cost, keys[0, begin[:-1]], keys[1, begin[:-1]])
 
 
-def _moved(problem: Problem, dual: Dual, options: Options, room: Ints, width: int) -> Ints:
+def _moved(problem: Problem, dual: Dual, options: Options, room: Ints, width: int, buckets: int) -> Ints:
     """The option that each customer holds once the LP's numbers have moved, least loss first within a class."""
-    found = classes_of(options, width)
+    found = classes_of(options, width, buckets)
     kinds, hold = problem.kinds, options.start.copy()
     kind = options.kind[hold]
     left = room - np.array(kinds.used(np.bincount(kind[kind >= 0], minlength=len(kinds)), len(room)), np.int64)
@@ -126,6 +129,7 @@ def _numbers(problem: Problem, dual: Dual, found: Classes, left: Ints) -> Floats
     lp.a_matrix_.index_ = np.concatenate((row, slack, slack)).astype(np.int32)
     lp.a_matrix_.value_ = np.concatenate((entry, np.ones(limits), -np.ones(limits)))
     solver = quiet()
+    solver.setOptionValue("presolve", "off")  # some hundred steps of the simplex: presolving takes three times as long
     solver.passModel(lp)
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:

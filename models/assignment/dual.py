@@ -90,13 +90,14 @@ def descend(problem: Problem, engine: Engine, prices: Ints, aim: Aim) -> Descent
     """
     scale = problem.scale
     amount = problem.limits.amount
+    box = (problem.apart.low, problem.apart.high) if problem.apart else (np.zeros(len(amount), np.int64), None)
     width = aim.width
     here = evaluate(problem, engine, prices, shift_of(width))
     history = [here.bound]
     radius = aim.radius
     passes, idle = 1, 0
     while passes < aim.passes and not aim.until(here):
-        step, promise = newton_step(here, amount, scale, radius)
+        step, promise = newton_step(here, amount, scale, radius, *box)
         if promise <= aim.gain * max(1.0, abs(here.bound) * 1e-6):
             if width <= aim.least or aim.once:
                 break
@@ -124,12 +125,19 @@ def descend(problem: Problem, engine: Engine, prices: Ints, aim: Aim) -> Descent
     return Descent(here, passes, tuple(history))
 
 
-def newton_step(here: Dual, amount: Ints, scale: Floats, radius: float) -> tuple[Floats, float]:
-    """The step in scaled prices (yuan) and the fall of the bound (yuan) that the quadratic model promises."""
+def newton_step(
+    here: Dual, amount: Ints, scale: Floats, radius: float, least: Ints, most: Ints | None
+) -> tuple[Floats, float]:
+    """The step in scaled prices (yuan) and the fall of the bound (yuan) that the quadratic model promises.
+
+    Prices stay between ``least`` and ``most`` (pico-yuan) and move by at most ``radius`` scaled yuan.
+    """
     slope = np.array([float(int(b) - u) for b, u in zip(amount, here.used, strict=True)]) / scale
     H = here.curvature.copy()
     middle = float(np.median(np.diag(H)[np.diag(H) > 0])) if (np.diag(H) > 0).any() else 1.0
     H[np.diag_indices_from(H)] += 1e-6 * middle + 1e-9
-    now = here.prices * (scale * PICO_YUAN)
-    step = box_qp(H, slope, np.maximum(-now, -radius), np.full(len(now), radius), 400)
+    money = scale * PICO_YUAN
+    low = np.maximum((least - here.prices) * money, -radius)
+    high = np.full(len(low), radius) if most is None else np.minimum((most - here.prices) * money, radius)
+    step = box_qp(H, slope, low, high, 400)
     return step, float(-(slope @ step + 0.5 * step @ (H @ step)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -111,18 +111,27 @@ class Local:
         problem = self.problem
         price = problem.kinds.price(prices)
         self.passes += 1
+        limits = len(problem.limits)
+        nothing = Sum(0, np.zeros(len(problem.kinds), np.int64), np.zeros((limits, limits), np.int64), 0)
 
         def part(blocks: Sequence[Block]) -> Sum:
-            return _add([
-                sum_block(b, problem.kinds, price, self.grains, len(problem.limits), problem.exactly_one, shift)
-                for b in blocks
-            ])  # fmt: skip
+            return _add([nothing, *(
+                sum_block(b, problem.kinds, price, self.grains, limits, problem.exactly_one, shift) for b in blocks
+            )])  # fmt: skip
 
         groups = _shares(problem.blocks, threads())
         if len(groups) == 1:
-            return part(groups[0])
+            return self._with_apart(part(groups[0]), prices, price)
         with ThreadPoolExecutor(len(groups)) as pool:
-            return _add(list(pool.map(part, groups)))
+            return self._with_apart(_add(list(pool.map(part, groups))), prices, price)
+
+    def _with_apart(self, found: Sum, prices: Ints, price: Ints) -> Sum:
+        apart = self.problem.apart
+        if apart is None:
+            return found
+        if not apart.within(prices):
+            raise ValueError("prices outside the box that the customers apart were summed up for")
+        return replace(found, total=found.total + apart.total(price), counts=found.counts + apart.counts)
 
 
 def _shares(blocks: Sequence[Block], count: int) -> list[Sequence[Block]]:

@@ -154,6 +154,35 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """Customers whose choice is the same at all prices between ``low`` and ``high``: sums stand for them.
+
+    Attributes:
+        customers: how many.
+        value: of what they choose, micro-yuan.
+        counts: what they choose by kind, int64 [K].
+        low, high: prices, pico-yuan, int64 [M].
+    """
+
+    customers: int
+    value: int
+    counts: Ints
+    low: Ints
+    high: Ints
+
+    def total(self, price: Ints) -> int:
+        """Sum of their best reduced values at the kinds' ``price``, each rounded up to micro-yuan: exact integers."""
+        charged = price // PICO
+        if int(np.abs(charged).max(initial=0)) * self.customers >= LARGEST:
+            return self.value - sum(int(n) * int(p) for n, p in zip(self.counts, charged, strict=True))
+        return self.value - int(self.counts @ charged)
+
+    def within(self, prices: Ints) -> bool:
+        """Whether the sums hold at ``prices``."""
+        return bool((self.low <= prices).all() and (prices <= self.high).all())
+
+
+@dataclass(frozen=True)
 class Problem:
     """An assignment problem: at most one (or exactly one) arc a customer, value as high as the limits allow.
 
@@ -163,6 +192,7 @@ class Problem:
         limits: the limits.
         exactly_one: every customer must get an arc.
         most: the largest |value| of an arc, micro-yuan.
+        apart: customers that are not in the blocks but count: use, value and bound are of all; prices keep to its box.
     """
 
     blocks: Sequence[Block]
@@ -170,11 +200,17 @@ class Problem:
     limits: Limits
     exactly_one: bool
     most: int
+    apart: Apart | None = None
 
     @cached_property
     def customers(self) -> int:
-        """Number of customers."""
+        """Number of customers in the blocks."""
         return sum(len(block) for block in self.blocks)
+
+    @cached_property
+    def everybody(self) -> int:
+        """Number of customers, with those apart."""
+        return self.customers + (self.apart.customers if self.apart else 0)
 
     @cached_property
     def arcs(self) -> int:
@@ -200,11 +236,12 @@ class Problem:
         common = np.zeros(len(self.limits), np.int64)
         np.gcd.at(common, self.kinds.limit, np.abs(self.kinds.use))
         step = PICO // np.gcd(PICO, np.maximum(common, 1))
-        return np.where(step * self.scale <= min(1e10, 1e5 * self.customers), step, 1)
+        return np.where(step * self.scale <= min(1e10, 1e5 * self.everybody), step, 1)
 
     def rounded(self, prices: Floats) -> Ints:
-        """Prices (pico-yuan, float [M]) on the grid, not below 0."""
-        return np.maximum(np.rint(prices / self.grid).astype(np.int64) * self.grid, 0)
+        """Prices (pico-yuan, float [M]) on the grid, not below 0, and within the box of who is apart."""
+        found = np.maximum(np.rint(prices / self.grid).astype(np.int64) * self.grid, 0)
+        return np.clip(found, self.apart.low, self.apart.high) if self.apart else found
 
     def fits(self, prices: Ints) -> bool:
         """Whether reduced values at ``prices`` stay within 62 bits whatever the arc."""

@@ -76,8 +76,8 @@ def gather(problem: Problem, prices: Ints, width: int, held: list[Ints], most: i
     arc = rows[:, 1]
     kind, value = np.full(len(rows), -1, np.int64), np.zeros(len(rows), np.int64)
     customer = np.zeros(len(rows), np.int64)
-    for number, part in enumerate(problem.blocks):
-        mine = np.flatnonzero(block == number) if len(found) > 1 else np.arange(len(rows))
+    for part, end, size in zip(problem.blocks, np.cumsum(sizes), sizes, strict=True):
+        mine = np.arange(end - size, end)
         customer[mine] = part.customer[rows[mine, 0]]
         real = mine[arc[mine] >= 0]
         kind[real], value[real] = part.kinds_of(rows[real, 0], arc[real]), part.value[arc[real]]
@@ -284,17 +284,18 @@ def _gain(options: Options, hold: Ints, state: Ints, problem: Problem, sweeps: i
 
 
 def value_of(problem: Problem, arcs: list[Ints]) -> int:
-    """Value of a plan, micro-yuan."""
+    """Value of a plan, micro-yuan, with that of who is apart."""
 
     def task(pair: tuple[Block, Ints]) -> int:
         block, arc = pair
         return int(block.value[arc[arc >= 0]].sum(dtype=np.int64))
 
-    return sum(over_blocks(task, list(zip(problem.blocks, arcs, strict=True))))
+    apart = problem.apart.value if problem.apart else 0
+    return apart + sum(over_blocks(task, list(zip(problem.blocks, arcs, strict=True))))
 
 
 def counted(problem: Problem, arcs: list[Ints]) -> Ints:
-    """Arcs of each kind in a plan."""
+    """Arcs of each kind in a plan, with those of who is apart."""
     kinds = len(problem.kinds)
 
     def task(pair: tuple[Block, Ints]) -> Ints:
@@ -302,7 +303,8 @@ def counted(problem: Problem, arcs: list[Ints]) -> Ints:
         place = np.flatnonzero(arc >= 0)
         return np.bincount(block.kinds_of(place, arc[place]), minlength=kinds)
 
-    return np.sum([np.zeros(kinds, np.int64), *over_blocks(task, list(zip(problem.blocks, arcs, strict=True)))], axis=0)
+    apart = problem.apart.counts if problem.apart else np.zeros(kinds, np.int64)
+    return np.sum([apart, *over_blocks(task, list(zip(problem.blocks, arcs, strict=True)))], axis=0)
 
 
 def used_by(problem: Problem, arcs: list[Ints]) -> list[int]:

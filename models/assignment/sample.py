@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from models.assignment.passes import over_blocks
-from models.assignment.problem import BLOCK, NO_GROUP, Block, Ints, Limits, Problem
+from models.assignment.problem import BLOCK, NO_GROUP, Block, Ints, Problem
 
 
 def hashes(customer: Ints, key: int) -> np.ndarray:
@@ -31,8 +31,8 @@ def pick(block: Block, places: Ints) -> Block:
     )  # fmt: skip
 
 
-def join(blocks: list[Block]) -> list[Block]:
-    """Small blocks as blocks of the usual size."""
+def join(blocks: list[Block], size: int = BLOCK) -> list[Block]:
+    """Small blocks as blocks of ``size``."""
     filled = [block for block in blocks if len(block)]
     if not filled:
         return []
@@ -42,7 +42,7 @@ def join(blocks: list[Block]) -> list[Block]:
         np.concatenate([block.value for block in filled]), np.concatenate([block.kind for block in filled]),
         np.concatenate([block.group for block in filled]), filled[0].width,
     )  # fmt: skip
-    return split(whole, BLOCK)
+    return split(whole, size)
 
 
 def split(whole: Block, size: int) -> list[Block]:
@@ -69,17 +69,26 @@ def samples(problem: Problem, sizes: Sequence[int]) -> list[Problem]:
 
 
 def sample(problem: Problem, size: int, among: Problem | None = None) -> Problem:
-    """About ``size`` customers of the problem by hash; amounts in proportion to what was drawn, rounded.
+    """About ``size`` of the customers in the blocks by hash, with amounts in proportion.
 
     ``among``: a larger sample of the same problem, which holds all of this one.
     """
-    cut = np.uint64(min(float(2**64 - 2048), 2.0**64 * size / problem.customers))
+    return scaled(problem, drawn((among or problem).blocks, size, problem.customers))
 
-    def part(block: Block) -> Block:
-        return pick(block, np.flatnonzero(hashes(block.customer, 1) < cut))
 
-    blocks = join(over_blocks(part, (among or problem).blocks))
-    drawn = sum(len(block) for block in blocks)
-    amount = np.array([int(b) * drawn // problem.customers for b in problem.limits.amount], np.int64)
-    limits = Limits(problem.limits.names, amount, problem.limits.sign)
-    return replace(problem, blocks=blocks, limits=limits)
+def drawn(blocks: Sequence[Block], size: int, of: int | None = None) -> list[Block]:
+    """About ``size`` of ``of`` customers by hash (all that are in the blocks, if not given)."""
+    number = of or max(1, sum(len(block) for block in blocks))
+    cut = np.uint64(min(float(2**64 - 2048), 2.0**64 * size / number))
+    return join(over_blocks(lambda block: pick(block, np.flatnonzero(hashes(block.customer, 1) < cut)), blocks))
+
+
+def scaled(problem: Problem, blocks: list[Block]) -> Problem:
+    """The problem of some of the customers in its blocks; amounts, less what others take, in proportion, rounded."""
+    count = sum(len(block) for block in blocks)
+    taken = (
+        problem.kinds.used(problem.apart.counts, len(problem.limits)) if problem.apart else [0] * len(problem.limits)
+    )
+    left = [int(b) - u for b, u in zip(problem.limits.amount, taken, strict=True)]
+    amount = np.array([b * count // max(1, problem.customers) for b in left], np.int64)
+    return replace(problem, blocks=blocks, limits=replace(problem.limits, amount=amount), apart=None)

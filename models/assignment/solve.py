@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from models.assignment.box import boxes
-from models.assignment.classes import by_classes
+from models.assignment.classes import BUCKETS, ROUNDS, by_classes
 from models.assignment.conflict import Infeasible, conflict
 from models.assignment.dual import Aim, descend
 from models.assignment.exact import Choice, whole_plan
@@ -77,7 +77,7 @@ class Solution:
         passes: full passes over the arcs.
         seconds: wall time.
         bound_claimed: an exact solver's bound where it is better than the prices', micro-yuan; None otherwise.
-        moved: customers whose arc is not their best at the prices.
+        moved: customers whose arc is not their best at the prices; None where they were not counted.
     """
 
     plan: Plan
@@ -86,7 +86,7 @@ class Solution:
     passes: int
     seconds: float
     bound_claimed: int | None = None
-    moved: int = 0
+    moved: int | None = None
 
     @property
     def gap(self) -> float:
@@ -100,7 +100,9 @@ def relative(bound: int, primal: int) -> float:
 
 
 @dataclass
-class _Run:
+class Run:
+    """A solve on its way."""
+
     problem: Problem
     goal: Goal
     engine: Engine
@@ -110,9 +112,15 @@ class _Run:
 
     @property
     def left(self) -> float:
+        """Seconds left."""
         return self.goal.seconds - (time.perf_counter() - self.began)
 
+    def enough(self, dual: Dual, plan: Plan) -> bool:
+        """Whether the gap aimed at is proved."""
+        return plan.excess == 0 and relative(dual.bound, plan.primal) <= self.goal.gap
+
     def tell(self, stage: str, dual: Dual, plan: Plan | None) -> None:
+        """Say how far the solve is."""
         primal = plan.primal if plan is not None and plan.excess == 0 else None
         self.goal.told(stage, time.perf_counter() - self.began, dual.bound, primal)
 
@@ -127,9 +135,9 @@ def solve(problem: Problem, goal: Goal, engine: Engine | None = None) -> Solutio
     """
     if not problem.fits(np.zeros(len(problem.limits), np.int64)):
         raise Overflow(f"10^6 x the largest value must stay below {LARGEST}")
-    run = _Run(problem, goal, engine or Local(problem))
+    run = Run(problem, goal, engine or Local(problem))
     dual, plan = _first(run)
-    if not _enough(run, dual, plan) and goal.start is not None and run.left > 0:
+    if not run.enough(dual, plan) and goal.start is not None and run.left > 0:
         dual, plan = _cold(run, dual, plan)
     timed = bool(np.isfinite(goal.seconds))
     if plan.excess > 0 and not timed:  # before anything is searched for what there is not
@@ -138,7 +146,7 @@ def solve(problem: Problem, goal: Goal, engine: Engine | None = None) -> Solutio
         plan = _by_cores(run, dual, plan)
     claimed: int | None = None
     for most in MIP_OPTIONS:
-        if _enough(run, dual, plan) or claimed is not None or run.left <= 0:
+        if run.enough(dual, plan) or claimed is not None or run.left <= 0:
             break
         plan, claimed = _by_mip(run, dual, plan, most)
     if not timed and (claimed is None or relative(claimed, plan.primal) > goal.gap):
@@ -152,10 +160,10 @@ def solve(problem: Problem, goal: Goal, engine: Engine | None = None) -> Solutio
     return Solution(plan, dual, " + ".join(run.steps), run.passes, took, claimed, moved)
 
 
-def _by_cores(run: _Run, dual: Dual, plan: Plan) -> Plan:
+def _by_cores(run: Run, dual: Dual, plan: Plan) -> Plan:
     """A better plan for a small instance where the gap is missed."""
     problem = run.problem
-    if _enough(run, dual, plan) or problem.arcs + problem.customers > SMALL or run.left <= 0:
+    if run.enough(dual, plan) or problem.arcs + problem.customers > SMALL or run.left <= 0:
         return plan
     plan = improved(problem, dual, plan, gap=run.goal.gap, seconds=SEARCH * run.left)
     run.steps.append("cores")
@@ -169,38 +177,40 @@ def _conflict(problem: Problem) -> None:
         raise Infeasible(*found)
 
 
-def _first(run: _Run) -> tuple[Dual, Plan]:
+def _first(run: Run) -> tuple[Dual, Plan]:
     """Prices and a plan: by moves or classes of moves from everybody's best, and by LPs in boxes where those miss."""
-    problem = run.problem
     dual = _priced(run, run.goal.start)
-    plan: Plan | None = None
-    if problem.customers <= CHEAP or not len(problem.limits) or run.left <= 0:
-        plan = repaired(problem, dual.prices, _width(problem, dual))
-        run.tell("repair", dual, plan)
-    if not len(problem.limits) or (plan is not None and (_enough(run, dual, plan) or run.left <= 0)):
-        assert plan is not None
-        return dual, plan
-    other = by_classes(problem, dual, _width(problem, dual, max(LEAST_MOVERS, problem.customers // 250)))
-    run.steps.append("classes")
-    plan = other if plan is None or _better(other, plan) else plan
-    run.tell("classes", dual, plan)
-    if _enough(run, dual, plan):
+    plan = planned(run, dual, max(LEAST_MOVERS, run.problem.customers // 250))
+    if not len(run.problem.limits) or run.enough(dual, plan) or run.left <= 0:
         return dual, plan
     return _by_boxes(run, dual, plan)
 
 
-def _enough(run: _Run, dual: Dual, plan: Plan) -> bool:
-    return plan.excess == 0 and relative(dual.bound, plan.primal) <= run.goal.gap
+def planned(run: Run, dual: Dual, movers: int, rounds: int = ROUNDS, buckets: int = BUCKETS) -> Plan:
+    """A plan near everybody's best at the prices; about ``movers`` customers take part in classes of moves."""
+    problem = run.problem
+    plan: Plan | None = None
+    if problem.everybody <= CHEAP or not len(problem.limits) or run.left <= 0:
+        plan = repaired(problem, dual.prices, _width(problem, dual))
+        run.tell("repair", dual, plan)
+    if not len(problem.limits) or (plan is not None and (run.enough(dual, plan) or run.left <= 0)):
+        assert plan is not None
+        return plan
+    other = by_classes(problem, dual, _width(problem, dual, movers), rounds, buckets)
+    run.steps.append("classes")
+    plan = other if plan is None or _better(other, plan) else plan
+    run.tell("classes", dual, plan)
+    return plan
 
 
 def _width(problem: Problem, dual: Dual, movers: int = MOVERS) -> int:
     """Width of choices that holds about ``movers`` customers, by the density that the last pass saw, pico-yuan."""
     if dual.near > 0:
         return int(max(dual.width * movers / dual.near, 1e6))
-    return int(max(1e-3, min(1.0, movers / max(1, problem.customers)) * 0.25) * YUAN)
+    return int(max(1e-3, min(1.0, movers / max(1, problem.everybody)) * 0.25) * YUAN)
 
 
-def _priced(run: _Run, start: Ints | None) -> Dual:
+def _priced(run: Run, start: Ints | None) -> Dual:
     """Prices by Newton: on samples first unless there is a warm start, then on everybody."""
     problem, goal = run.problem, run.goal
     if not len(problem.limits):
@@ -223,7 +233,7 @@ def _priced(run: _Run, start: Ints | None) -> Dual:
     return found.best
 
 
-def _aim(size: int, run: _Run, cold: bool, passes: int) -> Aim:
+def _aim(size: int, run: Run, cold: bool, passes: int) -> Aim:
     root = max(size, 100) ** -0.5
     return Aim(
         passes=passes, gain=_gain(size, run),
@@ -233,14 +243,14 @@ def _aim(size: int, run: _Run, cold: bool, passes: int) -> Aim:
     )  # fmt: skip
 
 
-def _gain(size: int, run: _Run) -> float:
+def _gain(size: int, run: Run) -> float:
     """What a step must promise: little on a sample; many customers' plan costs more to mend than a pass does."""
     if size < run.problem.customers:
         return 1e-5
     return 1e-8 if size >= MANY else min(1e-5, max(1e-8, 0.01 * run.goal.gap))
 
 
-def _by_boxes(run: _Run, dual: Dual, plan: Plan | None) -> tuple[Dual, Plan]:
+def _by_boxes(run: Run, dual: Dual, plan: Plan | None) -> tuple[Dual, Plan]:
     """Optimal prices by LPs within boxes, and the best of the plan so far and those that the LP and prices lead to."""
     problem = run.problem
     found = boxes(problem, run.engine, dual, _width(problem, dual), run.left, run.goal.gap)
@@ -260,13 +270,13 @@ def _better(one: Plan, other: Plan) -> bool:
     return (one.excess, -one.primal) < (other.excess, -other.primal)
 
 
-def _cold(run: _Run, dual: Dual, plan: Plan) -> tuple[Dual, Plan]:
+def _cold(run: Run, dual: Dual, plan: Plan) -> tuple[Dual, Plan]:
     """Once more without the warm start, which may have been far off; the better bound and the better plan."""
     other = _priced(run, None)
     return (dual, plan) if other.bound >= dual.bound else _by_boxes(run, other, plan)
 
 
-def _by_mip(run: _Run, dual: Dual, plan: Plan, most: int) -> tuple[Plan, int | None]:
+def _by_mip(run: Run, dual: Dual, plan: Plan, most: int) -> tuple[Plan, int | None]:
     """The best plan over the options that can still matter; its bound counts where all of those took part.
 
     With a plan in hand a choice that loses more than bound - primal is in no better plan; customers without any

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -11,11 +13,13 @@ from typer.testing import CliRunner
 from conf.errors import MendableError
 from jobs.cli import limits
 from jobs.cli.assignment import app
-from jobs.frozen import frozen_run
+from jobs.frozen import frozen_run, write_limits
 from jobs.identity import run_id, sources
 from jobs.night import Night
+from jobs.plan_files import write_plan
 from jobs.replay import replay
-from jobs.whatif import Base, base_of, parse_changes, what_if
+from jobs.solving import checked
+from jobs.whatif import Base, base_of, changed, parse_changes, what_if
 
 
 @pytest.fixture
@@ -35,6 +39,28 @@ def test_no_change_returns_the_same_bytes_and_more_is_never_worth_less(base: Bas
     assert narrower.figures["value_yuan"] < base.said["primal"] * 1e-6
     row = next(r for r in narrower.figures["limits"] if r["limit"] == "wechat_day")
     assert row["used"] <= amount["wechat_day"] // 2
+
+
+def test_a_what_if_looks_at_those_who_may_change_their_mind_and_the_checker_accepts_it(
+    base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.whatif.FEWEST", 0)
+    amount = next(limit.amount for limit in base.instance.limits.limits if limit.name == "wechat_day")
+    asked = {"wechat_day": amount * 92 // 100}
+    first = what_if(base, asked)
+    assert first.figures["customers_looked_at"] < base.said["customers"]
+    kept = list((base.frozen.folder / "active").iterdir())
+    assert len(kept) == 1
+    what_if(base, {"wechat_day": amount * 95 // 100})
+    assert list((base.frozen.folder / "active").iterdir()) == kept
+    assert what_if(base, asked).figures["assignment_sha256"] == first.figures["assignment_sha256"]
+    assert what_if(base, {}).figures["same_bytes"]
+    instance = changed(base.instance, asked)
+    shutil.copytree(base.frozen.instance, tmp_path / "instance")
+    write_limits(tmp_path / "instance" / "limits.yml", instance.limits.model_dump(exclude_none=True))
+    said = write_plan(tmp_path / "plan", instance.problem, first.solution)
+    found = checked(tmp_path / "instance", tmp_path / "plan")
+    assert found["bound"] == said["bound"] == first.solution.dual.bound
 
 
 def test_changes_are_read_strictly(base: Base) -> None:
