@@ -27,7 +27,6 @@ Aggregate = Literal[
 ZERO: frozenset[str] = frozenset({"sum", "count", "distinct", "frequency", "trend"})
 _ARITHMETIC = frozenset({"sum", "mean", "trend", "min", "max"})
 _OF_CODES = frozenset({"entropy", "top"})
-_OF_TEXT = frozenset({"distinct"}) | _OF_CODES
 #: A frequency counts days in a 63-bit mask; a trend needs whole weeks.
 LONGEST_FREQUENCY, SHORTEST_TREND = 63, 14
 Scalar = str | int | float | bool | None
@@ -69,8 +68,8 @@ class Input(Strict):
         asked = set(self.features)
         if self.type != "bigint" and asked & _ARITHMETIC:
             raise ValueError(f"{sorted(asked & _ARITHMETIC)} need an integer: states are exact (type: bigint, scale)")
-        if self.type != "string" and asked & _OF_TEXT:
-            raise ValueError(f"{sorted(asked & _OF_TEXT)} tell texts apart (type: string)")
+        if self.type != "string" and "distinct" in asked:
+            raise ValueError("distinct tells texts apart (type: string)")
         if bool(asked & _OF_CODES) != bool(self.codes):
             raise ValueError("entropy and top need `codes`, and only they")
         for aggregate, windows in self.features.items():

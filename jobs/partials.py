@@ -1,12 +1,13 @@
 """Keep what each night first learns of customers as daily states: calls a day, megabytes a day, last answers.
 
-A family of features has one table ``customer_day_<family>``; a row is a customer's day as it was *first known* on a
-night (``business_date``), so a snapshot of any past date merges exactly what that night could see. Only nights whose
-deliveries, declaration or conforming changed are rebuilt: usually tonight's, after a restatement also the night
-whose delivery it replaces.
+A family of features has one table ``customer_day_<family>``; a row is what events of a customer's day say alike, as it
+was *first known* on a night (``business_date``), so a snapshot of any past date merges exactly what that night could
+see. Only nights whose deliveries, declaration or conforming changed are rebuilt: usually tonight's, after a restatement
+also the night whose delivery it replaces. Where the rows lie: `jobs.tiles`.
 
 *Reads* the entities, ``ops_delivery``, ``ops_conform``. *Writes* ``customer_day_<family>``, ``partial_source``.
-*Cost* grows with the events of the nights rebuilt, not with history.
+*Cost* grows with the events of the nights rebuilt, not with history, but for the tile of a month that is over: it is
+written again with them (docs/benchmarks/features.md has the figures at four sizes).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from jobs.brief import few
 from jobs.lake import WrittenFile, arrow_schema, nullable, write_file
 from jobs.night import Figures, Night
 from jobs.sql import over_files
-from jobs.tiles import carry_out, group_ends, parts_of, settled, tile_of
+from jobs.tiles import carry_out, change_of, group_ends, parts_of, tile_of
 
 READS = (
     "usage", "bill", "contact", "order", "complaint", "visit", "consent", "decision", "life", "ops_delivery",
@@ -71,8 +72,6 @@ def run(night: Night) -> Figures:
     families = {family.family: family for family in night.catalogue.features.families}
     work = [(families[name], dates) for name, dates in sorted(stale.items()) if name in families]
     of = {family.family: kept_in(night, family, data_dates(wanted, family.family, dates)) for family, dates in work}
-    if not all(few(held.rows) for held in of.values()):
-        night.spark.range(1)  # the session is made once, before threads ask for it
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         rows = sum(pool.map(lambda item: build(night, item[0], item[1], of[item[0].family]), work))
     later = {key: content for key, content in held.items() if key[1] > night.date}
@@ -97,34 +96,21 @@ def kept_in(night: Night, family: Family, dates: Collection[dt.date]) -> staging
 
 
 def build(night: Night, family: Family, dates: Sequence[dt.date], of: staging.Held) -> int:
-    """Write the partials of ``family`` first known on the nights ``dates``, from the files ``of``; returns their rows.
-
-    A tile that keeps other nights is settled with them; so are nights whose month is over by now.
-    """
+    """Write the partials of ``family`` first known on the nights ``dates``, from the files ``of``; returns their rows."""
     night.lake.fit(family.table)
     night.lake.delta(family.table)
-    target = night.lake.path(family.table)
-    held = parts_of(night.lake, family)
+    target, held = night.lake.path(family.table), parts_of(night.lake, family)
     at_hand = max([night.date, *(part.last for part in held)])
     tiles = {date: tile_of(date, at_hand) for date in dates}
-    fold = Fold(family, nullable(arrow_schema(night.lake.table(family.source))), tiles, target)
-    fresh = spread(night, fold, pieces(of), of.rows)
-    loose = {tile_of(part.tile, at_hand) for part in held if part.tile != tile_of(part.tile, at_hand)}
-    replaced = [part for part in held if tile_of(part.tile, at_hand) in loose | set(tiles.values())]
-    files, settling = fresh, []
-    for tile in sorted({tile_of(part.tile, at_hand) for part in replaced}):
-        kept = [part for part in replaced if tile_of(part.tile, at_hand) == tile and not part.only(dates)]
-        if kept:
-            mine = [file for file in fresh if file.partition["tile"] == tile.isoformat()]
-            files = [file for file in files if file not in mine]
-            settling += settled(family, tile, kept, mine, dates, target)
-    settled_files = spread(night, carry_out, settling, sum(part.rows for part in replaced))
+    task = Fold(family, nullable(arrow_schema(night.lake.table(family.source))), tiles, target)
+    fresh = spread(night, task, pieces(of), of.rows)
+    change = change_of(family, held, fresh, dates, at_hand, target)
+    settled = spread(night, carry_out, change.settle, change.rows)
     night.lake.commit_files(
-        family.table, files + settled_files,
-        replace=[{"tile": tile} for tile in sorted({part.tile for part in replaced})],
+        family.table, [*change.stay, *settled], replace=[{"tile": tile} for tile in change.replaced]
     )  # fmt: skip
     for file in fresh:
-        if file not in files:
+        if file not in change.stay:
             (target / file.path).unlink()
     return sum(file.rows for file in fresh)
 

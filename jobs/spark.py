@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from pyspark.sql import SparkSession
 from conf.errors import MendableError
 from conf.settings import Settings
 
+#: Threads that ask for the session together get one; two starting JVMs would also lose standard error to each other.
+_ONE_AT_A_TIME = threading.Lock()
 JARS = Path(os.environ.get("CPC_JARS", Path(__file__).resolve().parent.parent / "jars"))
 
 
@@ -22,6 +25,11 @@ def session(settings: Settings) -> SparkSession:
     Raises:
         MendableError: Java or Delta's jars are missing.
     """
+    with _ONE_AT_A_TIME:
+        return _session(settings)
+
+
+def _session(settings: Settings) -> SparkSession:
     active = SparkSession.getActiveSession()
     if active is not None:
         return active

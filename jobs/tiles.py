@@ -115,14 +115,55 @@ def parts_of(lake: Lake, family: Family) -> list[Part]:
     return sorted(found, key=lambda part: (part.tile, part.first, part.low, part.high, part.rows, part.path))
 
 
-def settled(
-    family: Family,
-    tile: dt.date,
-    kept: Sequence[Part],
-    fresh: Sequence[WrittenFile],
-    anew: Collection[dt.date],
+@dataclass(frozen=True)
+class Change:
+    """What becomes of a family's files when nights are folded anew.
+
+    Attributes:
+        stay: fresh files that are published as they are.
+        settle: tasks that write the others, with what is kept.
+        replaced: tiles whose files so far go.
+        rows: rows that are settled.
+    """
+
+    stay: tuple[WrittenFile, ...]
+    settle: tuple[Settle, ...]
+    replaced: tuple[dt.date, ...]
+    rows: int
+
+
+def change_of(
+    family: Family, held: Sequence[Part], fresh: Sequence[WrittenFile], anew: Collection[dt.date], at_hand: dt.date,
     target: Path,
-) -> list[Settle]:
+) -> Change:  # fmt: skip
+    """Tiles that lose or gain nights, and tiles of nights whose month is over by now: each is settled once.
+
+    Args:
+        family: the declaration.
+        held: its live files.
+        fresh: files of the nights ``anew``.
+        anew: nights of which nothing is kept.
+        at_hand: the last night there is.
+        target: the folder of the family's partials.
+    """
+    touched = {tile_of(night, at_hand) for night in anew}
+    touched |= {tile_of(part.tile, at_hand) for part in held if part.tile != tile_of(part.tile, at_hand)}
+    replaced = [part for part in held if tile_of(part.tile, at_hand) in touched]
+    stay, settle, rows = list(fresh), [], 0
+    for tile in sorted(touched):
+        kept = [part for part in replaced if tile_of(part.tile, at_hand) == tile and not part.only(anew)]
+        if kept:
+            mine = [file for file in stay if file.partition["tile"] == tile.isoformat()]
+            stay = [file for file in stay if file not in mine]
+            settle += _settled(family, tile, kept, mine, anew, target)
+            rows += sum(part.rows for part in kept) + sum(file.rows for file in mine)
+    return Change(tuple(stay), tuple(settle), tuple(sorted({part.tile for part in replaced})), rows)
+
+
+def _settled(
+    family: Family, tile: dt.date, kept: Sequence[Part], fresh: Sequence[WrittenFile], anew: Collection[dt.date],
+    target: Path,
+) -> list[Settle]:  # fmt: skip
     """The tasks that settle a tile: each takes whole buckets, and some `SETTLED` rows."""
     high = max([part.high for part in kept] + [file.most("customer_id") for file in fresh])
     rows = sum(part.rows for part in kept) + sum(file.rows for file in fresh)

@@ -99,7 +99,7 @@ def test_more_texts_than_a_cell_has_bits_are_counted_exactly():
 
 
 def test_what_cannot_be_kept_is_refused():
-    with pytest.raises(ValueError, match="tell texts apart"):
+    with pytest.raises(ValueError, match="tells texts apart"):
         family({"name": "x", "value": "v", "features": {"distinct": [7]}})
     with pytest.raises(ValueError, match="at most 62"):
         family(*({"name": f"n{i}", "features": {"count": [7]}} for i in range(63)))
