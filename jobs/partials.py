@@ -46,7 +46,7 @@ WRITES = ("customer_day", "partial_source")
 READS_PREVIOUS: tuple[str, ...] = ()
 _AT_ONCE = 3
 #: Rows of entity files that a task folds, at least; it holds some 200 bytes of each.
-_PIECE = 1_000_000
+_PIECE = 2_000_000
 
 
 @dataclass(frozen=True)

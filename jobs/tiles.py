@@ -28,7 +28,7 @@ from features.arrays import ints
 from jobs.lake import Lake, WrittenFile, write_file
 
 #: Rows below which a row group holds further buckets, and rows that a task settles at most (of even customers).
-_GROUP, SETTLED = 1 << 14, 8_000_000
+_GROUP, SETTLED = 1 << 14, 4_000_000
 
 
 @dataclass(frozen=True)
@@ -152,12 +152,20 @@ def change_of(
     stay, settle, rows = list(fresh), [], 0
     for tile in sorted(touched):
         kept = [part for part in replaced if tile_of(part.tile, at_hand) == tile and not part.only(anew)]
-        if kept:
-            mine = [file for file in stay if file.partition["tile"] == tile.isoformat()]
+        mine = [file for file in stay if file.partition["tile"] == tile.isoformat()]
+        if kept or _thin(mine):
             stay = [file for file in stay if file not in mine]
             settle += _settled(family, tile, kept, mine, anew, target)
             rows += sum(part.rows for part in kept) + sum(file.rows for file in mine)
     return Change(tuple(stay), tuple(settle), tuple(sorted({part.tile for part in replaced})), rows)
+
+
+def _thin(files: Sequence[WrittenFile]) -> bool:
+    """Whether a bucket's rows are spread over so many files that reading them is mostly opening them."""
+    if len(files) < 2:
+        return False
+    buckets = (max(file.most("customer_id") for file in files) >> BUCKET_BITS) + 1
+    return sum(file.rows for file in files) < len(files) * buckets * _GROUP and buckets > 1
 
 
 def _settled(

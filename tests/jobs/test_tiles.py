@@ -174,3 +174,17 @@ def test_a_table_made_for_other_columns_is_made_again(night):
     version = made.lake.version(table)
     made.lake.fit(table)
     assert made.lake.version(table) == version  # one that fits is left alone
+
+
+def test_a_tile_in_many_thin_files_is_settled(night, monkeypatch):
+    made = night(dt.date(2026, 1, 5))
+    days = [dt.date(2025, 12, day) for day in (5, 6, 7)]
+    schema = nullable(arrow_schema(made.lake.table("visit")))
+    for day in days:
+        rows = [row | {"customer_id": row["customer_id"] << 10} for row in visits(day, 0)]
+        made.lake.replace_arrow("visit", pa.Table.from_pylist(rows, schema), partition={"data_date": day})
+    monkeypatch.setattr(partials, "_PIECE", 1)  # a day a task: three files of a few rows of each bucket
+    assert build(made, [day + dt.timedelta(days=1) for day in days]) <= 180
+    held = parts_of(made.lake, made.catalogue.features.family("visit"))
+    assert len(held) == 1
+    assert sum(row["events"] for row in content(made)) == 180
