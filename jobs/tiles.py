@@ -12,11 +12,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -27,6 +29,7 @@ from conf.partial import BUCKET_BITS, valued_inputs
 from features.arrays import ints
 from jobs.lake import Lake, WrittenFile, write_file
 
+I64 = npt.NDArray[np.int64]
 #: Rows below which a row group holds further buckets, and rows that a task settles at most (of even customers).
 _GROUP, SETTLED = 1 << 14, 4_000_000
 
@@ -190,10 +193,23 @@ def carry_out(task: Settle) -> list[WrittenFile]:
 def read_groups(path: str, family: Family, low: int, high: int) -> pa.Table:
     """The row groups of a file of partials that hold customers ``low`` … ``high``, texts as dictionaries."""
     texts = ["feed", *(source.name for source in valued_inputs(family) if source.type == "string")]
-    with pq.ParquetFile(path, read_dictionary=texts) as file:
-        of_groups = [_customers(file.metadata.row_group(group)) for group in range(file.num_row_groups)]
-        wanted = [group for group, (least, most) in enumerate(of_groups) if least <= high and most >= low]
+    footer, least, most = _footer(path)
+    wanted = np.flatnonzero((least <= high) & (most >= low)).tolist()
+    with pq.ParquetFile(path, metadata=footer, read_dictionary=texts) as file:
         return file.read_row_groups(wanted, use_threads=False)
+
+
+@lru_cache(maxsize=512)
+def _footer(path: str) -> tuple[pq.FileMetaData, I64, I64]:
+    """What a file says of itself, and the least and greatest customer of each row group.
+
+    A worker reads a bucket after the other of the same files, and a file is never written twice: without this the
+    cost of footers grows with the square of the customers.
+    """
+    footer = pq.read_metadata(path)
+    column = footer.schema.names.index("customer_id")
+    said = [footer.row_group(group).column(column).statistics for group in range(footer.num_row_groups)]
+    return footer, np.array([one.min for one in said]), np.array([one.max for one in said])
 
 
 def group_ends(rows: pa.Table) -> list[int]:
@@ -210,12 +226,6 @@ def _without(rows: pa.Table, nights: Collection[dt.date]) -> pa.Table:
     if not nights:
         return rows
     return rows.filter(pc.invert(pc.is_in(rows["business_date"], value_set=pa.array(sorted(nights), pa.date32()))))
-
-
-def _customers(group: Any) -> tuple[int, int]:
-    names = [group.column(position).path_in_schema for position in range(group.num_columns)]
-    said = group.column(names.index("customer_id")).statistics
-    return said.min, said.max
 
 
 def _date(value: Any) -> dt.date:
