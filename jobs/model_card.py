@@ -45,6 +45,9 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]) -
         *_slices(learnt),
         "",
         f"**Calibration**: {bundle.contact.kind} for contacts, {bundle.base.kind} without; then by product × channel.",
+        "**What tells customers apart** (weight of each signal's trees in the log-odds of an order): "
+        + ", ".join(f"{name} {weight:.2f}" for name, weight in learnt.response.weights.items())
+        + ".",
         f"**Orders that a contact brings** (1 = as the response says): {bundle.lifts.whole.value:.2f}, "
         f"{bundle.lifts.whole.own:.0%} of it from data, the rest prior. Cells whose own data weighs half or more: "
         f"{sum(lift.own >= 0.5 for lift in bundle.lifts.cells.values())} of {len(bundle.lifts.cells)}.",

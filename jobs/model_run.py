@@ -84,6 +84,7 @@ def _metrics(learnt: Learnt) -> dict[str, float]:
         "opt_out_per_contact": bundle.opt_out.whole, "complaint_per_contact": bundle.complaint.whole,
         "reversal_share": bundle.reversals[""], "trailing_yuan": bundle.trailing_micro / 1e6,
     }  # fmt: skip
+    found |= {f"weight_{name}": weight for name, weight in learnt.response.weights.items()}
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 

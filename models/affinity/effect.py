@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -31,6 +32,7 @@ PRIOR = (1.0, 0.5)
 #: Prior of the share of margin kept, and how many orders of mean list margin it is worth.
 KEPT = (0.9, 20.0)
 _SPREAD_MAX = 0.5
+_SHOWN = 0.99  # level at which cells must differ before they are told apart: luck would choose among them
 
 
 @dataclass(frozen=True)
@@ -127,11 +129,7 @@ def measure(drawn: Drawn, cell: Ints, names: Sequence[str], prior: tuple[float, 
     estimates = [weighted_slope(drawn.take(cell == k)) for k in range(len(names))]
     slopes, variances = (np.array(column) for column in zip(*estimates, strict=True)) if names else (np.zeros(0),) * 2
     known = np.isfinite(variances) & (variances > 0)
-    spread = 0.0
-    if known.sum() >= 2:  # method of moments: spread of the cells beyond their errors
-        inverse = 1 / variances[known]
-        excess = (slopes[known] - whole.value) ** 2 - variances[known]
-        spread = float(np.clip((excess * inverse).sum() / inverse.sum(), 0.0, _SPREAD_MAX**2))
+    spread = _spread(slopes[known] - whole.value, variances[known])
     cells = {}
     for k, name in enumerate(names):
         share = spread / (spread + variances[k]) if known[k] and spread > 0 else 0.0
@@ -139,6 +137,14 @@ def measure(drawn: Drawn, cell: Ints, names: Sequence[str], prior: tuple[float, 
         error = float(np.sqrt(spread * (1 - share) + (1 - share) ** 2 * deviation**2))
         cells[name] = Lift(max(0.0, float(value)), error, float(share), int((cell == k).sum()))
     return Lifts(whole, cells)
+
+
+def _spread(apart: Floats, variances: Floats) -> float:
+    """Variance of the cells' lifts beyond their errors (method of moments), where it shows at all (Cochran's Q)."""
+    if len(apart) < 2 or (apart**2 / variances).sum() <= chi2.ppf(_SHOWN, len(apart) - 1):
+        return 0.0
+    inverse = 1 / variances
+    return float(np.clip(((apart**2 - variances) * inverse).sum() / inverse.sum(), 0.0, _SPREAD_MAX**2))
 
 
 def kept(margin: Floats, baseline: Floats, listed: Floats, group: Ints, names: Sequence[str]) -> dict[str, float]:
