@@ -51,6 +51,8 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]) -
         f"**Orders that a contact brings** (1 = as the response says): {bundle.lifts.whole.value:.2f}, "
         f"{bundle.lifts.whole.own:.0%} of it from data, the rest prior. Cells whose own data weighs half or more: "
         f"{sum(lift.own >= 0.5 for lift in bundle.lifts.cells.values())} of {len(bundle.lifts.cells)}.",
+        f"**Where an optimizer would choose** (the fifth of explorers' contacts that is worth most): "
+        f"orders brought / predicted {_figure(metrics, 'chosen_ratio')}, standard error {_figure(metrics, 'chosen_error')}.",
         f"**Fatigue**: a contact adds {bundle.opt_out.whole:.5f} opt-outs and {bundle.complaint.whole:.5f} complaints.",
         "",
         f"**Left out** ({len(left_out)} features: empty, drifted, or not worth keeping): "

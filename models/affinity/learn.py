@@ -7,7 +7,7 @@ difference is an effect; decisions to do nothing give the baseline that margins 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from scipy.special import expit
 from models.affinity import prior as priors
 from models.affinity import response as fitting
 from models.affinity.bundle import Bundle
-from models.affinity.effect import Drawn, Hazard, Lifts, hazard, kept, measure, winsorize
+from models.affinity.effect import Drawn, Hazard, Lifts, among_best, hazard, kept, measure, winsorize
 from models.affinity.encode import Feature
 from models.affinity.response import Response
 from models.affinity.scorer import MICRO, Menu
@@ -29,7 +29,7 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 EXPLOIT, EXPLORE, CONTROL = 0, 1, 2
 ROLES = ("exploit", "explore", "control")
-_NEGATIVES = 2  # products per night that were neither offered nor ordered
+_NEGATIVES = 1  # products per night that were neither offered nor ordered
 _MAX_WEIGHT = 50.0  # 1 / pscore is clipped here for hazards,
 _MAX_LIFT_WEIGHT = 1000.0  # and here for lifts
 
@@ -117,6 +117,12 @@ def learn(
     unit = np.array(menu.margin_micro)[offer] / MICRO
     unit = unit * (1 - np.array([reversals.get(str(p), reversals[""]) for p in met.product]))
     effect = ((p_convert - p_base) * lifts.whole.value * share - p_base * (1 - share)) * unit
+    cost = np.array(menu.cost_micro)[_positions(met.channel, [w.id for w in menu.ways])] / MICRO
+    drawn, explored = _drawn(met, p_convert, p_base), met.role == EXPLORE
+    chosen = among_best(
+        drawn.take(explored), drawn.predicted[explored] * lifts.whole.value, (effect - cost)[explored]
+    )  # fmt: skip
+    response = replace(response, metrics=response.metrics | chosen)
     opt_out, complaint = _hazards(sample)
     bundle = Bundle(
         text=response.text,
@@ -130,7 +136,7 @@ def learn(
         reversals=reversals,
         opt_out=opt_out,
         complaint=complaint,
-        trailing_micro=_trailing(sample, met, effect, menu),
+        trailing_micro=_trailing(sample, met, effect - cost),
         facts=facts | {"metrics": {k: v for k, v in response.metrics.items() if np.isfinite(v)}},
     )
     return Learnt(bundle, response, len(met.day))
@@ -190,21 +196,26 @@ def training_rows(sample: Sample, menu: Menu, late_share: float, seed: int) -> t
         late_share: share of the nights, the last ones, that calibrate.
         seed: of the products drawn from those not ordered.
     """
-    nights = np.unique(sample.day)
-    first_late = nights[min(len(nights) - 1, round(len(nights) * (1 - late_share)))]
+    days = np.unique(sample.day)
+    first_late = days[min(len(days) - 1, round(len(days) * (1 - late_share)))]
     met = sample.take(sample.product >= 0)
     prior = _prior(met, sample.take(sample.role == CONTROL), menu)
     matrix, group = menu.matrix(), _arcs(met, menu)
-    night, product, y, weight = _without(sample, menu, seed)
+    # other nights without an offer still see orders that the contacts of the days before brought
+    nights = sample.take((sample.role == CONTROL) | (sample.product >= 0))
+    night, product, y, weight = _without(nights, menu, seed)
+    alone = nights.role[night] == CONTROL
     return prior, Rows(
-        X=np.vstack([met.X, sample.X[night]]),
+        X=np.vstack([met.X, nights.X[night]]),
         arcs=np.vstack([matrix[group], matrix[menu.arcs + product]]),
         y=np.concatenate([(met.ordered >> met.product & 1).astype(np.float64), y]),
         weight=np.concatenate([met.weight, weight]),
-        late=np.concatenate([met.day, sample.day[night]]) >= first_late,
-        fold=np.concatenate([met.fold, sample.fold[night]]),
-        group=np.concatenate([group, np.where(sample.role[night] == CONTROL, ALONE, ASIDE)]),
-        prior=np.concatenate([prior.contact.ravel()[group], prior.organic[product]]),
+        late=np.concatenate([met.day, nights.day[night]]) >= first_late,
+        fold=np.concatenate([met.fold, nights.fold[night]]),
+        group=np.concatenate([group, np.where(alone, ALONE, ASIDE)]),
+        prior=np.concatenate(
+            [prior.contact.ravel()[group], np.where(alone, prior.organic[product], prior.aside[product])]
+        ),
         answer=np.concatenate([met.answer, np.full(len(night), UNKNOWN)]),
     )
 
@@ -215,7 +226,7 @@ def _arcs(met: Sample, menu: Menu) -> Ints:
     return offer * len(menu.ways) + _positions(met.channel, [w.id for w in menu.ways])
 
 
-def _without(sample: Sample, menu: Menu, seed: int) -> tuple[Ints, Ints, Floats, Floats]:
+def _without(nights: Sample, menu: Menu, seed: int) -> tuple[Ints, Ints, Floats, Floats]:
     """Nights × products not offered: all that were ordered, and a few that were not, weighted for all of them.
 
     Returns:
@@ -223,11 +234,11 @@ def _without(sample: Sample, menu: Menu, seed: int) -> tuple[Ints, Ints, Floats,
     """
     rng = np.random.default_rng([seed, 2])
     ids = np.array([offer.id for offer in menu.offers])
-    offered = sample.product[:, None] == ids[None, :]
-    took = (sample.ordered[:, None] >> ids[None, :] & 1).astype(bool) & ~offered
+    offered = nights.product[:, None] == ids[None, :]
+    took = (nights.ordered[:, None] >> ids[None, :] & 1).astype(bool) & ~offered
     night, product = np.nonzero(took)
-    draws = rng.integers(0, len(ids), (len(sample.day), _NEGATIVES))
-    rows = np.repeat(np.arange(len(sample.day)), _NEGATIVES)
+    draws = rng.integers(0, len(ids), (len(nights.day), _NEGATIVES))
+    rows = np.repeat(np.arange(len(nights.day)), _NEGATIVES)
     refused = ~(took | offered)[rows, draws.ravel()]
     left = (~(took | offered)).sum(axis=1)
     share = left / np.maximum(1, refused.reshape(-1, _NEGATIVES).sum(axis=1))
@@ -235,7 +246,7 @@ def _without(sample: Sample, menu: Menu, seed: int) -> tuple[Ints, Ints, Floats,
     return (
         np.concatenate([night, rows]), np.concatenate([product, columns]),
         np.concatenate([np.ones(len(night)), np.zeros(len(rows))]),
-        np.concatenate([sample.weight[night], sample.weight[rows] * share[rows]]),
+        np.concatenate([nights.weight[night], nights.weight[rows] * share[rows]]),
     )  # fmt: skip
 
 
@@ -261,18 +272,22 @@ def _groups(met: Sample, menu: Menu) -> tuple[Ints, list[str]]:
     return of[_positions(met.product, [o.id for o in menu.offers])], names
 
 
+def _drawn(met: Sample, p_convert: Floats, p_base: Floats) -> Drawn:
+    """All contacts as ``models.affinity.effect`` reads those of explorers."""
+    return Drawn(
+        residual=(met.ordered >> met.product & 1) - p_base, predicted=p_convert - p_base,
+        expected=np.maximum(p_convert, p_base), times=met.weight,
+        weight=np.minimum(1 / np.maximum(met.pscore, 1e-9), _MAX_LIFT_WEIGHT),
+    )  # fmt: skip
+
+
 def _lifts(met: Sample, p_convert: Floats, p_base: Floats, menu: Menu) -> Lifts:
     """Orders that contacts brought, where chance chose, against what the response expects of them."""
     group, groups = _groups(met, menu)
     names = [f"{name}|{channel}" for name in groups for channel in menu.channels]
     cell = group * len(menu.ways) + _positions(met.channel, [w.id for w in menu.ways])
-    every = Drawn(
-        residual=(met.ordered >> met.product & 1) - p_base, predicted=p_convert - p_base,
-        expected=np.maximum(p_convert, p_base), times=met.weight,
-        weight=np.minimum(1 / np.maximum(met.pscore, 1e-9), _MAX_LIFT_WEIGHT),
-    )  # fmt: skip
     explored = met.role == EXPLORE
-    return measure(every.take(explored), cell[explored], names)
+    return measure(_drawn(met, p_convert, p_base).take(explored), cell[explored], names)
 
 
 def _kept(sample: Sample, met: Sample, menu: Menu, columns: list[int], knobs: Knobs) -> dict[str, float]:
@@ -314,10 +329,8 @@ def _offsets(response: Response, menu: Menu) -> dict[str, float]:
     return {f"{product}|{channel}": float(offset) for product, channel, offset in pairs if offset != 0.0}
 
 
-def _trailing(sample: Sample, met: Sample, effect: Floats, menu: Menu) -> int:
+def _trailing(sample: Sample, met: Sample, gain: Floats) -> int:
     """Expected value of contacts a customer and night under the past policy, micro-元, not below 0."""
-    cost = np.array(menu.cost_micro)[_positions(met.channel, [w.id for w in menu.ways])] / MICRO
-    exploited = met.role == EXPLOIT
-    gained = float((met.weight * (effect - cost))[exploited].sum())
+    gained = float((met.weight * gain)[met.role == EXPLOIT].sum())
     nights = float(sample.weight[sample.role == EXPLOIT].sum())
     return max(0, round(gained / nights * MICRO)) if nights else 0

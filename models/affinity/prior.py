@@ -37,9 +37,16 @@ _START = (-5.0, 3.0)  # the intercept's
 
 @dataclass(frozen=True)
 class Prior:
-    """Log-odds of an order: ``organic`` (offers,) without a contact, ``contact`` (offers, ways) with one."""
+    """Log-odds of an order.
+
+    Attributes:
+        organic: (offers,) by customers left alone.
+        aside: (offers,) on nights with a contact for another product.
+        contact: (offers, ways) after a contact.
+    """
 
     organic: Floats
+    aside: Floats
     contact: Floats
 
 
@@ -61,7 +68,7 @@ def fit(answers: Floats, rows: Floats, base_answers: Floats, base_rows: Floats, 
         "kind_group": kind * (int(group.max()) + 1) + twice,
     }  # fmt: skip
     alone = _Cells(base_answers.ravel(), base_rows.ravel(), nested, np.zeros(2 * offers), None)
-    organic = alone.logodds()[:offers]
+    organic, aside = np.split(alone.logodds(), 2)
     p, c = (part.ravel() for part in np.meshgrid(which, np.arange(ways), indexing="ij"))
     levels = {
         "channel": c, "group": group[p], "product": p, "group_channel": group[p] * ways + c,
@@ -69,7 +76,7 @@ def fit(answers: Floats, rows: Floats, base_answers: Floats, base_rows: Floats, 
     }  # fmt: skip
     centred = organic - np.average(organic, weights=base_rows.sum(axis=0) + 1)
     met = _Cells(answers.ravel(), rows.ravel(), levels, centred[p], _SLOPE)
-    return Prior(organic, met.logodds().reshape(offers, ways))
+    return Prior(organic, aside, met.logodds().reshape(offers, ways))
 
 
 @dataclass(frozen=True)

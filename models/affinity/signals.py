@@ -14,8 +14,9 @@ with β from the orders themselves, by logistic regression on trees that did not
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import lightgbm as lgb
 import numpy as np
@@ -41,6 +42,11 @@ _CHANNEL, _CONTACTED = ARC_COLUMNS.index("channel_id"), ARC_COLUMNS.index("conta
 _PENALTY = 1.0  # precision of β around 0
 
 
+def cores() -> int:
+    """Processors that this process may use: more threads than these would wait for each other."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Knobs:
     """Size and speed of the trees; ``features`` is how many customer features are kept, by gain."""
@@ -51,7 +57,7 @@ class Knobs:
     min_leaf: int = 200
     features: int = 60
     seed: int = 0
-    threads: int = 2
+    threads: int = field(default_factory=lambda: min(2, cores()))
 
 
 @dataclass(frozen=True)
@@ -197,7 +203,7 @@ def select(rows: Rows, told: Sequence[Signal], features: Sequence[Feature], knob
     share = np.zeros(len(features))
     for signal in told:
         use = signal.rows & ~rows.late
-        use &= (signal.y > 0) | (draw < 30_000 / max(1, use.sum()))
+        use &= (signal.y > 0) | (draw < 20_000 / max(1, use.sum()))
         part = rows.take(use)
         data = lgb.Dataset(
             columns.matrix(part), signal.y[use], weight=part.weight, init_score=signal.start[use],

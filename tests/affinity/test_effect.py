@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from models.affinity import prior
-from models.affinity.effect import Drawn, kept, measure
+from models.affinity.effect import Drawn, among_best, kept, measure
 
 
 def drawn(lift: float, n: int = 20_000, seed: int = 0) -> Drawn:
@@ -109,3 +109,18 @@ def test_cells_are_told_apart_where_they_differ_and_not_where_luck_would_choose(
     order = (rng.random(20_000) < base + lift * d).astype(float)
     other = measure(Drawn(order - base, d, base + d, np.full(20_000, 50.0), np.ones(20_000)), cell, names)
     assert other.of("data|sms_hall")[0] < 0.7 < 1.4 < other.of("voice|wechat")[0]
+
+
+def test_predictions_that_are_luck_are_seen_where_they_choose() -> None:
+    """Half of what the model tells apart is noise: the contacts it would choose bring less than it says."""
+    rng = np.random.default_rng(8)
+    n = 60_000
+    d, base = np.full(n, 0.02), np.full(n, 0.002)
+    said = d * np.exp(rng.normal(0, 0.7, n))
+    order = (rng.random(n) < base + d).astype(float)
+    contacts = Drawn(order - base, said, base + d, np.full(n, 50.0), np.ones(n))
+    found = among_best(contacts, said, said)
+    assert found["chosen_ratio"] + 4 * found["chosen_error"] < 1
+    honest = among_best(contacts, d, rng.random(n))
+    assert abs(honest["chosen_ratio"] - 1) < 3 * honest["chosen_error"]
+    assert among_best(contacts.take(np.zeros(n, bool)), np.zeros(0), np.zeros(0)) == {}
