@@ -36,13 +36,12 @@ def blend(parts: Sequence[Part], flag: int, constant: float = 0.0) -> str:
     Raises:
         ValueError: no parts, or parts of other columns.
     """
-    heads, trees, tails = [], [], []
+    heads, trees, tail = [], [], ""
     for part in parts:
-        head, *blocks = part.text.split("\nTree=")
-        last, tail = blocks[-1].split("\nend of trees", 1) if blocks else ("", head.partition("\nend of trees")[2])
-        heads.append([line for line in head.partition("\nend of trees")[0].splitlines() if line[:10] != "tree_sizes"])
-        tails.append(tail)
-        trees += [_gated(_fields(block), flag, part) for block in [*blocks[:-1], last] if block]
+        body, tail = part.text.split("\nend of trees", 1)
+        head, *blocks = body.split("\nTree=")
+        heads.append([line for line in head.splitlines() if not line.startswith("tree_sizes=")])
+        trees += [_gated(_fields(block), flag, part) for block in blocks]
     if constant:
         trees.append(_gated({"num_leaves": "1", "leaf_value": "1"}, flag, Part("", constant, 0.0)))
     names = {line for head in heads for line in head if line.startswith("feature_names=")}
@@ -51,7 +50,7 @@ def blend(parts: Sequence[Part], flag: int, constant: float = 0.0) -> str:
     lines = [*heads[0], ""]
     for number, fields in enumerate(trees):
         lines += [f"Tree={number}", *(f"{name}={value}" for name, value in fields.items()), "", ""]
-    return "\n".join(lines) + "\nend of trees" + tails[0]
+    return "\n".join(lines) + "\nend of trees" + tail
 
 
 def _fields(block: str) -> Fields:
@@ -60,42 +59,39 @@ def _fields(block: str) -> Fields:
 
 def _gated(tree: Fields, flag: int, part: Part) -> Fields:
     """The tree under a root that asks for the flag."""
-    one = {name: tree[name].split() for name in (*_NODES, *_INNER, *_LEAVES) if tree.get(name)}
-    nodes, leaves = len(one.get("split_feature", ())), int(tree["num_leaves"])
-    both = part.without != 0.0
-    weight = one.get("leaf_weight", ["1"] * leaves)
-    count = one.get("leaf_count", ["1"] * leaves)
-    whole = {"internal_value": "0", "internal_weight": one.get("internal_weight", weight)[0],
-             "internal_count": one.get("internal_count", count)[0]}  # fmt: skip
-    copies = [(part.without, 1, 0)] * both + [(part.with_flag, 1 + nodes * both, leaves if both else 1)]
-    starts = [_child("0", *at, nodes) if nodes else str(-1 - at[1]) for at in ((n, k) for _, n, k in copies)]
-    out: dict[str, list[str]] = {
-        "split_feature": [str(flag)], "split_gain": ["0"], "threshold": ["0.5"], "decision_type": ["2"],
-        "left_child": [starts[0] if both else "-1"], "right_child": [starts[-1]],
-    }  # fmt: skip
-    out |= {name: [whole[name]] for name in _INNER}
-    out |= {"leaf_value": [], "leaf_weight": [], "leaf_count": []}
-    if not both:
-        out |= {"leaf_value": ["0"], "leaf_weight": [whole["internal_weight"]], "leaf_count": [whole["internal_count"]]}
-    for scale, first, leaf in copies:
-        for name in ("split_feature", "threshold", "decision_type"):
-            out[name] += one.get(name, [])
-        out["split_gain"] += [repr(scale * scale * float(gain)) for gain in one.get("split_gain", [])]
-        for name in ("left_child", "right_child"):
-            out[name] += [_child(child, first, leaf, nodes) for child in one.get(name, [])]
-        for name in _INNER:
-            out[name] += one.get(name, [])
-        out["leaf_value"] += [repr(scale * float(value)) for value in one["leaf_value"]]
-        out["leaf_weight"] += weight
-        out["leaf_count"] += count
-    fields = {"num_leaves": str(leaves * len(copies) + (not both)), "num_cat": tree.get("num_cat", "0")}
+    left, right = (_scaled(tree, weight) for weight in (part.without, part.with_flag))
+    nodes, leaves = len(left["split_feature"]), len(left["leaf_value"])
+    out = {name: ["0"] + left[name] + right[name] for name in (*_NODES, *_INNER)}
+    out |= {name: left[name] + right[name] for name in _LEAVES}
+    out |= {"split_feature": [str(flag), *out["split_feature"][1:]], "threshold": ["0.5", *out["threshold"][1:]]}
+    out["decision_type"][0] = "2"  # a number, missing goes left
+    for name, child in (("left_child", _moved("0" if nodes else "-1", 1, 0)),
+                        ("right_child", _moved("0" if right["split_feature"] else "-1", 1 + nodes, leaves))):  # fmt: skip
+        out[name] = [child] + [_moved(c, 1, 0) for c in left[name]]
+        out[name] += [_moved(c, 1 + nodes, leaves) for c in right[name]]
+    for name in ("weight", "count"):
+        out[f"internal_{name}"][0] = (right[f"internal_{name}"] or right[f"leaf_{name}"])[0]
+    fields = {"num_leaves": str(len(out["leaf_value"])), "num_cat": tree.get("num_cat", "0")}
     fields |= {name: " ".join(out[name]) for name in _NODES}
     fields |= {name: tree[name] for name in ("cat_boundaries", "cat_threshold") if name in tree}
     fields |= {name: " ".join(out[name]) for name in (*_LEAVES, *_INNER)}
     return fields | {"is_linear": "0", "shrinkage": "1"}
 
 
-def _child(child: str, first: int, leaf: int, nodes: int) -> str:
-    """A child's number when its tree's nodes start at ``first`` and its leaves at ``leaf``; 0 of no nodes is a leaf."""
+def _scaled(tree: Fields, weight: float) -> dict[str, list[str]]:
+    """The tree's columns with leaves times a weight; a weight of 0 leaves one leaf of 0."""
+    columns = {name: tree.get(name, "").split() for name in (*_NODES, *_INNER, *_LEAVES)}
+    for name in ("leaf_weight", "leaf_count"):
+        columns[name] = columns[name] or ["1"] * len(columns["leaf_value"])
+    if weight == 0.0:
+        total = {name: (columns[name.replace("leaf", "internal")] or columns[name])[:1] for name in _LEAVES}
+        return {name: [] for name in columns} | total | {"leaf_value": ["0"]}
+    columns["leaf_value"] = [repr(weight * float(value)) for value in columns["leaf_value"]]
+    columns["split_gain"] = [repr(weight * weight * float(gain)) for gain in columns["split_gain"]]
+    return columns
+
+
+def _moved(child: str, first: int, leaf: int) -> str:
+    """A child's number when its tree's nodes start at ``first`` and its leaves at ``leaf``."""
     number = int(child)
-    return str(number + first if number >= 0 and nodes else number - leaf)
+    return str(number + first if number >= 0 else number - leaf)
