@@ -20,6 +20,7 @@ NAMES = (
     "uplift",
     "ope",
     "province",
+    "response",
     "assignment",
     "whatif",
     "nights",

@@ -141,11 +141,12 @@ def histories(sources: Sources, taken: DataFrame) -> DataFrame:
 
 
 def answers(contact: DataFrame) -> DataFrame:
-    """``decision_id, attempted, reached`` of carried-out decisions."""
+    """``decision_id, attempted, reached, refused, interested`` of carried-out decisions."""
     from pyspark.sql import functions as sf
 
     carried = contact.where("decision_id is not null and direction = 'out'").groupBy("decision_id")
-    return carried.agg(*(sf.bool_or(name).alias(name) for name in ("attempted", "reached")))
+    told = {"attempted": "attempted", "reached": "reached", "refused": "refused", "interested": "result = 'interested'"}
+    return carried.agg(*(sf.expr(f"bool_or({test})").alias(name) for name, test in told.items()))
 
 
 def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.date) -> DataFrame:
@@ -170,7 +171,7 @@ def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.
         .join(answers(sources.contact), "decision_id", "left")
         .selectExpr(
             "decision_id", "run_id", "business_date", "customer_id", "role", "product", "channel", "pscore",
-            "coalesce(attempted, false) as attempted", "coalesce(reached, false) as reached",
+            *(f"coalesce({name}, false) as {name}" for name in ("attempted", "reached", "refused", "interested")),
             "coalesce(converted, false) as converted",
             f"coalesce(cancelled_at < start + interval {closes} days, false) as reversed",
             f"coalesce(exists(opt_outs, {inside}), false) as opted_out",

@@ -46,12 +46,17 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]) -
         *_slices(learnt),
         "",
         f"**Calibration**: {bundle.contact.kind} for contacts, {bundle.base.kind} without; then by product × channel.",
+        "**What tells customers apart** (weight of each signal's trees in the log-odds of an order): "
+        + ", ".join(f"{name} {weight:.2f}" for name, weight in learnt.response.weights.items())
+        + ".",
         f"**Orders that a contact brings** (1 = as the response says): {bundle.lifts.whole.value:.2f}, "
         f"{bundle.lifts.whole.own:.0%} of it from data, the rest prior. Cells whose own data weighs half or more: "
         f"{sum(lift.own >= 0.5 for lift in bundle.lifts.cells.values())} of {len(bundle.lifts.cells)}.",
         f"**Among explorers**, for whom chance chose: area under the Qini curve of the predicted effect "
         f"{_figure(metrics, 'qini_explorers')} orders a contact "
         f"({_figure(metrics, 'qini_explorers_low')} … {_figure(metrics, 'qini_explorers_high')}); 0 says nothing.",
+        f"**Where an optimizer would choose** (the fifth of explorers' contacts that is worth most): "
+        f"orders brought / predicted {_figure(metrics, 'chosen_ratio')}, standard error {_figure(metrics, 'chosen_error')}.",
         f"**Fatigue**: a contact adds {bundle.opt_out.whole:.5f} opt-outs and {bundle.complaint.whole:.5f} complaints.",
         "",
         f"**Left out** ({len(left_out)} features: empty, drifted, or not worth keeping): "

@@ -127,6 +127,7 @@ def _metrics(learnt: Learnt) -> dict[str, float]:
     for row in learnt.response.slices:
         place = re.sub(r"[^\w.\- ]", "_", f"slice.{row['slicing']}.{row['value']}")
         found |= {f"{place}.{name}": float(row[name]) for name in ("auc", "ratio", "conversions") if name in row}
+    found |= {f"weight_{name}": weight for name, weight in learnt.response.weights.items()}
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 

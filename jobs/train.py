@@ -22,7 +22,8 @@ from jobs.training import Data, dates_of, encoded, latest, partition, read
 from models.affinity.drift import Drift, compare
 from models.affinity.encode import Feature
 from models.affinity.learn import Learnt, Sample, learn
-from models.affinity.response import Knobs, OneClassError
+from models.affinity.response import OneClassError
+from models.affinity.signals import Knobs
 
 READS = ("outcome", "customer_features")
 READS_PREVIOUS = ("outcome", "customer_features")

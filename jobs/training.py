@@ -20,10 +20,11 @@ from conf.errors import MendableError
 from jobs.night import Night
 from models.affinity.encode import Feature, changes, encode, learn
 from models.affinity.learn import CONTROL, ROLES, Sample
+from models.affinity.signals import HEARD, INTERESTED, MISSED, REFUSED, UNKNOWN
 
 _COLUMNS = (
     "business_date", "customer_id", "role", "product", "channel", "pscore", "ordered", "converted", "reversed",
-    "opted_out", "complained", "margin_micro", "matured",
+    "opted_out", "complained", "margin_micro", "matured", "attempted", "reached", "refused", "interested",
 )  # fmt: skip
 #: Share of the wanted rows for contacts, control nights, and other decisions to do nothing.
 _SHARES = (0.6, 0.15, 0.25)
@@ -202,6 +203,7 @@ def _sample(rows: pa.Table, X: Floats, date: dt.date, weight: Floats) -> Sample:
         channel=ids("channel"),
         pscore=rows["pscore"].to_numpy(),
         ordered=ids("ordered"),
+        answer=_answers(rows),
         converted=flags("converted"),
         reversed=flags("reversed"),
         opted_out=flags("opted_out"),
@@ -209,6 +211,20 @@ def _sample(rows: pa.Table, X: Floats, date: dt.date, weight: Floats) -> Sample:
         margin=rows["margin_micro"].to_numpy() / 1e6,
         weight=weight,
     )
+
+
+def _answers(rows: pa.Table) -> NDArray[np.int64]:
+    """(rows,) how each contact was answered; unknown where none is told of, or by a release that did not know it."""
+    told = ("attempted", "reached", "refused", "interested")
+    if not set(told) <= set(rows.column_names):
+        return np.full(rows.num_rows, UNKNOWN, np.int64)
+    attempted, reached, refused, interested = (
+        pc.fill_null(rows[name], False).to_numpy(zero_copy_only=False) for name in told
+    )
+    known = attempted & pc.is_valid(rows["product"]).to_numpy(zero_copy_only=False)
+    known &= pc.is_valid(rows["refused"]).to_numpy(zero_copy_only=False)
+    answers = np.select([~reached, refused, interested], [MISSED, REFUSED, INTERESTED], HEARD)
+    return np.where(known, answers, UNKNOWN)
 
 
 def _stack(samples: Sequence[Sample]) -> Sample:

@@ -22,15 +22,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
+from scipy.stats import t as student
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-#: Prior of the whole's lift: the response as it is. (Mean, standard deviation.)
-PRIOR = (1.0, 0.5)
+#: Prior of the whole's lift: the response as it is (mean, scale), with tails of Student's t of so many degrees, so
+#: that explorers who contradict it are believed.
+PRIOR, _TAILS = (1.0, 0.2), 3
 #: Prior of the share of margin kept, and how many orders of mean list margin it is worth.
 KEPT = (0.9, 20.0)
 _SPREAD_MAX = 0.5
+_SHOWN = 0.99  # level at which cells must differ before they are told apart: luck would choose among them
 
 
 @dataclass(frozen=True)
@@ -117,28 +121,65 @@ def measure(drawn: Drawn, cell: Ints, names: Sequence[str], prior: tuple[float, 
         drawn: contacts of explorers.
         cell: (contacts,) position in ``names``.
         names: cells.
-        prior: mean and standard deviation of the whole's lift before any data.
+        prior: mean and scale of the whole's lift before any data.
     """
     slope, variance = weighted_slope(drawn)
     own = prior[1] ** 2 / (prior[1] ** 2 + variance)
-    deviation = float(np.sqrt(own * variance)) if np.isfinite(variance) else prior[1]
-    centre = own * slope + (1 - own) * prior[0] if own > 0 else prior[0]
-    whole = Lift(max(0.0, centre), deviation, float(own), len(cell))
+    whole = Lift(*_posterior(slope, variance, prior), float(own), len(cell))
     estimates = [weighted_slope(drawn.take(cell == k)) for k in range(len(names))]
     slopes, variances = (np.array(column) for column in zip(*estimates, strict=True)) if names else (np.zeros(0),) * 2
     known = np.isfinite(variances) & (variances > 0)
-    spread = 0.0
-    if known.sum() >= 2:  # method of moments: spread of the cells beyond their errors
-        inverse = 1 / variances[known]
-        excess = (slopes[known] - whole.value) ** 2 - variances[known]
-        spread = float(np.clip((excess * inverse).sum() / inverse.sum(), 0.0, _SPREAD_MAX**2))
+    spread = _spread(slopes[known] - whole.value, variances[known])
     cells = {}
     for k, name in enumerate(names):
         share = spread / (spread + variances[k]) if known[k] and spread > 0 else 0.0
         value = share * slopes[k] + (1 - share) * whole.value if share > 0 else whole.value
-        error = float(np.sqrt(spread * (1 - share) + (1 - share) ** 2 * deviation**2))
+        error = float(np.sqrt(spread * (1 - share) + (1 - share) ** 2 * whole.deviation**2))
         cells[name] = Lift(max(0.0, float(value)), error, float(share), int((cell == k).sum()))
     return Lifts(whole, cells)
+
+
+def _posterior(slope: float, variance: float, prior: tuple[float, float]) -> tuple[float, float]:
+    """Mean and standard deviation of a lift of at least 0, by its prior and what was measured."""
+    lifts = np.linspace(0.0, 4.0, 4001)
+    log = student.logpdf(lifts, _TAILS, *prior)
+    if np.isfinite(variance):
+        log -= (lifts - slope) ** 2 / (2 * variance)
+    weight = np.exp(log - log.max())
+    mean = float(np.average(lifts, weights=weight))
+    return mean, float(np.sqrt(np.average((lifts - mean) ** 2, weights=weight)))
+
+
+def among_best(drawn: Drawn, predicted: Floats, value: Floats, share: float = 0.2) -> dict[str, float]:
+    """Orders brought over orders predicted, on the contacts that are worth most: where an optimizer would choose.
+
+    Args:
+        drawn: contacts of explorers.
+        predicted: (contacts,) orders that each brings as the model has it, by trees that did not see the customer.
+        value: (contacts,) what it is worth, cost taken off.
+        share: of the contacts, by weight.
+
+    Returns:
+        ``chosen_ratio`` and its standard error ``chosen_error`` (orders come as expected); nothing without contacts.
+    """
+    weight = drawn.times * drawn.weight
+    order = np.argsort(-value, kind="stable")
+    best = order[np.cumsum(weight[order]) <= share * weight.sum()]
+    total = float((weight * predicted)[best].sum())
+    if total <= 0:
+        return {}
+    p = drawn.expected[best]
+    variance = float((weight * drawn.weight)[best] @ (p * (1 - p)))
+    ratio = float((weight * drawn.residual)[best].sum()) / total
+    return {"chosen_ratio": ratio, "chosen_error": float(np.sqrt(variance)) / total}
+
+
+def _spread(apart: Floats, variances: Floats) -> float:
+    """Variance of the cells' lifts beyond their errors (method of moments), where it shows at all (Cochran's Q)."""
+    if len(apart) < 2 or (apart**2 / variances).sum() <= chi2.ppf(_SHOWN, len(apart) - 1):
+        return 0.0
+    inverse = 1 / variances
+    return float(np.clip(((apart**2 - variances) * inverse).sum() / inverse.sum(), 0.0, _SPREAD_MAX**2))
 
 
 def kept(margin: Floats, baseline: Floats, listed: Floats, group: Ints, names: Sequence[str]) -> dict[str, float]:

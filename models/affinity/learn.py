@@ -7,7 +7,7 @@ difference is an effect; decisions to do nothing give the baseline that margins 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,11 @@ from scipy.special import expit
 from models.affinity import prior as priors
 from models.affinity import response as fitting
 from models.affinity.bundle import Bundle
-from models.affinity.effect import Drawn, Hazard, Lifts, hazard, kept, measure, winsorize
+from models.affinity.effect import Drawn, Hazard, Lifts, among_best, hazard, kept, measure, winsorize
 from models.affinity.encode import Feature
-from models.affinity.response import Knobs, Response, Rows
+from models.affinity.response import Response
 from models.affinity.scorer import MICRO, Menu
+from models.affinity.signals import ALONE, ASIDE, UNKNOWN, Knobs, Rows
 from models.affinity.trees import parse, score_rows
 
 Floats = NDArray[np.float64]
@@ -28,7 +29,7 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 EXPLOIT, EXPLORE, CONTROL = 0, 1, 2
 ROLES = ("exploit", "explore", "control")
-_NEGATIVES = 2  # products per control night that were not ordered
+_NEGATIVES = 1  # products per night that were neither offered nor ordered
 _MAX_WEIGHT = 50.0  # 1 / pscore is clipped here for hazards,
 _MAX_LIFT_WEIGHT = 1000.0  # and here for lifts
 
@@ -44,6 +45,7 @@ class Sample:
         product, channel: ids, −1 where none.
         pscore: probability of the choice.
         ordered: mask of products ordered within the window.
+        answer: how a contact was answered, as ``models.affinity.signals`` codes it.
         converted, reversed, opted_out, complained: what came of it.
         margin: net margin over the horizon.
         weight: undoes the sampling.
@@ -57,6 +59,7 @@ class Sample:
     channel: Ints
     pscore: Floats
     ordered: Ints
+    answer: Ints
     converted: Flags
     reversed: Flags
     opted_out: Flags
@@ -103,15 +106,11 @@ def learn(
         OneClassError: the answers are all the same.
     """
     sample = sample.take(_known(sample, menu))
-    nights = np.unique(sample.day)
-    first_late = nights[min(len(nights) - 1, round(len(nights) * (1 - late_share)))]
     met = sample.take(sample.product >= 0)
-    alone = sample.take(sample.role == CONTROL)
-    prior = _prior(met, alone, menu)
-    rows, base_at = _rows(met, alone, menu, prior, int(first_late), knobs.seed)
+    prior, rows = training_rows(sample, menu, late_share, knobs.seed)
     response = fitting.fit(rows, features, menu.arcs, knobs)
     columns = tuple(features[k] for k in response.kept)
-    p_convert, p_base = _cross_fitted(rows, base_at, met, menu, prior, response, features, knobs)
+    p_convert, p_base = _cross_fitted(met, menu, prior, response)
     reversals = _reversals(met)
     by_chance = met.role == EXPLORE
     explored = _drawn(met, p_convert, p_base).take(by_chance)
@@ -122,6 +121,9 @@ def learn(
     unit = np.array(menu.margin_micro)[offer] / MICRO
     unit = unit * (1 - np.array([reversals.get(str(p), reversals[""]) for p in met.product]))
     effect = ((p_convert - p_base) * lifts.whole.value * share - p_base * (1 - share)) * unit
+    cost = np.array(menu.cost_micro)[_positions(met.channel, [w.id for w in menu.ways])] / MICRO
+    chosen = among_best(explored, explored.predicted * lifts.whole.value, (effect - cost)[by_chance])
+    response = replace(response, metrics=response.metrics | chosen)
     opt_out, complaint = _hazards(sample)
     bundle = Bundle(
         text=response.text,
@@ -135,7 +137,7 @@ def learn(
         reversals=reversals,
         opt_out=opt_out,
         complaint=complaint,
-        trailing_micro=_trailing(sample, met, effect, menu),
+        trailing_micro=_trailing(sample, met, effect - cost),
         facts=facts | {"metrics": {k: v for k, v in response.metrics.items() if np.isfinite(v)}},
     )
     return Learnt(bundle, response, len(met.day), explored, met.customer[by_chance])
@@ -154,17 +156,31 @@ def _positions(ids: Ints, known: list[int]) -> Ints:
 
 
 def _prior(met: Sample, alone: Sample, menu: Menu) -> priors.Prior:
-    """Where the trees start: orders and contacts by product × channel, orders of control nights by product."""
-    ids = [o.id for o in menu.offers]
-    cell = _positions(met.product, ids) * len(menu.ways) + _positions(met.channel, [w.id for w in menu.ways])
+    """Where the trees start: orders and contacts by product × channel, orders of products not offered by product."""
+    cell = _arcs(met, menu)
     ordered = (met.ordered >> met.product & 1) * met.weight
     answers, rows = (
-        np.bincount(cell, part, menu.arcs).astype(np.float64).reshape(len(ids), -1) for part in (ordered, met.weight)
+        np.bincount(cell, part, menu.arcs).astype(np.float64).reshape(len(menu.offers), -1)
+        for part in (ordered, met.weight)
     )
-    base = np.array([float((alone.weight * (alone.ordered >> p & 1)).sum()) for p in ids])
+    once = 1 / _nights_seen(alone, menu)
+    base_answers, base_rows = np.zeros((2, 2, len(menu.offers)))
+    for kind, (nights, share) in enumerate(((alone, once), (met, 1.0))):
+        for k, offer in enumerate(menu.offers):
+            weight = nights.weight * (nights.product != offer.id) * share
+            base_answers[kind, k] = (weight * (nights.ordered >> offer.id & 1)).sum()
+            base_rows[kind, k] = weight.sum()
     groups = sorted(set(menu.groups))
     group = np.array([groups.index(name) for name in menu.groups], np.int64)
-    return priors.fit(answers, rows, base, np.full(len(ids), float(alone.weight.sum())), group)
+    return priors.fit(answers, rows, base_answers, base_rows, group)
+
+
+def _nights_seen(alone: Sample, menu: Menu) -> float:
+    """On how many nights an order is seen, on average: who is left alone every night is asked within each window."""
+    ids = np.array([offer.id for offer in menu.offers])
+    night, product = np.nonzero(alone.ordered[:, None] >> ids[None, :] & 1)
+    orders = np.unique(np.stack([alone.customer[night], product]), axis=1)
+    return max(1.0, len(night) / max(1, orders.shape[1]))
 
 
 def _named(prior: priors.Prior, menu: Menu) -> dict[str, float]:
@@ -172,69 +188,81 @@ def _named(prior: priors.Prior, menu: Menu) -> dict[str, float]:
     return arcs | {f"{offer.id}|": float(v) for offer, v in zip(menu.offers, prior.organic, strict=True)}
 
 
-def _rows(met: Sample, alone: Sample, menu: Menu, prior: priors.Prior, first_late: int, seed: int) -> tuple[Rows, Ints]:
-    """Training rows of the response (contacts, then control nights × products without one), and contacts' offers."""
-    offer, way = (
-        _positions(met.product, [o.id for o in menu.offers]),
-        _positions(met.channel, [w.id for w in menu.ways]),
-    )
-    matrix = menu.matrix()
-    group = offer * len(menu.ways) + way
-    ordered = (met.ordered >> met.product & 1).astype(np.float64)
-    night, product, y, weight = _without(alone, menu, seed)
-    rows = Rows(
-        X=np.vstack([met.X, alone.X[night]]),
+def training_rows(sample: Sample, menu: Menu, late_share: float, seed: int) -> tuple[priors.Prior, Rows]:
+    """The prior, and training rows of the response: contacts, then nights × products that were not offered.
+
+    Args:
+        sample: decisions about products and channels of the menu.
+        menu: products and channels.
+        late_share: share of the nights, the last ones, that calibrate.
+        seed: of the products drawn from those not ordered.
+    """
+    days = np.unique(sample.day)
+    first_late = days[min(len(days) - 1, round(len(days) * (1 - late_share)))]
+    met = sample.take(sample.product >= 0)
+    prior = _prior(met, sample.take(sample.role == CONTROL), menu)
+    matrix, group = menu.matrix(), _arcs(met, menu)
+    # other nights without an offer still see orders that the contacts of the days before brought
+    nights = sample.take((sample.role == CONTROL) | (sample.product >= 0))
+    night, product, y, weight = _without(nights, menu, seed)
+    alone = nights.role[night] == CONTROL
+    return prior, Rows(
+        X=np.vstack([met.X, nights.X[night]]),
         arcs=np.vstack([matrix[group], matrix[menu.arcs + product]]),
-        y=np.concatenate([ordered, y]),
+        y=np.concatenate([(met.ordered >> met.product & 1).astype(np.float64), y]),
         weight=np.concatenate([met.weight, weight]),
-        late=np.concatenate([met.day, alone.day[night]]) >= first_late,
-        fold=np.concatenate([met.fold, alone.fold[night]]),
-        group=np.concatenate([group, np.full(len(night), -1)]),
-        prior=np.concatenate([prior.contact.ravel()[group], prior.organic[product]]),
+        late=np.concatenate([met.day, nights.day[night]]) >= first_late,
+        fold=np.concatenate([met.fold, nights.fold[night]]),
+        group=np.concatenate([group, np.where(alone, ALONE, ASIDE)]),
+        prior=np.concatenate(
+            [prior.contact.ravel()[group], np.where(alone, prior.organic[product], prior.aside[product])]
+        ),
+        answer=np.concatenate([met.answer, np.full(len(night), UNKNOWN)]),
     )
-    return rows, offer
 
 
-def _without(alone: Sample, menu: Menu, seed: int) -> tuple[Ints, Ints, Floats, Floats]:
-    """Control nights × products: all that were ordered, and a few that were not, weighted for all of them.
+def _arcs(met: Sample, menu: Menu) -> Ints:
+    """(contacts,) position of the arc."""
+    offer = _positions(met.product, [o.id for o in menu.offers])
+    return offer * len(menu.ways) + _positions(met.channel, [w.id for w in menu.ways])
+
+
+def _without(nights: Sample, menu: Menu, seed: int) -> tuple[Ints, Ints, Floats, Floats]:
+    """Nights × products not offered: all that were ordered, and a few that were not, weighted for all of them.
 
     Returns:
-        Row of the control night, position of the product, answer, weight.
+        Row of the night, position of the product, answer, weight.
     """
     rng = np.random.default_rng([seed, 2])
     ids = np.array([offer.id for offer in menu.offers])
-    took = (alone.ordered[:, None] >> ids[None, :] & 1).astype(bool)
+    offered = nights.product[:, None] == ids[None, :]
+    took = (nights.ordered[:, None] >> ids[None, :] & 1).astype(bool) & ~offered
     night, product = np.nonzero(took)
-    draws = rng.integers(0, len(ids), (len(alone.day), _NEGATIVES))
-    rows = np.repeat(np.arange(len(alone.day)), _NEGATIVES)
-    refused = ~took[rows, draws.ravel()]
-    share = (len(ids) - took.sum(axis=1)) / np.maximum(1, refused.reshape(-1, _NEGATIVES).sum(axis=1))
+    draws = rng.integers(0, len(ids), (len(nights.day), _NEGATIVES))
+    rows = np.repeat(np.arange(len(nights.day)), _NEGATIVES)
+    refused = ~(took | offered)[rows, draws.ravel()]
+    left = (~(took | offered)).sum(axis=1)
+    share = left / np.maximum(1, refused.reshape(-1, _NEGATIVES).sum(axis=1))
     rows, columns = rows[refused], draws.ravel()[refused]
     return (
         np.concatenate([night, rows]), np.concatenate([product, columns]),
         np.concatenate([np.ones(len(night)), np.zeros(len(rows))]),
-        np.concatenate([alone.weight[night], alone.weight[rows] * share[rows]]),
+        np.concatenate([nights.weight[night], nights.weight[rows] * share[rows]]),
     )  # fmt: skip
 
 
-def _cross_fitted(
-    rows: Rows, offer: Ints, met: Sample, menu: Menu, prior: priors.Prior, response: Response,
-    features: tuple[Feature, ...], knobs: Knobs,
-) -> tuple[Floats, Floats]:  # fmt: skip
+def _cross_fitted(met: Sample, menu: Menu, prior: priors.Prior, response: Response) -> tuple[Floats, Floats]:
     """(contacts,) p_convert and p_base, each customer predicted by trees that did not see them."""
     p_convert, p_base = np.zeros(len(met.day)), np.zeros(len(met.day))
-    names = [features[k].name for k in response.kept]
-    categories = [i for i, k in enumerate(response.kept) if features[k].kind == "category"]
-    X, base_arcs = met.X[:, response.kept], menu.matrix()[menu.arcs + offer]
-    arcs, groups, start = (part[: len(p_base)] for part in (rows.arcs, rows.group, rows.prior))
-    for held in (0, 1):
-        text = fitting.refit(
-            rows, rows.fold != held, response.kept, names, categories, knobs, int(response.metrics["trees"])
-        )
+    group = _arcs(met, menu)
+    offer = group // len(menu.ways)
+    matrix, X = menu.matrix(), met.X[:, response.kept]
+    for held, text in enumerate(response.held):
         trees, at = parse(text), met.fold == held
-        contact = response.contact(score_rows(trees, np.hstack([X[at], arcs[at]])), start[at])
-        base = response.base(score_rows(trees, np.hstack([X[at], base_arcs[at]])), prior.organic[offer[at]])
-        p_convert[at], p_base[at] = expit(contact + response.offsets[groups[at]]), expit(base)
+        arcs, alone = (score_rows(trees, np.hstack([X[at], matrix[k[at]]])) for k in (group, menu.arcs + offer))
+        contact = response.contact(arcs, prior.contact.ravel()[group[at]])
+        p_convert[at] = expit(contact + response.offsets[group[at]])
+        p_base[at] = expit(response.base(alone, prior.organic[offer[at]]))
     return p_convert, p_base
 
 
@@ -300,10 +328,8 @@ def _offsets(response: Response, menu: Menu) -> dict[str, float]:
     return {f"{product}|{channel}": float(offset) for product, channel, offset in pairs if offset != 0.0}
 
 
-def _trailing(sample: Sample, met: Sample, effect: Floats, menu: Menu) -> int:
+def _trailing(sample: Sample, met: Sample, gain: Floats) -> int:
     """Expected value of contacts a customer and night under the past policy, micro-元, not below 0."""
-    cost = np.array(menu.cost_micro)[_positions(met.channel, [w.id for w in menu.ways])] / MICRO
-    exploited = met.role == EXPLOIT
-    gained = float((met.weight * (effect - cost))[exploited].sum())
+    gained = float((met.weight * gain)[met.role == EXPLOIT].sum())
     nights = float(sample.weight[sample.role == EXPLOIT].sum())
     return max(0, round(gained / nights * MICRO)) if nights else 0

@@ -3,10 +3,12 @@
 Counts of orders by product, and by product × channel, give log-odds by a logistic regression on nested indicators
 with a normal prior on each level (penalised maximum likelihood)::
 
-    organic_p  = a + group_g + product_p
+    organic_pk = a + group_g + product_p + kind_k + kind × group_kg
     contact_pc = b + channel_c + slope · (organic_p − mean) + group_g + product_p + group × channel_gc + product × channel_pc
 
-so a cell without data stands on its group, its channel and on what its product sells by itself; a product or channel
+where the kinds k of nights are those of customers left alone and those on which another product was offered: these are
+many more and tell the products apart, the former say how much is ordered where nobody is contacted. So
+a cell without data stands on its group, its channel and on what its product sells by itself; a product or channel
 that is launched tomorrow has those to start from. How far products and cells may leave their group is itself learnt:
 the standard deviations of greatest evidence (Laplace's approximation, MacKay 1992) out of a few. Otherwise the
 optimizer would pick the cells that were lucky. The trees of the response model add what customers differ by.
@@ -27,7 +29,7 @@ Flags = NDArray[np.bool_]
 #: Standard deviations of the levels' effects, log-odds; those of several are chosen among by evidence.
 _LEVELS = {
     "group": (1.0,), "product": (0.1, 0.25, 0.5), "channel": (1.5,), "group_channel": (0.05, 0.15, 0.3),
-    "product_channel": (0.02, 0.1, 0.25),
+    "product_channel": (0.02, 0.1, 0.25), "base_product": (0.25, 0.5, 1.0, 1.5), "kind": (1.0,), "kind_group": (0.1, 0.3),
 }  # fmt: skip
 _SLOPE = (0.6, 0.2)  # how far a push works better for what sells by itself: mean and standard deviation
 _START = (-5.0, 3.0)  # the intercept's
@@ -35,9 +37,16 @@ _START = (-5.0, 3.0)  # the intercept's
 
 @dataclass(frozen=True)
 class Prior:
-    """Log-odds of an order: ``organic`` (offers,) without a contact, ``contact`` (offers, ways) with one."""
+    """Log-odds of an order.
+
+    Attributes:
+        organic: (offers,) by customers left alone.
+        aside: (offers,) on nights with a contact for another product.
+        contact: (offers, ways) after a contact.
+    """
 
     organic: Floats
+    aside: Floats
     contact: Floats
 
 
@@ -46,21 +55,28 @@ def fit(answers: Floats, rows: Floats, base_answers: Floats, base_rows: Floats, 
 
     Args:
         answers, rows: (offers, ways) weighted orders among weighted contacts.
-        base_answers, base_rows: (offers,) the same without a contact.
+        base_answers, base_rows: (2, offers) the same without a contact of the product: customers left alone, and
+            nights with a contact for another product. An order that several nights see counts once.
         group: (offers,) group of each product, from 0.
     """
     offers, ways = rows.shape
     which = np.arange(offers)
-    alone = _Cells(base_answers, base_rows, {"group": group, "product": which}, np.zeros(offers), None)
-    organic = alone.logodds()
+    kind = np.repeat([0, 1], offers)
+    twice = np.concatenate([group, group])
+    nested = {
+        "group": twice, "base_product": np.concatenate([which, which]), "kind": kind,
+        "kind_group": kind * (int(group.max()) + 1) + twice,
+    }  # fmt: skip
+    alone = _Cells(base_answers.ravel(), base_rows.ravel(), nested, np.zeros(2 * offers), None)
+    organic, aside = np.split(alone.logodds(), 2)
     p, c = (part.ravel() for part in np.meshgrid(which, np.arange(ways), indexing="ij"))
     levels = {
         "channel": c, "group": group[p], "product": p, "group_channel": group[p] * ways + c,
         "product_channel": p * ways + c,
     }  # fmt: skip
-    centred = organic - np.average(organic, weights=base_rows + 1)
+    centred = organic - np.average(organic, weights=base_rows.sum(axis=0) + 1)
     met = _Cells(answers.ravel(), rows.ravel(), levels, centred[p], _SLOPE)
-    return Prior(organic, met.logodds().reshape(offers, ways))
+    return Prior(organic, aside, met.logodds().reshape(offers, ways))
 
 
 @dataclass(frozen=True)

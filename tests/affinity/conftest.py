@@ -11,6 +11,7 @@ from scipy.special import expit
 from models.affinity.encode import Feature, Offer, Way
 from models.affinity.learn import CONTROL, EXPLOIT, EXPLORE, Sample
 from models.affinity.scorer import Menu
+from models.affinity.signals import HEARD, MISSED, REFUSED, UNKNOWN
 
 
 def make_menu(products: int = 4) -> Menu:
@@ -48,9 +49,11 @@ def make_sample(
         ordered |= (rng.random(n) < chance).astype(np.int64) << p
     margin = sum((ordered >> p & 1) * 8.0 * (p + 1) for p in range(products)) + rng.gamma(0.3, 3.0, n)
     converted = (ordered >> np.maximum(product, 0) & 1).astype(bool) & contacted
+    reached = rng.random(n) < np.where(channel == 0, 0.4, 0.9)
+    answer = np.where(reached, np.where(rng.random(n) < expit(-1.5 - X[:, 1]), REFUSED, HEARD), MISSED)
     pscore = np.where(role == CONTROL, 1.0, np.where(contacted, 0.4 / (2 * products), 0.6))
     return Sample(
-        X, customer, day, role, product, channel, pscore, ordered, converted, converted & (rng.random(n) < 0.1),
+        X, customer, day, role, product, channel, pscore, ordered, np.where(contacted, answer, UNKNOWN), converted, converted & (rng.random(n) < 0.1),
         rng.random(n) < np.where(contacted, 0.004, 0.002), rng.random(n) < 0.002, margin, np.ones(n),
     )  # fmt: skip
 

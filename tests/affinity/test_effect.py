@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from models.affinity import prior
-from models.affinity.effect import Drawn, kept, measure
+from models.affinity.effect import Drawn, among_best, kept, measure
 
 
 def drawn(lift: float, n: int = 20_000, seed: int = 0) -> Drawn:
@@ -71,9 +71,10 @@ def counts(seed: int = 0) -> tuple[np.ndarray, ...]:
     organic = -5.5 + np.array([-0.4, 0.3, 0.6])[group] + rng.normal(0, 0.3, 12)
     contact = organic[:, None] * 0.6 + np.array([2.4, 0.2, 0.4, 0.0, 2.8]) - 1.5
     rows = rng.choice([20, 100, 4000], (12, 5)).astype(float)
-    base_rows = np.full(12, 100_000.0)
+    base_rows = np.array([np.full(12, 100_000.0), np.zeros(12)])
     answers = rng.binomial(rows.astype(int), expit(contact)).astype(float)
-    return answers, rows, rng.binomial(100_000, expit(organic)).astype(float), base_rows, group, organic, contact
+    base = np.array([rng.binomial(100_000, expit(organic)).astype(float), np.zeros(12)])
+    return answers, rows, base, base_rows, group, organic, contact
 
 
 def test_the_prior_is_nearer_to_the_truth_than_the_cells_own_rates() -> None:
@@ -96,3 +97,30 @@ def test_a_product_or_channel_without_data_starts_from_its_group() -> None:
     a[:, 3], r[:, 3] = 0, 0
     found = prior.fit(a, r, base, base_rows, group)
     assert np.corrcoef(found.contact[:, 3], contact[:, 3])[0, 1] > 0.8  # products keep their order on a new channel
+
+
+def test_cells_are_told_apart_where_they_differ_and_not_where_luck_would_choose() -> None:
+    cell = np.tile(np.arange(4), 5_000)
+    names = ["data|sms_hall", "data|wechat", "voice|sms_hall", "voice|wechat"]
+    same = measure(drawn(1.0, 20_000, 5), cell, names)
+    assert {same.of(name)[0] for name in names} == {same.whole.value}
+    rng = np.random.default_rng(6)
+    d, base, lift = rng.gamma(2.0, 0.01, 20_000), np.full(20_000, 0.002), np.array([0.3, 1.0, 1.0, 2.0])[cell]
+    order = (rng.random(20_000) < base + lift * d).astype(float)
+    other = measure(Drawn(order - base, d, base + d, np.full(20_000, 50.0), np.ones(20_000)), cell, names)
+    assert other.of("data|sms_hall")[0] < 0.7 < 1.4 < other.of("voice|wechat")[0]
+
+
+def test_predictions_that_are_luck_are_seen_where_they_choose() -> None:
+    """Half of what the model tells apart is noise: the contacts it would choose bring less than it says."""
+    rng = np.random.default_rng(8)
+    n = 60_000
+    d, base = np.full(n, 0.02), np.full(n, 0.002)
+    said = d * np.exp(rng.normal(0, 0.7, n))
+    order = (rng.random(n) < base + d).astype(float)
+    contacts = Drawn(order - base, said, base + d, np.full(n, 50.0), np.ones(n))
+    found = among_best(contacts, said, said)
+    assert found["chosen_ratio"] + 4 * found["chosen_error"] < 1
+    honest = among_best(contacts, d, rng.random(n))
+    assert abs(honest["chosen_ratio"] - 1) < 3 * honest["chosen_error"]
+    assert among_best(contacts.take(np.zeros(n, bool)), np.zeros(0), np.zeros(0)) == {}

@@ -10,8 +10,9 @@ import pytest
 from models.affinity.bundle import Bundle, digest, load
 from models.affinity.encode import Feature
 from models.affinity.learn import Sample, learn
-from models.affinity.response import Knobs, OneClassError
+from models.affinity.response import OneClassError
 from models.affinity.scorer import Menu, Money, prepare
+from models.affinity.signals import Knobs
 
 KNOBS = Knobs(trees=60, min_leaf=50)
 PEOPLE = 3000

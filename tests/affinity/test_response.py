@@ -11,8 +11,9 @@ import pytest
 from jobs.model_card import shap_summary
 from models.affinity.encode import Feature
 from models.affinity.learn import Sample, learn
-from models.affinity.response import Knobs, Rows, slices
+from models.affinity.response import slices
 from models.affinity.scorer import Menu
+from models.affinity.signals import Knobs, Rows
 
 
 @pytest.mark.whole
@@ -41,6 +42,7 @@ def test_slices_tell_values_with_enough_orders() -> None:
     rows = Rows(
         X=np.column_stack([city, city]), arcs=np.zeros((n, 12)), y=y, weight=np.ones(n), late=np.ones(n, bool),
         fold=np.zeros(n, np.int64), group=np.zeros(n, np.int64), prior=np.zeros(n),
+        answer=np.full(n, -1),
     )  # fmt: skip
     features = (Feature("city", "category", ("gz", "sz")), Feature("colour", "category", ("red", "blue")))
     p = np.where(np.arange(n) < 20, 0.2, 0.1)

@@ -93,6 +93,22 @@ def test_windows_touches_and_money(outcome: Callable[..., dict[str, dict[str, An
                 {"customer_id": 1, "decision_id": "late", "direction": "out", "attempted": True, "reached": False},
                 {"customer_id": 1, "decision_id": "late", "direction": "out", "attempted": True, "reached": True},
                 {"customer_id": 3, "decision_id": "edge", "direction": "out", "attempted": True, "reached": False},
+                {
+                    "customer_id": 5,
+                    "decision_id": "other",
+                    "direction": "out",
+                    "attempted": True,
+                    "reached": True,
+                    "refused": True,
+                },
+                {
+                    "customer_id": 6,
+                    "decision_id": "back",
+                    "direction": "out",
+                    "attempted": True,
+                    "reached": True,
+                    "result": "interested",
+                },
             ],
             "consent": [{"customer_id": 5, "kind": "marketing", "channel": "all", "granted": False, "event_time": at}],
             "complaint": [
@@ -114,6 +130,8 @@ def test_windows_touches_and_money(outcome: Callable[..., dict[str, dict[str, An
     assert (got["late"]["attempted"], got["late"]["reached"]) == (True, True)
     assert (got["edge"]["attempted"], got["edge"]["reached"]) == (True, False)
     assert not got["early"]["attempted"]
+    assert {key for key, row in got.items() if row["refused"]} == {"other"}
+    assert {key for key, row in got.items() if row["interested"]} == {"back"}
     assert {key for key, row in got.items() if row["opted_out"]} == {"other"}
     assert {key for key, row in got.items() if row["complained"]} == {"back"}
     assert all(row["matured"] for row in got.values())
