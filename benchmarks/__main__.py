@@ -20,7 +20,6 @@ NAMES = (
     "uplift",
     "ope",
     "province",
-    "response",
     "assignment",
     "whatif",
     "nights",
