@@ -18,15 +18,17 @@ SUBJECT = "customer_features"
 KINDS = ("feature_psi", "feature_missing")
 #: PSI that is called a shift, and points by which a share of missing values may move.
 SHIFT, SILENCE = 0.25, 0.10
+#: Days beyond which two snapshots are no longer one after the other: those made for training lie weeks back.
+WEEK = 7
 
 
 def feature_checks(night: Night) -> list[dict[str, Any]]:
-    """Both checks of every column that the last two snapshots have; none where there are not two yet."""
+    """Both checks of every column that the last two snapshots have; none where there are not two within a week."""
     columns = ["business_date", "feature", "customers", "missing", "psi"]
     profile = night.lake.arrow("feature_profile", columns=columns)
     past = profile.filter(pc.less(profile["business_date"], pa.scalar(night.date, pa.date32())))
     dates = sorted(pc.unique(past["business_date"]).to_pylist())
-    if len(dates) < 2:
+    if len(dates) < 2 or (dates[-1] - dates[-2]).days > WEEK:
         return []
     before, last = (
         {row["feature"]: row for row in past.filter(pc.equal(past["business_date"], pa.scalar(date, pa.date32()))).to_pylist()}

@@ -27,8 +27,9 @@ def profile(night, date: dt.date, **features: tuple[int, float | None]) -> None:
 def test_what_moved_and_what_fell_silent(night):
     made = night(D)
     assert feature_checks(made) == []
-    profile(made, D - dt.timedelta(days=3), steady=(100, None), moved=(0, None), silent=(100, None), gone=(0, None))
-    assert feature_checks(made) == []  # one snapshot has nothing to be held against
+    profile(made, D - dt.timedelta(days=40), moved=(0, None))
+    profile(made, D - dt.timedelta(days=3), steady=(100, None), moved=(0, 5.0), silent=(100, None), gone=(0, None))
+    assert feature_checks(made) == []  # one made for training, weeks back, is nothing to be held against
     profile(made, D - dt.timedelta(days=1), steady=(190, 0.2), moved=(0, 0.3), silent=(400, 0.0), new=(0, 0.0))
     profile(made, D, steady=(1000, 9.0))  # tonight's own is judged tomorrow
     judged = judge(frame(feature_checks(made))).checks
