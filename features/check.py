@@ -112,11 +112,13 @@ def faults(family: Family, placed: list[Placed], examples: pa.Table, valued: pa.
                 yield f"{feature.name}: an event {item.words} {must}"
 
 
-def family_snapshot(family: Family, valued: pa.Table, as_of: dt.date, customers: int) -> dict[str, pa.Array]:
-    """The features of ``family`` for customers 0 … n−1 from valued events whose feeds are all up to date."""
+def family_snapshot(
+    family: Family, valued: pa.Table, as_of: dt.date, customers: int, anchor: Anchor | None = None
+) -> dict[str, pa.Array]:
+    """The features of ``family`` for customers 0 … n−1 from valued events; without ``anchor`` all feeds are up to date."""
     last = as_of - dt.timedelta(days=1)
     rows = code([fold(valued, family)], family, 0)
-    anchor = Anchor(as_of, last, dict.fromkeys(pc.unique(valued["feed"]).to_pylist(), last))
+    anchor = anchor or Anchor(as_of, last, dict.fromkeys(pc.unique(valued["feed"]).to_pylist(), last))
     return family_values(family, cells_of(family), rows, anchor, np.arange(customers), np.ones(customers, bool))
 
 

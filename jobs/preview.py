@@ -20,6 +20,7 @@ from features.sameness import constant, duplicates
 from jobs import staging
 from jobs.lake import arrow_schema, nullable
 from jobs.night import Night
+from jobs.snapshot import family_anchors
 from jobs.sql import over_files, over_rows
 
 #: Customers whose events the probe and the preview look at.
@@ -119,7 +120,8 @@ def preview_feature(night: Night, name: str) -> dict[str, Any]:
         )  # fmt: skip
     began = time.perf_counter()
     valued = over_rows(valued_sql(family), sample(night, family))
-    column = family_snapshot(family, valued, night.date, SAMPLE)[name]
+    ends = family_anchors(night, [night.date])[family.family][0]
+    column = family_snapshot(family, valued, night.date, SAMPLE, ends)[name]
     seconds = time.perf_counter() - began
     _, leaks = probe(night, family)
     return {

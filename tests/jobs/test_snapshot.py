@@ -12,6 +12,7 @@ import pytest
 from conf.dates import cut_off, start_of_day
 from conf.errors import MendableError
 from conf.feature import Family
+from features.anchor import feeds_of
 from jobs import partials, snapshot, training_set
 from jobs.lake import arrow_schema, nullable
 from jobs.partials import changed, known_on
@@ -158,7 +159,24 @@ def test_boundary_examples_hold_and_the_probe_finds_no_leak(house):
     results = check_features(house)
     assert [fault for result in results for fault in result["faults"]] == []
     assert sum(result["examples"] for result in results) > 500
-    assert preview_feature(house, "calls_10086_count_30d")["leaks"] is False
+    told = preview_feature(house, "calls_10086_count_30d")
+    assert told["leaks"] is False
+    assert told["greatest"] == 2
+
+
+def test_a_preview_ends_its_windows_where_the_last_good_data_ends(house):
+    """A monthly family on 9 January is about December: its windows do not end in a month without data."""
+    bill = {
+        "customer_id": 1, "event_time": start_of_day(dt.date(2025, 12, 31)), "arrived_at": cut_off(dt.date(2026, 1, 5)),
+        "kind": "data", "bytes": 7 << 20, "roaming": "none", "schema": "usage_month", "feed": "usage_month_full",
+        "data_date": dt.date(2025, 12, 31), "delivery_id": "m", "line": 1,
+    }  # fmt: skip
+    family = house.catalogue.features.family("usage_month")
+    feed = sorted(feeds_of(family, house.catalogue))[0]
+    ledger = house.lake.arrow("ops_delivery").to_pylist()
+    write(house, "ops_delivery", [*ledger, delivery("m", feed, dt.date(2025, 12, 31), cut_off(dt.date(2026, 1, 5)))])
+    write(house, "usage", [bill | {"feed": feed}])
+    assert preview_feature(house, "data_mb_sum_30d")["greatest"] == 7
 
 
 def test_the_examples_catch_a_wrong_filter(house):
