@@ -29,11 +29,13 @@ class Night:
         date: the decision date D; data up to D − 1, arrived before 04:00 of D, decide it.
         settings: the environment.
         landing: where interface files arrive.
+        versions: tables that are read as of a Delta version; all others as they are.
     """
 
     date: dt.date
     settings: Settings
     landing: Path = field(default=Path())
+    versions: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -43,7 +45,7 @@ class Night:
     @cached_property
     def lake(self) -> Lake:
         """The tables."""
-        return Lake(self.settings.lake, self.catalogue)
+        return Lake(self.settings.lake, self.catalogue, self.versions)
 
     @cached_property
     def spark(self) -> SparkSession:

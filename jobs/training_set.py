@@ -5,7 +5,7 @@ arrived up to the night at hand, late records and restatements included, for eve
 would learn if nothing were ever late, to be compared with what it can learn. The recipe beside the rows names labels,
 features, night and the Delta version of every table read; the same recipe gives the same bytes.
 
-*Reads* outcome, customer_features (then) or what snapshots are made of (now). *Writes* files only, no table.
+*Reads* outcome, customer_features (now: its dates only), and for now what snapshots are made of. *Writes* files only, no table.
 *Cost*: one pass over labels and snapshots, in one thread, spilling beside the result; now: the snapshots first.
 """
 
@@ -73,11 +73,11 @@ def recipe(
             f"labels from {first} to {last} as of {night.date}", where="--from, --to",
             remedy="give the first day, then the last, both before --date",
         )  # fmt: skip
-    made_of = ["customer_features"]
+    made_of = ["outcome", "customer_features"]
     if known == "now":
-        partial = [family.table for family in night.catalogue.features.families]
-        made_of = ["customer", "consent", "ops_delivery", *partial]
-    versions = {name: night.lake.version(name) for name in ("outcome", *made_of) if night.lake.exists(name)}
+        made_of += ["customer", "consent", "ops_delivery"]
+        made_of += [family.table for family in night.catalogue.features.families]
+    versions = {name: night.lake.version(name) for name in made_of if night.lake.exists(name)}
     return Recipe(
         night=night.date, first=first, last=last, features=tuple(features or allowed), known=known, versions=versions
     )
@@ -103,12 +103,11 @@ def write(night: Night, made: Recipe, out: Path) -> Figures:
     Raises:
         MendableError: no label has matured between the days, or no snapshot is as old as the labels.
     """
-    then = replace(night, date=made.night)
-    lake = replace(night.lake, versions=made.versions)
-    then.__dict__["lake"] = lake  # the night's tables, each as of the version named
+    then = replace(night, date=made.night, versions=made.versions)
+    lake = then.lake
     out.mkdir(parents=True, exist_ok=True)
     dates = [date for date in dates_of(then, "outcome") if made.first <= date <= made.last]
-    pairs = _pairs(dates, dates_of(night, "customer_features"))
+    pairs = _pairs(dates, dates_of(then, "customer_features"))
     rebuilt = out / "snapshots"
     try:
         snapshots = _snapshots(then, made, sorted({snapshot for _, snapshot in pairs}), rebuilt)

@@ -246,6 +246,25 @@ def test_a_training_set_as_known_then_and_as_known_now(house, night, tmp_path):
         assert (tmp_path / "again" / "rows.parquet").read_bytes() == (tmp_path / name / "rows.parquet").read_bytes()
 
 
+def test_a_recipe_keeps_the_snapshots_there_were(house, night, tmp_path):
+    """A snapshot made later, nearer to the labels, is not what the set was made of."""
+    later, label = night(D + dt.timedelta(days=3)), D + dt.timedelta(days=1)
+    partials.run(house)
+    snapshot.run(house)
+    decided = {"decision_id": "d1", "run_id": "r", "business_date": label, "customer_id": 1, "role": "explore",
+               "pscore": 0.5, "ordered": 0, "margin_micro": 7, "matured": True}  # fmt: skip
+    write(later, "outcome", [decided])
+    made = {known: training_set.recipe(later, label, label, ["city"], known) for known in ("then", "now")}
+    for known, recipe in made.items():
+        training_set.write(later, recipe, tmp_path / known)
+    snapshot.snapshots(later, [label])
+    for known, recipe in made.items():
+        training_set.write(later, recipe, tmp_path / "again")
+        again, before = (pq.read_table(tmp_path / name / "rows.parquet") for name in ("again", known))
+        assert again["snapshot_date"].to_pylist() == [D]
+        assert again.equals(before)
+
+
 def test_what_no_training_set_can_be_made_of(house, tmp_path):
     with pytest.raises(MendableError, match="no feature 'nonsense'"):
         training_set.recipe(house, D, D, ["nonsense"], "then")
