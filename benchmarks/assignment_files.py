@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from benchmarks.assignment_cases import CHANNELS, COST, Case, draw, limits
-from models.assignment.passes import threads
 from models.assignment.problem import BLOCK
+from models.cores import cores
 
 #: Blocks a file.
 BLOCKS = 16
@@ -27,7 +27,7 @@ def write(case: Case, folder: Path) -> Path:
         yaml.safe_dump({"choose": "at_most_one", "limits": written(case)}, sort_keys=False)
     )
     blocks = -(-case.customers // BLOCK)
-    with ThreadPoolExecutor(threads()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         list(pool.map(lambda first: _file(case, folder / "arcs", first, blocks), range(0, blocks, BLOCKS)))
     return folder
 

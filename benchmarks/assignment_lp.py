@@ -13,9 +13,10 @@ from ortools.pdlp.python import pdlp
 from scipy import sparse
 
 from models.assignment.exact import Choice, model
-from models.assignment.passes import Local, best_arcs, evaluate, threads
+from models.assignment.passes import Local, best_arcs, evaluate
 from models.assignment.problem import Problem
 from models.assignment.repair import gather
+from models.cores import cores
 
 YUAN = 1e12
 
@@ -50,7 +51,7 @@ def by_pdlp(problem: Problem, accuracy: float) -> dict[str, Any]:
     program.constraint_upper_bounds = upper
     program.variable_lower_bounds, program.variable_upper_bounds = np.zeros(len(value)), np.ones(len(value))
     asked = solvers_pb2.PrimalDualHybridGradientParams()
-    asked.num_threads = threads()
+    asked.num_threads = cores()
     aim = asked.termination_criteria.simple_optimality_criteria
     aim.eps_optimal_absolute, aim.eps_optimal_relative = 0.0, accuracy
     begun = time.perf_counter()
@@ -59,7 +60,7 @@ def by_pdlp(problem: Problem, accuracy: float) -> dict[str, Any]:
     prices = problem.rounded(np.maximum(-found.dual_solution[:limits], 0.0) * (YUAN / problem.scale))
     over = columns[:limits] @ found.primal_solution - upper[:limits]
     return {
-        "who": f"PDLP (LP, {accuracy:g})", "version": ortools.__version__, "threads": threads(), "seconds": seconds,
+        "who": f"PDLP (LP, {accuracy:g})", "version": ortools.__version__, "threads": cores(), "seconds": seconds,
         "value_yuan": float(value @ found.primal_solution),
         "bound_yuan": evaluate(problem, Local(problem), prices).bound * 1e-6,
         "limits_broken": int((over > 1e-9 * np.maximum(1.0, np.abs(upper[:limits]))).sum()),

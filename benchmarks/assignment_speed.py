@@ -21,9 +21,10 @@ from benchmarks.result import Result, peak_bytes
 from certify.check import check
 from jobs.instance import read_instance
 from jobs.plan_files import write_plan
-from models.assignment.passes import Local, threads
+from models.assignment.passes import Local
 from models.assignment.problem import Block, Problem
 from models.assignment.solve import Goal, solve
+from models.cores import cores
 
 
 @njit(cache=True, nogil=True)
@@ -75,8 +76,8 @@ def passes(problem: Problem, prices: np.ndarray) -> tuple[list[dict[str, Any]], 
     engine = Local(problem)
 
     def stream() -> None:
-        with ThreadPoolExecutor(threads()) as pool:
-            list(pool.map(lambda i: [_read(b) for b in problem.blocks[i :: threads()]], range(threads())))
+        with ThreadPoolExecutor(cores()) as pool:
+            list(pool.map(lambda i: [_read(b) for b in problem.blocks[i :: cores()]], range(cores())))
 
     reads = sum(block.nbytes for block in problem.blocks)
     rows = []

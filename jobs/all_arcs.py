@@ -29,9 +29,9 @@ from jobs.night import Night
 from jobs.score import Block, Task, blocks, plan
 from jobs.switching import favoured
 from models.affinity.scorer import Menu
-from models.assignment.passes import threads
 from models.assignment.problem import PICO, Ints
 from models.assignment.roles import EXPLOIT
+from models.cores import cores
 
 _ALONE = 64 << 20  # bytes of `eligible` up to which this process does it
 #: Dropped arcs of a customer that are taken back at once.
@@ -78,7 +78,7 @@ def seen_at(night: Night, frozen: Frozen, prices: Mapping[str, int]) -> Seen | s
         return "another model has become champion since these arcs were scored"
     see = partial(seen_in_file, task, folder=str(frozen.folder), prices=tuple(sorted(prices.items())))
     if sum(Path(path).stat().st_size for path in files) <= _ALONE:
-        with ThreadPoolExecutor(threads()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             parts = list(pool.map(see, files))
     else:
         parts = night.spark.sparkContext.parallelize(files, len(files)).map(see).collect()

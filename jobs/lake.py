@@ -91,9 +91,7 @@ class Lake:
         return deltalake.DeltaTable(str(self.path(table)), version=self.versions.get(table))
 
     def fit(self, table: str) -> None:
-        """Make a table of derived rows fit its declaration: new columns are added, else it is made again, empty."""
-        if not self.exists(table):
-            return
+        """Have a table of derived rows fit its declaration: new columns are added, else it is made (again), empty."""
         delta, wanted = self.delta(table), nullable(arrow_schema(self.table(table)))
         held = pa.schema(delta.schema().to_arrow())
         types = {field.name: field.type for field in held}
@@ -102,6 +100,7 @@ class Lake:
             self.grow(table, wanted)
         else:
             shutil.rmtree(self.path(table))
+            self._create(table)
 
     def _create(self, name: str) -> None:
         table = self.table(name)

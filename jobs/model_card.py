@@ -130,7 +130,7 @@ def qini_plot(found: Gain, folder: Path) -> None:
     plt.close(figure)
 
 
-def plots(learnt: Learnt, folder: Path) -> None:
+def plots(learnt: Learnt, qini: Gain, folder: Path) -> None:
     """Reliability, importance and lifts as PNG; the explorers' Qini curve; and what each column adds."""
     import matplotlib as mpl
 
@@ -155,5 +155,5 @@ def plots(learnt: Learnt, folder: Path) -> None:
     axes[2].tick_params(axis="y", labelsize=7)
     figure.savefig(folder / "model.png", dpi=110)
     plt.close(figure)
-    qini_plot(explorers_gain(learnt), folder)
+    qini_plot(qini, folder)
     shap_summary(learnt, folder)

@@ -23,6 +23,7 @@ from jobs.registry import client, register
 from models.affinity.bundle import TEXT
 from models.affinity.drift import Drift
 from models.affinity.learn import Learnt
+from models.affinity.uplift import Gain
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,12 +42,13 @@ def keep(
     """
     store = client(settings)
     run_id = _run(store, settings, f"affinity {learnt.bundle.facts['date']}", parent)
-    metrics = _metrics(learnt)
+    qini = explorers_gain(learnt)
+    metrics = _metrics(learnt, qini)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         _save(learnt, folder)
         pages = Path(scratch) / "report"
-        _report(learnt, moved, metrics, pages)
+        _report(learnt, moved, metrics, qini, pages)
         store.log_batch(
             run_id, metrics=_as_metrics(metrics), params=_as_params({**params, **_flat(learnt.bundle.facts)})
         )
@@ -116,8 +118,8 @@ def _save(learnt: Learnt, folder: Path) -> None:
     assert (folder / TEXT).read_text(encoding="utf-8") == learnt.bundle.text
 
 
-def _metrics(learnt: Learnt) -> dict[str, float]:
-    lifts, bundle, qini = learnt.bundle.lifts, learnt.bundle, explorers_gain(learnt)
+def _metrics(learnt: Learnt, qini: Gain) -> dict[str, float]:
+    lifts, bundle = learnt.bundle.lifts, learnt.bundle
     found = dict(learnt.response.metrics) | {
         "qini_explorers": qini.area, "qini_explorers_low": qini.ci[0], "qini_explorers_high": qini.ci[1],
         "lift": lifts.whole.value, "lift_own_share": lifts.whole.own, "contacts": float(learnt.contacts),
@@ -150,7 +152,7 @@ def _flat(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {f"data.{name}": value for name, value in facts.items() if name != "metrics"}
 
 
-def _report(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float], folder: Path) -> None:
+def _report(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float], qini: Gain, folder: Path) -> None:
     folder.mkdir()
     gain = sorted(learnt.response.gain.items(), key=lambda item: -item[1])
     tables = {
@@ -166,4 +168,4 @@ def _report(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]
     for name, table in tables.items():
         (folder / f"{name}.json").write_text(json.dumps(table, indent=1, ensure_ascii=False), encoding="utf-8")
     (folder / "model_card.md").write_text(card(learnt, moved, metrics), encoding="utf-8")
-    plots(learnt, folder)
+    plots(learnt, qini, folder)

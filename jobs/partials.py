@@ -15,6 +15,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import operator
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -36,7 +37,7 @@ from jobs.brief import few
 from jobs.lake import WrittenFile, arrow_schema, nullable, write_file
 from jobs.night import Figures, Night
 from jobs.sql import over_files
-from jobs.tiles import carry_out, change_of, group_ends, parts_of, tile_of
+from jobs.tiles import change_of, group_ends, parts_of, tile_of
 
 READS = (
     "usage", "bill", "contact", "order", "complaint", "visit", "consent", "decision", "life", "ops_delivery",
@@ -98,14 +99,13 @@ def kept_in(night: Night, family: Family, dates: Collection[dt.date]) -> staging
 def build(night: Night, family: Family, dates: Sequence[dt.date], of: staging.Held) -> int:
     """Write the partials of ``family`` first known on the nights ``dates``, from the files ``of``; returns their rows."""
     night.lake.fit(family.table)
-    night.lake.delta(family.table)
     target, held = night.lake.path(family.table), parts_of(night.lake, family)
     at_hand = max([night.date, *(part.last for part in held)])
     tiles = {date: tile_of(date, at_hand) for date in dates}
     task = Fold(family, nullable(arrow_schema(night.lake.table(family.source))), tiles, target)
     fresh = spread(night, task, pieces(of), of.rows)
     change = change_of(family, held, fresh, dates, at_hand, target)
-    settled = spread(night, carry_out, change.settle, change.rows)
+    settled = spread(night, operator.call, change.settle, change.rows)
     night.lake.commit_files(
         family.table, [*change.stay, *settled], replace=[{"tile": tile} for tile in change.replaced]
     )  # fmt: skip

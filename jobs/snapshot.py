@@ -45,7 +45,7 @@ READS_PREVIOUS = ("feature_profile",)
 #: Days by which an event may be dated after the night that first saw it: files of older nights are not read.
 _SLACK = 31
 #: Customers whose distribution is looked at, and the PSI that is called a shift.
-_PROFILED, _SHIFT = 200_000, 0.25
+_PROFILED, SHIFT = 200_000, 0.25
 
 
 def run(night: Night) -> Figures:
@@ -169,7 +169,7 @@ def write_profile(night: Night, date: dt.date) -> list[str]:
     ]
     schema = nullable(arrow_schema(night.lake.table("feature_profile")))
     night.lake.replace_arrow("feature_profile", pa.Table.from_pylist(rows, schema), partition={"business_date": date})
-    return [row["feature"] for row in rows if (row["psi"] or 0.0) > _SHIFT]
+    return [row["feature"] for row in rows if (row["psi"] or 0.0) > SHIFT]
 
 
 def _profile_before(night: Night, date: dt.date) -> dict[str, dict[str, Any]]:

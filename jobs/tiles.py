@@ -185,11 +185,6 @@ def _settled(
     return [Settle(family, tile, *paths, tuple(anew), low, end - 1, target) for low, end in pairwise(bounds)]
 
 
-def carry_out(task: Settle) -> list[WrittenFile]:
-    """Settle some customers of a tile."""
-    return task()
-
-
 def read_groups(path: str, family: Family, low: int, high: int) -> pa.Table:
     """The row groups of a file of partials that hold customers ``low`` … ``high``, texts as dictionaries."""
     texts = ["feed", *(source.name for source in valued_inputs(family) if source.type == "string")]

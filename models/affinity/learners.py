@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.affinity.additive import additive
+from models.cores import cores
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -66,7 +67,7 @@ def _booster(
         "min_data_in_leaf": size.effect_leaf_rows if second else size.leaf_rows,
         "learning_rate": size.effect_rate if second else size.rate, "lambda_l2": 10.0, "feature_fraction": 0.8,
         "bagging_fraction": 0.8, "bagging_freq": 1, "max_bin": 63, "cat_smooth": 50.0, "seed": seed,
-        "deterministic": True, "force_row_wise": True, "num_threads": 2, "verbose": -1,
+        "deterministic": True, "force_row_wise": True, "num_threads": min(2, cores()), "verbose": -1,
     }  # fmt: skip
     data = lgb.Dataset(X, y, weight=weight, categorical_feature=list(categories), params={"verbose": -1})
     return lgb.train(parameters, data, size.effect_trees if second else size.trees)
@@ -86,7 +87,7 @@ def _fit(
     if len(y) < 50 or float(np.ptp(y)) == 0.0:
         return np.full(len(X_at), float(np.average(y, weights=weight)) if len(y) else 0.0)
     booster = _booster(X, y, categories, size, seed, weight, second=second)
-    return np.asarray(booster.predict(X_at, num_threads=2))
+    return np.asarray(booster.predict(X_at, num_threads=min(2, cores())))
 
 
 def cross_fit(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.affinity.trees import ArcTrees, pack, parse, resolve, score_arcs
+from models.cores import cores
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -61,7 +62,7 @@ def cross_fit(
     parameters = {
         "objective": "l2", "num_leaves": 15, "learning_rate": 0.05, "min_data_in_leaf": 40, "lambda_l2": 20.0,
         "max_cat_to_onehot": 1, "cat_smooth": 20.0, "seed": seed, "deterministic": True, "force_row_wise": True,
-        "num_threads": 2, "verbose": -1,
+        "num_threads": min(2, cores()), "verbose": -1,
     }  # fmt: skip
     arcs = np.arange(actions, dtype=np.float64)[:, None]
     models = []

@@ -14,7 +14,6 @@ with β from the orders themselves, by logistic regression on trees that did not
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +25,7 @@ from scipy.special import expit, logit
 
 from models.affinity.blend import Part, blend
 from models.affinity.encode import ARC_COLUMNS, CATEGORIES, Feature
+from models.cores import cores
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -40,11 +40,6 @@ _HIDDEN = [ARC_COLUMNS.index(name) for name in ("product_id", "channel_id")]
 _HIDE_SHARE = 0.15
 _CHANNEL, _CONTACTED = ARC_COLUMNS.index("channel_id"), ARC_COLUMNS.index("contacted")
 _PENALTY = 1.0  # precision of β around 0
-
-
-def cores() -> int:
-    """Processors that this process may use: more threads than these would wait for each other."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ import numpy as np
 
 from models.assignment.kernels import WEIGHT, choose, options, sweep
 from models.assignment.problem import PICO, Block, Floats, Ints, Kinds, Problem
+from models.cores import cores
 
 #: Scaled uses are integers up to this in size, so that curvature is a sum of integers.
 GRAIN = 1024
@@ -70,16 +70,11 @@ class Engine(Protocol):
         ...
 
 
-def threads() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def over_blocks(task: Callable[[Piece], Result], blocks: Sequence[Piece]) -> list[Result]:
     """``task`` of every block (or of what goes with one), in order; on all cores where there are several."""
-    if len(blocks) < 2 or threads() < 2:
+    if len(blocks) < 2 or cores() < 2:
         return [task(block) for block in blocks]
-    with ThreadPoolExecutor(threads()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         return list(pool.map(task, blocks))
 
 
@@ -119,7 +114,7 @@ class Local:
                 sum_block(b, problem.kinds, price, self.grains, limits, problem.exactly_one, shift) for b in blocks
             )])  # fmt: skip
 
-        groups = _shares(problem.blocks, threads())
+        groups = _shares(problem.blocks, cores())
         if len(groups) == 1:
             return self._with_apart(part(groups[0]), prices, price)
         with ThreadPoolExecutor(len(groups)) as pool:

@@ -73,7 +73,7 @@ def essence(said: dict[str, Any]) -> dict[str, Any]:
 def test_shuffles_shards_and_threads_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = solved(write(tmp_path / "a", arcs()), tmp_path / "out-a")
     assert one["gap"] <= 1e-3
-    monkeypatch.setattr(passes, "threads", lambda: 3)
+    monkeypatch.setattr(passes, "cores", lambda: 3)
     monkeypatch.setattr("jobs.compact.BLOCK", 400)
     other = solved(write(tmp_path / "b", shuffled_within(arcs()), pieces=7), tmp_path / "out-b")
     assert essence(one) == essence(other)
