@@ -7,7 +7,7 @@ import numpy as np
 from conf.geography import GRADES
 from synth.keyed import hash64, stream
 from synth.plan import Ints, Plan
-from synth.traits import Columns
+from synth.traits import EVENTS, Columns
 
 PLANS = (("p19", 19), ("p39", 39), ("p59", 59), ("p88", 88), ("p128", 128), ("p198", 198), ("p298", 298))
 BRANDS = (  # brand, share, list price in 元, share that is 5G
@@ -71,6 +71,8 @@ def _terminals(plan: Plan, rng: np.random.Generator, hidden: Columns) -> Columns
     brand = rng.choice(len(BRANDS), size=n, p=[b[1] for b in BRANDS])
     price = np.array([b[2] for b in BRANDS])[brand] * np.exp(0.25 * hidden["value"] + 0.2 * rng.normal(size=n))
     five = rng.random(n) < np.array([b[3] for b in BRANDS])[brand] * np.clip(1 + 0.25 * hidden["digital"], 0.2, 1.5)
+    # who changes the phone in these months replaces a 5G one: what a customer may have holds for the whole history
+    five |= hidden["event_day"][:, list(EVENTS).index("terminal")] >= 0
     return {
         "brand": brand.astype(np.int8),
         "model": rng.integers(1, 30, size=n).astype(np.int16),

@@ -64,7 +64,7 @@ def profile(frame: Frame) -> dict[str, Column]:
         "terminal_brand": clipped([b[0] for b in BRANDS], w["brand"][rows].astype(int)),
         "terminal_model": numbered("MD", w["model"][rows].astype(int) + 100 * new, width=3),
         "terminal_price_micro": (w["terminal_price"][rows] * np.where(new, 1.2, 1.0)).astype(np.int64) * MICRO,
-        "terminal_5g": w["terminal_5g"][rows] | new,
+        "terminal_5g": w["terminal_5g"][rows],
         "terminal_since": np.where(new, handset, np.maximum(w["terminal_since"][rows], opened)),
         "real_name": w["real_name"][rows],
         "minor": w["minor"][rows],

@@ -1,11 +1,17 @@
-"""No room of the pipeline names the truth."""
+"""No room of the pipeline names the truth, and the registers tell what it knows."""
 
 from __future__ import annotations
 
 import ast
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from synth.frame import Frame
+from synth.registers import profile
+from synth.world import holds_true
+from tests.synth.conftest import Small
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("jobs", "features", "models", "certify", "expectations", "dialects", "dags", "console", "conf")
@@ -45,3 +51,15 @@ def test_the_scan_sees_a_job_that_does() -> None:
     assert named_truths('"""truth/ in words"""\npath = out / "truth" / "x"') == ["truth"]
     assert named_truths('open("var/landing/truth/response.parquet")') == ["var/landing/truth/response.parquet"]
     assert named_truths("from synth.truth import write_truth") == ["synth.truth"]
+
+
+def test_what_registers_say_of_eligibility_is_what_the_truth_takes_it_to_be(small: Small) -> None:
+    """A customer whom tonight's rules let have a product must not be one whom the truth forbids it."""
+    world, rows = small.world, np.arange(small.world.size)
+    rule = holds_true(world, "terminal_5g")
+    changed = world["event_day"][:, 0] >= 0
+    assert changed.any()
+    for day in (world.plan.first_day, world.plan.end_day - 1):
+        told = profile(Frame(world, np.random.default_rng(0), rows, np.full(world.size, day * 86400)))
+        assert np.array_equal(np.asarray(told["terminal_5g"]), rule)
+    assert rule[changed].all()
