@@ -17,6 +17,7 @@ NAMES = (
     "ingest",
     "features",
     "scoring",
+    "response",
     "uplift",
     "ope",
     "province",

@@ -6,7 +6,8 @@ log, decide its night by the same optimizer on five tables of values, and count 
 - *rates*: the response's product × channel means, the same for everyone;
 - *model*: the champion's;
 - *observable*: the true effect as far as the features tell it (trees of the true log-effect, cross-fitted);
-- *full*: the true effect itself.
+- *full*: the true effect itself;
+- learners of effects on the same log (``benchmarks.province_learners``): ``V_x``, ``share_x`` and so on.
 
 Normalised regret here is (V_model − V_rates) / (V_oracle − V_rates). V counts the true effect on net margin less the
 cost of the attempt. Everybody plays with the same costs and limits; fatigue and blocked nights are left out.
@@ -23,6 +24,7 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.province_learners import learned
 from benchmarks.province_truth import Box, expected_auc, open_box
 from benchmarks.result import Result
 from conf.errors import MendableError
@@ -53,7 +55,8 @@ def run(size: str) -> Result:
     ratio: dict[str, float] = {}
     for preset in sorted({row["preset"] for row in rows}):
         mine = [row for row in rows if row["preset"] == preset]
-        for name in ("regret_observable", "regret_full", "realised_over_predicted", "auc_within", "lift"):
+        names = [name for name in mine[0] if name.startswith("share_")]
+        for name in ("regret_observable", "regret_full", "realised_over_predicted", "auc_within", "lift", *names):
             values = np.array([row[name] for row in mine if row[name] is not None], float)
             if len(values):
                 ratio[f"{preset}: {name}, mean of {len(values)}"] = float(values.mean())
@@ -80,7 +83,7 @@ def measured(home: Path) -> dict[str, Any]:
     nothing = np.zeros(len(box.eligible), np.int64)
     scores = scorer.score(encode(box.snapshot, bundle.features), box.eligible, nothing)
     row = {"preset": preset, "seed": int(seed), "read_s": read, "fit_s": fitted}
-    return row | _learnt(learnt) | _probabilities(box, scores) | _values(box, scorer, scores)
+    return row | _learnt(learnt) | _probabilities(box, scores) | _values(box, scorer, scores, data)
 
 
 def _learnt(learnt: Learnt) -> dict[str, Any]:
@@ -90,7 +93,7 @@ def _learnt(learnt: Learnt) -> dict[str, Any]:
     return {
         "conversions_late": int(metrics["conversions_contact"]), "log_ratio": metrics["ratio_contact"],
         "log_slope": metrics["slope_contact"], "log_worst_decile": worst, "lift": lift.value,
-        "lift_low": lift.value - 1.96 * lift.deviation, "lift_high": lift.value + 1.96 * lift.deviation,
+        "chosen_factor": metrics["chosen_factor"], "lift_low": lift.value - 1.96 * lift.deviation, "lift_high": lift.value + 1.96 * lift.deviation,
     }  # fmt: skip
 
 
@@ -102,7 +105,7 @@ def _probabilities(box: Box, scores: Scores) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _values(box: Box, scorer: Scorer, scores: Scores) -> dict[str, Any]:
+def _values(box: Box, scorer: Scorer, scores: Scores, data: training.Data) -> dict[str, Any]:
     cost = scorer.money.cost
     means = _means(box, scores.effect.astype(np.float64))
     tables = {
@@ -120,6 +123,10 @@ def _values(box: Box, scorer: Scorer, scores: Scores) -> dict[str, Any]:
     for name in ("observable", "full"):
         gain = paid[name] - paid["rates"]
         found[f"regret_{name}"] = (paid["model"] - paid["rates"]) / gain if gain > 1.0 else None
+    for name, table in learned(box, data, scorer, scores, means).items():
+        worth = box.worth(box.plan(np.rint(table - cost).astype(np.int64)), box.effect - cost)
+        gain = paid["observable"] - paid["rates"]
+        found |= {f"V_{name}": worth, f"share_{name}": (worth - paid["rates"]) / gain if gain > 1.0 else None}
     return found | {
         "contacts": len(mine.row), "predicted": predicted, "realised": realised,
         "realised_over_predicted": realised / predicted if predicted > 1.0 else None,

@@ -56,7 +56,8 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]) -
         f"{_figure(metrics, 'qini_explorers')} orders a contact "
         f"({_figure(metrics, 'qini_explorers_low')} … {_figure(metrics, 'qini_explorers_high')}); 0 says nothing.",
         f"**Where an optimizer would choose** (the fifth of explorers' contacts that is worth most): "
-        f"orders brought / predicted {_figure(metrics, 'chosen_ratio')}, standard error {_figure(metrics, 'chosen_error')}.",
+        f"orders brought / predicted {_figure(metrics, 'chosen_ratio')}, standard error {_figure(metrics, 'chosen_error')}; "
+        f"lifts are multiplied by {_figure(metrics, 'chosen_factor')} for it.",
         f"**Fatigue**: a contact adds {bundle.opt_out.whole:.5f} opt-outs and {bundle.complaint.whole:.5f} complaints.",
         "",
         f"**Left out** ({len(left_out)} features: empty, drifted, or not worth keeping): "

@@ -1,7 +1,8 @@
 """Calibration: from a raw score to a probability that can be multiplied with money.
 
-Candidates are none, Platt (Platt 1999), beta (Kull, Silva Filho and Flach 2017) and isotonic (monotone) maps of the
-score; the best by cross-validated log-loss on the late nights wins. On top, each product × channel gets an offset in
+Candidates are a shift, Platt (Platt 1999), beta (Kull, Silva Filho and Flach 2017) and isotonic (monotone) maps of the
+score; the best by cross-validated log-loss on the late nights wins. A shift at least there always is: what all late
+nights answered less than the early ones must not be promised for tonight. On top, each product × channel gets an offset in
 log-odds towards its own observed rate, shrunk by how much was observed (empirical Bayes with a normal prior).
 """
 
@@ -16,15 +17,16 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 Floats = NDArray[np.float64]
-Kind = Literal["none", "platt", "beta", "isotonic"]
+Kind = Literal["none", "shift", "platt", "beta", "isotonic"]
 _EPS = 1e-9
+_SHIFT = 0.2  # standard deviation of a shift of the log-odds before any data
 
 
 @dataclass(frozen=True)
 class Map:
     """A monotone map from a score to log-odds; the score is a start (the prior's log-odds) and what the trees add.
 
-    ``platt``: start + a + b·trees, which leaves the prior's differences between arcs alone. Of s = start + trees:
+    ``shift``: start + trees + a. ``platt``: start + a + b·trees, which leaves the prior's differences between arcs alone. Of s = start + trees:
     ``beta``: a + b·ln p − c·ln(1 − p) with p = sigmoid(s); ``isotonic``: linear between knots.
     """
 
@@ -34,6 +36,8 @@ class Map:
 
     def __call__(self, trees: Floats, start: Floats | float = 0.0) -> Floats:
         """Log-odds of what the trees say, from a start."""
+        if self.kind == "shift":
+            return start + trees + self.parameters[0]
         if self.kind == "platt":
             a, b = self.parameters
             return start + a + b * trees
@@ -68,6 +72,8 @@ def fit_map(kind: Kind, trees: Floats, y: Floats, weight: Floats, start: Floats 
     if kind == "none":
         return Map("none")
     score = start + trees
+    if kind == "shift":
+        return Map("shift", (_shift(score, y, weight),))
     if kind == "isotonic":
         return _isotonic(score, y, weight)
     columns = (
@@ -87,6 +93,19 @@ def fit_map(kind: Kind, trees: Floats, y: Floats, weight: Floats, start: Floats 
     bounds = [(None, None)] + [(0.0, None)] * (columns.shape[1] - 1)  # slopes ≥ 0 keep the order of scores
     best = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds)
     return Map(kind, tuple(float(value) for value in best.x))
+
+
+def _shift(score: Floats, y: Floats, weight: Floats) -> float:
+    """Posterior mode of a shift: Newton's method on one number, from a normal prior around 0."""
+    shift = 0.0
+    for _ in range(50):
+        p = expit(score + shift)
+        gradient = float((weight * (y - p)).sum()) - shift / _SHIFT**2
+        step = gradient / (float((weight * p * (1 - p)).sum()) + 1 / _SHIFT**2)
+        shift += float(np.clip(step, -1.0, 1.0))
+        if abs(step) < 1e-9:
+            break
+    return shift
 
 
 def _isotonic(score: Floats, y: Floats, weight: Floats) -> Map:
@@ -126,7 +145,7 @@ def choose_map(
     """
     losses: dict[str, float] = {}
     each: dict[str, Floats] = {}
-    kinds: tuple[Kind, ...] = ("none", "platt", "beta", "isotonic")
+    kinds: tuple[Kind, ...] = ("shift", "platt", "beta", "isotonic")
     for kind in kinds:
         p = np.empty_like(trees)
         for held in np.unique(fold):

@@ -12,12 +12,16 @@ The model says that a contact makes an order more probable by d = p_convert − 
 
 The effect of an arc on net margin is then (κ·d·m − p_base·(1 − m)) · unit margin: orders that the contact brings, less
 the discount to those who would have ordered anyway. Cells are shrunk to the whole by empirical Bayes (Morris 1983).
+
+An optimizer picks what is overestimated (the winner's curse; Smith and Winkler 2006). What explorers' contacts brought
+among those that the model would pick is therefore measured apart, and lifts are multiplied by it as far as it is known
+(``among_best``, ``correction``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +38,8 @@ PRIOR, _TAILS = (1.0, 0.2), 3
 #: Prior of the share of margin kept, and how many orders of mean list margin it is worth.
 KEPT = (0.9, 20.0)
 _SPREAD_MAX = 0.5
+#: How far orders brought may be from predicted ones where an optimizer would choose, before any are seen: around 1.
+_CURSE = 0.1
 _SHOWN = 0.99  # level at which cells must differ before they are told apart: luck would choose among them
 
 
@@ -45,6 +51,10 @@ class Lift:
     deviation: float
     own: float
     rows: int
+
+    def times(self, factor: float) -> Lift:
+        """The lift multiplied."""
+        return replace(self, value=self.value * factor, deviation=self.deviation * factor)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -64,6 +74,10 @@ class Lifts:
         if lift is None or lift.rows == 0:
             return self.whole.value, "group" if self.whole.own >= 0.5 else "prior"
         return lift.value, "effect" if lift.own >= 0.5 else "group"
+
+    def times(self, factor: float) -> Lifts:
+        """All lifts multiplied."""
+        return Lifts(self.whole.times(factor), {key: lift.times(factor) for key, lift in self.cells.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -172,6 +186,20 @@ def among_best(drawn: Drawn, predicted: Floats, value: Floats, share: float = 0.
     variance = float((weight * drawn.weight)[best] @ (p * (1 - p)))
     ratio = float((weight * drawn.residual)[best].sum()) / total
     return {"chosen_ratio": ratio, "chosen_error": float(np.sqrt(variance)) / total}
+
+
+def correction(found: Mapping[str, float]) -> float:
+    """What lifts are multiplied by: posterior mean of the ratio on the contacts worth most, from a prior around 1.
+
+    At most 1: choosing by an estimate can only make it too high, so more orders than predicted there are luck.
+
+    Args:
+        found: as of ``among_best``.
+    """
+    if not found:
+        return 1.0
+    variance = found["chosen_error"] ** 2
+    return min(1.0, float((_CURSE**2 * found["chosen_ratio"] + variance) / (_CURSE**2 + variance)))
 
 
 def _spread(apart: Floats, variances: Floats) -> float:

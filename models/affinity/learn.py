@@ -17,7 +17,7 @@ from scipy.special import expit
 from models.affinity import prior as priors
 from models.affinity import response as fitting
 from models.affinity.bundle import Bundle
-from models.affinity.effect import Drawn, Hazard, Lifts, among_best, hazard, kept, measure, winsorize
+from models.affinity.effect import Drawn, Hazard, Lifts, among_best, correction, hazard, kept, measure, winsorize
 from models.affinity.encode import Feature
 from models.affinity.response import Response
 from models.affinity.scorer import MICRO, Menu
@@ -120,10 +120,15 @@ def learn(
     share = np.array([left[group] for group in menu.groups])[offer]
     unit = np.array(menu.margin_micro)[offer] / MICRO
     unit = unit * (1 - np.array([reversals.get(str(p), reversals[""]) for p in met.product]))
-    effect = ((p_convert - p_base) * lifts.whole.value * share - p_base * (1 - share)) * unit
     cost = np.array(menu.cost_micro)[_positions(met.channel, [w.id for w in menu.ways])] / MICRO
-    chosen = among_best(explored, explored.predicted * lifts.whole.value, (effect - cost)[by_chance])
-    response = replace(response, metrics=response.metrics | chosen)
+
+    def gain(lift: float) -> Floats:
+        return ((p_convert - p_base) * lift * share - p_base * (1 - share)) * unit - cost
+
+    whole = lifts.whole.value
+    chosen = among_best(explored, explored.predicted * whole, gain(whole)[by_chance])
+    lifts = lifts.times(correction(chosen))
+    response = replace(response, metrics=response.metrics | chosen | {"chosen_factor": correction(chosen)})
     opt_out, complaint = _hazards(sample)
     bundle = Bundle(
         text=response.text,
@@ -137,7 +142,7 @@ def learn(
         reversals=reversals,
         opt_out=opt_out,
         complaint=complaint,
-        trailing_micro=_trailing(sample, met, effect - cost),
+        trailing_micro=_trailing(sample, met, gain(lifts.whole.value)),
         facts=facts | {"metrics": {k: v for k, v in response.metrics.items() if np.isfinite(v)}},
     )
     return Learnt(bundle, response, len(met.day), explored, met.customer[by_chance])

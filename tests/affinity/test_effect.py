@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from models.affinity import prior
-from models.affinity.effect import Drawn, among_best, kept, measure
+from models.affinity.effect import Drawn, among_best, correction, kept, measure
 
 
 def drawn(lift: float, n: int = 20_000, seed: int = 0) -> Drawn:
@@ -121,6 +121,21 @@ def test_predictions_that_are_luck_are_seen_where_they_choose() -> None:
     contacts = Drawn(order - base, said, base + d, np.full(n, 50.0), np.ones(n))
     found = among_best(contacts, said, said)
     assert found["chosen_ratio"] + 4 * found["chosen_error"] < 1
+    assert found["chosen_ratio"] < correction(found) < 1
     honest = among_best(contacts, d, rng.random(n))
     assert abs(honest["chosen_ratio"] - 1) < 3 * honest["chosen_error"]
+    assert min(1.0, honest["chosen_ratio"]) <= correction(honest) <= 1
     assert among_best(contacts.take(np.zeros(n, bool)), np.zeros(0), np.zeros(0)) == {}
+
+
+def test_lifts_are_corrected_where_an_optimizer_chooses_as_far_as_that_is_known() -> None:
+    assert correction({}) == 1.0
+    sure, unsure = ({"chosen_ratio": 0.7, "chosen_error": error} for error in (1e-6, 10.0))
+    assert correction(sure) == pytest.approx(0.7, abs=1e-6)
+    assert correction(unsure) == pytest.approx(1.0, abs=1e-3)
+    assert correction({"chosen_ratio": 0.7, "chosen_error": 0.1}) == pytest.approx(0.85)  # as sure as the prior
+    assert correction({"chosen_ratio": 1.3, "chosen_error": 0.1}) == 1.0
+    lifts = measure(Drawn(*(np.full(5, v) for v in (0.1, 0.1, 0.1, 1.0, 1.0))), np.zeros(5, np.int64), ["data|wap"])
+    half = lifts.times(0.5)
+    assert half.of("data|wap")[0] == pytest.approx(lifts.of("data|wap")[0] / 2)
+    assert half.whole.deviation == pytest.approx(lifts.whole.deviation / 2)

@@ -1,0 +1,162 @@
+"""Which shape of a response model: log-loss out of time at equal cost, on every home below ``CPC_PROVINCES``.
+
+All start from the same prior of product × channel, see the same rows and features and have the same number of trees
+(what scoring costs): *one* model with product and channel attributes as columns; *one per product* with the channel
+inside; *product × channel*, trees that do not see the channel plus trees that do not see the product. Beside them the
+prior alone, and what serves: one model a signal, weighed by orders (``models.affinity.signals``). The early nights fit,
+the late nights' contacts are predicted. A home is made by ``benchmarks.province_home`` or by ``cpc demo --data NAME``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.result import Result
+from conf.errors import MendableError
+from conf.settings import load_settings
+from jobs import train, training
+from jobs.cli.demo import LAST
+from jobs.menu import menu
+from jobs.night import Night
+from models.affinity.encode import ARC_COLUMNS
+from models.affinity.learn import training_rows
+from models.affinity.signals import Columns, Knobs, Rows, Signal, grow, parameters, select, signals, stack
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+SIZES = ("all",)
+TREES = 150  # in all, of each shape
+RATES = (0.03, 0.1, 0.3)
+_PRODUCT = [k for k, name in enumerate(ARC_COLUMNS) if name.startswith("product_")]
+_WAY = [k for k, name in enumerate(ARC_COLUMNS) if name.startswith("channel_")]
+
+
+def run(size: str) -> Result:
+    """One row a home and shape; differences to *one* with their standard error."""
+    folder = Path(os.environ.get("CPC_PROVINCES", ""))
+    homes = sorted(path for path in folder.glob("*-*") if (path / "lake" / "outcome").exists())
+    if not os.environ.get("CPC_PROVINCES") or not homes:
+        raise MendableError(
+            "no homes to measure", where="CPC_PROVINCES",
+            remedy="make some: python -m benchmarks.province_home FOLDER/real-11 --seed 11 --preset real",
+        )  # fmt: skip
+    return Result(
+        [row for home in homes for row in compared(home)], {}, ("Log-loss a contact, × 1,000; lower is better.",)
+    )
+
+
+def night_of(home: Path) -> Night:
+    """The night of a home: of a province, or of a real set named like its demo."""
+    os.environ["CPC_HOME"] = str(home)
+    told = home / "real.json"
+    if told.exists():
+        name = home.name.rsplit("-", 1)[0]
+        settings = load_settings("local", (f"demo={name}",))
+        return Night(import_module(f"synth.real.{name}").NIGHT, settings, settings.landing)
+    seed = json.loads((home / "province.json").read_text(encoding="utf-8"))["seed"]
+    settings = load_settings("local", (f"seed={seed}",))
+    return Night(LAST, settings, settings.landing)
+
+
+def compared(home: Path) -> list[dict[str, Any]]:
+    """Log-loss of each shape on the late contacts of a home."""
+    night = night_of(home)
+    data = training.read(night)
+    sample, features = train.restrict(data, train.usable(train.drift(night, data), night.settings.affinity.drift_psi))
+    table = menu(night.catalogue)
+    knobs = replace(train.knobs(night.settings.affinity, 0), trees=TREES)
+    sample = sample.take((sample.product < 0) | np.isin(sample.product, table.product()))
+    _, rows = training_rows(sample, table, night.settings.affinity.late_share, 0)
+    told = signals(rows)
+    columns = Columns.of(features, select(rows, told, features, knobs))
+    met, matrix = rows.group >= 0, columns.matrix(rows)
+    late = met & rows.late
+    scores = {"prior": rows.prior[late], "one": _tuned(_one, rows, matrix, columns, knobs)}
+    scores["per product"] = _tuned(_per_product, rows, matrix, columns, knobs)
+    scores["product x channel"] = _tuned(_product_and_channel, rows, matrix, columns, knobs)
+    scores["signals"] = _served(rows, told, columns, knobs, matrix)
+    y, weight = rows.y[late], rows.weight[late]
+    losses = {name: np.logaddexp(0, score) - y * score for name, score in scores.items()}
+    found = []
+    for name, loss in losses.items():
+        gap = weight * (loss - losses["one"]) / weight.mean()
+        found.append({
+            "home": home.name, "shape": name, "loss": 1000 * float(np.average(loss, weights=weight)),
+            "to_one": 1000 * float(gap.mean()), "error": 1000 * float(gap.std() / np.sqrt(len(gap))),
+            "orders": int(y.sum()),
+        })  # fmt: skip
+    return found
+
+
+Shape = Callable[[Rows, Floats, Columns, Knobs, Flags, Flags], Floats]
+
+
+def _tuned(shape: Shape, rows: Rows, matrix: Floats, columns: Columns, knobs: Knobs) -> Floats:
+    """Log-odds of the late contacts by a shape at the learning rate that is best for customers of the other fold."""
+    met, late = rows.group >= 0, rows.late
+    early = met & ~late
+
+    def loss(rate: float) -> float:
+        inside, out = early & (rows.fold == 0), early & (rows.fold == 1)
+        score = shape(rows, matrix, columns, replace(knobs, learning_rate=rate), inside, out)
+        return float(np.average(np.logaddexp(0, score) - rows.y[out] * score, weights=rows.weight[out]))
+
+    best = min(RATES, key=loss)
+    return shape(rows, matrix, columns, replace(knobs, learning_rate=best), early, met & late)
+
+
+def _trees(
+    rows: Rows, matrix: Floats, start: Floats, columns: Columns, knobs: Knobs, use: Flags, without: list[int]
+) -> Floats:
+    """(rows,) what trees that do not see some arc columns add to a start."""
+    hidden = matrix.copy()
+    hidden[:, [len(columns.kept) + k for k in without]] = np.nan
+    data = lgb.Dataset(
+        hidden[use], rows.y[use], weight=rows.weight[use], init_score=start[use],
+        categorical_feature=list(columns.categories), params={"verbose": -1},
+    )  # fmt: skip
+    return np.asarray(lgb.train(parameters(knobs), data, knobs.trees).predict(hidden, raw_score=True))
+
+
+def _one(rows: Rows, matrix: Floats, columns: Columns, knobs: Knobs, use: Flags, at: Flags) -> Floats:
+    return (rows.prior + _trees(rows, matrix, rows.prior, columns, knobs, use, []))[at]
+
+
+def _per_product(rows: Rows, matrix: Floats, columns: Columns, knobs: Knobs, use: Flags, at: Flags) -> Floats:
+    product = rows.arcs[:, ARC_COLUMNS.index("product_id")]
+    ids = np.unique(product[use])
+    few = replace(knobs, trees=max(1, knobs.trees // len(ids)), min_leaf=max(20, knobs.min_leaf // len(ids)))
+    score = rows.prior.copy()
+    for which in ids:
+        mine = product == which
+        if rows.y[use & mine].any():
+            part = rows.take(mine)
+            score[mine] += _trees(part, matrix[mine], part.prior, columns, few, use[mine], _PRODUCT)
+    return score[at]
+
+
+def _product_and_channel(rows: Rows, matrix: Floats, columns: Columns, knobs: Knobs, use: Flags, at: Flags) -> Floats:
+    half = replace(knobs, trees=knobs.trees // 2)
+    first = rows.prior + _trees(rows, matrix, rows.prior, columns, half, use, _WAY)
+    return (first + _trees(rows, matrix, first, columns, half, use, _PRODUCT))[at]
+
+
+def _served(rows: Rows, told: list[Signal], columns: Columns, knobs: Knobs, matrix: Floats) -> Floats:
+    """Log-odds of the late contacts by the signals of the early nights, weighed by the early orders."""
+    met, late = rows.group >= 0, rows.late
+    grown = grow(rows, told, columns, replace(knobs, trees=TREES // len(told)))
+    early, after = met & ~late, met & late
+    apart = np.column_stack([trees.apart(matrix[early], rows.fold[early]) for trees in grown])
+    theta = stack(apart, rows.y[early], rows.weight[early], rows.prior[early])
+    scores = np.column_stack([trees.early.predict(matrix[after], raw_score=True) for trees in grown])
+    return np.asarray(rows.prior[after] + theta[0] + scores @ theta[1:])
