@@ -36,10 +36,12 @@ from jobs.score import money
 from models.affinity.encode import encode, learn
 from models.affinity.learn import Learnt
 from models.affinity.scorer import Scorer, Scores, prepare
+from models.cores import cores
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 SIZES = ("20k",)
+_ROUGH = 5e-3  # gap of the learners' plans, which are told apart by tenths
 
 
 def run(size: str) -> Result:
@@ -124,7 +126,8 @@ def _values(box: Box, scorer: Scorer, scores: Scores, data: training.Data) -> di
         gain = paid[name] - paid["rates"]
         found[f"regret_{name}"] = (paid["model"] - paid["rates"]) / gain if gain > 1.0 else None
     for name, table in learned(box, data, scorer, scores, means).items():
-        worth = box.worth(box.plan(np.rint(table - cost).astype(np.int64)), box.effect - cost)
+        plan = box.plan(np.rint(table - cost).astype(np.int64), gap=_ROUGH)
+        worth = box.worth(plan, box.effect - cost)
         gain = paid["observable"] - paid["rates"]
         found |= {f"V_{name}": worth, f"share_{name}": (worth - paid["rates"]) / gain if gain > 1.0 else None}
     return found | {
@@ -170,7 +173,7 @@ def _observable(box: Box) -> Floats:
                 continue
             parameters = {
                 "objective": "l2", "num_leaves": 15, "learning_rate": 0.1, "min_data_in_leaf": 100, "max_bin": 63,
-                "feature_fraction": 0.3, "verbose": -1, "num_threads": 2, "seed": 0,
+                "feature_fraction": 0.3, "verbose": -1, "num_threads": min(2, cores()), "seed": 0,
             }  # fmt: skip
             booster = lgb.train(parameters, lgb.Dataset(X[use], mean[use], params={"verbose": -1}), 60)
             out[half == held] = booster.predict(X[half == held])

@@ -79,13 +79,14 @@ class Box:
         share = self.night.settings.outcome.conversion_days / 30
         return np.clip(self.delta + share * np.repeat(self.p0, len(self.menu.ways), axis=1), 0, 1)
 
-    def plan(self, value: Ints, *, keep: int = 8, reserve: bool = True) -> Chosen:
+    def plan(self, value: Ints, *, keep: int = 8, reserve: bool = True, gap: float | None = None) -> Chosen:
         """The night's own optimizer on a table of values, on the limits less the explorers' reserve.
 
         Args:
             value: (customers, arcs) micro-元.
             keep: arcs a customer kept by value, as pruning does on a first night; 0 keeps all.
             reserve: whether the explorers' reserve is taken off the limits.
+            gap: how near the optimum; as the night by default.
         """
         catalogue = self.night.catalogue
         kept = self.eligible
@@ -113,7 +114,7 @@ class Box:
                 yaml.safe_dump({"choose": "at_most_one", "limits": self.limits(reserve=reserve)})
             )
             instance = read_instance(folder)
-        found = solve(instance.problem, Goal(gap=self.night.settings.solve.gap, seconds=60))
+        found = solve(instance.problem, Goal(gap=gap or self.night.settings.solve.gap, seconds=60))
         rows, arcs = [], []
         base = self.population["customer_id"].to_numpy()
         for block, taken in zip(instance.problem.blocks, found.plan.arcs, strict=True):
