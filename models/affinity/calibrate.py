@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
+from scipy.stats import chi2
 
 Floats = NDArray[np.float64]
 Kind = Literal["none", "shift", "platt", "beta", "isotonic"]
 _EPS = 1e-9
+_SHOWN = 0.99  # level at which groups must differ before they are told apart
 _SHIFT = 0.2  # standard deviation of a shift of the log-odds before any data
 
 
@@ -171,7 +173,9 @@ def group_offsets(logodds: Floats, y: Floats, weight: Floats, group: NDArray[np.
     """Offsets in log-odds that bring each group's predictions to its observed rate, as far as it was observed.
 
     One Newton step of the posterior mode: offset = gradient / (information + 1/τ²), where τ² is estimated from the
-    spread of the groups' own steps (method of moments, at most 0.25).
+    spread of the groups' own steps (method of moments), at most that of a shift of them all. Groups are told apart only where they differ more
+    than luck would have it (Cochran's Q): prior and trees have seen these rows as well, and an optimizer would pick the
+    groups that were lucky twice.
 
     Args:
         logodds: (rows,) calibrated log-odds.
@@ -185,12 +189,10 @@ def group_offsets(logodds: Floats, y: Floats, weight: Floats, group: NDArray[np.
     gradient = np.bincount(group[known], (weight * (y - p))[known], groups)
     information = np.bincount(group[known], (weight * p * (1 - p))[known], groups)
     seen = information > 1
-    if seen.sum() < 2:
-        spread = 0.05
-    else:
-        step, noise = gradient[seen] / information[seen], 1 / information[seen]
-        inverse = 1 / noise
-        spread = float(np.clip(((step**2 - noise) * inverse).sum() / inverse.sum(), 1e-3, 0.25))
+    apart = float((gradient[seen] ** 2 / information[seen]).sum())
+    if apart <= chi2.ppf(_SHOWN, max(1, int(seen.sum()) - 1)):
+        return np.zeros(groups)
+    spread = min(_SHIFT**2, (apart - int(seen.sum())) / float(information[seen].sum()))
     return gradient / (information + 1 / spread)
 
 

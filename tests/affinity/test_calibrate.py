@@ -66,6 +66,15 @@ def test_arcs_move_towards_what_was_observed_of_them() -> None:
     assert offsets[2] == 0
 
 
+def test_groups_that_differ_by_luck_alone_are_left_where_they_are() -> None:
+    """A hundred arcs of one rate, three orders each on average: some have none, some seven."""
+    rng = np.random.default_rng(4)
+    group = np.repeat(np.arange(100), 100)
+    y = (rng.random(len(group)) < 0.03).astype(float)
+    assert np.ptp(np.bincount(group, y)) >= 5
+    assert not group_offsets(np.full(len(group), logit(0.03)), y, np.ones(len(group)), group, 100).any()
+
+
 def test_deciles_and_the_slope_tell_what_is_wrong(score: np.ndarray) -> None:
     y, ones = answers(score, score), np.ones(N)
     rows = reliability(y, expit(score), ones)
