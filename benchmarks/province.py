@@ -15,7 +15,6 @@ cost of the attempt. Everybody plays with the same costs and limits; fatigue and
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -24,14 +23,11 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.homes import homes, night_of
 from benchmarks.province_learners import learned
 from benchmarks.province_truth import Box, expected_auc, open_box
 from benchmarks.result import Result
-from conf.errors import MendableError
-from conf.settings import load_settings
 from jobs import train, training
-from jobs.cli.demo import LAST
-from jobs.night import Night
 from jobs.score import money
 from models.affinity.encode import encode, learn
 from models.affinity.learn import Learnt
@@ -46,14 +42,7 @@ _ROUGH = 5e-3  # gap of the learners' plans, which are told apart by tenths
 
 def run(size: str) -> Result:
     """One row a home, then means over the seeds of each preset with intervals."""
-    folder = Path(os.environ.get("CPC_PROVINCES", ""))
-    homes = sorted(path for path in folder.glob("*-*") if (path / "population.parquet").exists())
-    if not os.environ.get("CPC_PROVINCES") or not homes:
-        raise MendableError(
-            "no provinces to measure", where="CPC_PROVINCES",
-            remedy="make some: python -m benchmarks.province_home FOLDER/real-11 --seed 11 --preset real",
-        )  # fmt: skip
-    rows = [measured(home) for home in homes]
+    rows = [measured(home) for home in homes("population.parquet")]
     ratio: dict[str, float] = {}
     for preset in sorted({row["preset"] for row in rows}):
         mine = [row for row in rows if row["preset"] == preset]
@@ -71,9 +60,7 @@ def run(size: str) -> Result:
 def measured(home: Path) -> dict[str, Any]:
     """Train on a home's log and measure against its truth."""
     preset, seed = home.name.rsplit("-", 1)
-    os.environ["CPC_HOME"] = str(home)
-    settings = load_settings("local", (f"seed={seed}",))
-    night = Night(LAST, settings, settings.landing)
+    night = night_of(home)
     clock = time.perf_counter()
     data = training.read(night)
     read = time.perf_counter() - clock
@@ -81,7 +68,7 @@ def measured(home: Path) -> dict[str, Any]:
     fitted = time.perf_counter() - clock - read
     box = open_box(night)
     bundle = learnt.bundle
-    scorer = prepare(bundle, box.menu, money(settings))
+    scorer = prepare(bundle, box.menu, money(night.settings))
     nothing = np.zeros(len(box.eligible), np.int64)
     scores = scorer.score(encode(box.snapshot, bundle.features), box.eligible, nothing)
     row = {"preset": preset, "seed": int(seed), "read_s": read, "fit_s": fitted}
@@ -95,7 +82,8 @@ def _learnt(learnt: Learnt) -> dict[str, Any]:
     return {
         "conversions_late": int(metrics["conversions_contact"]), "log_ratio": metrics["ratio_contact"],
         "log_slope": metrics["slope_contact"], "log_worst_decile": worst, "lift": lift.value,
-        "chosen_factor": metrics["chosen_factor"], "lift_low": lift.value - 1.96 * lift.deviation, "lift_high": lift.value + 1.96 * lift.deviation,
+        "lift_low": lift.value - 1.96 * lift.deviation, "lift_high": lift.value + 1.96 * lift.deviation,
+        "chosen_factor": metrics["chosen_factor"],
     }  # fmt: skip
 
 
@@ -122,14 +110,16 @@ def _values(box: Box, scorer: Scorer, scores: Scores, data: training.Data) -> di
     unpruned = box.worth(box.plan(value, keep=0), box.effect - cost)
     unreserved = box.worth(box.plan(value, reserve=False), box.effect - cost)
     found: dict[str, Any] = {f"V_{name}": paid[name] for name in tables}
-    for name in ("observable", "full"):
-        gain = paid[name] - paid["rates"]
-        found[f"regret_{name}"] = (paid["model"] - paid["rates"]) / gain if gain > 1.0 else None
+
+    def share(worth: float, oracle: str) -> float | None:
+        gain = paid[oracle] - paid["rates"]
+        return (worth - paid["rates"]) / gain if gain > 1.0 else None
+
+    found |= {f"regret_{oracle}": share(paid["model"], oracle) for oracle in ("observable", "full")}
     for name, table in learned(box, data, scorer, scores, means).items():
         plan = box.plan(np.rint(table - cost).astype(np.int64), gap=_ROUGH)
         worth = box.worth(plan, box.effect - cost)
-        gain = paid["observable"] - paid["rates"]
-        found |= {f"V_{name}": worth, f"share_{name}": (worth - paid["rates"]) / gain if gain > 1.0 else None}
+        found |= {f"V_{name}": worth, f"share_{name}": share(worth, "observable")}
     return found | {
         "contacts": len(mine.row), "predicted": predicted, "realised": realised,
         "realised_over_predicted": realised / predicted if predicted > 1.0 else None,

@@ -9,11 +9,8 @@ the late nights' contacts are predicted. A home is made by ``benchmarks.province
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +18,10 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.homes import homes, night_of
 from benchmarks.result import Result
-from conf.errors import MendableError
-from conf.settings import load_settings
 from jobs import train, training
-from jobs.cli.demo import LAST
 from jobs.menu import menu
-from jobs.night import Night
 from models.affinity.encode import ARC_COLUMNS
 from models.affinity.learn import training_rows
 from models.affinity.signals import Columns, Knobs, Rows, Signal, grow, parameters, select, signals, stack
@@ -43,29 +37,11 @@ _WAY = [k for k, name in enumerate(ARC_COLUMNS) if name.startswith("channel_")]
 
 def run(size: str) -> Result:
     """One row a home and shape; differences to *one* with their standard error."""
-    folder = Path(os.environ.get("CPC_PROVINCES", ""))
-    homes = sorted(path for path in folder.glob("*-*") if (path / "lake" / "outcome").exists())
-    if not os.environ.get("CPC_PROVINCES") or not homes:
-        raise MendableError(
-            "no homes to measure", where="CPC_PROVINCES",
-            remedy="make some: python -m benchmarks.province_home FOLDER/real-11 --seed 11 --preset real",
-        )  # fmt: skip
     return Result(
-        [row for home in homes for row in compared(home)], {}, ("Log-loss a contact, × 1,000; lower is better.",)
+        [row for home in homes("lake/outcome") for row in compared(home)],
+        {},
+        ("Log-loss a contact, × 1,000; lower is better.",),
     )
-
-
-def night_of(home: Path) -> Night:
-    """The night of a home: of a province, or of a real set named like its demo."""
-    os.environ["CPC_HOME"] = str(home)
-    told = home / "real.json"
-    if told.exists():
-        name = home.name.rsplit("-", 1)[0]
-        settings = load_settings("local", (f"demo={name}",))
-        return Night(import_module(f"synth.real.{name}").NIGHT, settings, settings.landing)
-    seed = json.loads((home / "province.json").read_text(encoding="utf-8"))["seed"]
-    settings = load_settings("local", (f"seed={seed}",))
-    return Night(LAST, settings, settings.landing)
 
 
 def compared(home: Path) -> list[dict[str, Any]]:

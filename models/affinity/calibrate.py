@@ -2,8 +2,8 @@
 
 Candidates are a shift, Platt (Platt 1999), beta (Kull, Silva Filho and Flach 2017) and isotonic (monotone) maps of the
 score; the best by cross-validated log-loss on the late nights wins. A shift at least there always is: what all late
-nights answered less than the early ones must not be promised for tonight. On top, each product × channel gets an offset in
-log-odds towards its own observed rate, shrunk by how much was observed (empirical Bayes with a normal prior).
+nights answered less than the early ones must not be promised for tonight. On top, each product × channel gets an
+offset in log-odds towards its own observed rate, shrunk by how much was observed (empirical Bayes, a normal prior).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 from scipy.special import expit, logit
-from scipy.stats import chi2
+
+from models.affinity.spread import beyond_luck
 
 Floats = NDArray[np.float64]
 Kind = Literal["none", "shift", "platt", "beta", "isotonic"]
 _EPS = 1e-9
-_SHOWN = 0.99  # level at which groups must differ before they are told apart
 _SHIFT = 0.2  # standard deviation of a shift of the log-odds before any data
 
 
@@ -28,8 +28,8 @@ _SHIFT = 0.2  # standard deviation of a shift of the log-odds before any data
 class Map:
     """A monotone map from a score to log-odds; the score is a start (the prior's log-odds) and what the trees add.
 
-    ``shift``: start + trees + a. ``platt``: start + a + b·trees, which leaves the prior's differences between arcs alone. Of s = start + trees:
-    ``beta``: a + b·ln p − c·ln(1 − p) with p = sigmoid(s); ``isotonic``: linear between knots.
+    ``shift``: start + trees + a. ``platt``: start + a + b·trees, which leaves the prior's differences between arcs
+    alone. Of s = start + trees: ``beta``: a + b·ln p − c·ln(1 − p) with p = sigmoid(s); ``isotonic``: linear between knots.
     """
 
     kind: Kind
@@ -98,16 +98,13 @@ def fit_map(kind: Kind, trees: Floats, y: Floats, weight: Floats, start: Floats 
 
 
 def _shift(score: Floats, y: Floats, weight: Floats) -> float:
-    """Posterior mode of a shift: Newton's method on one number, from a normal prior around 0."""
-    shift = 0.0
-    for _ in range(50):
-        p = expit(score + shift)
-        gradient = float((weight * (y - p)).sum()) - shift / _SHIFT**2
-        step = gradient / (float((weight * p * (1 - p)).sum()) + 1 / _SHIFT**2)
-        shift += float(np.clip(step, -1.0, 1.0))
-        if abs(step) < 1e-9:
-            break
-    return shift
+    """Posterior mode of a shift under a normal prior around 0: where the gradient, which falls throughout, is 0."""
+
+    def gradient(shift: float) -> float:
+        return float((weight * (y - expit(score + shift))).sum()) - shift / _SHIFT**2
+
+    furthest = _SHIFT**2 * float(weight.sum())  # answers pull no further than this, were they all alike
+    return float(brentq(gradient, -furthest, furthest, xtol=1e-12))
 
 
 def _isotonic(score: Floats, y: Floats, weight: Floats) -> Map:
@@ -173,9 +170,8 @@ def group_offsets(logodds: Floats, y: Floats, weight: Floats, group: NDArray[np.
     """Offsets in log-odds that bring each group's predictions to its observed rate, as far as it was observed.
 
     One Newton step of the posterior mode: offset = gradient / (information + 1/τ²), where τ² is estimated from the
-    spread of the groups' own steps (method of moments), at most that of a shift of them all. Groups are told apart only where they differ more
-    than luck would have it (Cochran's Q): prior and trees have seen these rows as well, and an optimizer would pick the
-    groups that were lucky twice.
+    groups' own steps, at most that of a shift of them all, and 0 where they differ no more than luck would have it:
+    prior and trees have seen these rows as well, and an optimizer would pick the groups that were lucky twice.
 
     Args:
         logodds: (rows,) calibrated log-odds.
@@ -189,11 +185,8 @@ def group_offsets(logodds: Floats, y: Floats, weight: Floats, group: NDArray[np.
     gradient = np.bincount(group[known], (weight * (y - p))[known], groups)
     information = np.bincount(group[known], (weight * p * (1 - p))[known], groups)
     seen = information > 1
-    apart = float((gradient[seen] ** 2 / information[seen]).sum())
-    if apart <= chi2.ppf(_SHOWN, max(1, int(seen.sum()) - 1)):
-        return np.zeros(groups)
-    spread = min(_SHIFT**2, (apart - int(seen.sum())) / float(information[seen].sum()))
-    return gradient / (information + 1 / spread)
+    spread = beyond_luck(gradient[seen] / information[seen], 1 / information[seen], _SHIFT)
+    return gradient / (information + 1 / spread) if spread > 0 else np.zeros(groups)
 
 
 def reliability(y: Floats, p: Floats, weight: Floats, bins: int = 10) -> list[dict[str, float]]:

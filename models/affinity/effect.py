@@ -26,8 +26,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
 from scipy.stats import t as student
+
+from models.affinity.spread import beyond_luck
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -40,7 +41,6 @@ KEPT = (0.9, 20.0)
 _SPREAD_MAX = 0.5
 #: How far orders brought may be from predicted ones where an optimizer would choose, before any are seen: around 1.
 _CURSE = 0.1
-_SHOWN = 0.99  # level at which cells must differ before they are told apart: luck would choose among them
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def measure(drawn: Drawn, cell: Ints, names: Sequence[str], prior: tuple[float, 
     estimates = [weighted_slope(drawn.take(cell == k)) for k in range(len(names))]
     slopes, variances = (np.array(column) for column in zip(*estimates, strict=True)) if names else (np.zeros(0),) * 2
     known = np.isfinite(variances) & (variances > 0)
-    spread = _spread(slopes[known] - whole.value, variances[known])
+    spread = beyond_luck(slopes[known] - whole.value, variances[known], _SPREAD_MAX) if known.sum() > 1 else 0.0
     cells = {}
     for k, name in enumerate(names):
         share = spread / (spread + variances[k]) if known[k] and spread > 0 else 0.0
@@ -200,14 +200,6 @@ def correction(found: Mapping[str, float]) -> float:
         return 1.0
     variance = found["chosen_error"] ** 2
     return min(1.0, float((_CURSE**2 * found["chosen_ratio"] + variance) / (_CURSE**2 + variance)))
-
-
-def _spread(apart: Floats, variances: Floats) -> float:
-    """Variance of the cells' lifts beyond their errors (method of moments), where it shows at all (Cochran's Q)."""
-    if len(apart) < 2 or (apart**2 / variances).sum() <= chi2.ppf(_SHOWN, len(apart) - 1):
-        return 0.0
-    inverse = 1 / variances
-    return float(np.clip(((apart**2 - variances) * inverse).sum() / inverse.sum(), 0.0, _SPREAD_MAX**2))
 
 
 def kept(margin: Floats, baseline: Floats, listed: Floats, group: Ints, names: Sequence[str]) -> dict[str, float]:

@@ -127,8 +127,9 @@ def learn(
 
     whole = lifts.whole.value
     chosen = among_best(explored, explored.predicted * whole, gain(whole)[by_chance])
-    lifts = lifts.times(correction(chosen))
-    response = replace(response, metrics=response.metrics | chosen | {"chosen_factor": correction(chosen)})
+    factor = correction(chosen)
+    lifts = lifts.times(factor)
+    response = replace(response, metrics=response.metrics | chosen | {"chosen_factor": factor})
     opt_out, complaint = _hazards(sample)
     bundle = Bundle(
         text=response.text,

@@ -76,9 +76,8 @@ def test_only_conf_reads_the_process_environment() -> None:
         "conf/settings.py",
         "benchmarks/apart.py",  # gives each side a process with an environment of its own
         "benchmarks/night.py",  # likewise
-        "benchmarks/province.py",  # likewise: one home after the other
+        "benchmarks/homes.py",  # likewise: one home after the other
         "benchmarks/province_home.py",  # likewise
-        "benchmarks/response.py",  # likewise
         "jobs/airflow.py",  # hands an environment to the process it starts
         "jobs/spark.py",  # PYSPARK_PYTHON must be set before the JVM starts
         "jobs/doctor.py",  # looks at JAVA_HOME

@@ -1,0 +1,41 @@
+"""Homes that benchmarks measure: the folders below ``CPC_PROVINCES``, named like ``real-11`` or ``pega-00``."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib import import_module
+from pathlib import Path
+
+from conf.errors import MendableError
+from conf.settings import load_settings
+from jobs.cli.demo import LAST
+from jobs.night import Night
+
+
+def homes(holding: str) -> list[Path]:
+    """The homes that hold a file or folder, by name.
+
+    Raises:
+        MendableError: there are none.
+    """
+    folder = os.environ.get("CPC_PROVINCES", "")
+    found = sorted(path for path in Path(folder).glob("*-*") if (path / holding).exists()) if folder else []
+    if not found:
+        raise MendableError(
+            "no homes to measure", where="CPC_PROVINCES",
+            remedy="make some: python -m benchmarks.province_home FOLDER/real-11 --seed 11 --preset real",
+        )  # fmt: skip
+    return found
+
+
+def night_of(home: Path) -> Night:
+    """The last night of a home: of a province, or of a real set named like its demo."""
+    os.environ["CPC_HOME"] = str(home)
+    if (home / "real.json").exists():
+        name = home.name.rsplit("-", 1)[0]
+        settings = load_settings("local", (f"demo={name}",))
+        return Night(import_module(f"synth.real.{name}").NIGHT, settings, settings.landing)
+    seed = json.loads((home / "province.json").read_text(encoding="utf-8"))["seed"]
+    settings = load_settings("local", (f"seed={seed}",))
+    return Night(LAST, settings, settings.landing)
