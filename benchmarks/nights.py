@@ -94,7 +94,7 @@ def lived(customers: int, seed: int, factor: float, *, charged: bool) -> tuple[f
         )
         effect = np.rint(np.repeat(taste * need, len(of.cost), axis=1) * lift[channel] * 1e6).astype(np.int64)
         g = trailing(earned, customers) if charged else np.zeros(customers, np.int64)
-        value = values(effect, money, g)
+        value = values(effect, money, g, np.ones(effect.shape, bool))
         able = np.flatnonzero(free_from <= night)
         gained, taken, start = assigned(able, value[able], channel, of, customers, factor, start)
         has = taken >= 0
