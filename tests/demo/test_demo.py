@@ -140,7 +140,8 @@ def test_predicted_value_and_lift_are_held_against_the_truth(
 
     A box of 1,500 customers has taught its model next to nothing, so that the bounds are wide; figures at 20,000
     customers are in docs/benchmarks/province.md. The lift of predicted values need not be there in truth: no side of
-    it may be far below the other, and the predicted value not far from the true one.
+    it may be far below the other, and the predicted value not far from the true one, which is therefore above 0. That
+    need not be so of arbitrate-then-cap: it spends the budget on some fifty contacts here, four dear calls among them.
     """
     monkeypatch.setenv("CPC_HOME", str(home))
     for name in ("CPC_LANDING", "CPC_DEMO", "CPC_PSEUDONYM_KEY"):  # the demo's own, as its processes had them
@@ -162,7 +163,7 @@ def test_predicted_value_and_lift_are_held_against_the_truth(
     before = np.cumsum([0, *(int(block.first[-1]) for block in problem.blocks)])  # arcs of the blocks before
     whole = [np.where(arcs >= 0, arcs + start, -1) for arcs, start in zip(found.arcs, before, strict=False)]
     ours, theirs = true_value(np.concatenate(whole)), true_value(baseline.chosen)
-    assert ours > 0.8 * theirs > 0
+    assert ours > max(0.8 * theirs, 0)
     assert 1 / 3 < found.primal / ours < 3
 
 
