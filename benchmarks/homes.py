@@ -36,6 +36,6 @@ def night_of(home: Path) -> Night:
         name = home.name.rsplit("-", 1)[0]
         settings = load_settings("local", (f"demo={name}",))
         return Night(import_module(f"synth.real.{name}").NIGHT, settings, settings.landing)
-    seed = json.loads((home / "province.json").read_text(encoding="utf-8"))["seed"]
-    settings = load_settings("local", (f"seed={seed}",))
+    box = json.loads((home / "province.json").read_text(encoding="utf-8"))
+    settings = load_settings("local", tuple(box.get("set", (f"seed={box['seed']}",))))
     return Night(LAST, settings, settings.landing)

@@ -10,16 +10,19 @@ import argparse
 import os
 from typing import Any
 
+from conf.preset import load_preset
+
 
 def main() -> None:
     """Make one home."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.province_home", description=__doc__)
     parser.add_argument("home")
     parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--preset", choices=("real", "null", "easy"), default="real")
+    parser.add_argument("--preset", choices=("real", "null", "easy", "large"), default="real")
     parser.add_argument("--customers", type=int, default=20_000)
     asked = parser.parse_args()
     os.environ["CPC_HOME"] = asked.home
+    policy = load_preset(asked.preset).policy  # tonight's shares are those of the log
 
     from benchmarks.province_truth import open_box
     from conf.settings import load_settings
@@ -29,9 +32,13 @@ def main() -> None:
     from jobs.night import Night
     from jobs.runner import plan, run_night
 
-    settings = load_settings("local", (f"seed={asked.seed}",))
+    sets = [
+        f"seed={asked.seed}", f"shares.control={policy.control}", f"shares.explore={policy.explore}",
+        f"shares.explore_reserve={round(1.2 * policy.explore, 4)}",
+    ]  # fmt: skip
+    settings = load_settings("local", tuple(sets))
     night = Night(LAST, settings, settings.landing)
-    box: dict[str, Any] = {"customers": asked.customers, "days": 8, "preset": asked.preset, "seed": asked.seed}
+    box: dict[str, Any] = {"customers": asked.customers, "days": 8, "preset": asked.preset, "seed": asked.seed, "set": sets}
     make_province(night, box, print)
     run_night(night, plan("nightly", None, "partials"))
     snapshot_dates(night, missing_snapshots(night))
