@@ -38,7 +38,13 @@ def main() -> None:
     ]  # fmt: skip
     settings = load_settings("local", tuple(sets))
     night = Night(LAST, settings, settings.landing)
-    box: dict[str, Any] = {"customers": asked.customers, "days": 8, "preset": asked.preset, "seed": asked.seed, "set": sets}
+    box: dict[str, Any] = {
+        "customers": asked.customers,
+        "days": 8,
+        "preset": asked.preset,
+        "seed": asked.seed,
+        "set": sets,
+    }
     make_province(night, box, print)
     run_night(night, plan("nightly", None, "partials"))
     snapshot_dates(night, missing_snapshots(night))
