@@ -17,6 +17,8 @@ from lightgbm import LGBMClassifier, LGBMRegressor
 from numpy.typing import NDArray
 from sklift.models import ClassTransformation, SoloModel, TwoModels
 
+from models.cores import cores
+
 Floats = NDArray[np.float64]
 HAS_CAUSALML = importlib.util.find_spec("causalml") is not None
 
@@ -31,7 +33,7 @@ def version(package: str) -> str:
 
 def _trees(seed: int) -> dict[str, Any]:
     return {"n_estimators": 100, "num_leaves": 15, "learning_rate": 0.03, "min_child_samples": 200,
-            "random_state": seed, "n_jobs": 2, "verbose": -1}  # fmt: skip
+            "random_state": seed, "n_jobs": min(2, cores()), "verbose": -1}  # fmt: skip
 
 
 def sklift(X: Floats, t: Floats, y: Floats, X_at: Floats, seed: int) -> dict[str, Floats]:
