@@ -47,7 +47,7 @@ def learned(box: Box, data: Data, scorer: Scorer, scores: Scores, means: Floats)
     product = np.where(given, drawn.product, np.random.default_rng(0).choice(ids, len(given)))
     offer = np.searchsorted(ids, product)
     attributes = menu.matrix()[menu.arcs :, _OFFER]
-    y = (drawn.ordered >> product & 1).astype(np.float64)
+    y = np.where(given, drawn.converted, drawn.ordered >> product & 1).astype(np.float64)
     X = np.hstack([drawn.X[:, kept], attributes[offer]])
     codes = [k for k, feature in enumerate(bundle.features) if feature.kind == "category"]
     codes += [len(kept) + k for k, column in enumerate(_OFFER) if ARC_COLUMNS[column] in CATEGORIES]

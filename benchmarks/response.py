@@ -24,7 +24,8 @@ from jobs import train, training
 from jobs.menu import menu
 from models.affinity.encode import ARC_COLUMNS
 from models.affinity.learn import training_rows
-from models.affinity.signals import Columns, Knobs, Rows, Signal, grow, parameters, select, signals, stack
+from models.affinity.response import weighed
+from models.affinity.signals import CHANNEL, Columns, Knobs, Rows, Signal, grow, parameters, select, signals
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -133,6 +134,9 @@ def _served(rows: Rows, told: list[Signal], columns: Columns, knobs: Knobs, matr
     grown = grow(rows, told, columns, replace(knobs, trees=TREES // len(told)))
     early, after = met & ~late, met & late
     apart = np.column_stack([trees.apart(matrix[early], rows.fold[early]) for trees in grown])
-    theta = stack(apart, rows.y[early], rows.weight[early], rows.prior[early])
+    channel = rows.arcs[:, CHANNEL].astype(np.int64)
+    theta, channels = weighed(
+        apart, [trees.factor for trees in grown], channel[early], rows.y[early], rows.weight[early], rows.prior[early]
+    )
     scores = np.column_stack([trees.early.predict(matrix[after], raw_score=True) for trees in grown])
-    return np.asarray(rows.prior[after] + theta[0] + scores @ theta[1:])
+    return np.asarray(rows.prior[after] + channels(theta[0] + scores @ theta[1:], channel[after]))

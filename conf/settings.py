@@ -66,7 +66,7 @@ class Affinity(Strict):
     leaves: int = Key(default=7, ge=2)
     learning_rate: float = Key(default=0.06, gt=0, le=1)
     min_leaf: int = Key(default=200, ge=1)
-    rows: int = Key(default=60_000, ge=1000)  # training rows kept: every conversion, a weighted sample of the rest
+    rows: int = Key(default=150_000, ge=1000)  # training rows kept: every conversion, a weighted sample of the rest
     features: int = Key(default=60, ge=1)  # customer features kept, by gain
     late_share: float = Key(default=0.25, gt=0, lt=1)  # last part of the nights: calibration and validation out of time
     drift_psi: float = Key(default=0.5, gt=0)  # a feature that moved more since training is left out

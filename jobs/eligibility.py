@@ -90,7 +90,7 @@ def decide_part(path: str, *, root: str, date: dt.date, shape: Shape) -> tuple[W
 
 
 def decided(rows: pa.Table, date: dt.date, shape: Shape) -> tuple[pa.Table, arcs.Ints]:
-    """Rows of `eligible` (without its partition column) from ``customer_id, removed``, and `arcs.totals` of them."""
+    """Rows of `eligible` (without its partition column) from those of `removals`, and `arcs.totals` of them."""
     flat = rows["removed"].combine_chunks().flatten().to_numpy()
     removed = flat.reshape(rows.num_rows, len(shape.names))
     left = arcs.leave(removed, shape)
@@ -101,6 +101,7 @@ def decided(rows: pa.Table, date: dt.date, shape: Shape) -> tuple[pa.Table, arcs
     table = pa.table(
         {
             "customer_id": rows["customer_id"],
+            "recent_milli": rows["recent_milli"],
             "masks": pa.ListArray.from_arrays(offsets, masks, type=element),
             "reason": pa.array(arcs.first_empty(left.arcs, shape.names), pa.string()),
             "outbound_reason": pa.array(arcs.first_empty(left.outbound, shape.names), pa.string()),
@@ -143,13 +144,14 @@ def with_state(night: Night) -> DataFrame:
 
 
 def removals(rows: DataFrame, found: Sequence[Step]) -> DataFrame:
-    """``customer_id, removed``: the bits that each step removes, alone.
+    """``customer_id, recent_milli, removed``: recent contacts, and the bits that each step removes, alone.
 
     Raises:
         MendableError: a predicate that Spark does not understand; names its file and line.
     """
     try:
-        return rows.select("customer_id", sf.expr(f"array({', '.join(step.sql for step in found)})").alias("removed"))
+        bits = sf.expr(f"array({', '.join(step.sql for step in found)})").alias("removed")
+        return rows.select("customer_id", "recent_milli", bits)
     except (AnalysisException, ParseException) as error:
         raise misread(rows, found, error) from error
 

@@ -21,9 +21,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.catalogue import Catalogue
-from conf.dates import START_OF_DAY_SQL
+from conf.dates import LOCAL_DATE_SQL, START_OF_DAY_SQL
 from conf.settings import Outcome
 from jobs.night import Figures, Night
+from jobs.rules.state import TIRED_DAYS, tiring
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -123,7 +124,7 @@ def credited(decisions: DataFrame, taken: DataFrame, windows: Outcome) -> DataFr
 
 
 def histories(sources: Sources, taken: DataFrame) -> DataFrame:
-    """A row a customer: arrays of orders, opt-outs and complaints."""
+    """A row a customer: arrays of orders, opt-outs, complaints and dates of outbound attempts."""
     from pyspark.sql import functions as sf
 
     bought = taken.groupBy("customer_id").agg(
@@ -131,12 +132,16 @@ def histories(sources: Sources, taken: DataFrame) -> DataFrame:
     )
     stopped = sources.consent.where("kind = 'marketing' and not granted").selectExpr("customer_id", "event_time as o")
     angry = sources.complaint.where("kind = 'complaint' and step in ('open', 'reopened')")
-    told = stopped.selectExpr("customer_id", "o", "cast(null as timestamp) as c").unionAll(
-        angry.selectExpr("customer_id", "cast(null as timestamp) as o", "event_time as c")
-    )
+    asked = sources.contact.where("direction = 'out' and attempted")
+    never, no_date = "cast(null as timestamp)", "cast(null as date)"
+    told = stopped.selectExpr("customer_id", "o", f"{never} as c", f"{no_date} as d")
+    told = told.unionAll(angry.selectExpr("customer_id", f"{never} as o", "event_time as c", f"{no_date} as d"))
+    on = LOCAL_DATE_SQL.format(time="event_time")
+    told = told.unionAll(asked.selectExpr("customer_id", f"{never} as o", f"{never} as c", f"{on} as d"))
     signs = told.groupBy("customer_id").agg(
-        sf.expr("collect_list(o)").alias("opt_outs"), sf.expr("collect_list(c)").alias("complaints")
-    )
+        sf.expr("collect_list(o)").alias("opt_outs"), sf.expr("collect_list(c)").alias("complaints"),
+        sf.expr("collect_list(d)").alias("attempts"),
+    )  # fmt: skip
     return bought.join(signs, "customer_id", "full_outer")
 
 
@@ -164,6 +169,8 @@ def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.
         f"aggregate(filter(orders, o -> o.take and o.product is not null and {conversion}), cast(0 as bigint), "
         "(bits, o) -> bits | shiftleft(cast(1 as bigint), o.product))"
     )
+    lately = f"d -> datediff(business_date, d) between 1 and {TIRED_DAYS}"
+    recent = f"aggregate(filter(attempts, {lately}), 0, (sum, d) -> sum + {tiring('datediff(business_date, d)')})"
     return (
         sources.decisions.selectExpr("*", f"{_START} as start")
         .join(histories(sources, taken), "customer_id", "left")
@@ -171,6 +178,7 @@ def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.
         .join(answers(sources.contact), "decision_id", "left")
         .selectExpr(
             "decision_id", "run_id", "business_date", "customer_id", "role", "product", "channel", "pscore",
+            f"coalesce({recent}, 0) as recent_milli",
             *(f"coalesce({name}, false) as {name}" for name in ("attempted", "reached", "refused", "interested")),
             "coalesce(converted, false) as converted",
             f"coalesce(cancelled_at < start + interval {closes} days, false) as reversed",
@@ -219,7 +227,11 @@ def run(night: Night) -> Figures:
         return {"dates": 0, "settled": len(done)}
     listed = ", ".join(f"date'{date}'" for date in wanted)
     where = f"business_date in ({listed})"
-    sources = Sources(past.where(where), seen("contact"), seen("order"), seen("consent"), seen("complaint"))
+    since = wanted[0] - dt.timedelta(
+        days=TIRED_DAYS + 1
+    )  # of contacts, those that open dates answer to or are tired of
+    contact = seen("contact").where(f"data_date >= date'{since}'")
+    sources = Sources(past.where(where), contact, seen("order"), seen("consent"), seen("complaint"))
     frame = outcomes(sources, night.catalogue, night.settings.outcome, night.date)
     frame = frame.repartition("business_date").sortWithinPartitions("customer_id", "decision_id")
     night.lake.replace_spark("outcome", frame, where=where)

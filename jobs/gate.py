@@ -21,13 +21,14 @@ from jobs.menu import menu
 from jobs.night import Night
 from jobs.registry import champion, fetch, version_of
 from jobs.score import masks_of, money
-from jobs.training import dates_of, latest, partition
+from jobs.training import dates_of, latest, partition, recent_of
 from models.affinity.bundle import Bundle, load
 from models.affinity.encode import encode
 from models.affinity.gate import Bounds, Rounds, judge
 from models.affinity.scorer import Menu, prepare
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 _NIGHTS = 14  # last matured nights that are judged
 _SLICES = ("centre", "grade", "age_group")
 
@@ -86,7 +87,7 @@ def _is_matured(night: Night, date: Any) -> bool:
 
 
 def _night(night: Night, date: Any, snapshot_date: Any, masks_date: Any, before: Bundle, after: Bundle) -> Rounds:
-    names = ["customer_id", "role", "product", "channel", "pscore", "margin_micro"]
+    names = ["customer_id", "role", "product", "channel", "pscore", "margin_micro", "recent_milli"]
     rows = partition(night, "outcome", date, names)
     rows = rows.filter(pc.not_equal(rows["role"], "control"))
     columns = dict.fromkeys(["customer_id", *(f.name for b in (before, after) for f in b.features), *_SLICES])
@@ -106,8 +107,8 @@ def _night(night: Night, date: Any, snapshot_date: Any, masks_date: Any, before:
         logged=logged,
         pscore=rows["pscore"].to_numpy(),
         reward=rows["margin_micro"].to_numpy() / 1e6 - cost,
-        champion=_choice(before, table, snapshot, allowed, night),
-        challenger=_choice(after, table, snapshot, allowed, night),
+        champion=_choice(before, table, snapshot, allowed, recent_of(rows), night),
+        challenger=_choice(after, table, snapshot, allowed, recent_of(rows), night),
         slices={
             name: snapshot[name].to_numpy(zero_copy_only=False) for name in _SLICES if name in snapshot.column_names
         },
@@ -134,16 +135,17 @@ def _arcs(rows: pa.Table, table: Menu) -> Ints:
     return np.where((p >= 0) & (c >= 0), p * len(table.ways) + c, -1)
 
 
-def _choice(bundle: Bundle, table: Menu, snapshot: pa.Table, allowed: NDArray[np.bool_], night: Night) -> Ints:
+def _choice(
+    bundle: Bundle, table: Menu, snapshot: pa.Table, allowed: NDArray[np.bool_], recent: Floats, night: Night
+) -> Ints:
     """The arc of highest value above 0, by a bundle; −1 for none."""
     scorer = prepare(bundle, table, money(night.settings))
     out = np.full(snapshot.num_rows, -1)
     for start in range(0, snapshot.num_rows, 4096):
         part = slice(start, start + 4096)
         X, mine = encode(snapshot.slice(start, 4096), bundle.features), allowed[part]
-        value = np.where(
-            mine, scorer.score(X, mine, np.full(len(X), bundle.trailing_micro)).value, np.iinfo(np.int64).min
-        )
+        scores = scorer.score(X, mine, np.full(len(X), bundle.trailing_micro), recent[part])
+        value = np.where(mine, scores.value, np.iinfo(np.int64).min)
         best = value.argmax(axis=1)
         out[part] = np.where(value[np.arange(len(best)), best] > 0, best, -1)
     return out

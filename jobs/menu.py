@@ -30,6 +30,7 @@ def menu(catalogue: Catalogue) -> Menu:
         channels=tuple(channel.code for channel in catalogue.channels),
         margin_micro=tuple(product.margin_micro for product in catalogue.products),
         cost_micro=tuple(channel.cost_micro for channel in catalogue.channels),
+        launched=tuple(product.launch_date.toordinal() for product in catalogue.products),
     )  # fmt: skip
 
 

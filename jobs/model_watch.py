@@ -158,13 +158,13 @@ def contacts(night: Night, scored: Mapping[dt.date, Sequence[str]]) -> Met | Non
     channels = {channel.id: channel.code for channel in night.catalogue.channels}
     product, channel = (joined[name].to_pylist() for name in ("product", "channel"))
     arc = [f"{products.get(p, p)} × {channels.get(c, c)}" for p, c in zip(product, channel, strict=True)]
-    ordered = joined["ordered"].to_numpy() >> joined["product"].to_numpy().astype(np.int64) & 1
+    converted = pc.fill_null(joined["converted"], False).to_numpy(zero_copy_only=False)
     slices = {
         name: np.array(pc.fill_null(joined[name].cast(pa.string()), "").to_pylist(), str)
         for name in SLICES if name in joined.column_names
     }  # fmt: skip
     return Met(
-        joined["p_convert"].to_numpy(), ordered.astype(np.float64), np.array(arc, str), slices, len(dates), dates[-1]
+        joined["p_convert"].to_numpy(), converted.astype(np.float64), np.array(arc, str), slices, len(dates), dates[-1]
     )
 
 
@@ -172,7 +172,7 @@ def _night(results: Sequence[str], scored: Sequence[str], snapshot: Sequence[str
     """Contacts of a night with their scores and the slices of their customers."""
     keys = ["customer_id", "product", "channel"]
     chosen = ds.dataset(list(results), format="parquet").to_table(
-        columns=[*keys, "ordered"], filter=pc.field("product").is_valid()
+        columns=[*keys, "converted"], filter=pc.field("product").is_valid()
     )
     scores = ds.dataset(list(scored), format="parquet").to_table(columns=[*keys, "p_convert"])
     met = chosen.join(scores, keys, join_type="inner")

@@ -34,7 +34,7 @@ from jobs.lake import WrittenFile, arrow_schema, nullable, write_file
 from jobs.menu import charges, closed, floors, menu
 from jobs.night import Figures, Night
 from jobs.registry import champion
-from jobs.training import dates_of
+from jobs.training import dates_of, recent_of
 from models.affinity.bundle import load
 from models.affinity.encode import ChangedFeatureError, MissingFeatureError, encode
 from models.affinity.prune import prune
@@ -48,6 +48,7 @@ _TRAILING_NIGHTS = 14
 _PRIOR_NIGHTS = 7.0  # weight of the whole's trailing value in a customer's own
 _IN_PROCESS = 64 << 20  # bytes of `eligible` up to which threads here beat starting Python workers
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -103,17 +104,18 @@ def blocks(task: Task, path: str, only: Sequence[int] | None = None) -> Iterator
     scorer = _scorer(task.model, task.sha256, task.catalogue, task.money)
     catalogue = load_catalogue(Path(task.catalogue))
     wanted = None if only is None else pc.field("customer_id").isin(list(only))
-    eligible = pq.read_table(path, columns=["customer_id", "masks"], partitioning=None, filters=wanted)
-    eligible = eligible.sort_by("customer_id")
+    eligible = pq.read_table(
+        path, columns=["customer_id", "masks", "recent_milli"], partitioning=None, filters=wanted
+    ).sort_by("customer_id")
     masks = masks_of(eligible)
     some = masks.any(axis=1)
-    customers, masks = eligible["customer_id"].to_numpy()[some], masks[some]
+    customers, masks, recent = eligible["customer_id"].to_numpy()[some], masks[some], recent_of(eligible)[some]
     if len(customers) == 0:
         return
     snapshot = _snapshot(task, scorer, catalogue, customers)
     for start in range(0, len(customers), _BLOCK):
         part = slice(start, start + _BLOCK)
-        yield _block(task, scorer, snapshot, customers[part], masks[part])
+        yield _block(task, scorer, snapshot, customers[part], masks[part], recent[part])
 
 
 def score_file(task: Task, path: str) -> tuple[WrittenFile | None, dict[str, int]]:
@@ -156,14 +158,15 @@ def _snapshot(task: Task, scorer: Scorer, catalogue: Catalogue, customers: Ints)
     )
 
 
-def _block(task: Task, scorer: Scorer, snapshot: pa.Table, customers: Ints, masks: Ints) -> Block:
+def _block(task: Task, scorer: Scorer, snapshot: pa.Table, customers: Ints, masks: Ints, recent: Floats) -> Block:
     known = snapshot["customer_id"].to_numpy()
     at = np.minimum(np.searchsorted(known, customers), max(0, len(known) - 1))
     found = known[at] == customers if len(known) else np.zeros(len(customers), bool)
-    customers, masks, rows = customers[found], masks[found], snapshot.take(pa.array(at[found]))
+    customers, masks, recent = customers[found], masks[found], recent[found]
+    rows = snapshot.take(pa.array(at[found]))
     eligible = scorer.menu.eligible(masks)
     trailing = _trailing(task, customers, scorer.bundle.trailing_micro)
-    scores = scorer.score(encode(rows, scorer.bundle.features), eligible, trailing)
+    scores = scorer.score(encode(rows, scorer.bundle.features), eligible, trailing, recent)
     return Block(customers, rows, eligible, scores, int((~found).sum()))
 
 

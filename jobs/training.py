@@ -24,7 +24,7 @@ from models.affinity.signals import HEARD, INTERESTED, MISSED, REFUSED, UNKNOWN
 
 _COLUMNS = (
     "business_date", "customer_id", "role", "product", "channel", "pscore", "ordered", "converted", "reversed",
-    "opted_out", "complained", "margin_micro", "matured", "attempted", "reached", "refused", "interested",
+    "opted_out", "complained", "margin_micro", "matured", "attempted", "reached", "refused", "interested", "recent_milli",
 )  # fmt: skip
 #: Share of the wanted rows for contacts, control nights, and other decisions to do nothing.
 _SHARES = (0.6, 0.15, 0.25)
@@ -202,6 +202,7 @@ def _sample(rows: pa.Table, X: Floats, date: dt.date, weight: Floats) -> Sample:
         product=ids("product"),
         channel=ids("channel"),
         pscore=rows["pscore"].to_numpy(),
+        recent=recent_of(rows),
         ordered=ids("ordered"),
         answer=_answers(rows),
         converted=flags("converted"),
@@ -211,6 +212,13 @@ def _sample(rows: pa.Table, X: Floats, date: dt.date, weight: Floats) -> Sample:
         margin=rows["margin_micro"].to_numpy() / 1e6,
         weight=weight,
     )
+
+
+def recent_of(rows: pa.Table) -> Floats:
+    """(rows,) contacts of the days before, each halved every week; 0 where a release did not count them."""
+    if "recent_milli" not in rows.column_names:
+        return np.zeros(rows.num_rows)
+    return pc.fill_null(rows["recent_milli"], 0).to_numpy() / 1000
 
 
 def _answers(rows: pa.Table) -> NDArray[np.int64]:

@@ -26,6 +26,8 @@ WINDOWS = (1, 7, 30)
 CONTACT_DAYS = 90
 CANCEL_DAYS = 90
 REFUSAL_DAYS = 30
+#: Days after which a contact tires half as much (`models.affinity.wearout`), and after which it is forgotten.
+TIRING_DAYS, TIRED_DAYS = 7, 28
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def columns(channels: Sequence[Channel]) -> dict[str, Fill]:
         "consent_profiling": Fill("boolean", None), "consent_personalisation": Fill("boolean", None),
         "open_complaint": no, "open_fault": no, "days_since_complaint_closed": unknown,
         "holds": Fill("bigint", "0"), "cancelled_90d": Fill("bigint", "0"), "refused_30d": Fill("bigint", "0"),
-        "days_since_refusal": unknown, "days_since_contact": unknown, "group_contacts_7d": zero,
+        "days_since_refusal": unknown, "days_since_contact": unknown, "recent_milli": zero, "group_contacts_7d": zero,
     }  # fmt: skip
     for days in WINDOWS:
         found[f"contacts_{days}d"] = zero
@@ -127,6 +129,7 @@ def contacts(events: DataFrame, products: Sequence[Product], channels: Sequence[
         sf.min(sf.when(refusal, sf.col("_ago"))).alias("days_since_refusal"),
         sf.bit_or(sf.when(refusal & (sf.col("_ago") <= REFUSAL_DAYS), bit)).alias("refused_30d"),
         sf.min("_ago").alias("days_since_contact"),
+        sf.sum(sf.expr(f"if(_ago <= {TIRED_DAYS}, {tiring('_ago')}, 0)")).cast("int").alias("recent_milli"),
         *(_within(f"_ago <= {days}", f"contacts_{days}d") for days in WINDOWS),
     ]
     for channel in outbound(channels):
@@ -175,6 +178,11 @@ def bits(number: Column) -> Column:
 def days_ago(date: dt.date) -> Column:
     """Calendar days in Shanghai from the event to ``date``: yesterday is 1."""
     return sf.expr(f"datediff(date'{date}', {LOCAL_DATE_SQL.format(time='event_time')})")
+
+
+def tiring(days: str) -> str:
+    """Spark SQL: thousandths of a contact that one of some days ago still counts."""
+    return f"cast(round(1000 * pow(2D, -({days}) / {TIRING_DAYS}D)) as int)"
 
 
 def _within(condition: str, name: str) -> Column:

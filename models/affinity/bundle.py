@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.affinity.calibrate import Map
+from models.affinity.calibrate import Channels, Map
 from models.affinity.effect import Hazard, Lifts
 from models.affinity.encode import Feature
 
-FORMAT = 2
+FORMAT = 3
 TEXT, FACTS = "model.lgb", "bundle.json"
 
 
@@ -27,9 +28,11 @@ class Bundle:
     Attributes:
         text: LightGBM's model text.
         features: customer features in the order of the trees' columns.
+        channels: what each channel makes of the trees' sum after a contact.
         contact, base: calibration with and without a contact.
         priors: log-odds that the trees start from, by ``product|channel`` and, without a contact, ``product|`` (ids).
         offsets: shift of the log-odds by ``product|channel`` (ids).
+        wearout: what each recent contact takes off the log-odds of an order.
         lifts: by ``product group|channel`` (codes).
         kept: share of an order's list margin that is left, by product group (code); ``""`` is the whole.
         reversals: share of orders that are cancelled within the horizon, by product id; ``""`` is the whole.
@@ -40,10 +43,12 @@ class Bundle:
 
     text: str
     features: tuple[Feature, ...]
+    channels: Channels
     contact: Map
     base: Map
     priors: dict[str, float]
     offsets: dict[str, float]
+    wearout: float
     lifts: Lifts
     kept: dict[str, float]
     reversals: dict[str, float]
@@ -62,8 +67,10 @@ class Bundle:
         return {
             "format": FORMAT,
             "features": [[feature.name, feature.kind, list(feature.categories)] for feature in self.features],
+            "channels": {name: _by_id(values) for name, values in vars(self.channels).items()},
             "contact": self.contact.to_dict(), "base": self.base.to_dict(),
             "priors": dict(sorted(self.priors.items())), "offsets": dict(sorted(self.offsets.items())),
+            "wearout": self.wearout,
             "lifts": self.lifts.to_dict(), "kept": dict(sorted(self.kept.items())),
             "reversals": dict(sorted(self.reversals.items())),
             "opt_out": _hazard(self.opt_out), "complaint": _hazard(self.complaint),
@@ -84,8 +91,9 @@ def load(folder: Path) -> Bundle:
     return Bundle(
         text=(folder / TEXT).read_text(encoding="utf-8"),
         features=tuple(Feature(name, kind, tuple(categories)) for name, kind, categories in data["features"]),
+        channels=Channels(**{name: _read_ids(values) for name, values in data["channels"].items()}),
         contact=Map.from_dict(data["contact"]), base=Map.from_dict(data["base"]), priors=data["priors"],
-        offsets=data["offsets"], lifts=Lifts.from_dict(data["lifts"]), kept=data["kept"], reversals=data["reversals"],
+        offsets=data["offsets"], wearout=data["wearout"], lifts=Lifts.from_dict(data["lifts"]), kept=data["kept"], reversals=data["reversals"],
         opt_out=_read_hazard(data["opt_out"]), complaint=_read_hazard(data["complaint"]),
         trailing_micro=data["trailing_micro"], facts=data["facts"],
     )  # fmt: skip
@@ -96,9 +104,17 @@ def digest(folder: Path) -> str:
     return hashlib.sha256((folder / TEXT).read_bytes() + (folder / FACTS).read_bytes()).hexdigest()
 
 
+def _by_id(values: Mapping[int, float]) -> dict[str, float]:
+    return {str(key): value for key, value in sorted(values.items())}
+
+
+def _read_ids(values: Mapping[str, float]) -> dict[int, float]:
+    return {int(key): value for key, value in values.items()}
+
+
 def _hazard(hazard: Hazard) -> dict[str, Any]:
-    return {"whole": hazard.whole, "channels": {str(key): value for key, value in sorted(hazard.channels.items())}}
+    return {"whole": hazard.whole, "channels": _by_id(hazard.channels)}
 
 
 def _read_hazard(data: dict[str, Any]) -> Hazard:
-    return Hazard(data["whole"], {int(key): value for key, value in data["channels"].items()})
+    return Hazard(data["whole"], _read_ids(data["channels"]))

@@ -35,7 +35,7 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 #: Prior of the whole's lift: the response as it is (mean, scale), with tails of Student's t of so many degrees, so
 #: that explorers who contradict it are believed.
-PRIOR, _TAILS = (1.0, 0.2), 3
+PRIOR, _TAILS = (1.0, 0.1), 3
 #: Prior of the share of margin kept, and how many orders of mean list margin it is worth.
 KEPT = (0.9, 20.0)
 _SPREAD_MAX = 0.5

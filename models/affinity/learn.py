@@ -23,6 +23,7 @@ from models.affinity.response import Response
 from models.affinity.scorer import MICRO, Menu
 from models.affinity.signals import ALONE, ASIDE, UNKNOWN, Knobs, Rows
 from models.affinity.trees import parse, score_rows
+from models.affinity.wearout import wearout
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -44,6 +45,7 @@ class Sample:
         role: EXPLOIT, EXPLORE or CONTROL.
         product, channel: ids, −1 where none.
         pscore: probability of the choice.
+        recent: contacts of the days before, each halved every week.
         ordered: mask of products ordered within the window.
         answer: how a contact was answered, as ``models.affinity.signals`` codes it.
         converted, reversed, opted_out, complained: what came of it.
@@ -58,6 +60,7 @@ class Sample:
     product: Ints
     channel: Ints
     pscore: Floats
+    recent: Floats
     ordered: Ints
     answer: Ints
     converted: Flags
@@ -134,10 +137,12 @@ def learn(
     bundle = Bundle(
         text=response.text,
         features=columns,
+        channels=response.channels,
         contact=response.contact,
         base=response.base,
         priors=_named(prior, menu),
         offsets=_offsets(response, menu),
+        wearout=prior.wearout,
         lifts=lifts,
         kept=left,
         reversals=reversals,
@@ -162,23 +167,27 @@ def _positions(ids: Ints, known: list[int]) -> Ints:
 
 
 def _prior(met: Sample, alone: Sample, menu: Menu) -> priors.Prior:
-    """Where the trees start: orders and contacts by product × channel, orders of products not offered by product."""
+    """Where the trees start: orders and contacts by product × channel, orders of products not offered by product.
+
+    Contacts count as many as those of rested customers that would bring as many orders.
+    """
     cell = _arcs(met, menu)
-    ordered = (met.ordered >> met.product & 1) * met.weight
+    ordered = met.converted * met.weight
+    wear = wearout(ordered, met.weight, cell, met.recent)
     answers, rows = (
         np.bincount(cell, part, menu.arcs).astype(np.float64).reshape(len(menu.offers), -1)
-        for part in (ordered, met.weight)
+        for part in (ordered, met.weight * np.exp(-wear * met.recent))
     )
     once = 1 / _nights_seen(alone, menu)
     base_answers, base_rows = np.zeros((2, 2, len(menu.offers)))
     for kind, (nights, share) in enumerate(((alone, once), (met, 1.0))):
         for k, offer in enumerate(menu.offers):
-            weight = nights.weight * (nights.product != offer.id) * share
+            weight = nights.weight * (nights.product != offer.id) * (nights.day >= menu.launched[k]) * share
             base_answers[kind, k] = (weight * (nights.ordered >> offer.id & 1)).sum()
             base_rows[kind, k] = weight.sum()
     groups = sorted(set(menu.groups))
     group = np.array([groups.index(name) for name in menu.groups], np.int64)
-    return priors.fit(answers, rows, base_answers, base_rows, group)
+    return replace(priors.fit(answers, rows, base_answers, base_rows, group), wearout=wear)
 
 
 def _nights_seen(alone: Sample, menu: Menu) -> float:
@@ -215,13 +224,13 @@ def training_rows(sample: Sample, menu: Menu, late_share: float, seed: int) -> t
     return prior, Rows(
         X=np.vstack([met.X, nights.X[night]]),
         arcs=np.vstack([matrix[group], matrix[menu.arcs + product]]),
-        y=np.concatenate([(met.ordered >> met.product & 1).astype(np.float64), y]),
+        y=np.concatenate([met.converted.astype(np.float64), y]),
         weight=np.concatenate([met.weight, weight]),
         late=np.concatenate([met.day, nights.day[night]]) >= first_late,
         fold=np.concatenate([met.fold, nights.fold[night]]),
         group=np.concatenate([group, np.where(alone, ALONE, ASIDE)]),
         prior=np.concatenate(
-            [prior.contact.ravel()[group], np.where(alone, prior.organic[product], prior.aside[product])]
+            [prior.contacted(group, met.recent), np.where(alone, prior.organic[product], prior.aside[product])]
         ),
         answer=np.concatenate([met.answer, np.full(len(night), UNKNOWN)]),
     )
@@ -241,13 +250,13 @@ def _without(nights: Sample, menu: Menu, seed: int) -> tuple[Ints, Ints, Floats,
     """
     rng = np.random.default_rng([seed, 2])
     ids = np.array([offer.id for offer in menu.offers])
-    offered = nights.product[:, None] == ids[None, :]
-    took = (nights.ordered[:, None] >> ids[None, :] & 1).astype(bool) & ~offered
+    aside = (nights.product[:, None] != ids[None, :]) & (nights.day[:, None] >= np.array(menu.launched)[None, :])
+    took = (nights.ordered[:, None] >> ids[None, :] & 1).astype(bool) & aside
     night, product = np.nonzero(took)
     draws = rng.integers(0, len(ids), (len(nights.day), _NEGATIVES))
     rows = np.repeat(np.arange(len(nights.day)), _NEGATIVES)
-    refused = ~(took | offered)[rows, draws.ravel()]
-    left = (~(took | offered)).sum(axis=1)
+    refused = (aside & ~took)[rows, draws.ravel()]
+    left = (aside & ~took).sum(axis=1)
     share = left / np.maximum(1, refused.reshape(-1, _NEGATIVES).sum(axis=1))
     rows, columns = rows[refused], draws.ravel()[refused]
     return (
@@ -266,7 +275,7 @@ def _cross_fitted(met: Sample, menu: Menu, prior: priors.Prior, response: Respon
     for held, text in enumerate(response.held):
         trees, at = parse(text), met.fold == held
         arcs, alone = (score_rows(trees, np.hstack([X[at], matrix[k[at]]])) for k in (group, menu.arcs + offer))
-        contact = response.contact(arcs, prior.contact.ravel()[group[at]])
+        contact = response.contact(response.channels(arcs, met.channel[at]), prior.contacted(group[at], met.recent[at]))
         p_convert[at] = expit(contact + response.offsets[group[at]])
         p_base[at] = expit(response.base(alone, prior.organic[offer[at]]))
     return p_convert, p_base
@@ -282,7 +291,7 @@ def _groups(met: Sample, menu: Menu) -> tuple[Ints, list[str]]:
 def _drawn(met: Sample, p_convert: Floats, p_base: Floats) -> Drawn:
     """What came of contacts against what the response expects of them."""
     return Drawn(
-        residual=(met.ordered >> met.product & 1) - p_base, predicted=p_convert - p_base,
+        residual=met.converted - p_base, predicted=p_convert - p_base,
         expected=np.maximum(p_convert, p_base), times=met.weight,
         weight=np.minimum(1 / np.maximum(met.pscore, 1e-9), _MAX_LIFT_WEIGHT),
     )  # fmt: skip

@@ -15,9 +15,31 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from models.affinity.calibrate import Map, choose_map, group_offsets, log_loss, reliability, slope
+from models.affinity.calibrate import (
+    Channels,
+    Map,
+    by_channel,
+    choose_map,
+    group_offsets,
+    log_loss,
+    reliability,
+    slope,
+)
 from models.affinity.encode import Feature
-from models.affinity.signals import ALONE, ORGANIC, Columns, Grown, Knobs, Rows, blended, grow, select, signals, stack
+from models.affinity.signals import (
+    ALONE,
+    CHANNEL,
+    ORGANIC,
+    Columns,
+    Grown,
+    Knobs,
+    Rows,
+    blended,
+    grow,
+    select,
+    signals,
+    stack,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -36,6 +58,7 @@ class Response:
         text: LightGBM's model text over (kept features, ARC_COLUMNS).
         held: the same fitted without the customers of fold 0, of fold 1.
         kept: positions of the customer features that it uses.
+        channels: what each channel makes of their sum.
         weights: β of each signal.
         contact, base: calibration of contacted rows and of rows without a contact.
         offsets: (groups,) shift of the log-odds of each product × channel.
@@ -50,6 +73,7 @@ class Response:
     text: str
     held: tuple[str, str]
     kept: tuple[int, ...]
+    channels: Channels
     weights: dict[str, float]
     contact: Map
     base: Map
@@ -101,9 +125,11 @@ def fit(rows: Rows, features: tuple[Feature, ...], groups: int, knobs: Knobs) ->
     matrix = columns.matrix(rows)
     apart = np.column_stack([trees.apart(matrix[contacted], rows.fold[contacted]) for trees in grown])
     known, late = (rows.y[contacted], rows.weight[contacted], rows.prior[contacted]), rows.late[contacted]
-    before = stack(apart[~late], *(part[~late] for part in known))
-    theta = stack(apart, *known)
-    fitted = _calibrated(rows, _late_scores(rows, matrix, grown, before), groups)
+    factor = [trees.factor for trees in grown]
+    channel = rows.arcs[contacted, CHANNEL].astype(np.int64)
+    before = weighed(apart[~late], factor, channel[~late], *(part[~late] for part in known))
+    theta, channels = weighed(apart, factor, channel, *known)
+    fitted = _calibrated(rows, _late_scores(rows, matrix, grown, *before), groups)
     text, *held = (
         blended([(trees.name, booster) for trees, booster in zip(grown, boosters, strict=True)], theta, columns)
         for boosters in zip(*((trees.whole, *trees.held) for trees in grown), strict=True)
@@ -115,6 +141,7 @@ def fit(rows: Rows, features: tuple[Feature, ...], groups: int, knobs: Knobs) ->
         text=text,
         held=(held[0], held[1]),
         kept=columns.kept,
+        channels=channels,
         weights={trees.name: float(beta) for trees, beta in zip(grown, theta[1:], strict=True)},
         gain=dict(zip(columns.names, map(float, final.feature_importance("gain")), strict=True)),
         metrics=fitted.metrics | {"trees": float(final.num_trees())},
@@ -123,7 +150,15 @@ def fit(rows: Rows, features: tuple[Feature, ...], groups: int, knobs: Knobs) ->
     )
 
 
-def _late_scores(rows: Rows, matrix: Floats, grown: list[Grown], theta: Floats) -> Floats:
+def weighed(
+    scores: Floats, factor: list[bool], channel: Ints, y: Floats, weight: Floats, start: Floats
+) -> tuple[Floats, Channels]:
+    """What each signal counts for, and how far customers differ on each channel."""
+    theta = stack(scores, factor, y, weight, start)
+    return theta, by_channel(theta[0] + scores @ theta[1:], channel, y, weight, start)
+
+
+def _late_scores(rows: Rows, matrix: Floats, grown: list[Grown], theta: Floats, channels: Channels) -> Floats:
     """(late rows,) raw scores of the trees of the early nights."""
     late = matrix[rows.late]
     met = rows.group[rows.late] >= 0
@@ -131,6 +166,7 @@ def _late_scores(rows: Rows, matrix: Floats, grown: list[Grown], theta: Floats) 
     for trees, beta in zip(grown, theta[1:], strict=True):
         weight = np.where(met, beta, float(trees.name == ORGANIC))
         score += weight * np.asarray(trees.early.predict(late, raw_score=True))
+    score[met] = channels(score[met], rows.arcs[rows.late, CHANNEL][met].astype(np.int64))
     return score
 
 
@@ -184,7 +220,9 @@ def _calibrated(rows: Rows, score: Floats, groups: int) -> Response:
         "contact": reliability(y[met], p[met], weight[met]),
         "base": reliability(y[alone], p[alone], weight[alone]),
     }
-    return Response("", ("", ""), (), {}, contact, base, offsets, metrics, tables, {}, [], _NOTHING, p)
+    return Response(
+        "", ("", ""), (), Channels({}, {}), {}, contact, base, offsets, metrics, tables, {}, [], _NOTHING, p
+    )
 
 
 def _figures(y: Floats, p: Floats, weight: Floats, group: Ints) -> dict[str, float]:

@@ -35,6 +35,7 @@ class Menu:
         channels: code of each way.
         margin_micro: net margin of an order over the horizon, by offer.
         cost_micro: cost of an attempt, by way.
+        launched: day on which each offer was first sold, ordinal; the log says nothing of it before.
     """
 
     offers: tuple[Offer, ...]
@@ -43,6 +44,7 @@ class Menu:
     channels: tuple[str, ...]
     margin_micro: tuple[int, ...]
     cost_micro: tuple[int, ...]
+    launched: tuple[int, ...]
 
     @property
     def arcs(self) -> int:
@@ -104,6 +106,7 @@ class Scorer:
     menu: Menu
     trees: ArcTrees
     prior: Floats  # (arcs + offers,) log-odds that the trees start from
+    channels: tuple[Floats, Floats]  # (arcs,) what the arc's channel makes of the trees: level and slope
     offsets: Floats  # (arcs,)
     money: ArcMoney
     basis: NDArray[np.int8]  # (arcs,) position in BASES
@@ -114,17 +117,20 @@ class Scorer:
         scores = score_arcs(self.trees, X, pack(np.hstack([eligible, offered])))
         return scores[:, : self.menu.arcs], scores[:, self.menu.arcs :]
 
-    def score(self, X: Floats, eligible: Flags, trailing: Ints) -> Scores:
+    def score(self, X: Floats, eligible: Flags, trailing: Ints, recent: Floats | None = None) -> Scores:
         """Scores of a block.
 
         Args:
             X: (customers, features) encoded by the bundle's features.
             eligible: (customers, arcs).
             trailing: (customers,) reduced value a night of late, micro-元.
+            recent: (customers,) contacts of the days before (``models.affinity.wearout``); all rested where None.
         """
         arcs, base = self.raw(X, eligible)
         start = np.split(self.prior, [self.menu.arcs])
-        p_convert = expit(self.bundle.contact(arcs, start[0]) + self.offsets)
+        tired = 0.0 if recent is None else self.bundle.wearout * recent[:, None]
+        level, slope = self.channels
+        p_convert = expit(self.bundle.contact(level + slope * arcs, start[0] - tired) + self.offsets)
         p_base = np.repeat(expit(self.bundle.base(base, start[1])), len(self.menu.ways), axis=1)
         effect = effects(p_convert, p_base, self.money)
         return Scores(p_convert, p_base, effect, values(effect, self.money, trailing, eligible & self.menu.outbound()))
@@ -146,7 +152,10 @@ def prepare(bundle: Bundle, menu: Menu, money: Money) -> Scorer:
         lift[k], name = bundle.lifts.of(f"{menu.groups[k // len(menu.ways)]}|{menu.channels[k % len(menu.ways)]}")
         basis[k] = BASES.index(name)
     prior = _prior(bundle, menu)
-    return Scorer(bundle, menu, resolve(trees, menu.matrix()), prior, offsets, _money(bundle, menu, money, lift), basis)
+    return Scorer(
+        bundle, menu, resolve(trees, menu.matrix()), prior, bundle.channels.of(menu.channel()), offsets,
+        _money(bundle, menu, money, lift), basis,
+    )  # fmt: skip
 
 
 def _prior(bundle: Bundle, menu: Menu) -> Floats:

@@ -5,17 +5,19 @@ The same log holds answers that are ten to a hundred times as frequent and hang 
 was *reached* on the channel, *heard* the offer out or refused it, was *interested*, and what is ordered without a contact
 (*organic*). Each signal gets trees of its own over the same columns, starting from its own rates, and then::
 
-    log-odds of an order after a contact = prior + a + Σ_k β_k · trees_k(customer, arc),   β_k ≥ 0
+    log-odds of an order after a contact = prior + a_c + b_c · Σ_k β_k · trees_k(customer, arc),   β_k ≥ 0
 
 with β from the orders themselves, by logistic regression on trees that did not see the customer (stacking, Wolpert 1992;
 β ≥ 0 after Breiman 1996). So a signal counts as far as it tells of orders and no further: it is a surrogate (Prentice
-1989; Athey and others 2019), never an outcome, and effects stay effects of the assignment.
+1989; Athey and others 2019), never an outcome, and effects stay effects of the assignment. Customers differ more on some
+channels than on others (whoever does not open WeChat gets nothing from it; most get a text message): b_c is what the
+channel's own orders make of it, drawn to 1 (``calibrate.by_channel``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import lightgbm as lgb
 import numpy as np
@@ -38,7 +40,7 @@ ORDER, ORGANIC = "order", "organic"
 _LEAST = 20  # rows of either answer, among the early nights, that a signal needs
 _HIDDEN = [ARC_COLUMNS.index(name) for name in ("product_id", "channel_id")]
 _HIDE_SHARE = 0.15
-_CHANNEL, _CONTACTED = ARC_COLUMNS.index("channel_id"), ARC_COLUMNS.index("contacted")
+CHANNEL, _CONTACTED = ARC_COLUMNS.index("channel_id"), ARC_COLUMNS.index("contacted")
 _PENALTY = 1.0  # precision of β around 0
 
 
@@ -95,13 +97,15 @@ class Signal:
         name: of the signal.
         rows: (rows,) those that tell it.
         y: (rows,) 0 or 1.
-        start: (rows,) log-odds that its trees start from.
+        start: (rows,) log-odds that its trees start from; log of the chance where ``factor``.
+        factor: whether an order needs it, so that its chance is a factor of an order's.
     """
 
     name: str
     rows: Flags
     y: Floats
     start: Floats
+    factor: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,12 +141,14 @@ class Grown:
 
     Attributes:
         name: of the signal.
+        factor: whether an order needs it.
         early: fitted on the early nights, as many trees as the late nights allow.
         held: fitted on all nights without the customers of fold 0, of fold 1.
         whole: fitted on all nights.
     """
 
     name: str
+    factor: bool
     early: lgb.Booster
     held: tuple[lgb.Booster, lgb.Booster]
     whole: lgb.Booster
@@ -163,7 +169,7 @@ def signals(rows: Rows) -> list[Signal]:
     heard = known & (rows.answer != MISSED)
     interested = (rows.answer == INTERESTED) | (rows.y > 0)
     found = [
-        Signal("reached", known, (rows.answer != MISSED).astype(float), np.zeros(0)),
+        Signal("reached", known, (rows.answer != MISSED).astype(float), np.zeros(0), factor=True),
         Signal("heard", heard, (rows.answer != REFUSED).astype(float), np.zeros(0)),
         Signal("interested", heard, interested.astype(float), np.zeros(0)),
     ]
@@ -172,18 +178,19 @@ def signals(rows: Rows) -> list[Signal]:
         answers = signal.y[signal.rows & ~rows.late]
         if min(answers.sum(), len(answers) - answers.sum()) >= _LEAST:
             start = signal.start if len(signal.start) else _by_channel(rows, signal)
-            kept.append(Signal(signal.name, signal.rows, signal.y, start))
+            kept.append(replace(signal, start=start))
     return kept
 
 
 def _by_channel(rows: Rows, signal: Signal) -> Floats:
-    """(rows,) log-odds of the signal's rate on the row's channel."""
-    channel = rows.arcs[:, _CHANNEL]
+    """(rows,) log-odds (of a factor, log) of the signal's rate on the row's channel."""
+    channel = rows.arcs[:, CHANNEL]
     start = np.zeros(len(channel))
     for which in np.unique(channel[signal.rows]):
         mine = signal.rows & (channel == which)
         weight = rows.weight[mine]
-        start[channel == which] = logit((weight @ signal.y[mine] + 1) / (weight.sum() + 2))
+        rate = (weight @ signal.y[mine] + 1) / (weight.sum() + 2)
+        start[channel == which] = np.log(rate) if signal.factor else logit(rate)
     return start
 
 
@@ -204,7 +211,9 @@ def select(rows: Rows, told: Sequence[Signal], features: Sequence[Feature], knob
             columns.matrix(part), signal.y[use], weight=part.weight, init_score=signal.start[use],
             categorical_feature=list(columns.categories), params={"verbose": -1},
         )  # fmt: skip
-        gain = lgb.train(parameters(small), data, small.trees).feature_importance("gain")[: len(features)]
+        gain = lgb.train(parameters(small, signal.factor), data, small.trees).feature_importance("gain")[
+            : len(features)
+        ]
         share += gain / max(gain.sum(), 1e-12)
     return tuple(np.sort(np.argsort(-share, kind="stable")[: knobs.features]).tolist())
 
@@ -212,11 +221,11 @@ def select(rows: Rows, told: Sequence[Signal], features: Sequence[Feature], knob
 def grow(rows: Rows, told: Sequence[Signal], columns: Columns, knobs: Knobs) -> list[Grown]:
     """Trees of every signal."""
     matrix = _hide(columns.matrix(rows), knobs.seed)
-    how = parameters(knobs)
+    bins = parameters(knobs)["max_bin"]
     everyone = np.ones(len(rows.y), bool)
     binned = lgb.Dataset(
         matrix, feature_name=list(columns.names), categorical_feature=list(columns.categories),
-        params={"verbose": -1, "max_bin": how["max_bin"]},
+        params={"verbose": -1, "max_bin": bins},
     ).construct()  # fmt: skip
 
     def part(signal: Signal, use: Flags) -> lgb.Dataset:
@@ -225,9 +234,9 @@ def grow(rows: Rows, told: Sequence[Signal], columns: Columns, knobs: Knobs) -> 
 
     def train(signal: Signal, use: Flags, rounds: int, until: Flags | None = None) -> lgb.Booster:
         if until is None or not (signal.rows & until).any():
-            return lgb.train(how, part(signal, use), rounds)
+            return lgb.train(parameters(knobs, signal.factor), part(signal, use), rounds)
         return lgb.train(
-            how, part(signal, use), rounds, valid_sets=[part(signal, until)],
+            parameters(knobs, signal.factor), part(signal, use), rounds, valid_sets=[part(signal, until)],
             callbacks=[lgb.early_stopping(25, verbose=False)],
         )  # fmt: skip
 
@@ -236,7 +245,7 @@ def grow(rows: Rows, told: Sequence[Signal], columns: Columns, knobs: Knobs) -> 
         early = train(signal, ~rows.late, knobs.trees, rows.late)
         trees = max(1, early.best_iteration if early.best_iteration > 0 else early.current_iteration())
         held = train(signal, rows.fold != 0, trees), train(signal, rows.fold != 1, trees)
-        grown.append(Grown(signal.name, early, held, train(signal, everyone, trees)))
+        grown.append(Grown(signal.name, signal.factor, early, held, train(signal, everyone, trees)))
     return grown
 
 
@@ -248,11 +257,14 @@ def _with(data: lgb.Dataset, signal: Signal, at: Ints, weight: Floats) -> lgb.Da
     return data
 
 
-def stack(scores: Floats, y: Floats, weight: Floats, start: Floats) -> Floats:
-    """Weights a and β of a logistic regression on the signals' scores, β ≥ 0 and drawn to 0 where orders say little.
+def stack(scores: Floats, factor: Sequence[bool], y: Floats, weight: Floats, start: Floats) -> Floats:
+    """Weights a and β of a logistic regression on the signals' scores, β ≥ 0.
+
+    Where orders say little, β is drawn to 0; that of a factor to 1: who cannot be reached does not answer.
 
     Args:
         scores: (contacts, signals) of trees that did not see the customer.
+        factor: (signals,) whether an order needs the signal.
         y: (contacts,) 0 or 1.
         weight: (contacts,).
         start: (contacts,) log-odds of the prior.
@@ -262,11 +274,12 @@ def stack(scores: Floats, y: Floats, weight: Floats, start: Floats) -> Floats:
     """
     design = np.column_stack([np.ones(len(y)), scores])
     penalty = np.concatenate([[0.0], np.full(scores.shape[1], _PENALTY)])
+    centre = np.concatenate([[0.0], np.array(factor, float)])
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         z = start + design @ theta
-        value = float((weight * (np.logaddexp(0, z) - y * z)).sum() + (penalty * theta**2).sum() / 2)
-        return value, design.T @ (weight * (expit(z) - y)) + penalty * theta
+        value = float((weight * (np.logaddexp(0, z) - y * z)).sum() + (penalty * (theta - centre) ** 2).sum() / 2)
+        return value, design.T @ (weight * (expit(z) - y)) + penalty * (theta - centre)
 
     bounds = [(None, None)] + [(0.0, None)] * scores.shape[1]
     best = minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds)
@@ -292,11 +305,11 @@ def _hide(matrix: Floats, seed: int) -> Floats:
     return matrix
 
 
-def parameters(knobs: Knobs) -> dict[str, object]:
-    """LightGBM's, the same for every signal."""
+def parameters(knobs: Knobs, factor: bool = False) -> dict[str, object]:
+    """LightGBM's, the same for every signal but for the loss: a factor's trees add to the log of its chance."""
     return {
-        "objective": "binary", "num_leaves": knobs.leaves, "learning_rate": knobs.learning_rate,
+        "objective": "poisson" if factor else "binary", "num_leaves": knobs.leaves, "learning_rate": knobs.learning_rate,
         "min_data_in_leaf": knobs.min_leaf, "feature_fraction": 0.3, "lambda_l2": 20.0, "max_bin": 63,
         "boost_from_average": False, "cat_smooth": 20.0, "seed": knobs.seed, "deterministic": True, "force_row_wise": True,
-        "num_threads": knobs.threads, "verbose": -1, "metric": "binary_logloss",
+        "num_threads": knobs.threads, "verbose": -1, "metric": "poisson" if factor else "binary_logloss",
     }  # fmt: skip

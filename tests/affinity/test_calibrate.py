@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from models.affinity.calibrate import Kind, Map, choose_map, fit_map, group_offsets, reliability, slope
+from models.affinity.calibrate import (
+    Channels,
+    Kind,
+    Map,
+    by_channel,
+    choose_map,
+    fit_map,
+    group_offsets,
+    reliability,
+    slope,
+)
 
 N = 40_000
 
@@ -54,6 +64,30 @@ def test_maps_keep_the_order_of_scores_and_survive_json(score: np.ndarray) -> No
         assert (np.diff(found(grid)) >= -1e-12).all(), kind
         again = Map.from_dict(found.to_dict())
         assert np.array_equal(again(grid), found(grid)), kind
+
+
+def test_customers_differ_more_on_some_channels_than_on_others() -> None:
+    rng = np.random.default_rng(6)
+    score, channel = rng.normal(0.2, 0.5, 4 * N), rng.integers(3, 5, 4 * N)
+    start, ones = np.full(4 * N, -3.0), np.ones(4 * N)
+    y = answers(score, start + np.where(channel == 4, 1.6, 0.8) * score)
+    found = by_channel(score, channel, y, ones, start)
+    assert found.slope[3] == pytest.approx(0.8, abs=0.08)
+    assert found.slope[4] == pytest.approx(1.6, abs=0.12)
+    for which in (3, 4):
+        mine = channel == which
+        p = expit(start + found(score, channel))[mine]
+        assert p.sum() == pytest.approx(y[mine].sum(), rel=0.03)
+
+
+def test_a_channel_with_few_orders_is_as_the_others() -> None:
+    rng = np.random.default_rng(7)
+    score, start = rng.normal(0.0, 0.3, 400), np.full(400, -5.0)
+    y = answers(score, start + 3 * score)
+    found = by_channel(score, np.full(400, 2), y, np.ones(400), start)
+    assert y.sum() < 8
+    assert found.slope[2] == pytest.approx(1.0, abs=0.1)
+    assert np.array_equal(Channels({}, {})(score, np.full(400, 9)), score)  # never seen
 
 
 def test_arcs_move_towards_what_was_observed_of_them() -> None:

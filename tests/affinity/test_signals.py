@@ -67,11 +67,41 @@ def test_only_orders_decide_what_a_signal_counts_for() -> None:
     scores = rng.normal(size=(40_000, 3))
     start = np.full(40_000, -3.0)
     y = (rng.random(40_000) < expit(start + 0.3 + 0.8 * scores[:, 0] - 0.5 * scores[:, 2])).astype(float)
-    a, right, noise, against = stack(scores, y, np.ones(40_000), start)
+    a, right, noise, against = stack(scores, [False] * 3, y, np.ones(40_000), start)
     assert a == pytest.approx(0.3, abs=0.15)
     assert right == pytest.approx(0.8, abs=0.1)
     assert noise < 0.05
     assert against == 0.0
+
+
+def test_who_cannot_be_reached_does_not_order() -> None:
+    """Trees of the chance to be reached add to the log of it; that chance is a factor of an order's, with few orders too."""
+    rows, _ = rare(60_000, alone=-9.0)
+    rng = np.random.default_rng(3)
+    chance = 0.3 + 0.5 * (rows.X[:, 2] > 0)
+    reached = rng.random(len(chance)) < chance
+    met = rows.group >= 0
+    rows = dataclasses.replace(
+        rows, y=np.where(met, rows.y * reached, rows.y),
+        answer=np.where(met, np.where(reached, HEARD, MISSED), UNKNOWN),
+    )  # fmt: skip
+    told = {signal.name: signal for signal in signals(rows)}
+    assert [name for name, signal in told.items() if signal.factor] == ["reached"]
+    assert np.exp(told["reached"].start[met]) == pytest.approx(reached[met].mean(), abs=0.01)
+    found = fit(rows, FEATURES, 1, KNOBS)
+    assert found.weights["reached"] > 0.5
+    arcs = np.zeros((2, len(ARC_COLUMNS)))
+    arcs[:, ARC_COLUMNS.index("contacted")] = 1
+    new = np.zeros((2, 12))
+    new[:, 2] = [-1.0, 1.0]
+    low, high = score_rows(parse(found.text), np.hstack([new, arcs]))
+    assert 0.4 < high - low < 1.6  # log(0.8 / 0.3) = 0.98
+
+
+def test_nothing_but_the_factor_counts_where_orders_say_nothing() -> None:
+    scores = np.random.default_rng(4).normal(size=(50, 2))
+    weights = stack(scores, [True, False], np.zeros(50), np.full(50, 1e-6), np.full(50, -8.0))
+    assert weights[1:] == pytest.approx([1.0, 0.0], abs=0.01)
 
 
 def test_a_signal_needs_both_answers() -> None:

@@ -70,7 +70,9 @@ def test_bits_count_what_an_enumeration_counts(drawn):
 @settings(max_examples=50, deadline=None)
 def test_rows_of_eligible_say_why_nothing_is_left(drawn):
     shape, removed = drawn
-    rows = pa.table({"customer_id": pa.array(range(len(removed)), pa.int64()), "removed": pa.array(removed.tolist())})
+    people = pa.array(range(len(removed)), pa.int64())
+    recent = pa.array([0] * len(removed), pa.int32())
+    rows = pa.table({"customer_id": people, "recent_milli": recent, "removed": pa.array(removed.tolist())})
     table, counts = decided(rows, D, shape)
     for row in table.to_pylist():
         assert (row["reason"] is None) == any(row["masks"])

@@ -138,6 +138,26 @@ def test_windows_touches_and_money(outcome: Callable[..., dict[str, dict[str, An
     assert (got["late"]["product"], got["late"]["channel"]) == (5, 2)
 
 
+def test_contacts_of_the_days_before_tire(outcome: Callable[..., dict[str, dict[str, Any]]]) -> None:
+    def contact(days: float, **more: Any) -> dict[str, Any]:
+        date = DAY + dt.timedelta(days=int(days // 1))
+        told = {"direction": "out", "attempted": True, "decision_id": None, "data_date": date}
+        return {"customer_id": 1, "event_time": MIDNIGHT + dt.timedelta(days=days), **told, **more}
+
+    got = outcome(
+        {
+            "decision": [decision("first", 1), decision("tenth", 1, days=10), decision("other", 2, days=10)],
+            "contact": [
+                contact(-17.5),  # the 28th day before the tenth: two to the minus four
+                contact(-20.5), contact(10.2), contact(9.4, direction="in"), contact(9.5, attempted=False),
+                contact(3.7), contact(9.99),
+            ],
+        }
+    )  # fmt: skip
+    recent = {key: row["recent_milli"] for key, row in got.items()}
+    assert recent == {"first": 168 + 125, "tenth": 63 + 500 + 906, "other": 0}
+
+
 def test_open_dates_are_computed_again_and_settled_ones_are_not(
     outcome: Callable[..., dict[str, dict[str, Any]]],
 ) -> None:

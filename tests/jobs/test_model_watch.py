@@ -82,7 +82,7 @@ def nights(night: Night, dates: list[dt.date], shift: Callable[[dt.date], float]
             "customer_id": who, "decision_id": [f"{date}-{c}" for c in who], "run_id": ["r"] * CUSTOMERS,
             "role": ["exploit"] * CUSTOMERS, "product": np.full(CUSTOMERS, 5), "channel": np.full(CUSTOMERS, 1),
             "pscore": np.ones(CUSTOMERS), "margin_micro": np.zeros(CUSTOMERS, int),
-            "ordered": np.where(rng.random(CUSTOMERS) < p, 1 << 5, 0),
+            "converted": rng.random(CUSTOMERS) < p, "ordered": np.full(CUSTOMERS, 1 << 5),
             "matured": np.full(CUSTOMERS, date <= D - dt.timedelta(days=30)),
         }  # fmt: skip
         fill(night, "outcome", came, date)

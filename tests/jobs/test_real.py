@@ -62,7 +62,8 @@ def test_what_was_scored_is_held_against_what_came(planned, tmp_path):
 def test_what_the_set_itself_gives_is_looked_up_in_the_night(planned):
     night = planned(verdict={})
     rows = [
-        {"business_date": night.date, "customer_id": c, "masks": [0], "removed": [0], "eligible_hash": "x",
+        {"business_date": night.date, "customer_id": c, "masks": [0], "recent_milli": 0, "removed": [0],
+         "eligible_hash": "x",
          "reason": "open_complaint" if c < 7 else None, "outbound_reason": None}
         for c in range(20)
     ]  # fmt: skip
