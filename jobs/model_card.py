@@ -27,7 +27,8 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]) -
         f"**Data**: {facts['decisions']:,} matured decisions of {facts['first_decision']} … {facts['last_decision']} "
         f"({facts['sampled']:,} sampled, {learnt.contacts:,} contacts), snapshots of {len(facts['snapshots'])} dates; "
         f"outcome version {facts['outcome_version']}, customer_features version {facts['features_version']}.",
-        f"**Label**: ordered within {facts['conversion_days']} days; margin of orders in {facts['horizon_days']} days.",
+        f"**Label**: answered by an order within {facts['conversion_days']} days, last touch; margin of orders in "
+        f"{facts['horizon_days']} days.",
         "",
         "| out of time (late nights) | contacts | no contact |",
         "|---|---:|---:|",
@@ -49,6 +50,9 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]) -
         "**What tells customers apart** (weight of each signal's trees in the log-odds of an order): "
         + ", ".join(f"{name} {weight:.2f}" for name, weight in learnt.response.weights.items())
         + ".",
+        "**How far customers differ by channel** (1 = as on the others): "
+        + (", ".join(f"channel {c} {slope:.2f}" for c, slope in sorted(bundle.channels.slope.items())) or "–")
+        + f". **Wear-out**: each recent contact takes {1 - np.exp(-bundle.wearout):.0%} off an answer.",
         f"**Orders that a contact brings** (1 = as the response says): {bundle.lifts.whole.value:.2f}, "
         f"{bundle.lifts.whole.own:.0%} of it from data, the rest prior. Cells whose own data weighs half or more: "
         f"{sum(lift.own >= 0.5 for lift in bundle.lifts.cells.values())} of {len(bundle.lifts.cells)}.",
