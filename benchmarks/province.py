@@ -28,7 +28,6 @@ from benchmarks.province_learners import learned
 from benchmarks.province_truth import Box, expected_auc, open_box
 from benchmarks.result import Result
 from jobs import train, training
-from jobs.model_card import explorers_gain
 from jobs.score import money
 from models.affinity.encode import encode, learn
 from models.affinity.learn import Learnt
@@ -78,14 +77,14 @@ def measured(home: Path) -> dict[str, Any]:
 
 def _learnt(learnt: Learnt) -> dict[str, Any]:
     lift, metrics = learnt.bundle.lifts.whole, learnt.response.metrics
-    qini = explorers_gain(learnt)
     deciles = [r for r in learnt.response.tables["contact"] if r["positives"] >= 20]
     worst = max((abs(r["predicted"] / r["observed"] - 1) for r in deciles), default=None)
     return {
         "conversions_late": int(metrics["conversions_contact"]), "log_ratio": metrics["ratio_contact"],
         "log_slope": metrics["slope_contact"], "log_worst_decile": worst, "lift": lift.value,
         "lift_low": lift.value - 1.96 * lift.deviation, "lift_high": lift.value + 1.96 * lift.deviation,
-        "chosen_factor": metrics["chosen_factor"], "qini": qini.area, "qini_low": qini.ci[0], "qini_high": qini.ci[1],
+        "chosen_factor": metrics["chosen_factor"],
+        "effect_explorers": metrics["effect_explorers"], "effect_error": metrics["effect_explorers_error"],
         "wearout": learnt.bundle.wearout, "channel_slopes": dict(learnt.bundle.channels.slope),
     }  # fmt: skip
 

@@ -56,7 +56,8 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]) -
         f"**Orders that a contact brings** (1 = as the response says): {bundle.lifts.whole.value:.2f}, "
         f"{bundle.lifts.whole.own:.0%} of it from data, the rest prior. Cells whose own data weighs half or more: "
         f"{sum(lift.own >= 0.5 for lift in bundle.lifts.cells.values())} of {len(bundle.lifts.cells)}.",
-        f"**Among explorers**, for whom chance chose: area under the Qini curve of the predicted effect "
+        f"**Among explorers**, for whom chance chose: a contact brings {_figure(metrics, 'effect_explorers')} orders, standard "
+        f"error {_figure(metrics, 'effect_explorers_error')}; area under the Qini curve of the predicted effect "
         f"{_figure(metrics, 'qini_explorers')} orders a contact "
         f"({_figure(metrics, 'qini_explorers_low')} … {_figure(metrics, 'qini_explorers_high')}); 0 says nothing.",
         f"**Where an optimizer would choose** (the fifth of explorers' contacts that is worth most): "

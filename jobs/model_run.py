@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _NEEDED = ("lightgbm", "numpy", "mlflow")
 _PARENT = "mlflow.parentRunId"
+_LEAST_ORDERS = 20  # of explorers, below which a bootstrap of their Qini says nothing
 
 
 def keep(
@@ -120,8 +121,10 @@ def _save(learnt: Learnt, folder: Path) -> None:
 
 def _metrics(learnt: Learnt, qini: Gain) -> dict[str, float]:
     lifts, bundle = learnt.bundle.lifts, learnt.bundle
-    found = dict(learnt.response.metrics) | {
-        "qini_explorers": qini.area, "qini_explorers_low": qini.ci[0], "qini_explorers_high": qini.ci[1],
+    told = int((learnt.explored.residual > 0).sum()) >= _LEAST_ORDERS
+    ends = {"qini_explorers_low": qini.ci[0], "qini_explorers_high": qini.ci[1]} if told else {}
+    found = dict(learnt.response.metrics) | ends | {
+        "qini_explorers": qini.area,
         "lift": lifts.whole.value, "lift_own_share": lifts.whole.own, "contacts": float(learnt.contacts),
         "opt_out_per_contact": bundle.opt_out.whole, "complaint_per_contact": bundle.complaint.whole,
         "reversal_share": bundle.reversals[""], "trailing_yuan": bundle.trailing_micro / 1e6,

@@ -164,6 +164,22 @@ def _posterior(slope: float, variance: float, prior: tuple[float, float]) -> tup
     return mean, float(np.sqrt(np.average((lifts - mean) ** 2, weights=weight)))
 
 
+def average(drawn: Drawn) -> dict[str, float]:
+    """Orders that an explorer's contact brings on average, whatever the model says of whom: nothing without contacts.
+
+    Returns:
+        ``effect_explorers``, and its standard error ``effect_explorers_error`` if orders come as expected.
+    """
+    weight = drawn.times * drawn.weight
+    if weight.sum() <= 0:
+        return {}
+    variance = float((weight * drawn.weight) @ (drawn.expected * (1 - drawn.expected)))
+    return {
+        "effect_explorers": float(weight @ drawn.residual / weight.sum()),
+        "effect_explorers_error": float(np.sqrt(variance) / weight.sum()),
+    }
+
+
 def among_best(drawn: Drawn, predicted: Floats, value: Floats, share: float = 0.2) -> dict[str, float]:
     """Orders brought over orders predicted, on the contacts that are worth most: where an optimizer would choose.
 

@@ -17,7 +17,18 @@ from scipy.special import expit
 from models.affinity import prior as priors
 from models.affinity import response as fitting
 from models.affinity.bundle import Bundle
-from models.affinity.effect import Drawn, Hazard, Lifts, among_best, correction, hazard, kept, measure, winsorize
+from models.affinity.effect import (
+    Drawn,
+    Hazard,
+    Lifts,
+    among_best,
+    average,
+    correction,
+    hazard,
+    kept,
+    measure,
+    winsorize,
+)
 from models.affinity.encode import Feature
 from models.affinity.response import Response
 from models.affinity.scorer import MICRO, Menu
@@ -132,7 +143,7 @@ def learn(
     chosen = among_best(explored, explored.predicted * whole, gain(whole)[by_chance])
     factor = correction(chosen)
     lifts = lifts.times(factor)
-    response = replace(response, metrics=response.metrics | chosen | {"chosen_factor": factor})
+    response = replace(response, metrics=response.metrics | average(explored) | chosen | {"chosen_factor": factor})
     opt_out, complaint = _hazards(sample)
     bundle = Bundle(
         text=response.text,

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from models.affinity import prior
-from models.affinity.effect import Drawn, among_best, correction, kept, measure
+from models.affinity.effect import Drawn, among_best, average, correction, kept, measure
 
 
 def drawn(lift: float, n: int = 20_000, seed: int = 0) -> Drawn:
@@ -23,6 +23,23 @@ def test_the_lift_is_measured_within_its_error(lift: float) -> None:
     found = measure(drawn(lift), np.zeros(20_000, np.int64), ["data|sms_hall"]).whole
     assert found.own > 0.7
     assert abs(found.value - lift) < 3 * found.deviation
+
+
+@pytest.mark.parametrize("lift", [0.0, 1.0])
+def test_what_contacts_bring_on_average(lift: float) -> None:
+    told = [average(drawn(lift, 2_000, seed)) for seed in range(60)]
+    away = [(row["effect_explorers"] - lift * 0.02) / row["effect_explorers_error"] for row in told]
+    assert np.mean(np.abs(away) < 1.96) > 0.85  # intervals cover the truth, 0 where there is none
+    assert abs(np.mean(away)) < 0.5
+
+
+def test_an_average_by_hand() -> None:
+    """Weights 1 and 3: (1·0.9 − 3·0.1) / 4; the variance is (1·0.09 + 9·0.09) / 16."""
+    two = Drawn(np.array([0.9, -0.1]), np.zeros(2), np.full(2, 0.1), np.array([1.0, 3.0]), np.ones(2))
+    found = average(two)
+    assert found["effect_explorers"] == pytest.approx(0.15)
+    assert found["effect_explorers_error"] == pytest.approx(np.sqrt(0.9) / 4)
+    assert average(two.take(np.zeros(2, bool))) == {}
 
 
 def test_what_the_past_system_knew_is_no_effect_where_explorers_are_weighted() -> None:
