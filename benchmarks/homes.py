@@ -20,7 +20,7 @@ def homes(holding: str) -> list[Path]:
         MendableError: there are none.
     """
     folder = os.environ.get("CPC_PROVINCES", "")
-    found = sorted(path for path in Path(folder).glob("*-*") if (path / holding).exists()) if folder else []
+    found = sorted(path for path in Path(folder).glob("*-*") if (_root(path) / holding).exists()) if folder else []
     if not found:
         raise MendableError(
             "no homes to measure", where="CPC_PROVINCES",
@@ -32,10 +32,16 @@ def homes(holding: str) -> list[Path]:
 def night_of(home: Path) -> Night:
     """The last night of a home: of a province, or of a real set named like its demo."""
     os.environ["CPC_HOME"] = str(home)
-    if (home / "real.json").exists():
+    if _root(home) != home:
         name = home.name.rsplit("-", 1)[0]
         settings = load_settings("local", (f"demo={name}",))
         return Night(import_module(f"synth.real.{name}").NIGHT, settings, settings.landing)
     box = json.loads((home / "province.json").read_text(encoding="utf-8"))
     settings = load_settings("local", tuple(box.get("set", (f"seed={box['seed']}",))))
     return Night(LAST, settings, settings.landing)
+
+
+def _root(home: Path) -> Path:
+    """Where a home's tables lie: a real set's below the name of its demo."""
+    real = home / "demo" / home.name.rsplit("-", 1)[0]
+    return real if real.exists() else home

@@ -42,7 +42,7 @@ def fill_lake(night: Night, customers: int = 900, seed: int = 7) -> pa.Table:
         "masks": pa.ListArray.from_arrays(np.arange(customers + 1, dtype=np.int32) * width, flat),
         "reason": ["opted_out" if not m.any() else None for m in masks],
         "outbound_reason": ["opted_out" if not m[:5].any() else None for m in masks],
-        "removed": pa.array([[]] * customers, pa.list_(pa.int64())),
+        "removed": pa.array([[]] * customers, pa.list_(pa.int64())), "recent_milli": pa.array([0] * customers, pa.int32()),
         "eligible_hash": [str(int(m.sum())) for m in masks],
     })  # fmt: skip
     night.lake.replace_arrow("eligible", eligible, partition=night.partition)

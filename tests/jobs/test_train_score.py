@@ -205,6 +205,37 @@ def test_one_customer_is_scored_again_with_what_pruning_dropped(world: Night) ->
     assert every_arc(world, 5, "1")[0] == {}  # no arc of this customer passed the rules
 
 
+def test_who_was_asked_of_late_answers_less(world: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contacts of late are charged as the champion says; an `eligible` that does not count them scores as rested."""
+    score.run(world)
+    keys = ["customer_id", "product", "channel"]
+    rested = world.lake.arrow("candidate").to_pandas().set_index(keys)["p_convert"]
+
+    def counted(milli: int) -> Callable[[pa.Table], pa.Table]:
+        def change(rows: pa.Table) -> pa.Table:
+            column = rows.schema.get_field_index("recent_milli")
+            return rows.set_column(column, "recent_milli", pa.array([milli] * rows.num_rows, pa.int32()))
+
+        return change
+
+    tired_by = 0.3
+    load = score.load
+    monkeypatch.setattr(score, "load", lambda folder: replace(load(folder), wearout=tired_by))
+    score._scorer.cache_clear()
+    rewritten(world, "eligible", counted(2000))
+    score.run(world)
+    tired = world.lake.arrow("candidate").to_pandas().set_index(keys)["p_convert"].reindex(rested.index)
+    both = tired.notna()
+    assert both.mean() > 0.5
+    odds = (tired / (1 - tired) / (rested / (1 - rested)))[both]
+    assert odds.to_numpy() == pytest.approx(np.exp(-2 * tired_by), rel=1e-6)
+    rewritten(world, "eligible", lambda rows: rows.drop_columns(["recent_milli"]))
+    score.run(world)
+    again = world.lake.arrow("candidate").to_pandas().set_index(keys)["p_convert"]
+    score._scorer.cache_clear()
+    assert again.equals(rested)
+
+
 def test_the_prices_of_the_last_night_decide_what_is_kept(world: Night) -> None:
     score.run(world)
     free = world.lake.arrow("candidate").to_pandas()
