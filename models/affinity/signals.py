@@ -64,7 +64,7 @@ class Rows:
     Attributes:
         X: (rows, features) customer features, NaN missing.
         arcs: (rows, ARC_COLUMNS) attributes of the arc; ``contacted`` is 0 for rows about no contact.
-        y: (rows,) 1 where the product was ordered within the window.
+        y: (rows,) 1 where an order answered the contact; without a contact, where the product was ordered within the window.
         weight: (rows,) undoes the sampling.
         late: (rows,) of the late nights.
         fold: (rows,) 0 or 1, by customer.
@@ -211,9 +211,8 @@ def select(rows: Rows, told: Sequence[Signal], features: Sequence[Feature], knob
             columns.matrix(part), signal.y[use], weight=part.weight, init_score=signal.start[use],
             categorical_feature=list(columns.categories), params={"verbose": -1},
         )  # fmt: skip
-        gain = lgb.train(parameters(small, signal.factor), data, small.trees).feature_importance("gain")[
-            : len(features)
-        ]
+        booster = lgb.train(parameters(small, signal.factor), data, small.trees)
+        gain = booster.feature_importance("gain")[: len(features)]
         share += gain / max(gain.sum(), 1e-12)
     return tuple(np.sort(np.argsort(-share, kind="stable")[: knobs.features]).tolist())
 
@@ -221,11 +220,10 @@ def select(rows: Rows, told: Sequence[Signal], features: Sequence[Feature], knob
 def grow(rows: Rows, told: Sequence[Signal], columns: Columns, knobs: Knobs) -> list[Grown]:
     """Trees of every signal."""
     matrix = _hide(columns.matrix(rows), knobs.seed)
-    bins = parameters(knobs)["max_bin"]
     everyone = np.ones(len(rows.y), bool)
     binned = lgb.Dataset(
         matrix, feature_name=list(columns.names), categorical_feature=list(columns.categories),
-        params={"verbose": -1, "max_bin": bins},
+        params={"verbose": -1, "max_bin": parameters(knobs)["max_bin"]},
     ).construct()  # fmt: skip
 
     def part(signal: Signal, use: Flags) -> lgb.Dataset:
@@ -233,10 +231,11 @@ def grow(rows: Rows, told: Sequence[Signal], columns: Columns, knobs: Knobs) -> 
         return _with(binned.subset(at.tolist()).construct(), signal, at, rows.weight)
 
     def train(signal: Signal, use: Flags, rounds: int, until: Flags | None = None) -> lgb.Booster:
+        how = parameters(knobs, signal.factor)
         if until is None or not (signal.rows & until).any():
-            return lgb.train(parameters(knobs, signal.factor), part(signal, use), rounds)
+            return lgb.train(how, part(signal, use), rounds)
         return lgb.train(
-            parameters(knobs, signal.factor), part(signal, use), rounds, valid_sets=[part(signal, until)],
+            how, part(signal, use), rounds, valid_sets=[part(signal, until)],
             callbacks=[lgb.early_stopping(25, verbose=False)],
         )  # fmt: skip
 
