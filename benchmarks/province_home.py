@@ -34,7 +34,7 @@ def main() -> None:
 
     sets = [
         f"seed={asked.seed}", f"shares.control={policy.control}", f"shares.explore={policy.explore}",
-        f"shares.explore_reserve={round(1.2 * policy.explore, 4)}", f"affinity.rows={max(150_000, 3 * asked.customers)}",
+        f"shares.explore_reserve={round(1.2 * policy.explore, 4)}", f"affinity.rows={max(150_000, 5 * asked.customers)}",
     ]  # fmt: skip
     settings = load_settings("local", tuple(sets))
     night = Night(LAST, settings, settings.landing)
