@@ -14,8 +14,15 @@ from models.affinity.uplift import Gain, gain
 _TOP = 25
 
 
-def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]) -> str:
-    """The model card, Markdown."""
+def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float], channels: Mapping[int, str]) -> str:
+    """The model card, Markdown.
+
+    Args:
+        learnt: the training.
+        moved: its features and how they moved.
+        metrics: of the run.
+        channels: codes of channels by id.
+    """
     bundle, facts = learnt.bundle, learnt.bundle.facts
     left_out = sorted((d for d in moved if d.name not in {f.name for f in bundle.features}), key=lambda d: -d.psi)
     lines = [
@@ -51,7 +58,7 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]) -
         + ", ".join(f"{name} {weight:.2f}" for name, weight in learnt.response.weights.items())
         + ".",
         "**How far customers differ by channel** (1 = as on the others): "
-        + (", ".join(f"channel {c} {slope:.2f}" for c, slope in sorted(bundle.channels.slope.items())) or "–")
+        + (", ".join(f"{channels.get(c, c)} {slope:.2f}" for c, slope in sorted(bundle.channels.slope.items())) or "–")
         + f". **Wear-out**: each recent contact takes {1 - np.exp(-bundle.wearout):.0%} off an answer.",
         f"**Orders that a contact brings** (1 = as the response says): {bundle.lifts.whole.value:.2f}, "
         f"{bundle.lifts.whole.own:.0%} of it from data, the rest prior. Cells whose own data weighs half or more: "

@@ -49,7 +49,11 @@ def keep(
         folder = Path(scratch) / "model"
         _save(learnt, folder)
         pages = Path(scratch) / "report"
-        _report(learnt, moved, metrics, qini, pages)
+        pages.mkdir()
+        channels = {channel.id: channel.code for channel in settings.catalogue.channels}
+        (pages / "model_card.md").write_text(card(learnt, moved, metrics, channels), encoding="utf-8")
+        _report(learnt, moved, pages)
+        plots(learnt, qini, pages)
         store.log_batch(
             run_id, metrics=_as_metrics(metrics), params=_as_params({**params, **_flat(learnt.bundle.facts)})
         )
@@ -155,8 +159,8 @@ def _flat(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {f"data.{name}": value for name, value in facts.items() if name != "metrics"}
 
 
-def _report(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float], qini: Gain, folder: Path) -> None:
-    folder.mkdir()
+def _report(learnt: Learnt, moved: Sequence[Drift], folder: Path) -> None:
+    """What the training found, as JSON."""
     gain = sorted(learnt.response.gain.items(), key=lambda item: -item[1])
     tables = {
         "reliability": learnt.response.tables,
@@ -170,5 +174,3 @@ def _report(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float]
     }
     for name, table in tables.items():
         (folder / f"{name}.json").write_text(json.dumps(table, indent=1, ensure_ascii=False), encoding="utf-8")
-    (folder / "model_card.md").write_text(card(learnt, moved, metrics), encoding="utf-8")
-    plots(learnt, qini, folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -412,6 +413,7 @@ def test_the_run_shows_data_metrics_plots_and_card(made: Path, world: Night) -> 
     assert "plan_fee" in info.signature.inputs.input_names()
     card = next((made / "mlruns").rglob("report/model_card.md")).read_text(encoding="utf-8")
     assert "Among explorers" in card
+    assert re.search(r"differ by channel\*\* .*sms_hall \d\.\d\d", card)
 
 
 def test_a_search_is_a_run_with_a_nested_run_a_trial(world: Night) -> None:
