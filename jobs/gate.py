@@ -101,14 +101,15 @@ def _night(night: Night, date: Any, snapshot_date: Any, masks_date: Any, before:
     table = menu(night.catalogue)
     allowed = table.eligible(masks) & table.outbound()
     logged = _arcs(rows, table)
+    recent = recent_of(rows)
     cost = np.append(np.tile(np.array(table.cost_micro), len(table.offers)), 0)[logged] / 1e6
     return Rounds(
         customer=customer,
         logged=logged,
         pscore=rows["pscore"].to_numpy(),
         reward=rows["margin_micro"].to_numpy() / 1e6 - cost,
-        champion=_choice(before, table, snapshot, allowed, recent_of(rows), night),
-        challenger=_choice(after, table, snapshot, allowed, recent_of(rows), night),
+        champion=_choice(before, table, snapshot, allowed, recent, night),
+        challenger=_choice(after, table, snapshot, allowed, recent, night),
         slices={
             name: snapshot[name].to_numpy(zero_copy_only=False) for name in _SLICES if name in snapshot.column_names
         },

@@ -24,7 +24,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from conf.catalogue import Catalogue, load_catalogue
@@ -104,9 +103,10 @@ def blocks(task: Task, path: str, only: Sequence[int] | None = None) -> Iterator
     scorer = _scorer(task.model, task.sha256, task.catalogue, task.money)
     catalogue = load_catalogue(Path(task.catalogue))
     wanted = None if only is None else pc.field("customer_id").isin(list(only))
-    held = set(pq.read_schema(path).names)  # a night of an older release did not count recent contacts
-    columns = [name for name in ("customer_id", "masks", "recent_milli") if name in held]
-    eligible = pq.read_table(path, columns=columns, partitioning=None, filters=wanted).sort_by("customer_id")
+    source = ds.dataset(path, format="parquet")
+    wide = set(source.schema.names)  # a night of an older release did not count recent contacts
+    columns = [name for name in ("customer_id", "masks", "recent_milli") if name in wide]
+    eligible = source.to_table(columns=columns, filter=wanted).sort_by("customer_id")
     masks = masks_of(eligible)
     some = masks.any(axis=1)
     customers, masks, recent = eligible["customer_id"].to_numpy()[some], masks[some], recent_of(eligible)[some]

@@ -35,7 +35,7 @@ def synth(
     customers: Annotated[int, typer.Option("--customers", min=100)] = 20_000,
     days: Annotated[int, typer.Option("--days", min=1)] = 8,
     seed: Annotated[int, typer.Option("--seed")] = 20260109,
-    preset: Annotated[str, typer.Option("--preset", help="easy, real or null.")] = "real",
+    preset: Annotated[str, typer.Option("--preset", help="easy, real, large or null.")] = "real",
     bytes_per_day: Annotated[
         int | None, typer.Option("--bytes-per-day", help="Source bytes a day, about, of all feeds.")
     ] = None,
@@ -55,7 +55,7 @@ def synth(
 def demo(
     customers: Annotated[int, typer.Option("--customers", min=500)] = 20_000,
     days: Annotated[int, typer.Option("--days", min=2, help="Days with all feeds.")] = 8,
-    preset: Annotated[str, typer.Option("--preset", help="easy, real or null.")] = "real",
+    preset: Annotated[str, typer.Option("--preset", help="easy, real, large or null.")] = "real",
     data: Annotated[str | None, typer.Option("--data", help="Real data instead: bank, pega, starbucks, …")] = None,
     env: EnvOption = None,
     set_: SetOption = None,

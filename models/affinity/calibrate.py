@@ -17,9 +17,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize
+from scipy.optimize import brentq
 from scipy.special import expit, logit
 
+from models.affinity.logistic import logistic
 from models.affinity.spread import beyond_luck
 
 Floats = NDArray[np.float64]
@@ -92,16 +93,8 @@ def fit_map(kind: Kind, trees: Floats, y: Floats, weight: Floats, start: Floats 
     )
     known = start if kind == "platt" else 0.0
     first = np.array([0.0, 1.0]) if kind == "platt" else np.array([0.0, 1.0, 1.0])
-    scale = float(weight.sum())
-
-    def loss(theta: Floats) -> tuple[float, Floats]:
-        z = known + columns @ theta
-        value = float((weight * (np.logaddexp(0, z) - y * z)).sum()) / scale
-        return value, columns.T @ (weight * (expit(z) - y)) / scale
-
-    bounds = [(None, None)] + [(0.0, None)] * (columns.shape[1] - 1)  # slopes ≥ 0 keep the order of scores
-    best = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds)
-    return Map(kind, tuple(float(value) for value in best.x))
+    found = logistic(columns, y, weight / float(weight.sum()), known, first)  # slopes ≥ 0 keep the order of scores
+    return Map(kind, tuple(float(value) for value in found))
 
 
 def _shift(score: Floats, y: Floats, weight: Floats) -> float:
@@ -231,20 +224,13 @@ def by_channel(score: Floats, channel: Ints, y: Floats, weight: Floats, start: F
         start: (contacts,) log-odds of the prior.
     """
     level, slope = {}, {}
-    spread = np.array(_APART)
+    precision = 1 / np.array(_APART) ** 2
     for which in np.unique(channel).tolist():
         mine = channel == which
-        answer, w, middle = y[mine], weight[mine], float(np.average(score[mine], weights=weight[mine]))
-        design = np.column_stack([np.ones(len(answer)), score[mine] - middle])
-        offset = start[mine] + score[mine]
-
-        def loss(theta: Floats, answer: Floats = answer, w: Floats = w, design: Floats = design,
-                 offset: Floats = offset) -> tuple[float, Floats]:  # fmt: skip
-            z = offset + design @ theta
-            value = float((w * (np.logaddexp(0, z) - answer * z)).sum() + ((theta / spread) ** 2).sum() / 2)
-            return value, design.T @ (w * (expit(z) - answer)) + theta / spread**2
-
-        a, b = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B").x.tolist()
+        s, w = score[mine], weight[mine]
+        middle = float(np.average(s, weights=w))
+        design = np.column_stack([np.ones(len(s)), s - middle])
+        a, b = logistic(design, y[mine], w, start[mine] + s, np.zeros(2), precision=precision, rising=False).tolist()
         level[which], slope[which] = a - b * middle, 1 + b
     return Channels(level, slope)
 

@@ -22,11 +22,11 @@ from dataclasses import dataclass, field, replace
 import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from models.affinity.blend import Part, blend
 from models.affinity.encode import ARC_COLUMNS, CATEGORIES, Feature
+from models.affinity.logistic import logistic
 from models.cores import cores
 
 Floats = NDArray[np.float64]
@@ -177,12 +177,12 @@ def signals(rows: Rows) -> list[Signal]:
     for signal in (Signal(ORGANIC, ~met, rows.y, rows.prior), *found):
         answers = signal.y[signal.rows & ~rows.late]
         if min(answers.sum(), len(answers) - answers.sum()) >= _LEAST:
-            start = signal.start if len(signal.start) else _by_channel(rows, signal)
+            start = signal.start if len(signal.start) else _rates(rows, signal)
             kept.append(replace(signal, start=start))
     return kept
 
 
-def _by_channel(rows: Rows, signal: Signal) -> Floats:
+def _rates(rows: Rows, signal: Signal) -> Floats:
     """(rows,) log-odds (of a factor, log) of the signal's rate on the row's channel."""
     channel = rows.arcs[:, CHANNEL]
     start = np.zeros(len(channel))
@@ -274,15 +274,7 @@ def stack(scores: Floats, factor: Sequence[bool], y: Floats, weight: Floats, sta
     design = np.column_stack([np.ones(len(y)), scores])
     penalty = np.concatenate([[0.0], np.full(scores.shape[1], _PENALTY)])
     centre = np.concatenate([[0.0], np.array(factor, float)])
-
-    def loss(theta: Floats) -> tuple[float, Floats]:
-        z = start + design @ theta
-        value = float((weight * (np.logaddexp(0, z) - y * z)).sum() + (penalty * (theta - centre) ** 2).sum() / 2)
-        return value, design.T @ (weight * (expit(z) - y)) + penalty * (theta - centre)
-
-    bounds = [(None, None)] + [(0.0, None)] * scores.shape[1]
-    best = minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds)
-    return np.asarray(best.x)
+    return logistic(design, y, weight, start, np.zeros(design.shape[1]), precision=penalty, centre=centre)
 
 
 def blended(boosters: Sequence[tuple[str, lgb.Booster]], theta: Floats, columns: Columns) -> str:

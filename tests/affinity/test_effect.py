@@ -20,8 +20,8 @@ def drawn(lift: float, n: int = 20_000, seed: int = 0) -> Drawn:
 
 @pytest.mark.parametrize("lift", [0.0, 1.0, 1.6])
 def test_the_lift_is_measured_within_its_error(lift: float) -> None:
-    found = measure(drawn(lift), np.zeros(20_000, np.int64), ["data|sms_hall"]).whole
-    assert found.own > 0.7
+    found = measure(drawn(lift, 80_000), np.zeros(80_000, np.int64), ["data|sms_hall"]).whole
+    assert found.own > 0.9
     assert abs(found.value - lift) < 3 * found.deviation
 
 
