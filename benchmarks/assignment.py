@@ -52,11 +52,20 @@ def run(size: str) -> Result:
     begun, cpu = time.perf_counter(), time.process_time()
     found = solve(case, Goal(gap=gap))
     seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
-    rows: list[dict[str, Any]] = [{
-        "who": "cpc", "version": "", "seconds": seconds, "cpu_seconds": cpu, "gap": found.gap,
-        "full_passes": found.passes, "value_yuan": found.plan.primal * 1e-6, "bound_yuan": found.dual.bound * 1e-6,
-        "peak_bytes": peak_bytes(), "method": found.method,
-    }]  # fmt: skip
+    rows: list[dict[str, Any]] = [
+        {
+            "who": "cpc",
+            "version": "",
+            "seconds": seconds,
+            "cpu_seconds": cpu,
+            "gap": found.gap,
+            "full_passes": found.passes,
+            "value_yuan": found.plan.primal * 1e-6,
+            "bound_yuan": found.dual.bound * 1e-6,
+            "peak_bytes": peak_bytes(),
+            "method": found.method,
+        }
+    ]
     more, plain = passes(case, found.dual.prices)
     ratio = {"pass / stream": more[0]["seconds"] / more[1]["seconds"], "CPU of the solve / plain pass": cpu / plain}
     peers = []

@@ -83,15 +83,27 @@ def limits(case: Case) -> tuple[list[tuple[str, str, int]], list[dict[tuple[int,
     for channel in range(CHANNELS):
         for centre in range(CENTRES):
             unit = 180 if channel == 0 else 1
-            add(f"channel_{channel}_{centre}", "at_most", daily[channel] * share[centre] * n * unit,
-                {(g, p): unit for g in groups for p in pairs if g // 2 == centre and p % CHANNELS == channel})  # fmt: skip
+            add(
+                f"channel_{channel}_{centre}",
+                "at_most",
+                daily[channel] * share[centre] * n * unit,
+                {(g, p): unit for g in groups for p in pairs if g // 2 == centre and p % CHANNELS == channel},
+            )
     for product in range(PRODUCTS):
-        add(f"product_{product}", "at_most", 0.05 * case.tight * n,
-            {(g, p): 1 for g in groups for p in pairs if p // CHANNELS == product})  # fmt: skip
+        add(
+            f"product_{product}",
+            "at_most",
+            0.05 * case.tight * n,
+            {(g, p): 1 for g in groups for p in pairs if p // CHANNELS == product},
+        )
     if case.floors:
         for product in (2, 4, 6):
-            add(f"floor_{product}", "at_least", 0.015 * min(case.tight, 1.0) * n,
-                {(g, p): 1 for g in groups for p in pairs if p // CHANNELS == product})  # fmt: skip
+            add(
+                f"floor_{product}",
+                "at_least",
+                0.015 * min(case.tight, 1.0) * n,
+                {(g, p): 1 for g in groups for p in pairs if p // CHANNELS == product},
+            )
     if case.budget:
         add(
             "budget",

@@ -48,28 +48,56 @@ def sides(case: Problem) -> list[dict[str, Any]]:
     """(e), (a), (c), (b) and PDLP's LP on one instance."""
     begun = time.perf_counter()
     ours = solve(case, Goal(gap=1e-3))
-    rows: list[dict[str, Any]] = [{
-        "who": "cpc", "version": "", "seconds": time.perf_counter() - begun, "value_yuan": ours.plan.primal * 1e-6,
-        "bound_yuan": ours.dual.bound * 1e-6, "gap": ours.gap, "limits_broken": 0,
-    }]  # fmt: skip
+    rows: list[dict[str, Any]] = [
+        {
+            "who": "cpc",
+            "version": "",
+            "seconds": time.perf_counter() - begun,
+            "value_yuan": ours.plan.primal * 1e-6,
+            "bound_yuan": ours.dual.bound * 1e-6,
+            "gap": ours.gap,
+            "limits_broken": 0,
+        }
+    ]
     plans = {
-        "score": lambda: arbitrate_then_cap(case, "score"), "arrival": lambda: arbitrate_then_cap(case, "arrival"),
-        "value": lambda: greedy(case, "value"), "density": lambda: greedy(case, "density"),
-    }  # fmt: skip
+        "score": lambda: arbitrate_then_cap(case, "score"),
+        "arrival": lambda: arbitrate_then_cap(case, "arrival"),
+        "value": lambda: greedy(case, "value"),
+        "density": lambda: greedy(case, "density"),
+    }
     for who, plan in plans.items():
         begun = time.perf_counter()
         value, broken = plan()
-        rows.append({"who": who, "version": "", "seconds": time.perf_counter() - begun, "value_yuan": value * 1e-6,
-                     "limits_broken": len(broken)})  # fmt: skip
+        rows.append(
+            {
+                "who": who,
+                "version": "",
+                "seconds": time.perf_counter() - begun,
+                "value_yuan": value * 1e-6,
+                "limits_broken": len(broken),
+            }
+        )
     begun = time.perf_counter()
     parts = chunked(case)
-    rows.append({
-        "who": "chunks", "version": "", "seconds": time.perf_counter() - begun, "value_yuan": parts.value * 1e-6,
-        "bound_yuan": parts.bound * 1e-6, "limits_broken": 0, "chunks": parts.chunks, "without_plan": parts.empty,
-    })  # fmt: skip
+    rows.append(
+        {
+            "who": "chunks",
+            "version": "",
+            "seconds": time.perf_counter() - begun,
+            "value_yuan": parts.value * 1e-6,
+            "bound_yuan": parts.bound * 1e-6,
+            "limits_broken": 0,
+            "chunks": parts.chunks,
+            "without_plan": parts.empty,
+        }
+    )
     rows.append({k: v for k, v in by_pdlp(case, 1e-4).items() if k not in {"threads", "method"}})
-    print(f"{ours.plan.primal * 1e-6:.0f}", [(r["who"], round(r["value_yuan"] * 1e6 / ours.plan.primal, 4)) for r in rows],
-          file=sys.stderr, flush=True)  # fmt: skip
+    print(
+        f"{ours.plan.primal * 1e-6:.0f}",
+        [(r["who"], round(r["value_yuan"] * 1e6 / ours.plan.primal, 4)) for r in rows],
+        file=sys.stderr,
+        flush=True,
+    )
     return [row | {"of_ours": row["value_yuan"] / (ours.plan.primal * 1e-6)} for row in rows]
 
 
@@ -89,13 +117,20 @@ def curve() -> Result:
     least = {who: min(1 / row["of_ours"] for row in rows if row["who"] == who) for who in NAMES if who != "cpc"}
     most = {who: max(1 / row["of_ours"] for row in rows if row["who"] == who) for who in NAMES if who != "cpc"}
     return Result(
-        rows, {f"cpc / {who}, least": v for who, v in least.items()} | {f"cpc / {who}, most": v for who, v in most.items()},
+        rows,
+        {f"cpc / {who}, least": v for who, v in least.items()} | {f"cpc / {who}, most": v for who, v in most.items()},
         (f"{CUSTOMERS:,} customers; value of a side over the plan's; picture in docs/benchmarks/{PICTURE.name}",),
-    )  # fmt: skip
+    )
 
 
-COLOURS = {"cpc": "#111111", "chunks": "#1b7837", "density": "#2166ac", "value": "#67a9cf", "score": "#d6604d",
-           "arrival": "#9e5b8c"}  # fmt: skip
+COLOURS = {
+    "cpc": "#111111",
+    "chunks": "#1b7837",
+    "density": "#2166ac",
+    "value": "#67a9cf",
+    "score": "#d6604d",
+    "arrival": "#9e5b8c",
+}
 
 
 def picture(rows: list[dict[str, Any]]) -> Figure:

@@ -40,8 +40,10 @@ def written(case: Case) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"name": name, side: amount, "counts": 1}
         if kind == "channel":
             channel, centre = (int(x) for x in where)
-            row |= {"counts": "minutes" if channel == 0 else 1,
-                    "where": {"channel": [channel], "segment": [2 * centre, 2 * centre + 1]}}  # fmt: skip
+            row |= {
+                "counts": "minutes" if channel == 0 else 1,
+                "where": {"channel": [channel], "segment": [2 * centre, 2 * centre + 1]},
+            }
         elif kind in {"product", "floor"}:
             row["where"] = {"product": [int(where[0])]}
         else:
@@ -71,7 +73,13 @@ def table(case: Case, number: int) -> pa.Table:
     owner = np.repeat(np.arange(size), case.arcs)
     segment = group[owner]
     columns = (
-        number * BLOCK + owner, (pairs // CHANNELS).ravel(), channel, value.ravel(), segment, COST[channel],
-        np.where(channel == 0, MINUTES, 0), np.where(segment % 2, 80, -20),
-    )  # fmt: skip
+        number * BLOCK + owner,
+        (pairs // CHANNELS).ravel(),
+        channel,
+        value.ravel(),
+        segment,
+        COST[channel],
+        np.where(channel == 0, MINUTES, 0),
+        np.where(segment % 2, 80, -20),
+    )
     return pa.table([pa.array(c.astype(t.to_pandas_dtype())) for c, t in zip(columns, _TYPES, strict=True)], SCHEMA)

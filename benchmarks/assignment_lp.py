@@ -60,13 +60,16 @@ def by_pdlp(problem: Problem, accuracy: float) -> dict[str, Any]:
     prices = problem.rounded(np.maximum(-found.dual_solution[:limits], 0.0) * (YUAN / problem.scale))
     over = columns[:limits] @ found.primal_solution - upper[:limits]
     return {
-        "who": f"PDLP (LP, {accuracy:g})", "version": ortools.__version__, "threads": cores(), "seconds": seconds,
+        "who": f"PDLP (LP, {accuracy:g})",
+        "version": ortools.__version__,
+        "threads": cores(),
+        "seconds": seconds,
         "value_yuan": float(value @ found.primal_solution),
         "bound_yuan": evaluate(problem, Local(problem), prices).bound * 1e-6,
         "limits_broken": int((over > 1e-9 * np.maximum(1.0, np.abs(upper[:limits]))).sum()),
         "worst_excess": float((over / np.maximum(1.0, np.abs(upper[:limits]))).max()),
         "method": solve_log_pb2.TerminationReason.Name(found.solve_log.termination_reason),
-    }  # fmt: skip
+    }
 
 
 def by_highs(problem: Problem, method: str, seconds: float = 300.0) -> dict[str, Any]:
@@ -81,7 +84,10 @@ def by_highs(problem: Problem, method: str, seconds: float = 300.0) -> dict[str,
     begun = time.perf_counter()
     solver.run()
     return {
-        "who": f"HiGHS {method} (LP)", "version": highspy.Highs().version(), "threads": 1,
-        "seconds": time.perf_counter() - begun, "bound_yuan": solver.getObjectiveValue(),
+        "who": f"HiGHS {method} (LP)",
+        "version": highspy.Highs().version(),
+        "threads": 1,
+        "seconds": time.perf_counter() - begun,
+        "bound_yuan": solver.getObjectiveValue(),
         "method": solver.modelStatusToString(solver.getModelStatus()),
-    }  # fmt: skip
+    }

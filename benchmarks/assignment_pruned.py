@@ -57,10 +57,21 @@ def pruning() -> Result:
             break
     begun = time.perf_counter()
     found = solve(full, Goal(gap=TARGET))
-    rows.append({"who": "all 72 arcs, nothing pruned", "version": "", "seconds": time.perf_counter() - begun,
-                 "arcs_a_customer": float(ARCS), "gap_on_all_arcs": found.gap, "value_yuan": found.plan.primal * 1e-6})  # fmt: skip
-    return Result(rows, {"value kept": rows[-2]["value_yuan"] / rows[-1]["value_yuan"]},
-                  (f"{CUSTOMERS:,} customers, prices of a sample of {SAMPLE:,}; the gap is of the bound over all 72 arcs",))  # fmt: skip
+    rows.append(
+        {
+            "who": "all 72 arcs, nothing pruned",
+            "version": "",
+            "seconds": time.perf_counter() - begun,
+            "arcs_a_customer": float(ARCS),
+            "gap_on_all_arcs": found.gap,
+            "value_yuan": found.plan.primal * 1e-6,
+        }
+    )
+    return Result(
+        rows,
+        {"value kept": rows[-2]["value_yuan"] / rows[-1]["value_yuan"]},
+        (f"{CUSTOMERS:,} customers, prices of a sample of {SAMPLE:,}; the gap is of the bound over all 72 arcs",),
+    )
 
 
 def _row(full: Problem, prices: Ints, keep: int, by: str) -> dict[str, Any]:
@@ -75,8 +86,14 @@ def _row(full: Problem, prices: Ints, keep: int, by: str) -> dict[str, Any]:
     }
     bound = min(bounds.values())
     return {
-        "who": f"{keep} by {by}", "version": "", "seconds": time.perf_counter() - begun, "prune_seconds": cut,
-        "solve_seconds": solved, "arcs_a_customer": kept.arcs / kept.customers, "gap_of_pruned": found.gap,
+        "who": f"{keep} by {by}",
+        "version": "",
+        "seconds": time.perf_counter() - begun,
+        "prune_seconds": cut,
+        "solve_seconds": solved,
+        "arcs_a_customer": kept.arcs / kept.customers,
+        "gap_of_pruned": found.gap,
         **{f"gap_at_prices_of_{name}": (b - found.plan.primal) / b for name, b in bounds.items()},
-        "gap_on_all_arcs": (bound - found.plan.primal) / bound, "value_yuan": found.plan.primal * 1e-6,
-    }  # fmt: skip
+        "gap_on_all_arcs": (bound - found.plan.primal) / bound,
+        "value_yuan": found.plan.primal * 1e-6,
+    }

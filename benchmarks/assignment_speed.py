@@ -83,8 +83,16 @@ def passes(problem: Problem, prices: np.ndarray) -> tuple[list[dict[str, Any]], 
     rows = []
     for who, task in (("plain pass", lambda: engine.sum(prices, -1)), ("stream of its bytes", stream)):
         wall, cpu = best_of(4, task)
-        rows.append({"who": who, "version": "", "seconds": wall, "cpu_seconds": cpu, "bytes": reads,
-                     "ns_a_customer": cpu / problem.customers * 1e9})  # fmt: skip
+        rows.append(
+            {
+                "who": who,
+                "version": "",
+                "seconds": wall,
+                "cpu_seconds": cpu,
+                "bytes": reads,
+                "ns_a_customer": cpu / problem.customers * 1e9,
+            }
+        )
     return rows, rows[0]["cpu_seconds"]
 
 
@@ -106,8 +114,13 @@ def province(customers: int, gap: float, home: Path | None = None) -> Result:
             problem = read_instance(folder, work).problem
         with clock.stage("solve") as row:
             found = solve(problem, Goal(gap=gap))
-            row |= {"gap": found.gap, "full_passes": found.passes, "method": found.method,
-                    "value_yuan": found.plan.primal * 1e-6, "bound_yuan": found.dual.bound * 1e-6}  # fmt: skip
+            row |= {
+                "gap": found.gap,
+                "full_passes": found.passes,
+                "method": found.method,
+                "value_yuan": found.plan.primal * 1e-6,
+                "bound_yuan": found.dual.bound * 1e-6,
+            }
         with clock.stage("write the plan"):
             write_plan(out, problem, found)
         more, plain = passes(problem, found.dual.prices)
@@ -123,9 +136,15 @@ def province(customers: int, gap: float, home: Path | None = None) -> Result:
         {
             "pass / stream": more[0]["seconds"] / more[1]["seconds"],
             "CPU of the solve / plain pass": seconds["solve"]["cpu_seconds"] / plain,
-            "minutes from Parquet to a plan": (seconds["read Parquet into the compact form"]["seconds"]
-                                               + seconds["solve"]["seconds"] + seconds["write the plan"]["seconds"]) / 60,
+            "minutes from Parquet to a plan": (
+                seconds["read Parquet into the compact form"]["seconds"]
+                + seconds["solve"]["seconds"]
+                + seconds["write the plan"]["seconds"]
+            )
+            / 60,
             "minutes once compact": seconds["solve"]["seconds"] / 60,
         },
-        (f"{problem.shape}; {sum(b.nbytes for b in problem.blocks) / problem.customers:.1f} bytes a customer in a pass",),
-    )  # fmt: skip
+        (
+            f"{problem.shape}; {sum(b.nbytes for b in problem.blocks) / problem.customers:.1f} bytes a customer in a pass",
+        ),
+    )

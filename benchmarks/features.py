@@ -80,9 +80,11 @@ def make_events(night: Night, customers: int) -> int:
             "topic": pa.array(("data", "plan", "bill")).take(pa.array(rng.integers(0, 3, a_day))),
             "seconds": pa.array(rng.integers(0, 600, a_day)),
             "pages": pa.array(rng.integers(0, 12, a_day)),
-            "schema": pa.repeat("website_page", a_day), "feed": pa.repeat("page_feed", a_day),
-            "delivery_id": pa.repeat(f"d{date}", a_day), "line": pa.array(np.arange(a_day)),
-        }  # fmt: skip
+            "schema": pa.repeat("website_page", a_day),
+            "feed": pa.repeat("page_feed", a_day),
+            "delivery_id": pa.repeat(f"d{date}", a_day),
+            "line": pa.array(np.arange(a_day)),
+        }
         columns = [
             known[f.name].cast(f.type) if f.name in known else pa.nulls(a_day, f.type)
             for f in schema
@@ -117,10 +119,16 @@ def build_snapshot(night: Night, family: Family, customers: int) -> list[str]:
     buckets = ((customers - 1) >> BUCKET_BITS) + 1
     written = (
         night.spark.range(customers)
-        .selectExpr("id as customer_id", "false as refused", f"date'{AS_OF}' as as_of",
-                    f"cast(shiftright(id, {BUCKET_BITS}) as int) as bucket")
-        .repartitionById(buckets, "bucket").mapInArrow(task, WRITTEN).collect()
-    )  # fmt: skip
+        .selectExpr(
+            "id as customer_id",
+            "false as refused",
+            f"date'{AS_OF}' as as_of",
+            f"cast(shiftright(id, {BUCKET_BITS}) as int) as bucket",
+        )
+        .repartitionById(buckets, "bucket")
+        .mapInArrow(task, WRITTEN)
+        .collect()
+    )
     return [str(night.lake.path("customer_features") / file.path) for file in read_written(written)]
 
 
@@ -231,8 +239,13 @@ def run(size: str) -> Result:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return Result(
         rows,
-        {"full build to the faster peer": full / peer, "incremental day to the full build": day / full,
-         "incremental day to the faster peer": day / peer},
-        (f"{customers:,} customers, {events:,} events, {len(family.features)} features, {kept:,} partial rows",
-         f"values equal DuckDB's and Polars' for every customer; peak of this process and its largest child: {peak / 2**20:.1f} GiB"),
-    )  # fmt: skip
+        {
+            "full build to the faster peer": full / peer,
+            "incremental day to the full build": day / full,
+            "incremental day to the faster peer": day / peer,
+        },
+        (
+            f"{customers:,} customers, {events:,} events, {len(family.features)} features, {kept:,} partial rows",
+            f"values equal DuckDB's and Polars' for every customer; peak of this process and its largest child: {peak / 2**20:.1f} GiB",
+        ),
+    )

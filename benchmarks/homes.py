@@ -23,9 +23,10 @@ def homes(holding: str) -> list[Path]:
     found = sorted(path for path in Path(folder).glob("*-*") if (_root(path) / holding).exists()) if folder else []
     if not found:
         raise MendableError(
-            "no homes to measure", where="CPC_PROVINCES",
+            "no homes to measure",
+            where="CPC_PROVINCES",
             remedy="make some: python -m benchmarks.province_home FOLDER/real-11 --seed 11 --preset real",
-        )  # fmt: skip
+        )
     return found
 
 

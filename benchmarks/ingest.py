@@ -34,8 +34,15 @@ _BYTES = {"1gb": 1_000_000_000, "400mb": 400_000_000, "4gb": 4_000_000_000}
 #: Bytes of all feeds together, before packing: three small nights, and a full one.
 COST, NIGHT, FEEDS = (250_000_000, 500_000_000, 1_000_000_000), 23_000_000_000, 242
 ROUNDS = {"1gb": 3, "400mb": 3, "4gb": 1}
-_SQL = {"string": "VARCHAR", "code": "VARCHAR", "phone": "VARCHAR", "short": "SMALLINT", "int": "INTEGER",
-        "long": "BIGINT", "timestamp": "TIMESTAMP"}  # fmt: skip
+_SQL = {
+    "string": "VARCHAR",
+    "code": "VARCHAR",
+    "phone": "VARCHAR",
+    "short": "SMALLINT",
+    "int": "INTEGER",
+    "long": "BIGINT",
+    "timestamp": "TIMESTAMP",
+}
 
 
 def run(size: str) -> Result:
@@ -69,20 +76,25 @@ def _one_file(folder: Path, size: str) -> Result:
     small = apart(_ours, folder / "home", quarter.parent, False)
     rows = [
         {
-            "who": name, "version": rounds[0]["version"], "seconds": _median(rounds, "seconds"),
-            "mb_per_s": megabytes / _median(rounds, "seconds"), "cpu_seconds": _median(rounds, "cpu"),
-            "peak_gb": max(r["peak"] for r in rounds) / 1e9, "rounds": ", ".join(f"{r['seconds']:.1f}" for r in rounds),
+            "who": name,
+            "version": rounds[0]["version"],
+            "seconds": _median(rounds, "seconds"),
+            "mb_per_s": megabytes / _median(rounds, "seconds"),
+            "cpu_seconds": _median(rounds, "cpu"),
+            "peak_gb": max(r["peak"] for r in rounds) / 1e9,
+            "rounds": ", ".join(f"{r['seconds']:.1f}" for r in rounds),
             "others_cpu_seconds": ", ".join(f"{r['others']:.1f}" for r in rounds),
         }
         for name, rounds in seen.items()
-    ]  # fmt: skip
+    ]
     ours = _median(seen["cpc"], "seconds")
     ratio = {
-        "duckdb": ours / _median(seen["duckdb"], "seconds"), "polars": ours / _median(seen["polars"], "seconds"),
+        "duckdb": ours / _median(seen["duckdb"], "seconds"),
+        "polars": ours / _median(seen["polars"], "seconds"),
         "duckdb_cpu": _median(seen["cpc"], "cpu") / _median(seen["duckdb"], "cpu"),
         "gzip": _median(seen["cpc, one gzip"], "seconds") / ours,
         "memory": max(r["peak"] for r in seen["cpc"]) / small["peak"],
-    }  # fmt: skip
+    }
     notes = [
         f"{megabytes:,.0f} MB of GB18030, {records:,} records of 15 columns; seconds are medians of {ROUNDS[size]} rounds",
         f"Spark session (not in the seconds): {seen['cpc'][0]['session']:.1f} s; a quarter of the file: "
@@ -206,11 +218,17 @@ def _volumes(folder: Path, volumes: tuple[int, ...]) -> Result:
 def _told(who: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
     first, seconds = rounds[0], _median(rounds, "seconds")
     return {
-        "who": who, "version": "this", "seconds": seconds, "mb_per_s": first["source"] / 1e6 / seconds,
-        "cpu_seconds": _median(rounds, "cpu"), "files": first["files"], "rows": first["rows"],
-        "peak_gb": max(one["peak"] for one in rounds) / 1e9, "rounds": ", ".join(f"{t['seconds']:.1f}" for t in rounds),
+        "who": who,
+        "version": "this",
+        "seconds": seconds,
+        "mb_per_s": first["source"] / 1e6 / seconds,
+        "cpu_seconds": _median(rounds, "cpu"),
+        "files": first["files"],
+        "rows": first["rows"],
+        "peak_gb": max(one["peak"] for one in rounds) / 1e9,
+        "rounds": ", ".join(f"{t['seconds']:.1f}" for t in rounds),
         "others_cpu_seconds": ", ".join(f"{one['others']:.1f}" for one in rounds),
-    }  # fmt: skip
+    }
 
 
 def night(home: Path, size: int) -> dict[str, Any]:

@@ -31,9 +31,17 @@ SKILLS = ("投诉处理组", "宽带装维", "国际漫游", "東區一組", "VI
 def feed() -> Feed:
     """A `verf` feed of calls with as many parts as asked for by the file names."""
     said = {
-        "code": "hotline_call_bench", "label": "测速", "source": "benchmark", "service": "hotline", "dialect": "verf",
-        "schema": "hotline_call", "unit_code": "99901", "sender": "99900", "owner": "benchmarks", "purpose": "speed",
-    }  # fmt: skip
+        "code": "hotline_call_bench",
+        "label": "测速",
+        "source": "benchmark",
+        "service": "hotline",
+        "dialect": "verf",
+        "schema": "hotline_call",
+        "unit_code": "99901",
+        "sender": "99900",
+        "owner": "benchmarks",
+        "purpose": "speed",
+    }
     return Feed.model_validate(said)
 
 

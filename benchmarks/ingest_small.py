@@ -66,7 +66,9 @@ def records(schema: Schema, count: int, seed: int) -> pa.Table:
 
 def _column(field: Field, schema: Schema, count: int, random: np.random.Generator) -> pa.Array:
     if field.type == "code":
-        return pa.array(list(schema.codes[field.codes])).take(pa.array(random.integers(0, len(schema.codes[field.codes]), count)))  # fmt: skip
+        return pa.array(list(schema.codes[field.codes])).take(
+            pa.array(random.integers(0, len(schema.codes[field.codes]), count))
+        )
     low = max(int(field.minimum or 0), 0)
     high = min(int(field.maximum) if field.maximum is not None else low + 99, low + 30_000)
     number = np.arange(count) % (high - low + 1) + low

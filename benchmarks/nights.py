@@ -43,9 +43,10 @@ def channels() -> Channels:
     """As the operator's catalogue has them."""
     found = {c.code: c for c in load_catalogue().channels if c.code in DAILY}
     return Channels(
-        np.array([found[code].cost_micro for code in DAILY]), np.array([found[code].block_days for code in DAILY]),
+        np.array([found[code].cost_micro for code in DAILY]),
+        np.array([found[code].block_days for code in DAILY]),
         np.array(list(DAILY.values())),
-    )  # fmt: skip
+    )
 
 
 def run(size: str) -> Result:
@@ -53,17 +54,22 @@ def run(size: str) -> Result:
     customers, worlds, factors = AIMS[size]
     rows, ratio = [], {}
     for factor in factors:
-        totals = np.array([
-            [lived(customers, seed, factor, charged=charged) for charged in (True, False)] for seed in range(worlds)
-        ])  # fmt: skip
+        totals = np.array(
+            [[lived(customers, seed, factor, charged=charged) for charged in (True, False)] for seed in range(worlds)]
+        )
         gain = totals[:, 0, 0] / totals[:, 1, 0] - 1.0
         error = float(student.ppf(0.975, worlds - 1)) * float(gain.std(ddof=1)) / worlds**0.5
         for side, who in enumerate(("cpc: value less L g", "nightly greedy")):
-            rows.append({
-                "who": who, "version": "", "capacity_factor": factor, "seconds": float(totals[:, side, 1].mean()),
-                "margin_yuan_a_customer": float(totals[:, side, 0].mean()) * 1e-6 / customers,
-                "contacts_a_customer": float(totals[:, side, 2].mean()) / customers,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "who": who,
+                    "version": "",
+                    "capacity_factor": factor,
+                    "seconds": float(totals[:, side, 1].mean()),
+                    "margin_yuan_a_customer": float(totals[:, side, 0].mean()) * 1e-6 / customers,
+                    "contacts_a_customer": float(totals[:, side, 2].mean()) / customers,
+                }
+            )
         rows[-2] |= {
             "gain": float(gain.mean()),
             "gain_low": float(gain.mean()) - error,

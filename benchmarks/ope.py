@@ -96,10 +96,15 @@ def _written(log: pa.Table, reference: dict[str, Any], rounds: int, scratch: Pat
         ) as out:
             for start in range(0, rounds, 5_000):
                 block = np.arange(start, min(rounds, start + 5_000))
-                out.write_table(pa.table({
-                    "round": np.repeat(block, len(action)), "action": np.tile(action, len(block)),
-                    column: np.tile(value, len(block)),
-                }))  # fmt: skip
+                out.write_table(
+                    pa.table(
+                        {
+                            "round": np.repeat(block, len(action)),
+                            "action": np.tile(action, len(block)),
+                            column: np.tile(value, len(block)),
+                        }
+                    )
+                )
     return paths
 
 
@@ -127,11 +132,14 @@ def _plain(log: pa.Table, reference: dict[str, Any], rounds: int) -> tuple[dict[
     at = np.arange(rounds)
     w, error, direct = pi[at, action] / e, r - q[at, action], (pi * q).sum(axis=1)
     found = {
-        "ips": (w * r).mean(), "snips": (w * r).sum() / w.sum(), "dm": direct.mean(),
-        "dr": (direct + w * error).mean(), "sndr": direct.mean() + (w * error).sum() / w.sum(),
+        "ips": (w * r).mean(),
+        "snips": (w * r).sum() / w.sum(),
+        "dm": direct.mean(),
+        "dr": (direct + w * error).mean(),
+        "sndr": direct.mean() + (w * error).sum() / w.sum(),
         "switch_dr": (direct + np.where(w <= 5, w, 0) * error).mean(),
         "dros": (direct + w / (w**2 + 1) * error).mean(),
-    }  # fmt: skip
+    }
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return {name: float(value) for name, value in found.items()}, time.perf_counter() - clock, peak

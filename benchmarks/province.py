@@ -80,30 +80,39 @@ def _learnt(learnt: Learnt) -> dict[str, Any]:
     deciles = [r for r in learnt.response.tables["contact"] if r["positives"] >= 20]
     worst = max((abs(r["predicted"] / r["observed"] - 1) for r in deciles), default=None)
     return {
-        "conversions_late": int(metrics["conversions_contact"]), "log_ratio": metrics["ratio_contact"],
-        "log_slope": metrics["slope_contact"], "log_worst_decile": worst, "lift": lift.value,
-        "lift_low": lift.value - 1.96 * lift.deviation, "lift_high": lift.value + 1.96 * lift.deviation,
+        "conversions_late": int(metrics["conversions_contact"]),
+        "log_ratio": metrics["ratio_contact"],
+        "log_slope": metrics["slope_contact"],
+        "log_worst_decile": worst,
+        "lift": lift.value,
+        "lift_low": lift.value - 1.96 * lift.deviation,
+        "lift_high": lift.value + 1.96 * lift.deviation,
         "chosen_factor": metrics["chosen_factor"],
-        "effect_explorers": metrics["effect_explorers"], "effect_error": metrics["effect_explorers_error"],
-        "wearout": learnt.bundle.wearout, "channel_slopes": dict(learnt.bundle.channels.slope),
-    }  # fmt: skip
+        "effect_explorers": metrics["effect_explorers"],
+        "effect_error": metrics["effect_explorers_error"],
+        "wearout": learnt.bundle.wearout,
+        "channel_slopes": dict(learnt.bundle.channels.slope),
+    }
 
 
 def _probabilities(box: Box, scores: Scores) -> dict[str, Any]:
     arcs = np.flatnonzero(box.menu.outbound()).tolist()
     return {
-        "auc_within": expected_auc(box, scores.p_convert, arcs), "auc_truth": expected_auc(box, box.true_p1, arcs),
+        "auc_within": expected_auc(box, scores.p_convert, arcs),
+        "auc_truth": expected_auc(box, box.true_p1, arcs),
         "p_over_truth": float(scores.p_convert[box.eligible].sum() / box.true_p1[box.eligible].sum()),
-    }  # fmt: skip
+    }
 
 
 def _values(box: Box, scorer: Scorer, scores: Scores, data: training.Data) -> dict[str, Any]:
     cost = scorer.money.cost
     means = _means(box, scores.effect.astype(np.float64))
     tables = {
-        "rates": np.repeat(means[None, :], len(box.eligible), axis=0), "model": scores.effect.astype(np.float64),
-        "observable": _observable(box), "full": box.effect.astype(np.float64),
-    }  # fmt: skip
+        "rates": np.repeat(means[None, :], len(box.eligible), axis=0),
+        "model": scores.effect.astype(np.float64),
+        "observable": _observable(box),
+        "full": box.effect.astype(np.float64),
+    }
     plans = {name: box.plan(np.rint(table - cost).astype(np.int64)) for name, table in tables.items()}
     paid = {name: box.worth(chosen, box.effect - cost) for name, chosen in plans.items()}
     mine = plans["model"]
@@ -123,11 +132,15 @@ def _values(box: Box, scorer: Scorer, scores: Scores, data: training.Data) -> di
         worth = box.worth(plan, box.effect - cost)
         found |= {f"V_{name}": worth, f"share_{name}": share(worth, "observable")}
     return found | {
-        "contacts": len(mine.row), "predicted": predicted, "realised": realised,
+        "contacts": len(mine.row),
+        "predicted": predicted,
+        "realised": realised,
         "realised_over_predicted": realised / predicted if predicted > 1.0 else None,
-        "lost_to_model": paid["observable"] - paid["model"], "lost_to_reserve": unreserved - paid["model"],
-        "lost_to_pruning": unpruned - paid["model"], "gap": mine.gap,
-    }  # fmt: skip
+        "lost_to_model": paid["observable"] - paid["model"],
+        "lost_to_reserve": unreserved - paid["model"],
+        "lost_to_pruning": unpruned - paid["model"],
+        "gap": mine.gap,
+    }
 
 
 def _means(box: Box, table: Floats) -> Floats:
@@ -164,9 +177,16 @@ def _observable(box: Box) -> Floats:
             if not use.any():
                 continue
             parameters = {
-                "objective": "l2", "num_leaves": 15, "learning_rate": 0.1, "min_data_in_leaf": 100, "max_bin": 63,
-                "feature_fraction": 0.3, "verbose": -1, "num_threads": min(2, cores()), "seed": 0,
-            }  # fmt: skip
+                "objective": "l2",
+                "num_leaves": 15,
+                "learning_rate": 0.1,
+                "min_data_in_leaf": 100,
+                "max_bin": 63,
+                "feature_fraction": 0.3,
+                "verbose": -1,
+                "num_threads": min(2, cores()),
+                "seed": 0,
+            }
             booster = lgb.train(parameters, lgb.Dataset(X[use], mean[use], params={"verbose": -1}), 60)
             out[half == held] = booster.predict(X[half == held])
         return out

@@ -33,9 +33,12 @@ def main() -> None:
     from jobs.runner import plan, run_night
 
     sets = [
-        f"seed={asked.seed}", f"shares.control={policy.control}", f"shares.explore={policy.explore}",
-        f"shares.explore_reserve={round(1.2 * policy.explore, 4)}", f"affinity.rows={max(150_000, 5 * asked.customers)}",
-    ]  # fmt: skip
+        f"seed={asked.seed}",
+        f"shares.control={policy.control}",
+        f"shares.explore={policy.explore}",
+        f"shares.explore_reserve={round(1.2 * policy.explore, 4)}",
+        f"affinity.rows={max(150_000, 5 * asked.customers)}",
+    ]
     settings = load_settings("local", tuple(sets))
     night = Night(LAST, settings, settings.landing)
     box: dict[str, Any] = {

@@ -135,9 +135,12 @@ class Box:
         settings = self.night.settings
         everyone = self.night.lake.arrow("eligible", partition=self.night.partition, columns=["customer_id"]).num_rows
         found, _ = in_force(
-            self.night.catalogue, everyone, shifts(self.night), self.night.date,
+            self.night.catalogue,
+            everyone,
+            shifts(self.night),
+            self.night.date,
             settings.shares.explore_reserve if reserve else 0.0,
-        )  # fmt: skip
+        )
         return [limit.row(self.night.catalogue) for limit in found]
 
     def worth(self, chosen: Chosen, table: Ints) -> float:

@@ -192,8 +192,11 @@ def table(cases: Sequence[Public], seconds: float) -> Result:
             rows.append(row)
             print(json.dumps(row), file=sys.stderr, flush=True)
     within = sum(row["below"] <= 1e-3 for row in rows) / max(1, len(rows))
-    return Result(rows, {"share within 0.1 % of best known": within if rows else math.nan},
-                  ("below: by how much the best known value is missed; negative where it is surpassed",))  # fmt: skip
+    return Result(
+        rows,
+        {"share within 0.1 % of best known": within if rows else math.nan},
+        ("below: by how much the best known value is missed; negative where it is surpassed",),
+    )
 
 
 def _solved(case: Public, seconds: float) -> dict[str, Any]:
@@ -206,8 +209,13 @@ def _solved(case: Public, seconds: float) -> dict[str, Any]:
         return row | {"seconds": time.perf_counter() - begun, "below": math.inf, "method": "no plan found"}
     value = case.objective(found.plan.primal)
     worse = value - case.best if case.minimise else case.best - value
-    return row | {"seconds": time.perf_counter() - begun, "value": value, "below": worse / abs(case.best),
-                  "gap": found.gap, "method": found.method}  # fmt: skip
+    return row | {
+        "seconds": time.perf_counter() - begun,
+        "value": value,
+        "below": worse / abs(case.best),
+        "gap": found.gap,
+        "method": found.method,
+    }
 
 
 def _warm() -> None:

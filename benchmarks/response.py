@@ -67,11 +67,16 @@ def compared(home: Path) -> list[dict[str, Any]]:
     found = []
     for name, loss in losses.items():
         gap = weight * (loss - losses["one"]) / weight.mean()
-        found.append({
-            "home": home.name, "shape": name, "loss": 1000 * float(np.average(loss, weights=weight)),
-            "to_one": 1000 * float(gap.mean()), "error": 1000 * float(gap.std() / np.sqrt(len(gap))),
-            "orders": int(y.sum()),
-        })  # fmt: skip
+        found.append(
+            {
+                "home": home.name,
+                "shape": name,
+                "loss": 1000 * float(np.average(loss, weights=weight)),
+                "to_one": 1000 * float(gap.mean()),
+                "error": 1000 * float(gap.std() / np.sqrt(len(gap))),
+                "orders": int(y.sum()),
+            }
+        )
     return found
 
 
@@ -99,9 +104,13 @@ def _trees(
     hidden = matrix.copy()
     hidden[:, [len(columns.kept) + k for k in without]] = np.nan
     data = lgb.Dataset(
-        hidden[use], rows.y[use], weight=rows.weight[use], init_score=start[use],
-        categorical_feature=list(columns.categories), params={"verbose": -1},
-    )  # fmt: skip
+        hidden[use],
+        rows.y[use],
+        weight=rows.weight[use],
+        init_score=start[use],
+        categorical_feature=list(columns.categories),
+        params={"verbose": -1},
+    )
     return np.asarray(lgb.train(parameters(knobs), data, knobs.trees).predict(hidden, raw_score=True))
 
 

@@ -45,14 +45,20 @@ def run(size: str) -> Result:
     worst = float(np.abs(_sigmoid(ours[eligible]) - _sigmoid(theirs)).max())
     million = 1_000_000 / customers
     rows = [
-        {"who": who, "version": version, "seconds": taken, "arcs a second": round(arcs / taken),
-         "core-seconds a million customers": round(2 * taken * million)}
+        {
+            "who": who,
+            "version": version,
+            "seconds": taken,
+            "arcs a second": round(arcs / taken),
+            "core-seconds a million customers": round(2 * taken * million),
+        }
         for who, version, taken in (
-            ("sets of arcs (ours)", "this", seconds), ("row by row (ours)", "this", plain_seconds),
+            ("sets of arcs (ours)", "this", seconds),
+            ("row by row (ours)", "this", plain_seconds),
             ("LightGBM predict", lgb.__version__, their_seconds),
             ("LightGBM predict with making its rows", lgb.__version__, their_seconds + making),
         )
-    ]  # fmt: skip
+    ]
     same = float(np.abs(plain - theirs).max())
     notes = (
         f"{customers:,} customers × {len(attributes)} arcs, {arcs:,} eligible; {_FEATURES} features, {_TREES} trees of "

@@ -91,9 +91,14 @@ def run(size: str) -> Result:
             started = time.perf_counter()
             act()
             took = time.perf_counter() - started
-            rows.append({
-                "who": who, "version": version, "seconds": took, "rows_per_second": table.num_rows / took,
-                "peak_mib": peak_bytes() / 2**20,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "who": who,
+                    "version": version,
+                    "seconds": took,
+                    "rows_per_second": table.num_rows / took,
+                    "peak_mib": peak_bytes() / 2**20,
+                }
+            )
     ratio = {f"ours / {row['who'].split(',')[0]}": rows[0]["seconds"] / row["seconds"] for row in rows[1:]}
     return Result(rows, ratio, (f"{table.num_rows:,} rows, {table.nbytes / 2**20:.0f} MiB in memory, one run each.",))

@@ -37,11 +37,22 @@ def run(size: str) -> Result:
         peer = time.perf_counter() - clock
         workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     rows = [
-        {"who": "synth", "source_mb": source / 1e6, "seconds": ours, "mb_per_second": source / 1e6 / ours,
-         "rows": told["rows"], "files": told["files"], "largest_process_mb": max(peak_bytes(), workers) / 1e6},
-        {"who": f"pyarrow {pa.__version__} CSV, one core", "source_mb": source / 1e6, "seconds": peer,
-         "mb_per_second": source / 1e6 / peer},
-    ]  # fmt: skip
+        {
+            "who": "synth",
+            "source_mb": source / 1e6,
+            "seconds": ours,
+            "mb_per_second": source / 1e6 / ours,
+            "rows": told["rows"],
+            "files": told["files"],
+            "largest_process_mb": max(peak_bytes(), workers) / 1e6,
+        },
+        {
+            "who": f"pyarrow {pa.__version__} CSV, one core",
+            "source_mb": source / 1e6,
+            "seconds": peer,
+            "mb_per_second": source / 1e6 / peer,
+        },
+    ]
     return Result(rows, {"time_against_plain_csv": ours / peer})
 
 

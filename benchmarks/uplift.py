@@ -40,9 +40,10 @@ _CANDIDATES: dict[str, tuple[tuple[str, ...], Size]] = {
         Size(trees=60, leaves=6, leaf_rows=400, effect_trees=50, effect_leaves=3, effect_leaf_rows=1000),
     ),
     "larger trees": (
-        TREES, Size(trees=120, leaves=15, leaf_rows=200, rate=0.03, effect_trees=100, effect_leaves=8),
+        TREES,
+        Size(trees=120, leaves=15, leaf_rows=200, rate=0.03, effect_trees=100, effect_leaves=8),
     ),
-} | {f"prior {s}": (("additive",), Size(interaction=s)) for s in (0.05, 0.1, 0.15, 0.2, 0.3)}  # fmt: skip
+} | {f"prior {s}": (("additive",), Size(interaction=s)) for s in (0.05, 0.1, 0.15, 0.2, 0.3)}
 
 
 def run(size: str) -> Result:
@@ -62,8 +63,16 @@ def run(size: str) -> Result:
     for key in scores:
         low, high = (float(q) for q in np.quantile(drawn[key], [0.025, 0.975]))
         package = {"sklift": "scikit-uplift", "causalml": "causalml"}.get(key.split(" ")[0], "")
-        rows.append({"who": key, "version": version(package) if package else "this", "qini_sklift": means[key],
-                     "low": low, "high": high, "seconds": seconds.get(key)})  # fmt: skip
+        rows.append(
+            {
+                "who": key,
+                "version": version(package) if package else "this",
+                "qini_sklift": means[key],
+                "low": low,
+                "high": high,
+                "seconds": seconds.get(key),
+            }
+        )
     packages = [[key for key in scores if key.startswith(name)] for name in fits if name != mine]
     peers = [max(learners, key=means.__getitem__) for learners in packages]
     ratio: dict[str, float] = {}
@@ -75,8 +84,15 @@ def run(size: str) -> Result:
         }
     whole = _hillstrom(None)
     policy = policy_value(whole, [_arms(whole, learner, setting, repeat) for repeat in range(repeats)])
-    rows.append({"who": f"policy over three arms against {policy['best_arm']}", "version": "this",
-                 "qini_sklift": policy["value"], "low": policy["gain_ci"][0], "high": policy["gain_ci"][1]})  # fmt: skip
+    rows.append(
+        {
+            "who": f"policy over three arms against {policy['best_arm']}",
+            "version": "this",
+            "qini_sklift": policy["value"],
+            "low": policy["gain_ci"][0],
+            "high": policy["gain_ci"][1],
+        }
+    )
     notes = (
         f"{len(y):,} rows, {repeats} repeats of {_FOLDS} folds, {_BOOTSTRAP} bootstraps.",
         "Inner validation: " + ", ".join(f"{k} {v:.4f}" for k, v in sorted(inner.items(), key=lambda i: -i[1])) + ".",
@@ -86,7 +102,7 @@ def run(size: str) -> Result:
         "are of the gain.",
         "Intervals hold the scores fixed; what refitting adds shows between the repeats: Qini of ours "
         f"{min(each := _each(y, t, scores[mine])):.4f} … {max(each):.4f}. Seconds are of all fits of a package.",
-    )  # fmt: skip
+    )
     return Result(rows, ratio, notes)
 
 
@@ -183,7 +199,8 @@ def _arms(whole: Experiment, learner: str, size: Size, repeat: int) -> Floats:
         for position in range(1, len(whole.arms)):
             mine = ~at & ((whole.arm == 0) | (whole.arm == position))
             t = (whole.arm[mine] > 0).astype(np.float64)
-            found = effects(whole.X[mine], t, whole.y[mine], whole.X[at], whole.categories, size, 10 * repeat + held,
-                            (learner,))  # fmt: skip
+            found = effects(
+                whole.X[mine], t, whole.y[mine], whole.X[at], whole.categories, size, 10 * repeat + held, (learner,)
+            )
             out[at, position - 1] = found[learner]
     return out

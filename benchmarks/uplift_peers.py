@@ -32,8 +32,15 @@ def version(package: str) -> str:
 
 
 def _trees(seed: int) -> dict[str, Any]:
-    return {"n_estimators": 100, "num_leaves": 15, "learning_rate": 0.03, "min_child_samples": 200,
-            "random_state": seed, "n_jobs": min(2, cores()), "verbose": -1}  # fmt: skip
+    return {
+        "n_estimators": 100,
+        "num_leaves": 15,
+        "learning_rate": 0.03,
+        "min_child_samples": 200,
+        "random_state": seed,
+        "n_jobs": min(2, cores()),
+        "verbose": -1,
+    }
 
 
 def sklift(X: Floats, t: Floats, y: Floats, X_at: Floats, seed: int) -> dict[str, Floats]:
@@ -43,9 +50,11 @@ def sklift(X: Floats, t: Floats, y: Floats, X_at: Floats, seed: int) -> dict[str
         return LGBMClassifier(**_trees(seed))
 
     learners = {
-        "sklift solo": SoloModel(booster()), "sklift two": TwoModels(booster(), booster(), method="vanilla"),
-        "sklift ddr": TwoModels(booster(), booster(), method="ddr_control"), "sklift ct": ClassTransformation(booster()),
-    }  # fmt: skip
+        "sklift solo": SoloModel(booster()),
+        "sklift two": TwoModels(booster(), booster(), method="vanilla"),
+        "sklift ddr": TwoModels(booster(), booster(), method="ddr_control"),
+        "sklift ct": ClassTransformation(booster()),
+    }
     frame, at = pd.DataFrame(X).add_prefix("f"), pd.DataFrame(X_at).add_prefix("f")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

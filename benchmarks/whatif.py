@@ -96,10 +96,13 @@ def _what_if(case: Problem, there: Problem, full: Solution, goal: Goal, cpu: flo
     assert value_of(there, found.plan.arcs) == found.plan.primal
     assert used_by(there, found.plan.arcs) == found.plan.used
     return {
-        **row_of("", found, took, burnt), "share_of_full_cpu": burnt / cpu, "looked_at": looked / case.customers,
-        "sets": sets, "making_share_of_full_cpu": making / cpu,
+        **row_of("", found, took, burnt),
+        "share_of_full_cpu": burnt / cpu,
+        "looked_at": looked / case.customers,
+        "sets": sets,
+        "making_share_of_full_cpu": making / cpu,
         "incumbent_yuan": keeps(there, full) and value_of(there, full.plan.arcs) * 1e-6,
-    }  # fmt: skip
+    }
 
 
 def timed(task: Callable[[], Made]) -> tuple[Made, float, float]:
@@ -112,9 +115,16 @@ def timed(task: Callable[[], Made]) -> tuple[Made, float, float]:
 def row_of(who: str, found: Solution, seconds: float, cpu: float) -> dict[str, Any]:
     """Figures of a solve."""
     return {
-        "who": who, "version": "", "seconds": seconds, "cpu_seconds": cpu, "full_passes": found.passes,
-        "gap": found.gap, "value_yuan": found.plan.primal * 1e-6, "method": found.method, "peak_bytes": peak_bytes(),
-    }  # fmt: skip
+        "who": who,
+        "version": "",
+        "seconds": seconds,
+        "cpu_seconds": cpu,
+        "full_passes": found.passes,
+        "gap": found.gap,
+        "value_yuan": found.plan.primal * 1e-6,
+        "method": found.method,
+        "peak_bytes": peak_bytes(),
+    }
 
 
 def dearest(case: Problem, full: Solution) -> list[int]:

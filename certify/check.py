@@ -295,9 +295,12 @@ def _compare(said: dict[str, Any], limits: list[Limit], tally: _Tally) -> dict[s
             raise Refused(f"limit {limit.name} is broken: {used} against {limit.amount}", "assignment")
     gap = (bound - tally.primal) / max(1, abs(bound))
     found = {
-        "customers": tally.customers, "arcs": tally.arcs, "primal": tally.primal, "bound": bound,
+        "customers": tally.customers,
+        "arcs": tally.arcs,
+        "primal": tally.primal,
+        "bound": bound,
         "assignment_sha256": tally.digest.hexdigest(),
-    }  # fmt: skip
+    }
     for key, value in found.items():
         if said[key] != value:
             raise Refused(f"{key} is {value}, not {said[key]}", "certificate.json")

@@ -11,9 +11,19 @@ import yaml
 
 _LIMIT_KEYS = {"name", "at_most", "at_least", "counts", "where"}
 _CERTIFICATE_KEYS = {
-    "primal", "bound", "gap", "customers", "arcs", "limits", "assignment_sha256", "seconds", "passes", "method",
-    "bound_claimed", "gap_claimed",
-}  # fmt: skip
+    "primal",
+    "bound",
+    "gap",
+    "customers",
+    "arcs",
+    "limits",
+    "assignment_sha256",
+    "seconds",
+    "passes",
+    "method",
+    "bound_claimed",
+    "gap_claimed",
+}
 _NEEDED = _CERTIFICATE_KEYS - {"bound_claimed", "gap_claimed"}
 
 

@@ -30,9 +30,17 @@ RAW_COLUMNS = (
 #: And after them.
 REST = Column(name="_rest", type="string", doc="keys of a jsonl object that the schema does not know, as JSON")
 _SPARK_TYPE = {
-    "string": "string", "code": "string", "phone": "binary", "short": "smallint", "int": "int", "long": "bigint",
-    "double": "double", "date": "date", "timestamp": "timestamp", "bool": "boolean",
-}  # fmt: skip
+    "string": "string",
+    "code": "string",
+    "phone": "binary",
+    "short": "smallint",
+    "int": "int",
+    "long": "bigint",
+    "double": "double",
+    "date": "date",
+    "timestamp": "timestamp",
+    "bool": "boolean",
+}
 
 
 @dataclass(frozen=True)
@@ -167,9 +175,14 @@ def raw_table(schema: Schema) -> Table:
         for field in schema.fields
     )
     return Table(
-        name=f"raw_{schema.name}", row=f"a record of {schema.doc}, as sent, typed", writer="ingest", kind="raw",
-        key=("feed", "data_date", "hour", "line"), partition_by=("data_date", "feed"), columns=(*RAW_COLUMNS, *own, REST),
-    )  # fmt: skip
+        name=f"raw_{schema.name}",
+        row=f"a record of {schema.doc}, as sent, typed",
+        writer="ingest",
+        kind="raw",
+        key=("feed", "data_date", "hour", "line"),
+        partition_by=("data_date", "feed"),
+        columns=(*RAW_COLUMNS, *own, REST),
+    )
 
 
 @lru_cache(maxsize=8)

@@ -183,9 +183,15 @@ class Feature:
     def type(self) -> str:
         """Spark's type of the column."""
         fixed = {
-            "count": "bigint", "distinct": "bigint", "recency": "int", "frequency": "int", "mean": "double",
-            "trend": "double", "entropy": "double", "top": "string",
-        }  # fmt: skip
+            "count": "bigint",
+            "distinct": "bigint",
+            "recency": "int",
+            "frequency": "int",
+            "mean": "double",
+            "trend": "double",
+            "entropy": "double",
+            "top": "string",
+        }
         if self.aggregate in fixed:
             return fixed[self.aggregate]
         return "double" if self.input.type == "bigint" and self.input.scale != 1 else self.input.type
@@ -211,10 +217,15 @@ class Feature:
 
 _LITERAL = re.compile(r"'(?:[^'\\]|\\.|'')*'")
 _WORD = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\b(?!\s*\()")
-_KEYWORDS = frozenset(re.findall(r"\w+", """
+_KEYWORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """
     and or not null is in like rlike between case when then else end true false as int bigint double string date
     timestamp interval day days hour hours div distinct boolean cast
-"""))  # fmt: skip
+""",
+    )
+)
 
 
 def names_in(sql: str) -> set[str]:

@@ -47,11 +47,13 @@ class FeatureSet:
         attributes = [Column(name=a.name, type=a.type, doc=a.doc, unit=a.unit) for a in self.attributes]
         stale = [
             Column(
-                name=family.staleness, type="int", unit="day",
+                name=family.staleness,
+                type="int",
+                unit="day",
                 doc=f"days by which the last good data of family {family.family} is behind the night; null: none yet",
             )
             for family in self.families
-        ]  # fmt: skip
+        ]
         derived = [Column(name=d.name, type="double", doc=d.doc, unit=d.unit) for _, d in self.derived]
         return (*attributes, PROFILED, *stale, *(feature.column for feature in self.features), *derived)
 
@@ -63,10 +65,14 @@ class FeatureSet:
     def tables(self) -> dict[str, Table]:
         """The snapshot and the partials as tables of the catalogue."""
         snapshot = Table(
-            name="customer_features", row="an active customer on a decision date: attributes and features",
-            writer="snapshot", kind="feature", key=("business_date", "customer_id"), partition_by=("business_date",),
+            name="customer_features",
+            row="an active customer on a decision date: attributes and features",
+            writer="snapshot",
+            kind="feature",
+            key=("business_date", "customer_id"),
+            partition_by=("business_date",),
             columns=(*KEY_COLUMNS, *self.columns),
-        )  # fmt: skip
+        )
         return {snapshot.name: snapshot} | {family.table: partial_table(family) for family in self.families}
 
     def family(self, name: str) -> Family:
@@ -121,22 +127,25 @@ def _check_family(
     if document.path.stem != family.family:
         raise MendableError(
             f"the file is called {document.path.name} but declares {family.family!r}",
-            where=document.where(("family",)), remedy=f"rename it to {family.family}.yml",
-        )  # fmt: skip
+            where=document.where(("family",)),
+            remedy=f"rename it to {family.family}.yml",
+        )
     table = tables.get(family.source)
     if table is None or table.kind != "entity" or "event_time" not in _columns(table):
         known = sorted(t.name for t in tables.values() if t.kind == "entity" and "event_time" in _columns(t))
         raise MendableError(
-            f"{family.source!r} is no table of events", where=document.where(("source",)),
+            f"{family.source!r} is no table of events",
+            where=document.where(("source",)),
             remedy=f"choose one of: {', '.join(known)}",
-        )  # fmt: skip
+        )
     for position, name in enumerate(family.schemas):
         if not any(conform.entity == family.source for conform in schemas[name].conform) if name in schemas else True:
             fitting = sorted(s.name for s in schemas.values() if any(c.entity == family.source for c in s.conform))
             raise MendableError(
-                f"no schema {name!r} becomes {family.source}", where=document.where(("schemas", position)),
+                f"no schema {name!r} becomes {family.source}",
+                where=document.where(("schemas", position)),
                 remedy=f"those that do: {', '.join(fitting) or 'none'}",
-            )  # fmt: skip
+            )
     _once(family.staleness, document, ("family",), seen)
     columns = _columns(table)
     personal = {column.name for column in table.columns if column.personal}
@@ -147,8 +156,9 @@ def _check_family(
             if used & personal and set(source.features) - {"distinct", "count"}:
                 raise MendableError(
                     f"{sorted(used & personal)[0]!r} is personal and cannot enter a feature",
-                    where=document.where((*loc, key)), remedy="count it, or take its distinct number",
-                )  # fmt: skip
+                    where=document.where((*loc, key)),
+                    remedy="count it, or take its distinct number",
+                )
         _known(" ".join(source.example.row), columns, family.source, document, (*loc, "example", "row"))
         for feature in (f for f in family.features if f.input is source):
             _once(feature.name, document, (*loc, "features", feature.aggregate), seen)
@@ -169,9 +179,10 @@ def _check_derived(features: FeatureSet, documents: Mapping[str, Document], seen
             loc = ("derived", position, "formula")
             if unknown := sorted(names(derived.formula) - set(seen)):
                 raise MendableError(
-                    f"{derived.name}: no feature {unknown[0]!r}", where=documents[family.family].where(loc),
+                    f"{derived.name}: no feature {unknown[0]!r}",
+                    where=documents[family.family].where(loc),
                     remedy="`cpc features list` shows those there are",
-                )  # fmt: skip
+                )
     try:
         _ = features.derived
     except ValueError as circle:
@@ -207,9 +218,10 @@ def _known(sql: str, columns: set[str], table: str, document: Document, loc: Loc
     used = names_in(sql)
     if unknown := sorted(used - columns):
         raise MendableError(
-            f"{table} has no column {unknown[0]!r}", where=document.where(loc),
+            f"{table} has no column {unknown[0]!r}",
+            where=document.where(loc),
             remedy=f"it has: {', '.join(sorted(columns)) if len(columns) < 60 else 'see `cpc features list`'}",
-        )  # fmt: skip
+        )
     return used
 
 

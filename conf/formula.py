@@ -7,9 +7,19 @@ import ast
 #: Functions a formula may call, with their number of arguments (least, greatest: at least two).
 FUNCTIONS = {"abs": 1, "log1p": 1, "nullif": 2, "coalesce": 2, "least": 2, "greatest": 2}
 _ALLOWED = (
-    ast.Expression, ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Constant, ast.Load, ast.Add, ast.Sub, ast.Mult,
-    ast.Div, ast.USub,
-)  # fmt: skip
+    ast.Expression,
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.Call,
+    ast.Name,
+    ast.Constant,
+    ast.Load,
+    ast.Add,
+    ast.Sub,
+    ast.Mult,
+    ast.Div,
+    ast.USub,
+)
 
 
 def parse(formula: str) -> ast.expr:

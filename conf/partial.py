@@ -28,9 +28,11 @@ _KEY = (
 )
 _EVENTS = Column(name="events", type="bigint", doc="events that say the same", unit="event", nullable=False)
 _AT = Column(
-    name="at", type="bigint", doc="time of the events, where an input wants its first or last value",
+    name="at",
+    type="bigint",
+    doc="time of the events, where an input wants its first or last value",
     unit="microseconds since 1970 UTC",
-)  # fmt: skip
+)
 _ORDERED = frozenset({"first", "last"})
 _APART = frozenset({"first", "last", "min", "max"})
 _OF_VALUE = frozenset({"sum", "mean", "trend"}) | _APART
@@ -40,20 +42,28 @@ _OF_TEXT = frozenset({"distinct", "entropy", "top"}) | _ORDERED
 def partial_table(family: Family) -> Table:
     """The table of daily partials of ``family``."""
     inputs = Column(
-        name="inputs", type="bigint", nullable=False,
+        name="inputs",
+        type="bigint",
+        nullable=False,
         doc="which inputs the events count in: bit i is the i-th of " + ", ".join(i.name for i in family.inputs),
-    )  # fmt: skip
+    )
     values = [
-        Column(name=source.name, type=source.type, unit=source.unit, doc=source.doc + (": sum" if summed(source) else ""))
+        Column(
+            name=source.name, type=source.type, unit=source.unit, doc=source.doc + (": sum" if summed(source) else "")
+        )
         for source in valued_inputs(family)
-    ]  # fmt: skip
+    ]
     at = [_AT] if ordered(family) else []
     apart = tuple(column.name for column in at) + tuple(i.name for i in valued_inputs(family) if not summed(i))
     return Table(
-        name=family.table, row=f"what events of a customer's day say alike ({family.doc}), as first known on a night",
-        writer="partials", kind="partial", key=("business_date", "customer_id", "day", "feed", "inputs", *apart),
-        partition_by=("tile",), columns=(*_KEY, inputs, _EVENTS, *at, *values),
-    )  # fmt: skip
+        name=family.table,
+        row=f"what events of a customer's day say alike ({family.doc}), as first known on a night",
+        writer="partials",
+        kind="partial",
+        key=("business_date", "customer_id", "day", "feed", "inputs", *apart),
+        partition_by=("tile",),
+        columns=(*_KEY, inputs, _EVENTS, *at, *values),
+    )
 
 
 def valued_inputs(family: Family) -> tuple[Input, ...]:

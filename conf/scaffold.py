@@ -120,8 +120,11 @@ def feature(name: str, root: Path) -> dict[Path, str]:
 
 
 KINDS: dict[str, Callable[[str, Path], dict[Path, str]]] = {
-    "feed": feed, "product": product, "rule": rule, "feature": feature,
-}  # fmt: skip
+    "feed": feed,
+    "product": product,
+    "rule": rule,
+    "feature": feature,
+}
 
 
 def draft(kind: str, name: str, root: Path = ROOT) -> list[Path]:

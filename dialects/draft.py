@@ -19,11 +19,16 @@ def draft(sample: Sample, code: str, taken: set[str]) -> tuple[str, str]:
     """
     free = next(f"{n:05d}" for n in range(90_000, 100_000) if f"{n:05d}" not in taken)
     feed: dict[str, Any] = {
-        "code": code, "label": code, "source": "name of the source system", "service": "hotline",
-        "dialect": sample.dialect, "schema": code,
+        "code": code,
+        "label": code,
+        "source": "name of the source system",
+        "service": "hotline",
+        "dialect": sample.dialect,
+        "schema": code,
         "unit_code": free if sample.unit in taken | {""} else sample.unit,
-        "owner": "who answers for it", "purpose": "what it is used for (goes to the register of purposes)",
-    }  # fmt: skip
+        "owner": "who answers for it",
+        "purpose": "what it is used for (goes to the register of purposes)",
+    }
     if sample.layout == "fixed":
         feed["layout"] = "fixed"
     elif sample.dialect in ("avl", "verf"):
@@ -43,8 +48,13 @@ def draft(sample: Sample, code: str, taken: set[str]) -> tuple[str, str]:
             field["codes"] = one.name
             codes[one.name] = dict.fromkeys(one.codes, "what it means")
         fields.append(field)
-    schema: dict[str, Any] = {"name": code, "label": code, "doc": "what one record is",
-                              "key": [sample.fields[0].name], "fields": fields}  # fmt: skip
+    schema: dict[str, Any] = {
+        "name": code,
+        "label": code,
+        "doc": "what one record is",
+        "key": [sample.fields[0].name],
+        "fields": fields,
+    }
     schema |= {"codes": codes} if codes else {}
     head = "# A draft from a sample: name the fields, check types and key, then `cpc feeds check`.\n"
 

@@ -53,9 +53,12 @@ def _points(characters: list[bytes]) -> list[int]:
 @njit(cache=True, nogil=True)
 def _linear(source, at):  # type: ignore[no-untyped-def]
     return (
-        (np.int64(source[at]) - 0x81) * 12_600 + (np.int64(source[at + 1]) - 0x30) * 1_260
-        + (np.int64(source[at + 2]) - 0x81) * 10 + np.int64(source[at + 3]) - 0x30
-    )  # fmt: skip
+        (np.int64(source[at]) - 0x81) * 12_600
+        + (np.int64(source[at + 1]) - 0x30) * 1_260
+        + (np.int64(source[at + 2]) - 0x81) * 10
+        + np.int64(source[at + 3])
+        - 0x30
+    )
 
 
 @njit(cache=True, nogil=True)

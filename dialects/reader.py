@@ -21,9 +21,11 @@ from dialects.scanner import BYTES, CONTROL, COUNT, GOOD, LENGTH, LONGEST, Cut, 
 
 #: What is wrong with a record as a whole, by its code (see `convert` for those of a field).
 REASONS = {
-    LENGTH: f"a record of more than {LONGEST} bytes", BYTES: "undecodable bytes", COUNT: "column count",
+    LENGTH: f"a record of more than {LONGEST} bytes",
+    BYTES: "undecodable bytes",
+    COUNT: "column count",
     CONTROL: "a control character",
-}  # fmt: skip
+}
 #: Why a record (by its number in the piece) is none, where its code does not say it.
 Why = Callable[[int], str]
 

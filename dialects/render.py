@@ -98,9 +98,10 @@ def _unwritable(feed: Feed, columns: list[pa.Array], marks: list[str]) -> Mendab
         if pc.any(pc.match_substring(column, mark)).as_py()
     )
     return MendableError(
-        f"a value holds {bad!r}, which the dialect cannot write", where=f"{feed.code}, field {position}",
+        f"a value holds {bad!r}, which the dialect cannot write",
+        where=f"{feed.code}, field {position}",
         remedy="clean the value before it is written",
-    )  # fmt: skip
+    )
 
 
 def fixed(schema: Schema, columns: list[pa.Array]) -> bytes:

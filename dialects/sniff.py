@@ -72,12 +72,17 @@ class Sample:
     def as_row(self) -> dict[str, Any]:
         """For the screen."""
         return {
-            "dialect": self.dialect, "compression": self.compression, "encoding": self.encoding,
-            "encoding confidence": round(self.encoding_confidence, 4), "layout": self.layout,
-            "separator": self.separator, "fields": len(self.fields),
-            "fields confidence": round(self.fields_confidence, 4), "trailing separator": self.trailing,
+            "dialect": self.dialect,
+            "compression": self.compression,
+            "encoding": self.encoding,
+            "encoding confidence": round(self.encoding_confidence, 4),
+            "layout": self.layout,
+            "separator": self.separator,
+            "fields": len(self.fields),
+            "fields confidence": round(self.fields_confidence, 4),
+            "trailing separator": self.trailing,
             "records looked at": self.records,
-        }  # fmt: skip
+        }
 
 
 def sniff(name: str, data: bytes) -> Sample:
@@ -106,9 +111,20 @@ def sniff(name: str, data: bytes) -> Sample:
     guesses = tuple(guess(f"field_{n}", values) for n, values in enumerate(columns[1:] if numbered else columns, 1))
     dialect = {"\x80": "vgop", "$": "avl"}.get(separator, said.get("dialect", "verf"))
     return Sample(
-        said["code"], dialect, compression, encoding, sure, "0x80" if separator == "\x80" else separator, "delimited",
-        guesses, agree, trailing, len(lines), said.get("unit", ""), said.get("monthly", False),
-    )  # fmt: skip
+        said["code"],
+        dialect,
+        compression,
+        encoding,
+        sure,
+        "0x80" if separator == "\x80" else separator,
+        "delimited",
+        guesses,
+        agree,
+        trailing,
+        len(lines),
+        said.get("unit", ""),
+        said.get("monthly", False),
+    )
 
 
 def _head(compression: str, data: bytes, name: str) -> bytes:
@@ -125,11 +141,19 @@ def _head(compression: str, data: bytes, name: str) -> bytes:
 def _said_by_name(name: str) -> dict[str, Any]:
     """What the name says by the conventions of the dialects."""
     if match := AVL.match(name):
-        return {"code": f"avl_{match['unit']}", "unit": match["unit"], "dialect": "avl",
-                "monthly": match["date"].endswith("00")}  # fmt: skip
+        return {
+            "code": f"avl_{match['unit']}",
+            "unit": match["unit"],
+            "dialect": "avl",
+            "monthly": match["date"].endswith("00"),
+        }
     if match := VERF.match(name):
-        return {"code": f"verf_{match['unit']}", "unit": match["unit"], "dialect": "verf",
-                "monthly": len(match["date"]) == 6}  # fmt: skip
+        return {
+            "code": f"verf_{match['unit']}",
+            "unit": match["unit"],
+            "dialect": "verf",
+            "monthly": len(match["date"]) == 6,
+        }
     if match := JSONL.match(name):
         return {"code": match["feed"], "dialect": "jsonl"}
     bare = re.sub(r"[^a-z0-9]+", "_", name.split(".")[0].lower()).strip("_")
@@ -218,9 +242,18 @@ def _jsonl(said: dict[str, Any], compression: str, lines: Sequence[bytes]) -> Sa
     known = [key for key in keys if re.fullmatch(r"[a-z][a-z0-9_]*", key)]
     guesses = tuple(guess(key, tuple("" if (v := o.get(key)) is None else str(v) for o in objects)) for key in known)
     return Sample(
-        said["code"], "jsonl", "gzip" if compression == "none" else compression, "utf-8", 1.0, "", "delimited",
-        guesses, len(objects) / len(lines), False, len(lines),
-    )  # fmt: skip
+        said["code"],
+        "jsonl",
+        "gzip" if compression == "none" else compression,
+        "utf-8",
+        1.0,
+        "",
+        "delimited",
+        guesses,
+        len(objects) / len(lines),
+        False,
+        len(lines),
+    )
 
 
 def _fixed(said: dict[str, Any], compression: str, encoding: str, sure: float, lines: Sequence[bytes]) -> Sample:
@@ -237,9 +270,20 @@ def _fixed(said: dict[str, Any], compression: str, encoding: str, sure: float, l
         one = guess(f"field_{number}", values)
         guesses.append(Guess(one.name, one.type, one.nullable, one.longest, one.scale, one.codes, end - start))
     return Sample(
-        said["code"], "verf", compression, encoding, sure, "", "fixed", tuple(guesses), 0.5, False, len(lines),
-        said.get("unit", ""), said.get("monthly", False),
-    )  # fmt: skip
+        said["code"],
+        "verf",
+        compression,
+        encoding,
+        sure,
+        "",
+        "fixed",
+        tuple(guesses),
+        0.5,
+        False,
+        len(lines),
+        said.get("unit", ""),
+        said.get("monthly", False),
+    )
 
 
 def _is(kind: str, value: str) -> bool:

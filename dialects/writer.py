@@ -154,11 +154,16 @@ def control_of(named: Named, parts: list[tuple[str, bytes, int]], created: dt.da
         return "".join(f"{name}${len(data)}${n}${named.date_text}${when}\n" for name, data, n in parts).encode("ascii")
     if named.feed.dialect == "jsonl":
         manifest = {
-            "feed": named.feed.code, "stamp": named.stamp, "revision": named.resend, "created": when,
+            "feed": named.feed.code,
+            "stamp": named.stamp,
+            "revision": named.resend,
+            "created": when,
             "records": sum(n for _, _, n in parts),
-            "parts": [{"name": name, "bytes": len(data), "records": n, "sha256": hashlib.sha256(data).hexdigest()}
-                      for name, data, n in parts],
-        }  # fmt: skip
+            "parts": [
+                {"name": name, "bytes": len(data), "records": n, "sha256": hashlib.sha256(data).hexdigest()}
+                for name, data, n in parts
+            ],
+        }
         return (json.dumps(manifest, indent=1) + "\n").encode("ascii")
     date = f"{named.date_text:<8}"
     return "".join(f"{name:<40}{len(data):<20}{n:<20}{date}{when:<14}\r\n" for name, data, n in parts).encode("ascii")

@@ -121,10 +121,17 @@ def check(
 ) -> dict[str, Any]:
     """One row of a frame of checks."""
     return {
-        "subject": subject, "check": name, "kind": kind, "observed": observed, "low": low, "high": high,
-        "severity": severity, "details": json.dumps(details, ensure_ascii=False, sort_keys=True) if details else "",
-        "column": "", "delivery_id": "",
-    }  # fmt: skip
+        "subject": subject,
+        "check": name,
+        "kind": kind,
+        "observed": observed,
+        "low": low,
+        "high": high,
+        "severity": severity,
+        "details": json.dumps(details, ensure_ascii=False, sort_keys=True) if details else "",
+        "column": "",
+        "delivery_id": "",
+    }
 
 
 def frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

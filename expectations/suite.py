@@ -169,10 +169,16 @@ def _check(row: Row, schema: Schema, document: Document, i: int) -> None:
             remedy=f"choose among: {', '.join(schema.by_name)}",
         )
     fits: Mapping[str, bool] = {
-        "least": field.type in NUMBERS, "greatest": field.type in NUMBERS, "average": field.type in NUMBERS,
-        "earliest": field.type in TIMES, "latest": field.type in TIMES, "longest": field.type == "string",
-        "share": bool(field.codes), "other_codes": bool(field.codes), "repeated": False,
-    }  # fmt: skip
+        "least": field.type in NUMBERS,
+        "greatest": field.type in NUMBERS,
+        "average": field.type in NUMBERS,
+        "earliest": field.type in TIMES,
+        "latest": field.type in TIMES,
+        "longest": field.type == "string",
+        "share": bool(field.codes),
+        "other_codes": bool(field.codes),
+        "repeated": False,
+    }
     if not fits.get(row.kind, True):
         raise MendableError(
             f"{row.kind} cannot be asked of {row.column}, a {field.type}",

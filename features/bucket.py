@@ -70,10 +70,15 @@ def _chunk(
         column = table[source.name]
         values[position] = recoded(column, texts[source.name]) if source.type == "string" else ints(column)
     return Chunk(
-        known=ints(table["business_date"]), customer=customer & (_SIZE - 1), day=ints(table["day"]),
-        feed=recoded(table["feed"], feeds), inputs=ints(table["inputs"]), events=ints(table["events"]),
-        at=ints(table["at"]) if ordered(family) else np.zeros(0, np.int64), values=values,
-    )  # fmt: skip
+        known=ints(table["business_date"]),
+        customer=customer & (_SIZE - 1),
+        day=ints(table["day"]),
+        feed=recoded(table["feed"], feeds),
+        inputs=ints(table["inputs"]),
+        events=ints(table["events"]),
+        at=ints(table["at"]) if ordered(family) else np.zeros(0, np.int64),
+        values=values,
+    )
 
 
 def family_values(

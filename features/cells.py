@@ -16,9 +16,18 @@ from conf.partial import summed, valued_inputs
 
 SUM, COUNT, LEAST, GREATEST, AGE, DAYS, SLOPE, LAST, FIRST, DISTINCT = range(10)
 _OF = {
-    "sum": (SUM,), "count": (COUNT,), "mean": (SUM, COUNT), "min": (LEAST,), "max": (GREATEST,), "last": (LAST,),
-    "first": (FIRST,), "recency": (AGE,), "frequency": (DAYS,), "trend": (SLOPE,), "distinct": (DISTINCT,),
-}  # fmt: skip
+    "sum": (SUM,),
+    "count": (COUNT,),
+    "mean": (SUM, COUNT),
+    "min": (LEAST,),
+    "max": (GREATEST,),
+    "last": (LAST,),
+    "first": (FIRST,),
+    "recency": (AGE,),
+    "frequency": (DAYS,),
+    "trend": (SLOPE,),
+    "distinct": (DISTINCT,),
+}
 #: Days of a step of a trend.
 STEP = {"day": 7, "month": 30}
 I64 = npt.NDArray[np.int64]

@@ -71,10 +71,15 @@ def example_events(family: Family, placed: list[Placed], schema: pa.Schema) -> p
             {"schema": _schema(family, item.source)}
             | item.source.example.row
             | {
-                "customer_id": item.customer, "event_time": item.event_time, "arrived_at": item.arrived_at,
-                "feed": FEED, "data_date": item.event_time.date(), "delivery_id": "example", "line": 1,
+                "customer_id": item.customer,
+                "event_time": item.event_time,
+                "arrived_at": item.arrived_at,
+                "feed": FEED,
+                "data_date": item.event_time.date(),
+                "delivery_id": "example",
+                "line": 1,
             }
-        )  # fmt: skip
+        )
     return pa.Table.from_pylist(rows, schema)
 
 

@@ -38,11 +38,14 @@ def describe(column: pa.ChunkedArray, before: Mapping[str, Any] | None) -> dict[
     counts = np.bincount(np.searchsorted(bounds, given, side="left"), minlength=bounds.size + 1)
     bins = {"bounds": bounds.tolist(), "counts": [*counts.tolist(), int(numbers.size - given.size)]}
     return {
-        "missing": int(numbers.size - given.size), "zeros": int((given == 0).sum()),
-        "least": float(given.min()) if given.size else None, "mean": float(given.mean()) if given.size else None,
-        "greatest": float(given.max()) if given.size else None, "bins": json.dumps(bins),
+        "missing": int(numbers.size - given.size),
+        "zeros": int((given == 0).sum()),
+        "least": float(given.min()) if given.size else None,
+        "mean": float(given.mean()) if given.size else None,
+        "greatest": float(given.max()) if given.size else None,
+        "bins": json.dumps(bins),
         "psi": psi(before["counts"], bins["counts"]) if before and "bounds" in before else None,
-    }  # fmt: skip
+    }
 
 
 def _bounds(given: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -60,10 +63,14 @@ def _text(column: pa.ChunkedArray, before: Mapping[str, Any] | None) -> dict[str
     rest = sum(count for code, count in counted.items() if code not in codes)
     counts = [*(counted.get(code, 0) for code in codes), rest, column.null_count]
     return {
-        "missing": column.null_count, "zeros": counted.get("", 0), "least": None, "mean": None, "greatest": None,
+        "missing": column.null_count,
+        "zeros": counted.get("", 0),
+        "least": None,
+        "mean": None,
+        "greatest": None,
         "bins": json.dumps({"codes": [*codes, _OTHER], "counts": counts}, ensure_ascii=False),
         "psi": psi(before["counts"], counts) if before and "codes" in before else None,
-    }  # fmt: skip
+    }
 
 
 def psi(before: list[int], after: list[int]) -> float:

@@ -35,8 +35,11 @@ def _value(node: ast.expr, column: Callable[[str], F64]) -> F64:
 
 
 _BINARY: Mapping[type[ast.operator], Callable[[F64, F64], F64]] = {
-    ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide,
-}  # fmt: skip
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.divide,
+}
 _CALLS: Mapping[str, Callable[..., F64]] = {
     "abs": np.abs,
     "log1p": np.log1p,

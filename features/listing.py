@@ -24,9 +24,13 @@ def rows(declared: FeatureSet) -> list[dict[str, str]]:
 
 def _row(column: Column, family: str, declared: FeatureSet) -> dict[str, str]:
     return {
-        "name": column.name, "family": family, "type": column.type, "unit": column.unit, "doc": column.doc,
+        "name": column.name,
+        "family": family,
+        "type": column.type,
+        "unit": column.unit,
+        "doc": column.doc,
         "models": "no" if column.name in declared.not_for_models else "yes",
-    }  # fmt: skip
+    }
 
 
 def render(declared: FeatureSet) -> str:

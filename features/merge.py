@@ -93,13 +93,30 @@ def merge(cells: Cells, customers: int, place: I64, span: Span, chunks: Iterable
         month = months(chunk.day) if span.monthly else chunk.day
         end = months(span.end) if span.monthly else span.end
         _accumulate(
-            *asked, place, span.known, span.end, sealed(end), 30 if span.monthly else 1, span.step, *(
+            *asked,
+            place,
+            span.known,
+            span.end,
+            sealed(end),
+            30 if span.monthly else 1,
+            span.step,
+            *(
                 sealed(column)
                 for column in (
-                    chunk.known, chunk.customer, chunk.day, month, chunk.feed, chunk.inputs, chunk.events, chunk.at, chunk.values,
+                    chunk.known,
+                    chunk.customer,
+                    chunk.day,
+                    month,
+                    chunk.feed,
+                    chunk.inputs,
+                    chunk.events,
+                    chunk.at,
+                    chunk.values,
                 )
-            ), values, times,
-        )  # fmt: skip
+            ),
+            values,
+            times,
+        )
     return np.ascontiguousarray(values.T)
 
 
@@ -110,10 +127,31 @@ def months(day: I64) -> I64:
 
 @njit(cache=True)
 def _accumulate(
-    start: I64, operation: I64, window: I64, value: I64, summed: npt.NDArray[np.bool_], coded: I64, codes: I64,
-    place: I64, until: int, end_day: I64, end: I64, unit: int, step: int, known: I64, customer: I64, day: I64, when: I64, feed: I64,
-    inputs: I64, events: I64, at: I64, kept: I64, values: I64, times: I64,
-) -> None:  # fmt: skip
+    start: I64,
+    operation: I64,
+    window: I64,
+    value: I64,
+    summed: npt.NDArray[np.bool_],
+    coded: I64,
+    codes: I64,
+    place: I64,
+    until: int,
+    end_day: I64,
+    end: I64,
+    unit: int,
+    step: int,
+    known: I64,
+    customer: I64,
+    day: I64,
+    when: I64,
+    feed: I64,
+    inputs: I64,
+    events: I64,
+    at: I64,
+    kept: I64,
+    values: I64,
+    times: I64,
+) -> None:
     for r in range(customer.size):
         c = place[customer[r]]
         f = feed[r]
@@ -139,9 +177,20 @@ def _accumulate(
 
 @njit(inline="always")
 def _enter(
-    low: int, high: int, operation: I64, window: I64, step: int, c: int, age: int, n: int, v: int, total: int,
-    time: int, values: I64, times: I64,
-) -> None:  # fmt: skip
+    low: int,
+    high: int,
+    operation: I64,
+    window: I64,
+    step: int,
+    c: int,
+    age: int,
+    n: int,
+    v: int,
+    total: int,
+    time: int,
+    values: I64,
+    times: I64,
+) -> None:
     for k in range(low, high):
         w = window[k]
         if age >= w:

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 
 def population(
-    customers: DataFrame, consents: DataFrame, dates: Sequence[dt.date], attributes: Sequence[Attribute],
+    customers: DataFrame,
+    consents: DataFrame,
+    dates: Sequence[dt.date],
+    attributes: Sequence[Attribute],
     known: dt.date | None = None,
-) -> DataFrame:  # fmt: skip
+) -> DataFrame:
     """Active customers of every date with their attributes.
 
     The version in force is the latest that began before D 00:00 Shanghai among those that had arrived by D's

@@ -46,9 +46,10 @@ def rounded_change(before: Limits, after: Limits, used: Sequence[int]) -> Limits
 def key_of(said: dict[str, Any], limits: Limits, room: float) -> str:
     """The name of the set of a run's plan for other limits, as this code makes it."""
     changed = [
-        [name, int(b * s)] for name, b, s, row in zip(limits.names, limits.amount, limits.sign, said["limits"], strict=True)
+        [name, int(b * s)]
+        for name, b, s, row in zip(limits.names, limits.amount, limits.sign, said["limits"], strict=True)
         if int(b * s) != row["amount"]
-    ]  # fmt: skip
+    ]
     prices = [row["price_pico"] for row in said["limits"]]
     text = json.dumps([sources(), said["assignment_sha256"], prices, changed, room])
     return hashlib.sha256(text.encode()).hexdigest()[:16] + ".npz"
@@ -67,8 +68,16 @@ def write_active(path: Path, active: Active, plan: Sequence[Ints]) -> None:
     numbers = np.array([apart.customers, apart.value], np.int64)
     draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
     with draft.open("wb") as file:
-        np.savez(file, **joined, **sizes, numbers=numbers, counts=apart.counts, low=apart.low, high=apart.high,
-                 middle=active.middle)  # fmt: skip
+        np.savez(
+            file,
+            **joined,
+            **sizes,
+            numbers=numbers,
+            counts=apart.counts,
+            low=apart.low,
+            high=apart.high,
+            middle=active.middle,
+        )
     draft.replace(path)
     for old in sorted(path.parent.glob("*.npz"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
         old.unlink(missing_ok=True)

@@ -138,9 +138,9 @@ def kept_arcs(frozen: Frozen, path: str) -> pa.Table:
     near = (key >= (span["min"] or 0)) & (key <= (span["max"] or 0))
     columns = ["customer", "product", "channel"]
     sources = (frozen.instance / "arcs", frozen.folder / "others.parquet")
-    return pa.concat_tables(
-        [ds.dataset(source).to_table(columns=columns, filter=near) for source in sources]
-    ).sort_by("customer")  # fmt: skip
+    return pa.concat_tables([ds.dataset(source).to_table(columns=columns, filter=near) for source in sources]).sort_by(
+        "customer"
+    )
 
 
 def marks(held: pa.Table, block: Block, arcs: Arcs) -> np.ndarray:
@@ -178,11 +178,13 @@ def dropped_winners(block: Block, arcs: Arcs, charge: Ints, places: Ints, kept: 
     arc = order[row, rank]
     return pa.table(
         [
-            pa.array(block.customers[row]), pa.array(arcs.product[place[arc]], pa.int16()),
-            pa.array(arcs.channel[place[arc]], pa.int16()), pa.array(value[row, arc]),
+            pa.array(block.customers[row]),
+            pa.array(arcs.product[place[arc]], pa.int16()),
+            pa.array(arcs.channel[place[arc]], pa.int16()),
+            pa.array(value[row, arc]),
         ],
         schema=WINNERS,
-    )  # fmt: skip
+    )
 
 
 def outbound_places(catalogue: Any, arcs: Arcs) -> Ints:

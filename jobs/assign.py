@@ -86,9 +86,13 @@ def frozen_inputs(night: Night) -> Frozen:
     catalogue, settings = night.catalogue, night.settings
     population = population_of(night)
     limits, notes = in_force(
-        catalogue, population.num_rows, shifts(night), night.date, settings.shares.explore_reserve,
+        catalogue,
+        population.num_rows,
+        shifts(night),
+        night.date,
+        settings.shares.explore_reserve,
         demand(night, population),
-    )  # fmt: skip
+    )
     run_id = identity.run_id(night)
     cost = round(settings.solve.switch_cost * MICRO)
     stays = stays_of(assigned_before(night) if cost else None, cost)
@@ -99,8 +103,16 @@ def frozen_inputs(night: Night) -> Frozen:
     row = np.searchsorted(population["customer_id"].to_numpy(), out["customer"].to_numpy())
     mine = population["role"].to_numpy()[row] == EXPLOIT
     inputs = {
-        "run_id": run_id, "code": identity.sources()[:12], "date": night.date.isoformat(), "seed": settings.seed, "explore": settings.shares.explore,
-        "slate_temperature": round(settings.slates.temperature * MICRO), "gap": settings.solve.gap, "switch_cost": cost, "start": last_prices(night), "notes": notes,
+        "run_id": run_id,
+        "code": identity.sources()[:12],
+        "date": night.date.isoformat(),
+        "seed": settings.seed,
+        "explore": settings.shares.explore,
+        "slate_temperature": round(settings.slates.temperature * MICRO),
+        "gap": settings.solve.gap,
+        "switch_cost": cost,
+        "start": last_prices(night),
+        "notes": notes,
         "products": [p.id for p in catalogue.products],
         "channels": [
             {"id": c.id, "direction": c.direction, **{name: c.units(name) for name in channel_counts(catalogue)}}
@@ -108,20 +120,27 @@ def frozen_inputs(night: Night) -> Frozen:
         ],
         "shares_of": {
             f"share_{x.limit.name}": {"of": columns_of(x.limit.share.of, catalogue), "percent": x.limit.share.percent}
-            for x in limits if x.limit.share
+            for x in limits
+            if x.limit.share
         },
         "amounts": [x.amount if x.limit.side == "at_most" else -x.amount for x in limits],
-        "reserves": [x.reserve for x in limits], "capped": [_capped(x) for x in limits],
-    }  # fmt: skip
+        "reserves": [x.reserve for x in limits],
+        "capped": [_capped(x) for x in limits],
+    }
     rows = {"choose": "at_most_one", "limits": [x.row(catalogue) for x in limits]}
     columns = ["customer", "product", "channel", "value"]
     return freeze(
-        settings.home / "runs" / run_id, inputs, rows, out.filter(pa.array(mine)).drop_columns(["p_convert"]),
+        settings.home / "runs" / run_id,
+        inputs,
+        rows,
+        out.filter(pa.array(mine)).drop_columns(["p_convert"]),
         {
-            "population": population, "others": out.filter(pa.array(~mine)).select(columns),
-            "inbound": inbound.select([*columns, "p_convert"]), "stays": stays,
+            "population": population,
+            "others": out.filter(pa.array(~mine)).select(columns),
+            "inbound": inbound.select([*columns, "p_convert"]),
+            "stays": stays,
         },
-    )  # fmt: skip
+    )
 
 
 def _capped(limit: InForce) -> bool:
@@ -130,15 +149,21 @@ def _capped(limit: InForce) -> bool:
 
 def population_of(night: Night) -> pa.Table:
     """Every active customer: role, masks, reasons, and the columns that limits look at; ascending."""
-    eligible = night.lake.arrow(
-        "eligible", partition=night.partition,
-        columns=["customer_id", "masks", "reason", "outbound_reason", "eligible_hash"],
-    ).sort_by("customer_id").combine_chunks()  # fmt: skip
+    eligible = (
+        night.lake.arrow(
+            "eligible",
+            partition=night.partition,
+            columns=["customer_id", "masks", "reason", "outbound_reason", "eligible_hash"],
+        )
+        .sort_by("customer_id")
+        .combine_chunks()
+    )
     if not eligible.num_rows:
         raise MendableError(
-            f"nobody to decide for on {night.date}: `eligible` has no rows", where="eligible",
+            f"nobody to decide for on {night.date}: `eligible` has no rows",
+            where="eligible",
             remedy=f"cpc nightly --date {night.date} --until assign",
-        )  # fmt: skip
+        )
     shares = night.settings.shares
     customer = eligible["customer_id"].to_numpy()
     role = roles(customer, night.date, night.settings.seed, shares.control, shares.explore)
@@ -150,9 +175,10 @@ def population_of(night: Night) -> pa.Table:
     masks = eligible["masks"].combine_chunks()
     if len(masks.flatten()) != width * len(masks):
         raise MendableError(
-            f"`eligible` has masks of another number of channels than {width}", where="eligible",
+            f"`eligible` has masks of another number of channels than {width}",
+            where="eligible",
             remedy=f"channels.yml has changed: cpc nightly --date {night.date} --from eligibility",
-        )  # fmt: skip
+        )
     return eligible
 
 
@@ -175,9 +201,10 @@ def seen_by_limits(night: Night, eligible: pa.Table) -> pa.Table:
     rows = pa.concat_tables(parts) if parts else None
     if rows is None or rows.num_rows == 0:
         raise MendableError(
-            f"there is no snapshot of {night.date}", where="customer_features",
+            f"there is no snapshot of {night.date}",
+            where="customer_features",
             remedy=f"cpc nightly --date {night.date} --until assign",
-        )  # fmt: skip
+        )
     rows = rows.sort_by("customer_id")
     place = pc.index_in(eligible["customer_id"], value_set=rows["customer_id"].combine_chunks())
     return rows.take(place)
@@ -205,9 +232,10 @@ def scored(night: Night, population: pa.Table) -> pa.Table:
     unknown = pc.invert(pc.is_in(arcs["customer"], value_set=population["customer_id"].combine_chunks()))
     if count := pc.sum(unknown).as_py():
         raise MendableError(
-            f"{count} candidates are of nobody in `eligible`", where="candidate",
+            f"{count} candidates are of nobody in `eligible`",
+            where="candidate",
             remedy=f"score again: cpc nightly --date {night.date} --from score",
-        )  # fmt: skip
+        )
     return seen_columns(arcs, population, catalogue)
 
 
@@ -263,12 +291,20 @@ def price_rows(decision: Decision, inputs: dict[str, Any], night: Night) -> pa.T
     for m, limit in enumerate(written):
         use = decision.arcs.uses[m][decision.arcs.classes[explored], decision.given[explored]]
         price = int(solution.dual.prices[m]) * limit.sign
-        rows.append({
-            "business_date": night.date, "limit": limit.name, "kind": "at_most" if limit.sign > 0 else "at_least",
-            "unit": units[limit.name], "amount": limit.amount, "used": solution.plan.used[m] * limit.sign,
-            "price_pico": price, "price_yuan": price * 1e-12, "reserve": inputs["reserves"][m],
-            "used_explore": int(use.sum()) * limit.sign,
-        })  # fmt: skip
+        rows.append(
+            {
+                "business_date": night.date,
+                "limit": limit.name,
+                "kind": "at_most" if limit.sign > 0 else "at_least",
+                "unit": units[limit.name],
+                "amount": limit.amount,
+                "used": solution.plan.used[m] * limit.sign,
+                "price_pico": price,
+                "price_yuan": price * 1e-12,
+                "reserve": inputs["reserves"][m],
+                "used_explore": int(use.sum()) * limit.sign,
+            }
+        )
     return pa.Table.from_pylist(rows, schema=night.lake.arrow("limit_price").schema)
 
 
@@ -280,14 +316,28 @@ def figures(decision: Decision, inputs: dict[str, Any], night: Night, offers: in
     budgets = [limit.name for limit in night.catalogue.limits if limit.counts == "cost_micro"]
     compared = lift_figures(decision.instance.problem, solution, LIFT_GAP, budgets)
     return {
-        "customers": len(role), "contacts": int((given >= 0).sum()), "gap": solution.gap,
-        "value_yuan": solution.plan.primal * 1e-6, **compared,
-        "primal": solution.plan.primal, "bound": solution.dual.bound, "passes": solution.passes,
-        "method": solution.method, "bound_claimed": solution.bound_claimed, "solve_seconds": round(solution.seconds, 3),
+        "customers": len(role),
+        "contacts": int((given >= 0).sum()),
+        "gap": solution.gap,
+        "value_yuan": solution.plan.primal * 1e-6,
+        **compared,
+        "primal": solution.plan.primal,
+        "bound": solution.dual.bound,
+        "passes": solution.passes,
+        "method": solution.method,
+        "bound_claimed": solution.bound_claimed,
+        "solve_seconds": round(solution.seconds, 3),
         "by_channel": {code[c]: int((channel == c).sum()) for c in sorted(set(channel.tolist()))},
-        "by_role": {"exploit": int((role == EXPLOIT).sum()), "explore": int((role == EXPLORE).sum()),
-                    "control": int((role == CONTROL).sum())},
-        "explored": int(((role == EXPLORE) & (given >= 0)).sum()), "withdrawn": decision.withdrawn,
-        "arcs": decision.instance.problem.arcs, "moved": solution.moved, "offers": offers,
-        "binding": sum(1 for p in solution.dual.prices if p), "warnings": [*decision.instance.warnings, *inputs["notes"]],
-    }  # fmt: skip
+        "by_role": {
+            "exploit": int((role == EXPLOIT).sum()),
+            "explore": int((role == EXPLORE).sum()),
+            "control": int((role == CONTROL).sum()),
+        },
+        "explored": int(((role == EXPLORE) & (given >= 0)).sum()),
+        "withdrawn": decision.withdrawn,
+        "arcs": decision.instance.problem.arcs,
+        "moved": solution.moved,
+        "offers": offers,
+        "binding": sum(1 for p in solution.dual.prices if p),
+        "warnings": [*decision.instance.warnings, *inputs["notes"]],
+    }

@@ -36,9 +36,10 @@ def stability(plan: pa.Table, before: pa.Table | None, arcs: pa.Table, arcs_befo
         pc.invert(pc.is_in(both["customer_id"], value_set=revalued)),
     )
     return {
-        "churn": _share_moved(same), "churn_unchanged": _share_moved(same.filter(quiet)),
+        "churn": _share_moved(same),
+        "churn_unchanged": _share_moved(same.filter(quiet)),
         "unchanged": pc.sum(quiet).as_py() or 0,
-    }  # fmt: skip
+    }
 
 
 def changed_values(arcs: pa.Table, before: pa.Table) -> pa.Array:

@@ -145,10 +145,12 @@ class Store:
             arcs = slice(int(chunk.first[low]), int(chunk.first[high]))
             first = chunk.first[low : high + 1] - arcs.start
             for name, piece in (
-                ("customer", chunk.customer[low:high]), ("value", value[arcs]),
+                ("customer", chunk.customer[low:high]),
+                ("value", value[arcs]),
                 ("first", first.astype(np.int64 if self.work is None or first[-1] >= 1 << 32 else np.uint32)),
-                ("pair", narrow(pair[arcs], self.pair.count)), ("member", narrow(member[low:high], self.group.count)),
-            ):  # fmt: skip
+                ("pair", narrow(pair[arcs], self.pair.count)),
+                ("member", narrow(member[low:high], self.group.count)),
+            ):
                 self.arrays[name].add(piece)
 
     def finish(self, limits: InstanceLimits) -> tuple[Kinds, list[Block]]:

@@ -30,9 +30,21 @@ from jobs.night import Figures, Night
 
 READS = ("raw", "ops_delivery", "ops_quality")
 WRITES = (
-    "subscriber", "customer", "bill", "complaint", "consent", "contact", "decision", "impression", "life", "order", "shift", "usage",
-    "visit", "ops_conform",
-)  # fmt: skip
+    "subscriber",
+    "customer",
+    "bill",
+    "complaint",
+    "consent",
+    "contact",
+    "decision",
+    "impression",
+    "life",
+    "order",
+    "shift",
+    "usage",
+    "visit",
+    "ops_conform",
+)
 READS_PREVIOUS = ("subscriber", "ops_conform")
 #: Entities written at the same time: planning and commits of one overlap with the tasks of another.
 AT_ONCE = 3

@@ -56,9 +56,20 @@ def decide(frozen: Frozen, told: Callable[[str, float, int, int | None], None] |
 def _empty(population: pa.Table, arcs: Arcs, solution: Solution, instance: Instance) -> Decision:
     n = population.num_rows
     return Decision(
-        population, arcs, solution, instance, np.full(n, -1, np.int64), np.full(n, -1, np.int64), np.zeros(n, np.int64),
-        np.zeros(n, bool), np.zeros(n, bool), np.full(n, "", object), np.ones(n), 0, np.zeros(n, np.int64),
-    )  # fmt: skip
+        population,
+        arcs,
+        solution,
+        instance,
+        np.full(n, -1, np.int64),
+        np.full(n, -1, np.int64),
+        np.zeros(n, np.int64),
+        np.zeros(n, bool),
+        np.zeros(n, bool),
+        np.full(n, "", object),
+        np.ones(n),
+        0,
+        np.zeros(n, np.int64),
+    )
 
 
 def _exploit(night: Decision) -> None:
@@ -77,9 +88,10 @@ def _exploit(night: Decision) -> None:
         night.marginal[row] = (margin < MARGINAL) | (arc != at_price)
         most = np.maximum.reduceat(block.value, block.first[:-1])
         night.reason[row] = np.where(
-            has, np.where(arc == at_price, "best", "moved"),
+            has,
+            np.where(arc == at_price, "best", "moved"),
             np.where(most <= 0, "no_value", np.where(at_price >= 0, "capacity", "priced_out")),
-        )  # fmt: skip
+        )
 
 
 def _arc_rows(table: pa.Table, night: Decision) -> tuple[Ints, Ints, Ints]:

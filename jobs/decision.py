@@ -72,17 +72,25 @@ def assignment_table(night: Decision, inputs: dict[str, Any]) -> pa.Table:
     def of(values: Ints, place: Ints) -> pa.Array:
         return pa.array(values[np.maximum(place, 0)], pa.int16(), mask=place < 0)
 
-    return pa.table({
-        "business_date": pa.array([dt.date.fromisoformat(inputs["date"])] * n, pa.date32()),
-        "run_id": pa.array([run] * n), "decision_id": ids, "customer_id": night.population["customer_id"],
-        "product": of(night.arcs.product, given), "channel": of(night.arcs.channel, given),
-        "value_micro": pa.array(night.value, mask=none | ~night.known),
-        "price_micro": pa.array(-((-price) // PICO), mask=none),
-        "role": pa.array([NAMES[r] for r in night.role.tolist()]), "reason": pa.array(night.reason, pa.string()),
-        "pscore": pa.array(night.pscore), "marginal": pa.array(night.marginal),
-        "eligible_hash": night.population["eligible_hash"],
-        "ghost_product": of(night.arcs.product, ghost), "ghost_channel": of(night.arcs.channel, ghost),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "business_date": pa.array([dt.date.fromisoformat(inputs["date"])] * n, pa.date32()),
+            "run_id": pa.array([run] * n),
+            "decision_id": ids,
+            "customer_id": night.population["customer_id"],
+            "product": of(night.arcs.product, given),
+            "channel": of(night.arcs.channel, given),
+            "value_micro": pa.array(night.value, mask=none | ~night.known),
+            "price_micro": pa.array(-((-price) // PICO), mask=none),
+            "role": pa.array([NAMES[r] for r in night.role.tolist()]),
+            "reason": pa.array(night.reason, pa.string()),
+            "pscore": pa.array(night.pscore),
+            "marginal": pa.array(night.marginal),
+            "eligible_hash": night.population["eligible_hash"],
+            "ghost_product": of(night.arcs.product, ghost),
+            "ghost_channel": of(night.arcs.channel, ghost),
+        }
+    )
 
 
 def table_hash(table: pa.Table) -> str:

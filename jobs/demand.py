@@ -62,12 +62,14 @@ def answered(night: Night, services: Sequence[str]) -> dict[tuple[str, str], lis
     # by file, not through the table's statistics: those leave out texts and times, and a filter on them finds nothing
     source = ds.dataset(files, format="parquet", schema=arrow_schema(night.lake.table("contact")))
     wanted = (
-        (ds.field("direction") == "in") & ds.field("channel").isin(list(services))
+        (ds.field("direction") == "in")
+        & ds.field("channel").isin(list(services))
         & (ds.field("event_time") >= pa.scalar(since, pa.timestamp("us", tz="UTC")))
         & (ds.field("event_time") < pa.scalar(until, pa.timestamp("us", tz="UTC")))
         & (ds.field("arrived_at") < pa.scalar(night.cut_off, pa.timestamp("us", tz="UTC")))
-        & ds.field("centre").is_valid() & ds.field("seconds").is_valid()
-    )  # fmt: skip
+        & ds.field("centre").is_valid()
+        & ds.field("seconds").is_valid()
+    )
     found: dict[tuple[str, str], list[int]] = {}
     for batch in source.to_batches(columns=["channel", "centre", "event_time", "seconds"], filter=wanted):
         hours = pc.subtract(batch["event_time"], pa.scalar(since, pa.timestamp("us", tz="UTC")))

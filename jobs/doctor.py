@@ -34,8 +34,14 @@ class Finding:
 def examine(settings: Settings) -> list[Finding]:
     """Look at everything that a night needs."""
     looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-        _java, _jars, _disk, _memory, _ports, _keys, _configuration,
-    )  # fmt: skip
+        _java,
+        _jars,
+        _disk,
+        _memory,
+        _ports,
+        _keys,
+        _configuration,
+    )
     return [finding for look in looks for finding in look(settings)]
 
 

@@ -31,7 +31,8 @@ def reason(night: Night) -> str:
         return f"the last training is {days} days old"
     rows = night.lake.arrow("ops_quality", columns=["business_date", "subject", "check", "success"]).to_pylist()
     alarms = sorted(
-        row["check"] for row in rows
+        row["check"]
+        for row in rows
         if row["subject"] == SUBJECT and not row["success"] and last < row["business_date"] <= night.date
-    )  # fmt: skip
+    )
     return "alarms: " + ", ".join(alarms) if alarms and days >= REST else ""

@@ -51,9 +51,10 @@ def run(night: Night) -> Figures:
     shape = shape_of(found, catalogue.products, catalogue.channels)
     if not night.lake.files("customer_features", night.partition):
         raise MendableError(
-            f"there is no snapshot of {night.date}", where="customer_features",
+            f"there is no snapshot of {night.date}",
+            where="customer_features",
             remedy=f"cpc nightly --date {night.date} --until eligibility",
-        )  # fmt: skip
+        )
     root = night.lake.path("eligible")
     night.lake.delta("eligible")
     files, counts = [], np.zeros((4, len(found) + 1), np.int64)
@@ -119,9 +120,10 @@ def with_state(night: Night) -> DataFrame:
     wanted = state.columns(catalogue.channels)
     if clash := sorted(set(snapshot.columns) & set(wanted)):
         raise MendableError(
-            f"a feature has the name of a state column: {clash[0]!r}", where="features/declared",
+            f"a feature has the name of a state column: {clash[0]!r}",
+            where="features/declared",
             remedy="rename the feature; docs/developer/entities.md lists the state columns",
-        )  # fmt: skip
+        )
 
     def events(entity: str) -> DataFrame:
         return state.seen(night.table(entity), night.day_start, night.cut_off)
@@ -175,11 +177,19 @@ def funnel_rows(found: Sequence[Step], counts: arcs.Ints, date: dt.date) -> list
     every, customers, outbound, outbound_customers = counts.tolist()
     return [
         {
-            "business_date": date, "position": k, "rule": step.name,
-            "arcs_before": every[k], "arcs_removed": every[k] - every[k + 1], "customers_left": customers[k + 1],
-            "outbound_arcs_before": outbound[k], "outbound_arcs_removed": outbound[k] - outbound[k + 1],
+            "business_date": date,
+            "position": k,
+            "rule": step.name,
+            "arcs_before": every[k],
+            "arcs_removed": every[k] - every[k + 1],
+            "customers_left": customers[k + 1],
+            "outbound_arcs_before": outbound[k],
+            "outbound_arcs_removed": outbound[k] - outbound[k + 1],
             "outbound_customers_left": outbound_customers[k + 1],
-            "scope": step.scope, "direction": step.direction, "reason": step.reason, "reason_zh": step.reason_zh,
+            "scope": step.scope,
+            "direction": step.direction,
+            "reason": step.reason,
+            "reason_zh": step.reason_zh,
         }
         for k, step in enumerate(found)
-    ]  # fmt: skip
+    ]

@@ -44,10 +44,13 @@ def every_arc(night: Night, customer: int, version: str | None) -> tuple[Scored,
             scores = block.scores
             return {
                 (int(product[arc]), int(channel[arc])): {
-                    "value_micro": int(scores.value[row, arc]), "effect_micro": int(scores.effect[row, arc]),
-                    "cost_micro": int(scorer.money.cost[arc]), "p_convert": float(scores.p_convert[row, arc]),
-                    "p_base": float(scores.p_base[row, arc]), "basis": BASES[scorer.basis[arc]],
+                    "value_micro": int(scores.value[row, arc]),
+                    "effect_micro": int(scores.effect[row, arc]),
+                    "cost_micro": int(scorer.money.cost[arc]),
+                    "p_convert": float(scores.p_convert[row, arc]),
+                    "p_base": float(scores.p_base[row, arc]),
+                    "basis": BASES[scorer.basis[arc]],
                 }
                 for arc in np.flatnonzero(block.eligible[row]).tolist()
-            }, ""  # fmt: skip
+            }, ""
     return {}, "the snapshot of that night does not have the customer, or no arc passed the rules"

@@ -74,15 +74,17 @@ def read(night: Night, customer: int, run: str | None = None) -> Facts:
     eligible = rows_of(night, "eligible", customer)
     if not eligible:
         raise MendableError(
-            f"customer {customer} was not among the active customers of {night.date}", where="eligible",
+            f"customer {customer} was not among the active customers of {night.date}",
+            where="eligible",
             remedy="check the id (cpc explain takes a customer_id) and the date, or run that night first",
-        )  # fmt: skip
+        )
     assignment = next(iter(rows_of(night, "assignment", customer)), None)
     if run and assignment and assignment["run_id"] != run:
         raise MendableError(
-            f"the plan of {night.date} in the lake is that of another run", where=f"--run {run}",
+            f"the plan of {night.date} in the lake is that of another run",
+            where=f"--run {run}",
             remedy=f"it is {assignment['run_id']}; `cpc replay {run}` rebuilds the one you named",
-        )  # fmt: skip
+        )
     funnel = night.lake.arrow("funnel", partition=night.partition).sort_by("position").to_pylist()
     prices = night.lake.arrow("limit_price", partition=night.partition, columns=["limit", "price_pico"]).to_pylist()
     home = night.settings.home / "runs"
@@ -93,9 +95,17 @@ def read(night: Night, customer: int, run: str | None = None) -> Facts:
     scored, unscored = every_arc(night, customer, version)
     offers = sorted(rows_of(night, "recommendation", customer), key=lambda row: (row["channel"], row["rank"]))
     return Facts(
-        night.date, customer, funnel, eligible[0]["removed"] or [], candidates, assignment, offers, charges, scored,
+        night.date,
+        customer,
+        funnel,
+        eligible[0]["removed"] or [],
+        candidates,
+        assignment,
+        offers,
+        charges,
+        scored,
         unscored,
-    )  # fmt: skip
+    )
 
 
 def rows_of(night: Night, table: str, customer: int) -> list[dict[str, Any]]:
@@ -152,9 +162,16 @@ def explain(facts: Facts, catalogue: Catalogue) -> dict[str, Any]:
     for arc in arcs:
         arc["why"] = sentences.of_arc(arc, decision, chosen, shown.get((arc["product"], arc["channel"])))
     found = {
-        "customer_id": facts.customer, "business_date": facts.date, "run_id": taken.get("run_id"), "decision": decision,
-        "arcs": arcs, "offers": offers, "alternates": alternates, "pruned_arcs_scored": not facts.unscored, "note": facts.unscored,
-    }  # fmt: skip
+        "customer_id": facts.customer,
+        "business_date": facts.date,
+        "run_id": taken.get("run_id"),
+        "decision": decision,
+        "arcs": arcs,
+        "offers": offers,
+        "alternates": alternates,
+        "pruned_arcs_scored": not facts.unscored,
+        "note": facts.unscored,
+    }
     return found | {"sentence": sentences.of_decision(found, catalogue)}
 
 
@@ -170,9 +187,10 @@ def figures(score: Mapping[str, Any], pair: tuple[int, int], channel: Channel, f
         paid = {name: charge * part for name, charge in facts.charges.get(pair, {}).items()}
         price = sum(paid.values())
         found |= {
-            "price_micro": round(price / PICO), "reduced_micro": round(score["value_micro"] - price / PICO),
+            "price_micro": round(price / PICO),
+            "reduced_micro": round(score["value_micro"] - price / PICO),
             "paid": {name: round(charge / PICO) for name, charge in sorted(paid.items())},
-        }  # fmt: skip
+        }
     return found
 
 
@@ -194,10 +212,12 @@ def decided(row: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
 def offered(row: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
     """A ranked inbound offer, with codes for ids."""
     return {
-        "channel": _code(catalogue.channels, row["channel"]), "rank": row["rank"],
-        "product": _code(catalogue.products, row["product"]), "value_micro": row["value_micro"],
+        "channel": _code(catalogue.channels, row["channel"]),
+        "rank": row["rank"],
+        "product": _code(catalogue.products, row["product"]),
+        "value_micro": row["value_micro"],
         "slate_probability": row.get("slate_probability"),
-    }  # fmt: skip
+    }
 
 
 def _code(entries: Sequence[Any], number: int | None) -> str | None:

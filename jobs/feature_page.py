@@ -29,13 +29,14 @@ def drift_of(night: Night) -> dict[str, Any]:
     before = {row["feature"]: row for row in _before(night)}
     moved = [
         {
-            "feature": row["feature"], "family": row["family"],
+            "feature": row["feature"],
+            "family": row["family"],
             "psi": None if row["psi"] is None else round(row["psi"], 4),
-            "missing_share": _share(row), "missing_before": _share(before[row["feature"]])
-            if row["feature"] in before else None,
+            "missing_share": _share(row),
+            "missing_before": _share(before[row["feature"]]) if row["feature"] in before else None,
         }
         for row in sorted(now, key=lambda row: (-(row["psi"] or 0.0), row["feature"]))
-    ]  # fmt: skip
+    ]
     return {"date": night.date, "columns": len(now), "customers": now[0]["customers"], "moved": moved}
 
 
@@ -60,9 +61,10 @@ def profile(night: Night, date: dt.date) -> list[dict[str, Any]]:
     rows = night.lake.arrow("feature_profile", partition={"business_date": date}).to_pylist()
     if not rows:
         raise MendableError(
-            f"no snapshot of {date} has been looked at", where=str(night.lake.root),
+            f"no snapshot of {date} has been looked at",
+            where=str(night.lake.root),
             remedy=f"run `cpc nightly --date {date} --until snapshot` first",
-        )  # fmt: skip
+        )
     return rows
 
 

@@ -50,12 +50,25 @@ class FeedState:
         """What ``cpc feeds status --json`` prints."""
         feed = self.feed
         return {
-            "feed": feed.code, "service": feed.service, "dialect": feed.dialect, "granularity": feed.granularity,
-            "required": feed.required, "data_date": self.data_date, "deadline": deadline(feed, self.data_date),
-            "state": self.state, "code": self.code, "periods_loaded": self.periods[0], "periods": self.periods[1],
-            "files": self.files, "rows": self.rows, "quarantined": self.quarantined, "resend": self.resend,
-            "arrived_at": self.arrived_at, "stand_in": self.stand_in, "reason": self.reason,
-        }  # fmt: skip
+            "feed": feed.code,
+            "service": feed.service,
+            "dialect": feed.dialect,
+            "granularity": feed.granularity,
+            "required": feed.required,
+            "data_date": self.data_date,
+            "deadline": deadline(feed, self.data_date),
+            "state": self.state,
+            "code": self.code,
+            "periods_loaded": self.periods[0],
+            "periods": self.periods[1],
+            "files": self.files,
+            "rows": self.rows,
+            "quarantined": self.quarantined,
+            "resend": self.resend,
+            "arrived_at": self.arrived_at,
+            "stand_in": self.stand_in,
+            "reason": self.reason,
+        }
 
 
 def expected(feed: Feed, night: dt.date) -> dt.date:
@@ -108,16 +121,30 @@ def state_of(feed: Feed, ledger: Sequence[Row], landing: Sequence[Row], night: d
         hours = len({row["hour"] for row in taken})
         late = any(row["code"] == "94" for row in taken)
         return FeedState(
-            feed, date, "loaded" if hours >= wanted else "partly", "94" if late else "00", (hours, wanted), len(taken),
-            sum(row["loaded"] for row in taken), sum(row["quarantined"] for row in taken),
-            max(row["resend"] for row in taken), max(row["arrived_at"] for row in taken),
+            feed,
+            date,
+            "loaded" if hours >= wanted else "partly",
+            "94" if late else "00",
+            (hours, wanted),
+            len(taken),
+            sum(row["loaded"] for row in taken),
+            sum(row["quarantined"] for row in taken),
+            max(row["resend"] for row in taken),
+            max(row["arrived_at"] for row in taken),
             reason="after its deadline, before the cut-off" if late else "",
-        )  # fmt: skip
+        )
     state, code, reason, arrived = _not_loaded(feed, judged, landing, night)
     return FeedState(
-        feed, date, state, code, (0, wanted), files=len(landing), arrived_at=arrived,
-        stand_in=_stand_in(feed, ledger, date, limit), reason=reason,
-    )  # fmt: skip
+        feed,
+        date,
+        state,
+        code,
+        (0, wanted),
+        files=len(landing),
+        arrived_at=arrived,
+        stand_in=_stand_in(feed, ledger, date, limit),
+        reason=reason,
+    )
 
 
 def _not_loaded(

@@ -69,9 +69,15 @@ def logged(decisions: DataFrame, catalogue: Catalogue) -> DataFrame:
         *_last("business_date", "customer_id", "role", "product", "channel", "pscore", "feed")
     )
     return once.selectExpr(
-        "decision_id", "concat('logged:', feed) as run_id", "business_date", "customer_id", "role",
-        f"{ids(products, 'product')} as product", f"{ids(channels, 'channel')} as channel", "pscore",
-    )  # fmt: skip
+        "decision_id",
+        "concat('logged:', feed) as run_id",
+        "business_date",
+        "customer_id",
+        "role",
+        f"{ids(products, 'product')} as product",
+        f"{ids(channels, 'channel')} as channel",
+        "pscore",
+    )
 
 
 def ours(assignments: DataFrame) -> DataFrame:
@@ -118,9 +124,12 @@ def credited(decisions: DataFrame, taken: DataFrame, windows: Outcome) -> DataFr
     last = answers.where("decision_id is null or decision_id = touch").groupBy(*order_key, "cancelled_at")
     chosen = last.agg({"start": "max"}).withColumnRenamed("max(start)", "start")
     named = touches.join(chosen.drop("decision_id"), ["customer_id", "product", "start"])
-    return named.groupBy("touch").agg({"cancelled_at": "max"}).toDF("decision_id", "cancelled_at").selectExpr(
-        "decision_id", "cancelled_at", "true as converted"
-    )  # fmt: skip
+    return (
+        named.groupBy("touch")
+        .agg({"cancelled_at": "max"})
+        .toDF("decision_id", "cancelled_at")
+        .selectExpr("decision_id", "cancelled_at", "true as converted")
+    )
 
 
 def histories(sources: Sources, taken: DataFrame) -> DataFrame:
@@ -139,9 +148,10 @@ def histories(sources: Sources, taken: DataFrame) -> DataFrame:
     on = LOCAL_DATE_SQL.format(time="event_time")
     told = told.unionAll(asked.selectExpr("customer_id", f"{never} as o", f"{never} as c", f"{on} as d"))
     signs = told.groupBy("customer_id").agg(
-        sf.expr("collect_list(o)").alias("opt_outs"), sf.expr("collect_list(c)").alias("complaints"),
+        sf.expr("collect_list(o)").alias("opt_outs"),
+        sf.expr("collect_list(c)").alias("complaints"),
         sf.expr("collect_list(d)").alias("attempts"),
-    )  # fmt: skip
+    )
     return bought.join(signs, "customer_id", "full_outer")
 
 
@@ -177,7 +187,14 @@ def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.
         .join(credited(sources.decisions, taken, windows), "decision_id", "left")
         .join(answers(sources.contact), "decision_id", "left")
         .selectExpr(
-            "decision_id", "run_id", "business_date", "customer_id", "role", "product", "channel", "pscore",
+            "decision_id",
+            "run_id",
+            "business_date",
+            "customer_id",
+            "role",
+            "product",
+            "channel",
+            "pscore",
             f"coalesce({recent}, 0) as recent_milli",
             *(f"coalesce({name}, false) as {name}" for name in ("attempted", "reached", "refused", "interested")),
             "coalesce(converted, false) as converted",
@@ -188,7 +205,7 @@ def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.
             f"coalesce({margin}, 0) as margin_micro",
             f"business_date <= date'{date - dt.timedelta(days=closes)}' as matured",
         )
-    )  # fmt: skip
+    )
 
 
 def settled(night: Night) -> set[dt.date]:
@@ -237,8 +254,13 @@ def run(night: Night) -> Figures:
     night.lake.replace_spark("outcome", frame, where=where)
     fresh = night.table("outcome").where(where)
     total = fresh.selectExpr(
-        "count(*) as decisions", "count(product) as offers", "count_if(converted) as converted",
-        "count_if(reversed) as reversed", "count_if(opted_out) as opted_out", "count_if(complained) as complained",
-        "count_if(matured) as matured", "sum(margin_micro) as margin_micro",
-    ).first()  # fmt: skip
+        "count(*) as decisions",
+        "count(product) as offers",
+        "count_if(converted) as converted",
+        "count_if(reversed) as reversed",
+        "count_if(opted_out) as opted_out",
+        "count_if(complained) as complained",
+        "count_if(matured) as matured",
+        "sum(margin_micro) as margin_micro",
+    ).first()
     return {"dates": len(wanted), "settled": len(done), **(total.asDict() if total else {})}

@@ -64,9 +64,10 @@ def frozen_run(settings: Settings, run: str) -> Frozen:
     if not run or "/" in run or not (found.folder / "inputs.json").exists():
         known = sorted(p.parent.name for p in (settings.home / "runs").glob("*/inputs.json"))
         raise MendableError(
-            f"no frozen inputs of run {run!r}", where=str(settings.home / "runs"),
+            f"no frozen inputs of run {run!r}",
+            where=str(settings.home / "runs"),
             remedy=f"choose one of: {', '.join(known[-5:])}" if known else "run a night first: `cpc nightly`",
-        )  # fmt: skip
+        )
     return found
 
 

@@ -48,9 +48,13 @@ def evaluate(night: Night, version: str) -> dict[str, Any]:
     rounds, own = _rounds(night, before, after)
     checks = judge(rounds, _calibration(after), Bounds(**night.settings.gate.model_dump()))
     return {
-        "version": found.version, "champion": old.version, "rounds": len(rounds.logged), "nights_with_own_masks": own,
-        "passed": all(check.passed for check in checks), "checks": [asdict(check) for check in checks],
-    }  # fmt: skip
+        "version": found.version,
+        "champion": old.version,
+        "rounds": len(rounds.logged),
+        "nights_with_own_masks": own,
+        "passed": all(check.passed for check in checks),
+        "checks": [asdict(check) for check in checks],
+    }
 
 
 def _calibration(bundle: Bundle) -> dict[str, float]:

@@ -67,12 +67,17 @@ def run(night: Night, feeds: str = "*") -> Figures:
     set_aside(night, rows, landing)
     codes = Counter(row["code"] for row in rows)
     return {
-        "files": sum(len(one.work.files) for one in accepted), "deliveries": len(accepted),
-        "rows": sum(sum(one.rows) for one in accepted), "quarantined": sum(sum(one.aside) for one in accepted),
-        "bytes": sum(one.work.bytes for one in accepted), "late": codes["94"], "replaced": ended,
-        "refused": sum(row["state"] == "refused" for row in rows), "waiting": codes["01"],
+        "files": sum(len(one.work.files) for one in accepted),
+        "deliveries": len(accepted),
+        "rows": sum(sum(one.rows) for one in accepted),
+        "quarantined": sum(sum(one.aside) for one in accepted),
+        "bytes": sum(one.work.bytes for one in accepted),
+        "late": codes["94"],
+        "replaced": ended,
+        "refused": sum(row["state"] == "refused" for row in rows),
+        "waiting": codes["01"],
         "codes": dict(sorted(codes.items())),
-    }  # fmt: skip
+    }
 
 
 def visible(night: Night, feeds: str) -> list[dict[str, Any]]:
@@ -187,27 +192,48 @@ def _rows(one: Loaded, code: str, reason: str, state: str, ordinal: int) -> list
     taken = state == "accepted"
     return [
         {
-            "delivery_id": one.delivery_id, "feed": one.work.feed.code, "data_date": one.work.data_date,
-            "hour": one.work.hour, "resend": one.work.resend, "ordinal": ordinal, "file": file.name,
-            "bytes": file.bytes, "sha256": digest, "control_records": file.records, "loaded": rows if taken else 0,
-            "quarantined": aside if taken else 0, "code": code, "state": state, "reason": reason or None,
-            "arrived_at": one.work.arrived_at, "received_at": dt.datetime.now(dt.UTC),
+            "delivery_id": one.delivery_id,
+            "feed": one.work.feed.code,
+            "data_date": one.work.data_date,
+            "hour": one.work.hour,
+            "resend": one.work.resend,
+            "ordinal": ordinal,
+            "file": file.name,
+            "bytes": file.bytes,
+            "sha256": digest,
+            "control_records": file.records,
+            "loaded": rows if taken else 0,
+            "quarantined": aside if taken else 0,
+            "code": code,
+            "state": state,
+            "reason": reason or None,
+            "arrived_at": one.work.arrived_at,
+            "received_at": dt.datetime.now(dt.UTC),
         }
-        for file, digest, rows, aside in zip(
-            one.work.files, digests, one.rows or none, one.aside or none, strict=True
-        )
-    ]  # fmt: skip
+        for file, digest, rows, aside in zip(one.work.files, digests, one.rows or none, one.aside or none, strict=True)
+    ]
 
 
 def _unopened(row: Mapping[str, Any]) -> dict[str, Any]:
     """The ledger row of a file that was not opened: refused by its name or control file, or without one (01)."""
     return {
-        "delivery_id": f"unopened-{row['file']}-{row['bytes']}", "feed": row["feed"], "data_date": row["data_date"],
-        "hour": row["hour"], "resend": row["resend"], "ordinal": 0, "file": row["file"], "bytes": row["bytes"],
-        "control_records": row["control_records"], "loaded": 0, "quarantined": 0, "code": row["code"],
-        "state": row["state"], "reason": row["reason"], "arrived_at": row["arrived_at"],
+        "delivery_id": f"unopened-{row['file']}-{row['bytes']}",
+        "feed": row["feed"],
+        "data_date": row["data_date"],
+        "hour": row["hour"],
+        "resend": row["resend"],
+        "ordinal": 0,
+        "file": row["file"],
+        "bytes": row["bytes"],
+        "control_records": row["control_records"],
+        "loaded": 0,
+        "quarantined": 0,
+        "code": row["code"],
+        "state": row["state"],
+        "reason": row["reason"],
+        "arrived_at": row["arrived_at"],
         "received_at": dt.datetime.now(dt.UTC),
-    }  # fmt: skip
+    }
 
 
 def publish(night: Night, accepted: Sequence[Loaded]) -> None:
@@ -240,10 +266,12 @@ def publish_table(lake: Lake, schema: str, group: Sequence[Loaded]) -> None:
         wanted = [one for one in group if not shown(handle, live, one)]
         try:
             lake.commit_files(
-                table, [file for one in wanted for file in one.written],
+                table,
+                [file for one in wanted for file in one.written],
                 replace=[_partition(one.work) for one in wanted],
-                applied={f"{table}/{one.work.key}": one.ordinal for one in wanted}, handle=handle,
-            )  # fmt: skip
+                applied={f"{table}/{one.work.key}": one.ordinal for one in wanted},
+                handle=handle,
+            )
         except CommitFailedError:
             continue
         discard(lake, [one for one in group if one not in wanted])
@@ -285,12 +313,20 @@ def _aside(one: Loaded, box: Fernet) -> list[dict[str, Any]]:
     """Rows of the quarantine; bytes as sent may hold numbers and are encrypted as the vault is."""
     return [
         {
-            "delivery_id": one.delivery_id, "feed": one.work.feed.code, "data_date": one.work.data_date,
-            "hour": one.work.hour, "file": name, "line": record.line, "byte_offset": record.offset,
-            "raw": box.encrypt(record.raw), "field": record.field or None, "code": record.code, "reason": record.reason,
+            "delivery_id": one.delivery_id,
+            "feed": one.work.feed.code,
+            "data_date": one.work.data_date,
+            "hour": one.work.hour,
+            "file": name,
+            "line": record.line,
+            "byte_offset": record.offset,
+            "raw": box.encrypt(record.raw),
+            "field": record.field or None,
+            "code": record.code,
+            "reason": record.reason,
         }
         for name, record in one.refused
-    ]  # fmt: skip
+    ]
 
 
 def _merge(night: Night, table: str, rows: list[dict[str, Any]], keys: Set[tuple[str, dt.date, int]]) -> None:
@@ -319,9 +355,12 @@ def _keep_numbers(night: Night, accepted: Sequence[Loaded], box: Fernet) -> None
     if not new:
         return
     rows = pa.table(
-        {"phone_pseudonym": pa.array(new, pa.binary()), "key_version": pa.array([KEY_VERSION] * len(new), pa.int32()),
-         "phone": pa.array([box.encrypt(found[name].encode("ascii")) for name in new], pa.binary())}
-    )  # fmt: skip
+        {
+            "phone_pseudonym": pa.array(new, pa.binary()),
+            "key_version": pa.array([KEY_VERSION] * len(new), pa.int32()),
+            "phone": pa.array([box.encrypt(found[name].encode("ascii")) for name in new], pa.binary()),
+        }
+    )
     lake = night.lake
     lake.delta("vault")
     lake.commit_files("vault", [write_file(lake.path("vault"), rows, {})])
@@ -371,9 +410,13 @@ def report(night: Night, loaded: Sequence[Loaded], rows: Sequence[Mapping[str, A
         feed = night.catalogue.feeds[row["feed"]]
         if feed.dialect == "vgop":
             write_reports(
-                night.settings.home / "outbox", row["file"], feed.unit_code, row["code"],
-                row["arrived_at"] or deadline(feed, row["data_date"]), refused[row["delivery_id"], row["file"]],
-            )  # fmt: skip
+                night.settings.home / "outbox",
+                row["file"],
+                feed.unit_code,
+                row["code"],
+                row["arrived_at"] or deadline(feed, row["data_date"]),
+                refused[row["delivery_id"], row["file"]],
+            )
 
 
 def set_aside(night: Night, rows: Sequence[Mapping[str, Any]], landing: Sequence[Mapping[str, Any]]) -> None:

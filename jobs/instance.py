@@ -88,9 +88,10 @@ def read_limits(path: Path) -> InstanceLimits:
     for i, limit in enumerate(found.limits):
         if limit.name in seen:
             raise MendableError(
-                f"limit {limit.name!r} is given twice", where=document.where(("limits", i)),
+                f"limit {limit.name!r} is given twice",
+                where=document.where(("limits", i)),
                 remedy=f"it is also limit {seen[limit.name] + 1} of the list: rename one",
-            )  # fmt: skip
+            )
         seen[limit.name] = i
     return found
 
@@ -134,9 +135,10 @@ def read_instance(folder: Path, work: Path | None = None) -> Instance:
     problem = Problem(blocks, kinds, limits_of(limits), limits.choose == "exactly_one", store.most)
     if PICO * store.most >= LARGEST or any(int(u) >= LARGEST for u in kinds.largest):
         raise MendableError(
-            "integers of the instance leave 62 bits", where=str(folder),
+            "integers of the instance leave 62 bits",
+            where=str(folder),
             remedy="values must stay below 4.6e12 micro-yuan and uses below 4.6e18: scale them down",
-        )  # fmt: skip
+        )
     return Instance(problem, limits, warnings_of(limits, kinds))
 
 
@@ -238,16 +240,18 @@ def _opened(path: Path, names: list[str]) -> pq.ParquetFile:
     for name in names:
         if name not in schema.names:
             raise MendableError(
-                f"no column {name!r}", where=f"{path.name}, column {name}",
+                f"no column {name!r}",
+                where=f"{path.name}, column {name}",
                 remedy=f"its columns are: {', '.join(schema.names)}; limits.yml may only name these",
-            )  # fmt: skip
+            )
         kind = schema.field(name).type
         fits = kind == OWN[name] if name in OWN else pa.types.is_integer(kind) and kind != pa.uint64()
         if not fits:
             raise MendableError(
-                f"column {name!r} is {kind}, not {OWN.get(name, 'an integer')}", where=f"{path.name}, column {name}",
+                f"column {name!r} is {kind}, not {OWN.get(name, 'an integer')}",
+                where=f"{path.name}, column {name}",
                 remedy="cast it before writing the file",
-            )  # fmt: skip
+            )
     return file
 
 
@@ -262,9 +266,10 @@ def _integers(batch: pa.RecordBatch, names: list[str], path: Path, row: int) -> 
     for name, column in table.items():
         if column.dtype == np.int64 and len(column) and int(column.min()) == -(1 << 63):
             raise MendableError(
-                "an integer without a positive", where=f"{path.name}, row {row + int(column.argmin())}, column {name}",
+                "an integer without a positive",
+                where=f"{path.name}, row {row + int(column.argmin())}, column {name}",
                 remedy="the least int64 has no counterpart: use a smaller magnitude",
-            )  # fmt: skip
+            )
     return table
 
 
@@ -293,7 +298,8 @@ def _chunk(table: dict[str, np.ndarray], path: Path, row: int) -> Chunk:
         at = int(np.flatnonzero(same)[0])
         raise MendableError(
             f"an arc twice: customer {customer[at]}, product {product[at]}, channel {channel[at]}",
-            where=f"{path.name}, near row {row}, column product", remedy="keep one of them",
-        )  # fmt: skip
+            where=f"{path.name}, near row {row}, column product",
+            remedy="keep one of them",
+        )
     begin = np.concatenate(([0], np.flatnonzero(customer[1:] != customer[:-1]) + 1, [len(customer)]))
     return Chunk(customer[begin[:-1]], begin, table["value"], table)

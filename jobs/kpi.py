@@ -21,14 +21,27 @@ WINDOW_DAYS = 120
 SLICES = ("role", "product", "channel", "city", "grade", "run_id")
 #: Figures of the run record of `assign` that are kept night by night: name here, name there.
 PLANNED = (
-    ("predicted_value_yuan", "value_yuan"), ("certified_gap", "gap"), ("churn", "churn"),
-    ("churn_unchanged", "churn_unchanged"), ("alternates", "alternates"), ("taken_back", "taken_back"),
-    ("learning_yuan", "learning_yuan"), ("control_yuan", "control_yuan"),
-)  # fmt: skip
+    ("predicted_value_yuan", "value_yuan"),
+    ("certified_gap", "gap"),
+    ("churn", "churn"),
+    ("churn_unchanged", "churn_unchanged"),
+    ("alternates", "alternates"),
+    ("taken_back", "taken_back"),
+    ("learning_yuan", "learning_yuan"),
+    ("control_yuan", "control_yuan"),
+)
 SUMS = (
-    "decisions", "attempted", "reached", "converted", "kept", "opted_out", "complained", "margin_micro",
-    "contact_margin_micro", "cost_micro",
-)  # fmt: skip
+    "decisions",
+    "attempted",
+    "reached",
+    "converted",
+    "kept",
+    "opted_out",
+    "complained",
+    "margin_micro",
+    "contact_margin_micro",
+    "cost_micro",
+)
 
 
 @dataclass(frozen=True)

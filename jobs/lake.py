@@ -30,10 +30,17 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _ARROW = {
-    "string": pa.string(), "bigint": pa.int64(), "int": pa.int32(), "smallint": pa.int16(), "double": pa.float64(),
-    "boolean": pa.bool_(), "date": pa.date32(), "timestamp": pa.timestamp("us", tz="UTC"), "binary": pa.binary(),
+    "string": pa.string(),
+    "bigint": pa.int64(),
+    "int": pa.int32(),
+    "smallint": pa.int16(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "binary": pa.binary(),
     "array<bigint>": pa.list_(pa.field("element", pa.int64())),
-}  # fmt: skip
+}
 Partition = Mapping[str, Any]
 
 
@@ -320,20 +327,26 @@ def _commit(
     now = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
     actions: list[Any] = [
         AddAction(
-            path=file.path, size=file.size, partition_values=file.partition, modification_time=now, data_change=True,
+            path=file.path,
+            size=file.size,
+            partition_values=file.partition,
+            modification_time=now,
+            data_change=True,
             stats=file.stats,
         )
         for file in files
-    ]  # fmt: skip
+    ]
     names = list(delta.metadata().partition_columns)
     actions += [
         deltalake.transaction.RemoveAction(
-            path=action["path"], data_change=True, deletion_timestamp=now,
+            path=action["path"],
+            data_change=True,
+            deletion_timestamp=now,
             partition_values={name: _partition_text(action.get(f"partition.{name}")) for name in names},
             size=action["size_bytes"],
         )
         for action in removals
-    ]  # fmt: skip
+    ]
     transactions = [deltalake.Transaction(app_id, version) for app_id, version in sorted(applied.items())]
     delta.create_write_transaction(
         actions,

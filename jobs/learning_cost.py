@@ -30,6 +30,7 @@ def learning(decision: Decision, inputs: dict[str, Any]) -> dict[str, Any]:
     known = drawn & decision.known
     given_up = int(decision.left[role == EXPLORE].sum()) + reserve - int(decision.value[known].sum())
     return {
-        "learning_yuan": given_up * 1e-6, "control_yuan": int(decision.left[role == CONTROL].sum()) * 1e-6,
+        "learning_yuan": given_up * 1e-6,
+        "control_yuan": int(decision.left[role == CONTROL].sum()) * 1e-6,
         "explored_known": int(np.count_nonzero(known)),
-    }  # fmt: skip
+    }

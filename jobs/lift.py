@@ -39,12 +39,16 @@ def lift_figures(problem: Problem, solution: Solution, gap: float, budgets: Coll
     theirs, broken = arbitrate_then_cap(floors)
     theirs_free, theirs_rich = (arbitrate_then_cap(p)[0] for p in (caps, rich))
     return {
-        "lift": relative(ours, theirs), "lift_caps_only": relative(ours_free, theirs_free),
+        "lift": relative(ours, theirs),
+        "lift_caps_only": relative(ours_free, theirs_free),
         "lift_no_budget": relative(ours_rich, theirs_rich),
-        "baseline_breaks": sorted({*broken, *arbitrate_then_cap(of)[1]}), "lift_customers": of.customers,
-        "without_shares_yuan": ours * 1e-6, "baseline_yuan": theirs * 1e-6,
-        "caps_only_yuan": ours_free * 1e-6, "baseline_caps_only_yuan": theirs_free * 1e-6,
-    }  # fmt: skip
+        "baseline_breaks": sorted({*broken, *arbitrate_then_cap(of)[1]}),
+        "lift_customers": of.customers,
+        "without_shares_yuan": ours * 1e-6,
+        "baseline_yuan": theirs * 1e-6,
+        "caps_only_yuan": ours_free * 1e-6,
+        "baseline_caps_only_yuan": theirs_free * 1e-6,
+    }
 
 
 def relative(ours: int, theirs: int) -> float | None:

@@ -54,9 +54,10 @@ def read_log(path: Path) -> Log:
     wrong = np.flatnonzero((pscore <= 0) | (pscore > 1))
     if len(wrong):
         raise MendableError(
-            f"pscore {pscore[wrong[0]]} is no probability above 0", where=f"{path}, row {wrong[0] + 1}, column pscore",
+            f"pscore {pscore[wrong[0]]} is no probability above 0",
+            where=f"{path}, row {wrong[0] + 1}, column pscore",
             remedy="log the probability with which the action was chosen",
-        )  # fmt: skip
+        )
     rounds, action = texts(table, "round").combine_chunks(), texts(table, "action").combine_chunks()
     position, _ = (
         _codes(texts(table, "position").combine_chunks()) if "position" in table.column_names else _zeros(len(rounds))
@@ -70,10 +71,17 @@ def read_log(path: Path) -> Log:
             "a round is given twice", where=f"{path}, column round", remedy="number rounds so that each row has its own"
         )
     return Log(
-        path, rounds, actions, _at(action, actions), numbers(table, path, "reward"), pscore, position, cluster,
+        path,
+        rounds,
+        actions,
+        _at(action, actions),
+        numbers(table, path, "reward"),
+        pscore,
+        position,
+        cluster,
         [_at(each, actions) for each in lists] if lists is not None else None,
         table.select([c for c in table.column_names if c not in _OWN]),
-    )  # fmt: skip
+    )
 
 
 def _zeros(n: int) -> tuple[Ints, pa.Array]:

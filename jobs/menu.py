@@ -26,19 +26,25 @@ def menu(catalogue: Catalogue) -> Menu:
         for c in catalogue.channels
     )
     return Menu(
-        offers=offers, ways=ways, groups=tuple(product.group for product in catalogue.products),
+        offers=offers,
+        ways=ways,
+        groups=tuple(product.group for product in catalogue.products),
         channels=tuple(channel.code for channel in catalogue.channels),
         margin_micro=tuple(product.margin_micro for product in catalogue.products),
         cost_micro=tuple(channel.cost_micro for channel in catalogue.channels),
         launched=tuple(product.launch_date.toordinal() for product in catalogue.products),
-    )  # fmt: skip
+    )
 
 
 def _offer(product: Product) -> Offer:
     return Offer(
-        product.id, _GROUPS.index(product.group), float(product.price), product.margin_micro / MICRO,
-        float(product.subsidy), float(product.term_months),
-    )  # fmt: skip
+        product.id,
+        _GROUPS.index(product.group),
+        float(product.price),
+        product.margin_micro / MICRO,
+        float(product.subsidy),
+        float(product.term_months),
+    )
 
 
 def arcs_of(limit: Limit, catalogue: Catalogue) -> NDArray[np.bool_]:
@@ -58,9 +64,10 @@ def _fits(limit: Limit, key: str, code: str) -> bool:
 def floors(catalogue: Catalogue) -> NDArray[np.bool_]:
     """(floors, arcs) the arcs of each limit that asks for a least number and names products."""
     rows = [
-        arcs_of(limit, catalogue) for limit in catalogue.limits
+        arcs_of(limit, catalogue)
+        for limit in catalogue.limits
         if limit.side == "at_least" and {"product", "group"} & set(limit.where)
-    ]  # fmt: skip
+    ]
     arcs = len(catalogue.products) * len(catalogue.channels)
     return np.array(rows, bool) if rows else np.zeros((0, arcs), bool)
 

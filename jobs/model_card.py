@@ -115,9 +115,14 @@ def shap_summary(learnt: Learnt, folder: Path) -> None:
         return
     random = np.random.default_rng(0)  # where points that would hide each other are put
     shap.summary_plot(
-        told.parts, told.values, feature_names=list(told.names), max_display=_TOP, show=False, rng=random,
+        told.parts,
+        told.values,
+        feature_names=list(told.names),
+        max_display=_TOP,
+        show=False,
+        rng=random,
         plot_size=(9, 8),
-    )  # fmt: skip
+    )
     plt.gca().set_xlabel("added to the log-odds of the prior (SHAP), late contacts")
     plt.savefig(folder / "shap.png", dpi=110, bbox_inches="tight")
     plt.close()
@@ -136,8 +141,11 @@ def qini_plot(found: Gain, folder: Path) -> None:
     figure, axis = plt.subplots(figsize=(7, 5), constrained_layout=True)
     axis.plot(found.share, found.gained, label="by predicted effect")
     axis.plot([0, 1], [0, found.gained[-1]], "k:", linewidth=1, label="by chance")
-    axis.set(title=f"Qini among explorers: area {found.area:.5f} ({found.ci[0]:.5f} … {found.ci[1]:.5f})",
-             xlabel="share of explorers' contacts, weighted 1 / pscore", ylabel="orders beyond p_base, a contact")  # fmt: skip
+    axis.set(
+        title=f"Qini among explorers: area {found.area:.5f} ({found.ci[0]:.5f} … {found.ci[1]:.5f})",
+        xlabel="share of explorers' contacts, weighted 1 / pscore",
+        ylabel="orders beyond p_base, a contact",
+    )
     axis.legend()
     figure.savefig(folder / "qini.png", dpi=110)
     plt.close(figure)

@@ -61,9 +61,10 @@ def keep(
         store.log_artifacts(run_id, str(pages), "report")
         uri = f"{store.get_run(run_id).info.artifact_uri}/model"
         tags = {
-            "date": str(learnt.bundle.facts["date"]), "auc": f"{metrics.get('auc_contact', float('nan')):.4f}",
+            "date": str(learnt.bundle.facts["date"]),
+            "auc": f"{metrics.get('auc_contact', float('nan')):.4f}",
             "ratio": f"{metrics.get('ratio_contact', float('nan')):.4f}",
-        }  # fmt: skip
+        }
         version = register(settings, folder, run_id, uri, tags)
     store.set_terminated(run_id)
     return version
@@ -116,9 +117,11 @@ def _save(learnt: Learnt, folder: Path) -> None:
     booster = lgb.Booster(model_str=learnt.bundle.text)
     columns = Schema([ColSpec("double", name) for name in booster.feature_name()])
     save_model(
-        booster, str(folder), signature=ModelSignature(inputs=columns, outputs=Schema([ColSpec("double")])),
+        booster,
+        str(folder),
+        signature=ModelSignature(inputs=columns, outputs=Schema([ColSpec("double")])),
         pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _NEEDED],
-    )  # fmt: skip
+    )
     learnt.bundle.save(folder)
     assert (folder / TEXT).read_text(encoding="utf-8") == learnt.bundle.text
 
@@ -127,12 +130,20 @@ def _metrics(learnt: Learnt, qini: Gain) -> dict[str, float]:
     lifts, bundle = learnt.bundle.lifts, learnt.bundle
     told = int((learnt.explored.residual > 0).sum()) >= _LEAST_ORDERS
     ends = {"qini_explorers_low": qini.ci[0], "qini_explorers_high": qini.ci[1]} if told else {}
-    found = dict(learnt.response.metrics) | ends | {
-        "qini_explorers": qini.area,
-        "lift": lifts.whole.value, "lift_own_share": lifts.whole.own, "contacts": float(learnt.contacts),
-        "opt_out_per_contact": bundle.opt_out.whole, "complaint_per_contact": bundle.complaint.whole,
-        "reversal_share": bundle.reversals[""], "trailing_yuan": bundle.trailing_micro / 1e6,
-    }  # fmt: skip
+    found = (
+        dict(learnt.response.metrics)
+        | ends
+        | {
+            "qini_explorers": qini.area,
+            "lift": lifts.whole.value,
+            "lift_own_share": lifts.whole.own,
+            "contacts": float(learnt.contacts),
+            "opt_out_per_contact": bundle.opt_out.whole,
+            "complaint_per_contact": bundle.complaint.whole,
+            "reversal_share": bundle.reversals[""],
+            "trailing_yuan": bundle.trailing_micro / 1e6,
+        }
+    )
     for row in learnt.response.slices:
         place = re.sub(r"[^\w.\- ]", "_", f"slice.{row['slicing']}.{row['value']}")
         found |= {f"{place}.{name}": float(row[name]) for name in ("auc", "ratio", "conversions") if name in row}

@@ -101,9 +101,20 @@ def score_checks(night: Night, scored: Mapping[dt.date, Sequence[str]]) -> list[
         for name, scale in (("p_convert", _log_odds), ("value_micro", _plain)):
             moved = psi(scale(old[name]), scale(new[name])) if enough else None
             rows.append(
-                check(SUBJECT, f"PSI of {name} {channel.code} · {last}", "score_psi", moved, None, SHIFT, "warn",
-                      version=version, nights_before=len(before), rows=new.num_rows, rows_before=old.num_rows)
-            )  # fmt: skip
+                check(
+                    SUBJECT,
+                    f"PSI of {name} {channel.code} · {last}",
+                    "score_psi",
+                    moved,
+                    None,
+                    SHIFT,
+                    "warn",
+                    version=version,
+                    nights_before=len(before),
+                    rows=new.num_rows,
+                    rows_before=old.num_rows,
+                )
+            )
     return rows
 
 
@@ -132,14 +143,36 @@ def calibration_checks(met: Met) -> list[dict[str, Any]]:
         expected, orders = float(met.p[mine].sum()), float(met.y[mine].sum())
         chance = z * math.sqrt(float((met.p[mine] * (1 - met.p[mine])).sum())) / expected
         rows.append(
-            check(SUBJECT, f"{name} · {met.through}", kind, orders / expected, max(0.0, 1 - TOLERANCE - chance),
-                  1 + TOLERANCE + chance, "warn", contacts=int(mine.sum()), orders=int(orders),
-                  expected=round(expected, 1), rate=round(orders / int(mine.sum()), 6), nights=met.nights)
-        )  # fmt: skip
+            check(
+                SUBJECT,
+                f"{name} · {met.through}",
+                kind,
+                orders / expected,
+                max(0.0, 1 - TOLERANCE - chance),
+                1 + TOLERANCE + chance,
+                "warn",
+                contacts=int(mine.sum()),
+                orders=int(orders),
+                expected=round(expected, 1),
+                rate=round(orders / int(mine.sum()), 6),
+                nights=met.nights,
+            )
+        )
     judged = met.y.sum() >= _SLOPE_ORDERS
     fitted = slope(met.y, met.p, np.ones(len(met.y))) if judged else None
-    rows.append(check(SUBJECT, f"calibration slope · {met.through}", "slope", fitted, *SLOPE, "warn",
-                      contacts=len(met.y), orders=int(met.y.sum()), nights=met.nights))  # fmt: skip
+    rows.append(
+        check(
+            SUBJECT,
+            f"calibration slope · {met.through}",
+            "slope",
+            fitted,
+            *SLOPE,
+            "warn",
+            contacts=len(met.y),
+            orders=int(met.y.sum()),
+            nights=met.nights,
+        )
+    )
     return rows
 
 
@@ -161,8 +194,9 @@ def contacts(night: Night, scored: Mapping[dt.date, Sequence[str]]) -> Met | Non
     converted = pc.fill_null(joined["converted"], False).to_numpy(zero_copy_only=False)
     slices = {
         name: np.array(pc.fill_null(joined[name].cast(pa.string()), "").to_pylist(), str)
-        for name in SLICES if name in joined.column_names
-    }  # fmt: skip
+        for name in SLICES
+        if name in joined.column_names
+    }
     return Met(
         joined["p_convert"].to_numpy(), converted.astype(np.float64), np.array(arc, str), slices, len(dates), dates[-1]
     )

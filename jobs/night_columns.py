@@ -106,9 +106,10 @@ def customer_columns(rows: pa.Table, catalogue: Catalogue) -> pa.Table:
     for key, values in attributes(catalogue).items():
         if key not in rows.column_names:
             raise MendableError(
-                f"a limit names {key!r}, which is no attribute of customers", where=str(catalogue.root / "limits.yml"),
+                f"a limit names {key!r}, which is no attribute of customers",
+                where=str(catalogue.root / "limits.yml"),
                 remedy="name an attribute of features/declared/attributes.yml",
-            )  # fmt: skip
+            )
         place = pc.index_in(pc.cast(rows[key], pa.string()), value_set=pa.array(values, pa.string()))
         out[f"c_{key}"] = pc.cast(pc.add(pc.fill_null(place, -1), 1), pa.int16())
     for name, members in segment_sets(catalogue).items():

@@ -27,9 +27,13 @@ def numbers_of(night: Night, customers: pa.ChunkedArray) -> pa.Table:
     subscribers = night.lake.delta("subscriber").to_pyarrow_dataset()
     subscriber = subscribers.to_table(columns=columns, filter=pc.field("customer_id").isin(wanted))
     held = holders(subscriber, night.day_start)
-    sealed = night.lake.delta("vault").to_pyarrow_dataset().to_table(
-        columns=["phone_pseudonym", "phone"], filter=pc.field("phone_pseudonym").isin(held["phone_pseudonym"])
-    )  # fmt: skip
+    sealed = (
+        night.lake.delta("vault")
+        .to_pyarrow_dataset()
+        .to_table(
+            columns=["phone_pseudonym", "phone"], filter=pc.field("phone_pseudonym").isin(held["phone_pseudonym"])
+        )
+    )
     rows = held.join(sealed, "phone_pseudonym", join_type="inner").sort_by("customer_id")
     opened = vault_opener(night.settings.home)
     clear = [opened(token).decode("ascii") for token in rows["phone"].to_pylist()]

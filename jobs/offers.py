@@ -51,8 +51,7 @@ def inbound_offers(night: Decision, inbound: pa.Table, inputs: dict[str, Any]) -
         night.customer[row] * 64 + channel, score, product, number, float(inputs.get("slate_temperature", 0)), RANKS
     )
     at = drawn.order
-    return _rows(night, inputs, row[at], channel[at], drawn.rank, product[at], value[at], drawn.probability,
-                 accept[at])  # fmt: skip
+    return _rows(night, inputs, row[at], channel[at], drawn.rank, product[at], value[at], drawn.probability, accept[at])
 
 
 def alternates(night: Decision, frozen: Frozen, inputs: dict[str, Any]) -> pa.Table:
@@ -91,18 +90,32 @@ def _stock_price(night: Decision) -> Ints:
 
 
 def _rows(
-    night: Decision, inputs: dict[str, Any], row: Ints, channel: Ints, rank: Ints, product: Ints, value: Ints,
-    probability: Floats | None, accept: Floats | None,
-) -> pa.Table:  # fmt: skip
+    night: Decision,
+    inputs: dict[str, Any],
+    row: Ints,
+    channel: Ints,
+    rank: Ints,
+    product: Ints,
+    value: Ints,
+    probability: Floats | None,
+    accept: Floats | None,
+) -> pa.Table:
     date = dt.date.fromisoformat(inputs["date"])
     until = start_of_day(date + dt.timedelta(days=1))
     customer = pa.array(night.customer[row])
-    return pa.table({
-        "business_date": pa.array([date] * len(row), pa.date32()),
-        "decision_id": pc.binary_join_element_wise(pa.scalar(inputs["run_id"]), pc.cast(customer, pa.string()), ":"),
-        "customer_id": customer, "channel": pa.array(channel, pa.int16()), "rank": pa.array(rank, pa.int32()),
-        "product": pa.array(product, pa.int16()), "value_micro": pa.array(value),
-        "valid_until": pa.array([until] * len(row), pa.timestamp("us", tz="UTC")),
-        "slate_probability": pa.nulls(len(row), pa.float64()) if probability is None else pa.array(probability),
-        "p_accept": pa.nulls(len(row), pa.float64()) if accept is None else pa.array(accept),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "business_date": pa.array([date] * len(row), pa.date32()),
+            "decision_id": pc.binary_join_element_wise(
+                pa.scalar(inputs["run_id"]), pc.cast(customer, pa.string()), ":"
+            ),
+            "customer_id": customer,
+            "channel": pa.array(channel, pa.int16()),
+            "rank": pa.array(rank, pa.int32()),
+            "product": pa.array(product, pa.int16()),
+            "value_micro": pa.array(value),
+            "valid_until": pa.array([until] * len(row), pa.timestamp("us", tz="UTC")),
+            "slate_probability": pa.nulls(len(row), pa.float64()) if probability is None else pa.array(probability),
+            "p_accept": pa.nulls(len(row), pa.float64()) if accept is None else pa.array(accept),
+        }
+    )

@@ -21,11 +21,20 @@ from jobs.night import Figures, Night
 #: The jobs of each run, in no order: order is derived.
 RUNS: dict[str, tuple[str, ...]] = {
     "nightly": (
-        "scan", "ingest", "quality", "conform", "partials", "snapshot", "eligibility", "score", "assign", "prove",
+        "scan",
+        "ingest",
+        "quality",
+        "conform",
+        "partials",
+        "snapshot",
+        "eligibility",
+        "score",
+        "assign",
+        "prove",
         "publish",
     ),
     "training": ("feedback", "train"),
-}  # fmt: skip
+}
 GENERATED = ROOT / "generated" / "night.json"
 PICTURE = ROOT.parent / "docs" / "night.md"
 
@@ -111,13 +120,17 @@ def compile_night() -> str:
     runs = {
         run: [
             {
-                "job": step.job, "purpose": step.purpose, "after": list(step.after), "reads": list(step.reads),
-                "reads_previous": list(step.reads_previous), "writes": list(step.writes),
+                "job": step.job,
+                "purpose": step.purpose,
+                "after": list(step.after),
+                "reads": list(step.reads),
+                "reads_previous": list(step.reads_previous),
+                "writes": list(step.writes),
             }
             for step in derive(names)
         ]
         for run, names in RUNS.items()
-    }  # fmt: skip
+    }
     return json.dumps(runs, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -126,11 +139,15 @@ def compiled(run: str, path: Path = GENERATED) -> list[Step]:
     steps = json.loads(path.read_text(encoding="utf-8"))[run]
     return [
         Step(
-            step["job"], step["purpose"], tuple(step["reads"]), tuple(step["reads_previous"]), tuple(step["writes"]),
+            step["job"],
+            step["purpose"],
+            tuple(step["reads"]),
+            tuple(step["reads_previous"]),
+            tuple(step["writes"]),
             tuple(step["after"]),
         )
         for step in steps
-    ]  # fmt: skip
+    ]
 
 
 def picture() -> str:

@@ -40,9 +40,18 @@ from jobs.sql import over_files
 from jobs.tiles import change_of, group_ends, parts_of, tile_of
 
 READS = (
-    "usage", "bill", "contact", "order", "complaint", "visit", "consent", "decision", "life", "ops_delivery",
+    "usage",
+    "bill",
+    "contact",
+    "order",
+    "complaint",
+    "visit",
+    "consent",
+    "decision",
+    "life",
+    "ops_delivery",
     "ops_conform",
-)  # fmt: skip
+)
 WRITES = ("customer_day", "partial_source")
 READS_PREVIOUS: tuple[str, ...] = ()
 _AT_ONCE = 3
@@ -108,7 +117,7 @@ def build(night: Night, family: Family, dates: Sequence[dt.date], of: staging.He
     settled = spread(night, operator.call, change.settle, change.rows)
     night.lake.commit_files(
         family.table, [*change.stay, *settled], replace=[{"tile": tile} for tile in change.replaced]
-    )  # fmt: skip
+    )
     for file in fresh:
         if file not in change.stay:
             (target / file.path).unlink()

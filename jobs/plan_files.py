@@ -67,26 +67,33 @@ def plan_table(customer: Ints, product: Ints, channel: Ints, value: Ints) -> pa.
     none = product < 0
     return pa.table(
         [
-            pa.array(customer), pa.array(product, pa.int16(), mask=none), pa.array(channel, pa.int16(), mask=none),
+            pa.array(customer),
+            pa.array(product, pa.int16(), mask=none),
+            pa.array(channel, pa.int16(), mask=none),
             pa.array(value, pa.int64(), mask=none),
         ],
         schema=SCHEMA,
-    )  # fmt: skip
+    )
 
 
 def certificate(problem: Problem, solution: Solution, digest: str) -> dict[str, Any]:
     """What `certify` will check: plan, bound and prices as integers."""
     limits, plan, dual = problem.limits, solution.plan, solution.dual
     said: dict[str, Any] = {
-        "primal": plan.primal, "bound": dual.bound, "gap": solution.gap, "customers": problem.customers,
+        "primal": plan.primal,
+        "bound": dual.bound,
+        "gap": solution.gap,
+        "customers": problem.customers,
         "arcs": problem.arcs,
         "limits": [
             {"name": name, "used": int(s) * u, "amount": int(s * b), "price_pico": int(s * p)}
             for name, s, u, b, p in zip(limits.names, limits.sign, plan.used, limits.amount, dual.prices, strict=True)
         ],
-        "assignment_sha256": digest, "seconds": round(solution.seconds, 3), "passes": solution.passes,
+        "assignment_sha256": digest,
+        "seconds": round(solution.seconds, 3),
+        "passes": solution.passes,
         "method": solution.method,
-    }  # fmt: skip
+    }
     if solution.bound_claimed is not None:
         said["bound_claimed"] = solution.bound_claimed
         said["gap_claimed"] = (solution.bound_claimed - plan.primal) / max(1, abs(solution.bound_claimed))

@@ -65,9 +65,12 @@ def check_family(night: Night, family: Family) -> dict[str, Any]:
     probed, leaks = probe(night, family)
     found += [f"{name}: changes when events move past the decision date" for name in leaks]
     return {
-        "family": family.family, "features": len(family.features), "examples": len(placed), "probed": probed,
+        "family": family.family,
+        "features": len(family.features),
+        "examples": len(placed),
+        "probed": probed,
         "faults": found,
-    }  # fmt: skip
+    }
 
 
 def probe(night: Night, family: Family) -> tuple[int, list[str]]:
@@ -115,9 +118,10 @@ def preview_feature(night: Night, name: str) -> dict[str, Any]:
     family = feature.family
     if not night.lake.exists(family.source):
         raise MendableError(
-            f"table {family.source} has no rows yet", where=str(night.lake.root),
+            f"table {family.source} has no rows yet",
+            where=str(night.lake.root),
             remedy=f"run `cpc nightly --date {night.date} --until conform` first",
-        )  # fmt: skip
+        )
     began = time.perf_counter()
     valued = over_rows(valued_sql(family), sample(night, family))
     ends = family_anchors(night, [night.date])[family.family][0]
@@ -125,10 +129,17 @@ def preview_feature(night: Night, name: str) -> dict[str, Any]:
     seconds = time.perf_counter() - began
     _, leaks = probe(night, family)
     return {
-        "feature": name, "family": family.family, "source": family.source, "value": feature.input.value,
-        "where": feature.input.where, "unit": feature.unit, "doc": feature.doc, **describe(column),
-        "seconds": round(seconds, 2), "leaks": name in leaks,
-    }  # fmt: skip
+        "feature": name,
+        "family": family.family,
+        "source": family.source,
+        "value": feature.input.value,
+        "where": feature.input.where,
+        "unit": feature.unit,
+        "doc": feature.doc,
+        **describe(column),
+        "seconds": round(seconds, 2),
+        "leaks": name in leaks,
+    }
 
 
 def describe(column: pa.Array) -> Mapping[str, Any]:
@@ -141,9 +152,12 @@ def describe(column: pa.Array) -> Mapping[str, Any]:
     numbers = column.cast(pa.float64())
     quartiles = pc.quantile(numbers, [0.25, 0.5, 0.75]).to_pylist()
     return figures | {
-        "zeros": pc.sum(pc.equal(numbers, 0.0)).as_py() or 0, "least": pc.min(numbers).as_py(),
-        "quartiles": quartiles, "mean": pc.mean(numbers).as_py(), "greatest": pc.max(numbers).as_py(),
-    }  # fmt: skip
+        "zeros": pc.sum(pc.equal(numbers, 0.0)).as_py() or 0,
+        "least": pc.min(numbers).as_py(),
+        "quartiles": quartiles,
+        "mean": pc.mean(numbers).as_py(),
+        "greatest": pc.max(numbers).as_py(),
+    }
 
 
 def _feature(night: Night, name: str) -> Feature:

@@ -40,14 +40,16 @@ def run(night: Night) -> Figures:
     plan = pq.read_table(frozen_run(night.settings, run_id).plan / "assignment")
     if fault := fault_of(run_id, rows, active, plan):
         raise MendableError(
-            f"the assignment is not what was proved: {fault}", where=f"run {run_id}",
+            f"the assignment is not what was proved: {fault}",
+            where=f"run {run_id}",
             remedy=f"cpc nightly --date {night.date} --from assign",
-        )  # fmt: skip
+        )
     prices = night.lake.arrow("limit_price", partition=night.partition, columns=["limit", "price_pico"])
     every = bound_of_all_arcs(
-        night, frozen_run(night.settings, run_id),
+        night,
+        frozen_run(night.settings, run_id),
         dict(zip(prices["limit"].to_pylist(), prices["price_pico"].to_pylist(), strict=True)),
-    )  # fmt: skip
+    )
     if "bound_all_arcs" in every:
         over_all = every["bound_all_arcs"]
         every["gap_all_arcs"] = (over_all - found["primal"]) / max(1, abs(over_all))
@@ -55,16 +57,25 @@ def run(night: Night) -> Figures:
         if every["pruning_loss"] > night.settings.solve.gap:
             raise MendableError(
                 f"pruned arcs may be worth {every['pruning_loss']:.1e} of the plan, more than the gap aimed at "
-                f"({night.settings.solve.gap:.0e})", where=f"run {run_id}, bound over all arcs {over_all}",
+                f"({night.settings.solve.gap:.0e})",
+                where=f"run {run_id}, bound over all arcs {over_all}",
                 remedy=f"keep more arcs: cpc nightly --date {night.date} --from score "
                 f"--set solve.keep_arcs={2 * night.settings.solve.keep_arcs}",
-            )  # fmt: skip
+            )
     return {
-        "verdict": "accepted", "accepted": True, "gap": found["gap"], "bound": found["bound"],
-        "primal": found["primal"], "customers": rows.num_rows, "planned": found["customers"], "arcs": found["arcs"],
+        "verdict": "accepted",
+        "accepted": True,
+        "gap": found["gap"],
+        "bound": found["bound"],
+        "primal": found["primal"],
+        "customers": rows.num_rows,
+        "planned": found["customers"],
+        "arcs": found["arcs"],
         "gap_micro_a_customer": (found["bound"] - found["primal"]) / max(1, found["customers"]),
-        "sha256": found["assignment_sha256"], "covers": found["covers"], **every,
-    }  # fmt: skip
+        "sha256": found["assignment_sha256"],
+        "covers": found["covers"],
+        **every,
+    }
 
 
 def fault_of(run_id: str, rows: pa.Table, active: pa.Table, plan: pa.Table) -> str:

@@ -30,9 +30,22 @@ from jobs.night import Figures, Night
 from jobs.verdict import accepted_run, record_of
 
 READS = (
-    "assignment", "recommendation", "limit_price", "funnel", "candidate", "eligible", "customer_features", "consent",
-    "subscriber", "vault", "ops_run", "ops_delivery", "ops_quality", "ops_quarantine", "landing",
-)  # fmt: skip
+    "assignment",
+    "recommendation",
+    "limit_price",
+    "funnel",
+    "candidate",
+    "eligible",
+    "customer_features",
+    "consent",
+    "subscriber",
+    "vault",
+    "ops_run",
+    "ops_delivery",
+    "ops_quality",
+    "ops_quarantine",
+    "landing",
+)
 WRITES = ("kpi", "serving", "ops_audit")
 READS_PREVIOUS = ("assignment", "limit_price", "kpi", "ops_run", "outcome")
 
@@ -166,10 +179,15 @@ def write_files(night: Night, plan: Plan, folder: Path) -> tuple[dict[str, tuple
         rows = campaign.campaign(contacts, phones, channel, night.catalogue.products)
         name = f"contacts-{channel.code}.csv"
         files[f"file:{name}"] = (rows.num_rows, campaign.write_csv(folder / name, rows, 0o600))
-        events.append({
-            "at": now, "who": "job publish", "what": f"numbers written to {name} of {night.date}",
-            "why": f"campaign of run {plan.run_id}", "rows": rows.num_rows,
-        })  # fmt: skip
+        events.append(
+            {
+                "at": now,
+                "who": "job publish",
+                "what": f"numbers written to {name} of {night.date}",
+                "why": f"campaign of run {plan.run_id}",
+                "rows": rows.num_rows,
+            }
+        )
     audit.append(night.lake, events)
     missing = plan.contacts.num_rows - sum(count for count, _ in files.values())
     return files | offers(night, plan, folder), missing
@@ -184,10 +202,12 @@ def offers(night: Night, plan: Plan, folder: Path) -> dict[str, tuple[int, str]]
         return files
     table = pa.Table.from_batches(batches)
     table = table.filter(pc.invert(table[WITHDRAWN.name])).drop_columns([WITHDRAWN.name])
-    codes = pa.table({
-        "product": pa.array([p.id for p in night.catalogue.products], pa.int16()),
-        "product_code": [p.code for p in night.catalogue.products],
-    })  # fmt: skip
+    codes = pa.table(
+        {
+            "product": pa.array([p.id for p in night.catalogue.products], pa.int16()),
+            "product_code": [p.code for p in night.catalogue.products],
+        }
+    )
     for channel in night.catalogue.channels:
         rows = table.filter(pc.equal(table["channel"], channel.id))
         if channel.id in plan.outbound or not rows.num_rows:

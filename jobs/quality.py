@@ -245,9 +245,17 @@ def report(
         key = (delivery["feed"], _when(delivery))
         size, passed = (int(n) for n in whole.loc[key]) if key in whole.index else (0, 0)
         line = check(
-            delivery["feed"], f"suite · {_when(delivery)}", "suite", passed / size if size else None, 1.0, 1.0, "info",
-            delivery_id=delivery["delivery_id"], checks=size, failed=size - passed,
-        )  # fmt: skip
+            delivery["feed"],
+            f"suite · {_when(delivery)}",
+            "suite",
+            passed / size if size else None,
+            1.0,
+            1.0,
+            "info",
+            delivery_id=delivery["delivery_id"],
+            checks=size,
+            failed=size - passed,
+        )
         kept.append({**line, "success": passed == size})
     return sorted(kept, key=lambda row: (row["subject"], row["check"]))
 

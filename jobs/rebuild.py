@@ -49,14 +49,20 @@ class Plan:
     def lines(self) -> list[tuple[str, str, str]]:
         """What, which, why: a line each."""
         return [
-            *(("delivery", f"{feed} {date}" + (f" hour {hour}" if hour >= 0 else ""), f"resend {resend}")
-              for feed, date, hour, resend in self.deliveries),
-            *(("entity", f"{name}: {_spoken(dates)}", "its deliveries have changed")
-              for name, dates in self.entities.items()),
-            *(("partials", f"{name}: nights {_spoken(nights)}", "their entity's dates have changed")
-              for name, nights in self.families.items()),
+            *(
+                ("delivery", f"{feed} {date}" + (f" hour {hour}" if hour >= 0 else ""), f"resend {resend}")
+                for feed, date, hour, resend in self.deliveries
+            ),
+            *(
+                ("entity", f"{name}: {_spoken(dates)}", "its deliveries have changed")
+                for name, dates in self.entities.items()
+            ),
+            *(
+                ("partials", f"{name}: nights {_spoken(nights)}", "their entity's dates have changed")
+                for name, nights in self.families.items()
+            ),
             *(("snapshot", str(date), "loaded after it was made") for date in self.snapshots),
-        ]  # fmt: skip
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -68,7 +74,7 @@ class Plan:
             "entities": {name: list(dates) for name, dates in self.entities.items()},
             "families": {name: list(nights) for name, nights in self.families.items()},
             "snapshots": list(self.snapshots),
-        }  # fmt: skip
+        }
 
 
 def _spoken(dates: Sequence[dt.date]) -> str:

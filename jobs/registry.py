@@ -146,9 +146,10 @@ def champion(settings: Settings) -> Pinned:
         return Pinned(kept.version, kept.folder, kept.sha256, degraded=error.what)
     if found is None:
         raise MendableError(
-            f"there is no champion of model {settings.mlflow.model!r}", where=uri(settings).split("@")[-1],
+            f"there is no champion of model {settings.mlflow.model!r}",
+            where=uri(settings).split("@")[-1],
             remedy="run `cpc train --date D` once: the first model becomes champion",
-        )  # fmt: skip
+        )
     pinned = fetch(settings, found)
     _keep(settings, pinned)
     return pinned
@@ -174,14 +175,16 @@ def fetch(settings: Settings, version: Version) -> Pinned:
         found = digest(folder)
     except OSError as error:
         raise MendableError(
-            f"the files of model version {version.version} are gone", where=str(folder),
+            f"the files of model version {version.version} are gone",
+            where=str(folder),
             remedy="restore them, or `cpc models rollback`, or train again",
-        ) from error  # fmt: skip
+        ) from error
     if version.sha256 and found != version.sha256:
         raise MendableError(
-            f"the files of model version {version.version} are not those that were registered", where=str(folder),
+            f"the files of model version {version.version} are not those that were registered",
+            where=str(folder),
             remedy="restore them from a copy, or `cpc models rollback`",
-        )  # fmt: skip
+        )
     return Pinned(version.version, folder, found)
 
 
@@ -258,9 +261,10 @@ def rollback(settings: Settings) -> Version:
     before = _version(settings, now.version).tags.get(_PREVIOUS) if now else None
     if now is None or before is None:
         raise MendableError(
-            "there is no earlier champion", where=f"model {settings.mlflow.model!r}",
+            "there is no earlier champion",
+            where=f"model {settings.mlflow.model!r}",
             remedy="`cpc models list` shows the versions; `cpc models promote VERSION` chooses one",
-        )  # fmt: skip
+        )
     client(settings).set_registered_model_alias(settings.mlflow.model, CHAMPION, before)
     found = look_up(settings)
     assert found is not None
@@ -274,9 +278,10 @@ def _version(settings: Settings, version: str) -> Any:
         return client(settings).get_model_version(settings.mlflow.model, version)
     except MlflowException as error:
         raise MendableError(
-            f"model {settings.mlflow.model!r} has no version {version!r}", where="VERSION",
+            f"model {settings.mlflow.model!r} has no version {version!r}",
+            where="VERSION",
             remedy="`cpc models list` shows the versions",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def version_of(settings: Settings, version: str) -> Version:
@@ -289,9 +294,10 @@ def version_of(settings: Settings, version: str) -> Version:
         found = look_up(settings, version)
         if found is None:
             raise MendableError(
-                f"model {settings.mlflow.model!r} has no alias {version!r}", where="VERSION",
+                f"model {settings.mlflow.model!r} has no alias {version!r}",
+                where="VERSION",
                 remedy="`cpc models list` shows the aliases; give one of them, or a version",
-            )  # fmt: skip
+            )
         return found
     known = _version(settings, version)
     return Version(str(known.version), str(known.source), str(known.tags.get(_DIGEST, "")))
@@ -307,10 +313,15 @@ def versions(settings: Settings) -> list[dict[str, Any]]:
             aliases.setdefault(str(version), []).append(alias)
     rows = [
         {
-            "version": str(v.version), "aliases": sorted(aliases.get(str(v.version), [])),
-            "made_at": v.creation_timestamp, "run": v.run_id, "sha256": v.tags.get(_DIGEST, ""),
-            "auc": v.tags.get("auc"), "ratio": v.tags.get("ratio"), "date": v.tags.get("date"),
+            "version": str(v.version),
+            "aliases": sorted(aliases.get(str(v.version), [])),
+            "made_at": v.creation_timestamp,
+            "run": v.run_id,
+            "sha256": v.tags.get(_DIGEST, ""),
+            "auc": v.tags.get("auc"),
+            "ratio": v.tags.get("ratio"),
+            "date": v.tags.get("date"),
         }
         for v in found
-    ]  # fmt: skip
+    ]
     return sorted(rows, key=lambda row: -int(row["version"]))

@@ -74,9 +74,10 @@ def replay(settings: Settings, run: str) -> Replay:
     written = lake.arrow("assignment", partition={"business_date": date}).sort_by("customer_id")
     if written.num_rows and written["run_id"][0].as_py() != run:
         raise MendableError(
-            f"the night of {date} was decided again by run {written['run_id'][0].as_py()}", where=f"run {run}",
+            f"the night of {date} was decided again by run {written['run_id'][0].as_py()}",
+            where=f"run {run}",
             remedy="replay that run; of this one only the frozen inputs are left",
-        )  # fmt: skip
+        )
     written = written.select(rebuilt.column_names)
     return Replay(
         table_hash(written),

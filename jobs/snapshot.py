@@ -158,8 +158,9 @@ def write_profile(night: Night, date: dt.date) -> list[str]:
     files = night.lake.files("customer_features", {"business_date": date})
     sample = ds.dataset(files).head(_PROFILED) if files else None
     if sample is None or not sample.num_rows:
-        night.lake.replace_arrow("feature_profile", night.lake.arrow("feature_profile").slice(0, 0),
-                                 partition={"business_date": date})  # fmt: skip
+        night.lake.replace_arrow(
+            "feature_profile", night.lake.arrow("feature_profile").slice(0, 0), partition={"business_date": date}
+        )
         return []
     before = _profile_before(night, date)
     rows = [

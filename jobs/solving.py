@@ -48,11 +48,12 @@ def loosen(error: Infeasible, instance: Instance) -> str:
     """What could be changed so that the limits can be kept."""
     written = {limit.name: limit for limit in instance.limits.limits}
     ways = [
-        f"lower {name} below {written[name].amount}" if written[name].sign < 0
+        f"lower {name} below {written[name].amount}"
+        if written[name].sign < 0
         else f"raise {name} above {written[name].amount}"
         for name in error.names
         if name in written
-    ]  # fmt: skip
+    ]
     return "any one of these loosens it: " + "; ".join(ways) if ways else "give every customer an arc that fits"
 
 

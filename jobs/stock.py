@@ -97,8 +97,11 @@ def open_day(store: Connection, date: dt.date, prices: pa.Table, catalogue: Cata
     found = [row for row in prices.to_pylist() if row["limit"] in limits]
     for row in found:
         for product in columns_of(limits[row["limit"]].where, catalogue)["product"]:
-            _run(store, "INSERT INTO {schema}.stock_product VALUES (%(date)s, %(name)s, %(product)s)",
-                 {"date": date, "name": row["limit"], "product": product})  # fmt: skip
+            _run(
+                store,
+                "INSERT INTO {schema}.stock_product VALUES (%(date)s, %(name)s, %(product)s)",
+                {"date": date, "name": row["limit"], "product": product},
+            )
         left = row["amount"] + (row["reserve"] or 0) - row["used"] - (row["used_explore"] or 0)
         _run(
             store,
@@ -107,7 +110,7 @@ def open_day(store: Connection, date: dt.date, prices: pa.Table, catalogue: Cata
             "WHERE p.business_date = %(date)s AND p.name = %(name)s "
             "ON CONFLICT (business_date, name) DO UPDATE SET remaining = excluded.remaining",
             {"date": date, "name": row["limit"], "left": left},
-        )  # fmt: skip
+        )
     return len(found)
 
 
@@ -136,8 +139,13 @@ def _rows(cursor: Any) -> list[dict[str, Any]]:
 
 
 def accept(
-    store: Connection, date: dt.date, customer: int, product: int, channel: int, outbound: Iterable[int],
-) -> Accepted:  # fmt: skip
+    store: Connection,
+    date: dt.date,
+    customer: int,
+    product: int,
+    channel: int,
+    outbound: Iterable[int],
+) -> Accepted:
     """Take an offer for a customer: stock first, all or nothing, once however often it is said.
 
     Args:
@@ -154,39 +162,49 @@ def accept(
     facts = {"date": date, "customer": customer, "product": product, "channel": channel, "outbound": list(outbound)}
     mine = "business_date = %(date)s AND customer_id = %(customer)s"
     offered = _run(
-        store, "SELECT decision_id FROM {schema}.recommendation WHERE " + mine + " AND product = %(product)s AND "
-        "channel = %(channel)s AND NOT withdrawn AND p_accept IS NOT NULL", facts,
-    ).fetchone()  # fmt: skip
+        store,
+        "SELECT decision_id FROM {schema}.recommendation WHERE " + mine + " AND product = %(product)s AND "
+        "channel = %(channel)s AND NOT withdrawn AND p_accept IS NOT NULL",
+        facts,
+    ).fetchone()
     if offered is None:
         raise MendableError(
             f"customer {customer} was not offered product {product} on channel {channel} on {date}",
-            where="cpc offers accept", remedy="`cpc offers show CUSTOMER` lists what is offered",
-        )  # fmt: skip
+            where="cpc offers accept",
+            remedy="`cpc offers show CUSTOMER` lists what is offered",
+        )
     left = _run(
-        store, "SELECT s.remaining FROM {schema}.stock s JOIN {schema}.stock_product p USING (business_date, name) "
-        "WHERE business_date = %(date)s AND p.product = %(product)s ORDER BY name FOR UPDATE OF s", facts,
-    ).fetchall()  # fmt: skip
+        store,
+        "SELECT s.remaining FROM {schema}.stock s JOIN {schema}.stock_product p USING (business_date, name) "
+        "WHERE business_date = %(date)s AND p.product = %(product)s ORDER BY name FOR UPDATE OF s",
+        facts,
+    ).fetchall()
     taken = "SELECT 1 FROM {schema}.acceptance WHERE " + mine + " AND product = %(product)s"
     if _run(store, taken, facts).fetchone():
         return Accepted(taken=True, again=True)
     if any(remaining == 0 for (remaining,) in left):
         return Accepted(taken=False)
     new = _run(
-        store, "INSERT INTO {schema}.acceptance (business_date, customer_id, product, channel, decision_id) VALUES "
+        store,
+        "INSERT INTO {schema}.acceptance (business_date, customer_id, product, channel, decision_id) VALUES "
         "(%(date)s, %(customer)s, %(product)s, %(channel)s, %(decision)s) ON CONFLICT DO NOTHING",
         facts | {"decision": offered[0]},
-    ).rowcount  # fmt: skip
+    ).rowcount
     if not new:  # a product without stock, accepted twice at once
         return Accepted(taken=True, again=True)
     _run(
-        store, "UPDATE {schema}.stock s SET remaining = remaining - 1 FROM {schema}.stock_product p WHERE "
+        store,
+        "UPDATE {schema}.stock s SET remaining = remaining - 1 FROM {schema}.stock_product p WHERE "
         "s.business_date = %(date)s AND p.business_date = s.business_date AND p.name = s.name AND "
-        "p.product = %(product)s", facts,
-    )  # fmt: skip
+        "p.product = %(product)s",
+        facts,
+    )
     cancelled = _run(
-        store, "UPDATE {schema}.assignment SET withdrawn = true WHERE " + mine + " AND NOT withdrawn AND "
-        "channel = ANY(%(outbound)s)", facts,
-    ).rowcount  # fmt: skip
+        store,
+        "UPDATE {schema}.assignment SET withdrawn = true WHERE " + mine + " AND NOT withdrawn AND "
+        "channel = ANY(%(outbound)s)",
+        facts,
+    ).rowcount
     return Accepted(taken=True, withdrawn=cancelled)
 
 
@@ -224,17 +242,24 @@ def refresh(store: Connection, date: dt.date, passed: float) -> list[dict[str, A
 
     Cost: one pass over the date's offers of each product that is running short.
     """
-    rows = _rows(_run(
-        store, "SELECT s.name, s.remaining, (SELECT count(*) FROM {schema}.acceptance a JOIN {schema}.stock_product p "
-        "USING (business_date, product) WHERE business_date = s.business_date AND p.name = s.name) AS accepted "
-        "FROM {schema}.stock s WHERE s.business_date = %(date)s ORDER BY s.name FOR UPDATE", {"date": date},
-    ))  # fmt: skip
+    rows = _rows(
+        _run(
+            store,
+            "SELECT s.name, s.remaining, (SELECT count(*) FROM {schema}.acceptance a JOIN {schema}.stock_product p "
+            "USING (business_date, product) WHERE business_date = s.business_date AND p.name = s.name) AS accepted "
+            "FROM {schema}.stock s WHERE s.business_date = %(date)s ORDER BY s.name FOR UPDATE",
+            {"date": date},
+        )
+    )
     for row in rows:
         row["expected"] = round(row["accepted"] * (1.0 - passed) / passed) if passed > 0 else 0
         short = row["accepted"] >= ENOUGH and row["expected"] > row["remaining"] > 0
         row["charge_micro"] = _charge(store, date, row["name"], row["remaining"] / row["expected"]) if short else 0
-        _run(store, "UPDATE {schema}.stock SET charge_micro = %(charge)s WHERE business_date = %(date)s AND name = %(name)s",
-             {"date": date, "name": row["name"], "charge": row["charge_micro"]})  # fmt: skip
+        _run(
+            store,
+            "UPDATE {schema}.stock SET charge_micro = %(charge)s WHERE business_date = %(date)s AND name = %(name)s",
+            {"date": date, "name": row["name"], "charge": row["charge_micro"]},
+        )
     return rows
 
 
@@ -258,7 +283,10 @@ def _charge(store: Connection, date: dt.date, name: str, share: float) -> int:
 
 def stocks(store: Connection, date: dt.date) -> list[dict[str, Any]]:
     """What is left of each stock, and its charge."""
-    return _rows(_run(
-        store, "SELECT name, remaining, charge_micro FROM {schema}.stock WHERE business_date = %(date)s ORDER BY name",
-        {"date": date},
-    ))  # fmt: skip
+    return _rows(
+        _run(
+            store,
+            "SELECT name, remaining, charge_micro FROM {schema}.stock WHERE business_date = %(date)s ORDER BY name",
+            {"date": date},
+        )
+    )

@@ -35,9 +35,10 @@ def batches(path: Path) -> Iterator[pa.Table]:
                 yield pa.Table.from_batches([batch])
     except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
         raise MendableError(
-            f"{path.name} cannot be read: {str(error).splitlines()[0]}", where=str(path),
+            f"{path.name} cannot be read: {str(error).splitlines()[0]}",
+            where=str(path),
             remedy="write CSV with a header (UTF-8; comma, semicolon, bar or tab; .gz allowed) or Parquet",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _delimiter(path: Path) -> str:
@@ -64,9 +65,10 @@ def need(table: pa.Table, path: Path, names: Sequence[str]) -> None:
     for name in names:
         if name not in table.column_names:
             raise MendableError(
-                f"{path.name} has no column {name!r}", where=f"{path}, header: {', '.join(table.column_names[:30])}",
+                f"{path.name} has no column {name!r}",
+                where=f"{path}, header: {', '.join(table.column_names[:30])}",
                 remedy=f"it needs the columns: {', '.join(names)}",
-            )  # fmt: skip
+            )
 
 
 def numbers(table: pa.Table, path: Path, name: str, *, first_row: int = 0) -> NDArray[np.float64]:
@@ -86,9 +88,10 @@ def numbers(table: pa.Table, path: Path, name: str, *, first_row: int = 0) -> ND
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         raise MendableError(
-            f"column {name!r} has no finite number", where=f"{path}, row {first_row + int(bad[0]) + 1}, column {name}",
+            f"column {name!r} has no finite number",
+            where=f"{path}, row {first_row + int(bad[0]) + 1}, column {name}",
             remedy="fill it in or leave the row out",
-        )  # fmt: skip
+        )
     return np.asarray(values)
 
 

@@ -109,12 +109,16 @@ def parts_of(lake: Lake, family: Family) -> list[Part]:
         return []
     found = [
         Part(
-            tile=_date(action["partition.tile"]), path=str(lake.path(family.table) / action["path"]),
-            first=_date(action["min.business_date"]), last=_date(action["max.business_date"]),
-            low=action["min.customer_id"], high=action["max.customer_id"], rows=action["num_records"],
+            tile=_date(action["partition.tile"]),
+            path=str(lake.path(family.table) / action["path"]),
+            first=_date(action["min.business_date"]),
+            last=_date(action["max.business_date"]),
+            low=action["min.customer_id"],
+            high=action["max.customer_id"],
+            rows=action["num_records"],
         )
         for action in pa.table(lake.delta(family.table).get_add_actions(flatten=True)).to_pylist()
-    ]  # fmt: skip
+    ]
     return sorted(found, key=lambda part: (part.tile, part.first, part.low, part.high, part.rows, part.path))
 
 
@@ -136,9 +140,13 @@ class Change:
 
 
 def change_of(
-    family: Family, held: Sequence[Part], fresh: Sequence[WrittenFile], anew: Collection[dt.date], at_hand: dt.date,
+    family: Family,
+    held: Sequence[Part],
+    fresh: Sequence[WrittenFile],
+    anew: Collection[dt.date],
+    at_hand: dt.date,
     target: Path,
-) -> Change:  # fmt: skip
+) -> Change:
     """Tiles that lose or gain nights, and tiles of nights whose month is over by now: each is settled once.
 
     Args:
@@ -172,9 +180,13 @@ def _thin(files: Sequence[WrittenFile]) -> bool:
 
 
 def _settled(
-    family: Family, tile: dt.date, kept: Sequence[Part], fresh: Sequence[WrittenFile], anew: Collection[dt.date],
+    family: Family,
+    tile: dt.date,
+    kept: Sequence[Part],
+    fresh: Sequence[WrittenFile],
+    anew: Collection[dt.date],
     target: Path,
-) -> list[Settle]:  # fmt: skip
+) -> list[Settle]:
     """The tasks that settle a tile: each takes whole buckets, and some `SETTLED` rows."""
     high = max([part.high for part in kept] + [file.most("customer_id") for file in fresh])
     rows = sum(part.rows for part in kept) + sum(file.rows for file in fresh)

@@ -73,20 +73,26 @@ def fit(night: Night, data: Data) -> tuple[Learnt, tuple[Drift, ...]]:
     kept = usable(moved, settings.affinity.drift_psi)
     if not kept:
         raise MendableError(
-            "no feature is populated and stable", where="table customer_features",
+            "no feature is populated and stable",
+            where="table customer_features",
             remedy="look at `cpc features list`, load the missing feeds, or raise affinity.drift_psi",
-        )  # fmt: skip
+        )
     sample, features = restrict(data, kept)
     try:
         learnt = learn(
-            sample, features, menu(night.catalogue), knobs(settings.affinity, settings.seed % 2**31),
-            settings.affinity.late_share, _facts(night, data),
-        )  # fmt: skip
+            sample,
+            features,
+            menu(night.catalogue),
+            knobs(settings.affinity, settings.seed % 2**31),
+            settings.affinity.late_share,
+            _facts(night, data),
+        )
     except OneClassError as error:
         raise MendableError(
-            f"nothing can be learnt: {error}", where="table outcome",
+            f"nothing can be learnt: {error}",
+            where="table outcome",
             remedy="check that orders are loaded and carry products, or train over more nights; the champion stays",
-        ) from error  # fmt: skip
+        ) from error
     return learnt, moved
 
 

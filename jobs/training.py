@@ -23,9 +23,25 @@ from models.affinity.learn import CONTROL, ROLES, Sample
 from models.affinity.signals import HEARD, INTERESTED, MISSED, REFUSED, UNKNOWN
 
 _COLUMNS = (
-    "business_date", "customer_id", "role", "product", "channel", "pscore", "ordered", "converted", "reversed",
-    "opted_out", "complained", "margin_micro", "matured", "attempted", "reached", "refused", "interested", "recent_milli",
-)  # fmt: skip
+    "business_date",
+    "customer_id",
+    "role",
+    "product",
+    "channel",
+    "pscore",
+    "ordered",
+    "converted",
+    "reversed",
+    "opted_out",
+    "complained",
+    "margin_micro",
+    "matured",
+    "attempted",
+    "reached",
+    "refused",
+    "interested",
+    "recent_milli",
+)
 #: Share of the wanted rows for contacts, control nights, and other decisions to do nothing.
 _SHARES = (0.6, 0.15, 0.25)
 Floats = NDArray[np.float64]
@@ -127,15 +143,17 @@ def read(night: Night) -> Data:
     parts = [(date, part) for date, part in _matured(night, outcomes)]
     if not parts:
         raise MendableError(
-            "no decision has matured yet", where="table outcome",
+            "no decision has matured yet",
+            where="table outcome",
             remedy="run `cpc job feedback --date D` first; a label matures after the horizon of conf/env",
-        )  # fmt: skip
+        )
     used = [(date, part, snapshot) for date, part in parts if (snapshot := latest(snapshots, date)) is not None]
     if not used:
         raise MendableError(
-            "no snapshot is as old as the decisions", where="table customer_features",
+            "no snapshot is as old as the decisions",
+            where="table customer_features",
             remedy="build the weekly snapshots of their dates first (`cpc demo` does; `jobs.backfill.snapshot_dates`)",
-        )  # fmt: skip
+        )
     totals = sum((np.bincount(kinds(part), minlength=3) for _, part, _ in used), np.zeros(3, np.int64))
     rates = np.minimum(1.0, np.array(_SHARES) * night.settings.affinity.rows / np.maximum(totals, 1))
     names = candidates(night)
@@ -144,9 +162,14 @@ def read(night: Night) -> Data:
     samples = [_joined(night, group, features, rates) for group in _by_snapshot(used)]
     dropped = sum(part.num_rows for date, part in parts) - int(totals.sum())
     return Data(
-        _stack(samples), features, int(totals.sum()), used[0][0], used[-1][0],
-        tuple(sorted({snapshot for _, _, snapshot in used})), dropped,
-    )  # fmt: skip
+        _stack(samples),
+        features,
+        int(totals.sum()),
+        used[0][0],
+        used[-1][0],
+        tuple(sorted({snapshot for _, _, snapshot in used})),
+        dropped,
+    )
 
 
 def _matured(night: Night, dates: Sequence[dt.date]) -> Iterator[tuple[dt.date, pa.Table]]:

@@ -30,9 +30,20 @@ from jobs.sql import Files, write_joined
 from jobs.training import candidates, dates_of, latest
 
 LABELS = (
-    "business_date", "customer_id", "decision_id", "role", "product", "channel", "pscore", "ordered", "converted",
-    "reversed", "opted_out", "complained", "margin_micro",
-)  # fmt: skip
+    "business_date",
+    "customer_id",
+    "decision_id",
+    "role",
+    "product",
+    "channel",
+    "pscore",
+    "ordered",
+    "converted",
+    "reversed",
+    "opted_out",
+    "complained",
+    "margin_micro",
+)
 ROWS, RECIPE = "rows.parquet", "recipe.json"
 
 
@@ -70,9 +81,10 @@ def recipe(
         )
     if first > last or last >= night.date:
         raise MendableError(
-            f"labels from {first} to {last} as of {night.date}", where="--from, --to",
+            f"labels from {first} to {last} as of {night.date}",
+            where="--from, --to",
             remedy="give the first day, then the last, both before --date",
-        )  # fmt: skip
+        )
     made_of = ["outcome", "customer_features"]
     if known == "now":
         made_of += ["customer", "consent", "ops_delivery"]
@@ -115,20 +127,25 @@ def write(night: Night, made: Recipe, out: Path) -> Figures:
         rows = write_joined(
             _sql(made),
             {
-                "labels": Files(_schema(lake, "outcome"), labels), "pairs": _table(pairs),
+                "labels": Files(_schema(lake, "outcome"), labels),
+                "pairs": _table(pairs),
                 "snapshots": Files(_schema(lake, "customer_features"), snapshots),
             },
             out / ROWS,
-        )  # fmt: skip
+        )
     finally:
         for scratch in (rebuilt, out / "spilled"):
             shutil.rmtree(scratch, ignore_errors=True)
     (out / RECIPE).write_text(made.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return {
-        "rows": rows, "features": len(made.features), "label dates": len(pairs), "label dates without a snapshot":
-        len(dates) - len(pairs), "snapshots": len({snapshot for _, snapshot in pairs}), "known": made.known,
+        "rows": rows,
+        "features": len(made.features),
+        "label dates": len(pairs),
+        "label dates without a snapshot": len(dates) - len(pairs),
+        "snapshots": len({snapshot for _, snapshot in pairs}),
+        "known": made.known,
         "written": str(out),
-    }  # fmt: skip
+    }
 
 
 def _pairs(labels: Sequence[dt.date], snapshots: Sequence[dt.date]) -> list[tuple[dt.date, dt.date]]:
@@ -138,9 +155,10 @@ def _pairs(labels: Sequence[dt.date], snapshots: Sequence[dt.date]) -> list[tupl
     if not pairs:
         missing = "no snapshot is as old as the labels" if labels else "no labels between the days"
         raise MendableError(
-            missing, where="tables outcome and customer_features",
+            missing,
+            where="tables outcome and customer_features",
             remedy="`cpc job feedback` writes labels, `cpc job snapshot` snapshots; choose days that have both",
-        )  # fmt: skip
+        )
     return pairs
 
 

@@ -36,9 +36,15 @@ class Experiment:
 
 
 def load(
-    path: Path, treatment: str, outcome: str, *, control: str | None = None, arm: str | None = None,
-    drop: Sequence[str] = (), cost: str | None = None,
-) -> Experiment:  # fmt: skip
+    path: Path,
+    treatment: str,
+    outcome: str,
+    *,
+    control: str | None = None,
+    arm: str | None = None,
+    drop: Sequence[str] = (),
+    cost: str | None = None,
+) -> Experiment:
     """Read an experiment.
 
     Args:
@@ -91,9 +97,10 @@ def _control(values: Sequence[str], control: str | None, path: Path, treatment: 
         control = next((value for value in values if value.strip().lower() in _CONTROLS), None)
     if control is None or control not in values:
         raise MendableError(
-            f"which value of {treatment!r} is the control?", where=str(path),
+            f"which value of {treatment!r} is the control?",
+            where=str(path),
             remedy=f"say --control with one of: {', '.join(values[:20])}",
-        )  # fmt: skip
+        )
     return control
 
 
@@ -109,14 +116,18 @@ def leaks(X: Floats, columns: Sequence[str], arm: NDArray[np.int64], y: Floats, 
         a, b = value[known & treated], value[known & ~treated]
         spread = np.sqrt(a.var() / max(len(a), 1) + b.var() / max(len(b), 1))
         if spread > 0 and abs(a.mean() - b.mean()) > 5 * spread:
-            found.append(f"{name} differs between the arms by {abs(a.mean() - b.mean()) / spread:.0f} standard errors: "
-                         "it looks measured after the treatment; leave it out with --drop")  # fmt: skip
+            found.append(
+                f"{name} differs between the arms by {abs(a.mean() - b.mean()) / spread:.0f} standard errors: "
+                "it looks measured after the treatment; leave it out with --drop"
+            )
             continue
         levels, counts = np.unique(value[known], return_counts=True)
         rare = known & (value != levels[counts.argmax()]) if len(levels) else known
         if 30 <= rare.sum() <= 0.5 * len(y) and np.ptp(y[rare]) == 0 and np.ptp(y) > 0:
-            found.append(f"{name} gives the outcome away: where it is not {levels[counts.argmax()]:g} the outcome is "
-                         f"always {y[rare][0]:g}; leave it out with --drop")  # fmt: skip
+            found.append(
+                f"{name} gives the outcome away: where it is not {levels[counts.argmax()]:g} the outcome is "
+                f"always {y[rare][0]:g}; leave it out with --drop"
+            )
     return found
 
 
@@ -151,14 +162,21 @@ def _one(e: Experiment, X: Floats, t: Floats, y: Floats, folds: int, repeats: in
     for name, score in found.scores.items():
         q = quality(y, t, score, repeats=repeats, seed=seed, spread=CROSS_FITTED)
         learners[name] = {
-            "qini_sklift": q.qini_sklift, "qini_area": q.qini_area, "qini_ci": list(q.qini_ci), "auuc": q.auuc,
+            "qini_sklift": q.qini_sklift,
+            "qini_area": q.qini_area,
+            "qini_ci": list(q.qini_ci),
+            "auuc": q.auuc,
             "auuc_ci": list(q.auuc_ci),
-        }  # fmt: skip
+        }
     best = max(LEARNERS, key=lambda name: learners[name]["qini_sklift"])
     return {
-        "rows": len(y), "ate": ate, "ate_ci": list(interval), "learners": learners, "best": best,
+        "rows": len(y),
+        "ate": ate,
+        "ate_ci": list(interval),
+        "learners": learners,
+        "best": best,
         "deciles": deciles(y, t, found.scores[best]),
-    }  # fmt: skip
+    }
 
 
 def _all_rows(e: Experiment, position: int, folds: int, seed: int) -> Floats:
@@ -190,10 +208,13 @@ def policy_value(e: Experiment, effects: Sequence[Floats]) -> dict[str, Any]:
     against = gained - np.where(e.arm == e.arms.index(best), e.y / shares[e.arm], 0.0)
     error = 1.96 * float(against.std(ddof=1)) / np.sqrt(len(e.y))
     return {
-        "value": float(gained.mean()), "best_arm": best, "best_arm_value": single[best],
-        "gain": float(against.mean()), "gain_ci": [float(against.mean()) - error, float(against.mean()) + error],
+        "value": float(gained.mean()),
+        "best_arm": best,
+        "best_arm_value": single[best],
+        "gain": float(against.mean()),
+        "gain_ci": [float(against.mean()) - error, float(against.mean()) + error],
         "shares": {name: float(np.mean([choice == k for choice in choices])) for k, name in enumerate(e.arms)},
-    }  # fmt: skip
+    }
 
 
 def plot(experiment: Experiment, path: Path, *, folds: int = 5, seed: int = 0) -> None:

@@ -26,9 +26,10 @@ def accepted_run(night: Night) -> str:
     fault = fault_of(run_id, planned.to_pylist(), verdict_of(night, run_id))
     if fault:
         raise MendableError(
-            f"the night of {night.date} is not published: {fault}", where=f"run {run_id}",
+            f"the night of {night.date} is not published: {fault}",
+            where=f"run {run_id}",
             remedy=f"run `cpc nightly --date {night.date} --from assign`; until then the last published night stays",
-        )  # fmt: skip
+        )
     return run_id
 
 

@@ -82,10 +82,16 @@ def _column(schema: Schema, field: Field) -> pa.Array:
     if field.type == "code":
         return pa.array([next(iter(schema.codes[field.codes]))] * 2)
     values: dict[str, tuple[Any, pa.DataType]] = {
-        "phone": ("10000000001", pa.string()), "date": (DAY, pa.date32()), "timestamp": (AT, pa.timestamp("us", "UTC")),
-        "decimal": (1, pa.decimal128(18, field.scale)), "double": (1.0, pa.float64()), "bool": (True, pa.bool_()),
-        "short": (1, pa.int16()), "int": (1, pa.int32()), "long": (1, pa.int64()),
-    }  # fmt: skip
+        "phone": ("10000000001", pa.string()),
+        "date": (DAY, pa.date32()),
+        "timestamp": (AT, pa.timestamp("us", "UTC")),
+        "decimal": (1, pa.decimal128(18, field.scale)),
+        "double": (1.0, pa.float64()),
+        "bool": (True, pa.bool_()),
+        "short": (1, pa.int16()),
+        "int": (1, pa.int32()),
+        "long": (1, pa.int64()),
+    }
     value, kind = values.get(field.type, ("1", pa.string()))
     return pa.array([value, value], kind)
 
@@ -97,10 +103,17 @@ def features() -> None:
         types = {
             source.name: pa.string() if source.type == "string" else pa.int64() for source in valued_inputs(family)
         }
-        events = pa.table({
-            "business_date": pa.array([as_of, as_of]), "customer_id": [0, 0], "day": pa.array([DAY, DAY]),
-            "feed": ["a", "a"], "inputs": [1, 1], "at": [1, 2], **{name: pa.nulls(2, of) for name, of in types.items()},
-        })  # fmt: skip
+        events = pa.table(
+            {
+                "business_date": pa.array([as_of, as_of]),
+                "customer_id": [0, 0],
+                "day": pa.array([DAY, DAY]),
+                "feed": ["a", "a"],
+                "inputs": [1, 1],
+                "at": [1, 2],
+                **{name: pa.nulls(2, of) for name, of in types.items()},
+            }
+        )
         family_snapshot(family, events, as_of, 1)
 
 

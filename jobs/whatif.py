@@ -106,9 +106,10 @@ def parse_changes(texts: list[str], base: Base) -> dict[str, int]:
         known = {limit.name: limit for limit in base.instance.limits.limits}
         if len(parts) != 3 or parts[0] != "limits" or parts[2] != "amount" or parts[1] not in known:
             raise MendableError(
-                f"cannot change {text!r}", where="--set",
+                f"cannot change {text!r}",
+                where="--set",
                 remedy=f"write limits.NAME.amount=V with NAME one of: {', '.join(known)}",
-            )  # fmt: skip
+            )
         try:
             whole = int(value)
         except ValueError as error:
@@ -238,17 +239,36 @@ def _figures(base: Base, instance: Instance, solution: Solution) -> dict[str, An
     sha = plan_sha(instance.problem, solution.plan)
     signs = instance.problem.limits.sign
     return {
-        "value_yuan": primal * 1e-6, "change_yuan": change, "change_at_least": low, "change_at_most": high,
-        "wide": bool(high - low > 0.1 * abs(change)) and moved > 0, "gap": solution.gap, "contacts": contacts,
-        "contacts_change": contacts - contacts_was, "customers_who_change": moved, "passes": solution.passes,
-        "seconds": round(solution.seconds, 3), "same_bytes": sha == base.said["assignment_sha256"],
+        "value_yuan": primal * 1e-6,
+        "change_yuan": change,
+        "change_at_least": low,
+        "change_at_most": high,
+        "wide": bool(high - low > 0.1 * abs(change)) and moved > 0,
+        "gap": solution.gap,
+        "contacts": contacts,
+        "contacts_change": contacts - contacts_was,
+        "customers_who_change": moved,
+        "passes": solution.passes,
+        "seconds": round(solution.seconds, 3),
+        "same_bytes": sha == base.said["assignment_sha256"],
         "assignment_sha256": sha,
         "limits": [
-            {"limit": row["name"], "amount_was": row["amount"], "amount": int(b * s), "used_was": row["used"],
-             "used": u * int(s), "price_yuan_was": row["price_pico"] * 1e-12, "price_yuan": int(p * s) * 1e-12}
+            {
+                "limit": row["name"],
+                "amount_was": row["amount"],
+                "amount": int(b * s),
+                "used_was": row["used"],
+                "used": u * int(s),
+                "price_yuan_was": row["price_pico"] * 1e-12,
+                "price_yuan": int(p * s) * 1e-12,
+            }
             for row, b, s, u, p in zip(
-                base.said["limits"], instance.problem.limits.amount, signs, solution.plan.used, solution.dual.prices,
+                base.said["limits"],
+                instance.problem.limits.amount,
+                signs,
+                solution.plan.used,
+                solution.dual.prices,
                 strict=True,
             )
         ],
-    }  # fmt: skip
+    }

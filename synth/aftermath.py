@@ -106,6 +106,9 @@ def _strays(world: World) -> Table:
 def _consent(who: Ints, time: Ints, kind: int, channel: int | Ints, granted: np.ndarray) -> Table:
     n = len(who)
     return {
-        "customer": who.astype(np.int64), "time": time.astype(np.int64), "kind": np.full(n, kind),
-        "channel": np.broadcast_to(np.asarray(channel, dtype=np.int64), n).copy(), "granted": granted.astype(bool),
-    }  # fmt: skip
+        "customer": who.astype(np.int64),
+        "time": time.astype(np.int64),
+        "kind": np.full(n, kind),
+        "channel": np.broadcast_to(np.asarray(channel, dtype=np.int64), n).copy(),
+        "granted": granted.astype(bool),
+    }

@@ -69,10 +69,12 @@ def visit(frame: Frame) -> dict[str, Column]:
         "result": _answers(frame, results, answered),
         "seconds": np.minimum(frame.noisy(np.full(frame.size, np.log(45.0)), 1.6), 7200).astype(np.int64),
         "pages": np.minimum(1 + frame.rng.poisson(2.5, frame.size), 99),
-        "device": clipped(list(frame.choices.get("device", MIX["visit.device"])),
-                          frame.rng.integers(0, len(frame.choices.get("device", MIX["visit.device"])), frame.size)),
+        "device": clipped(
+            list(frame.choices.get("device", MIX["visit.device"])),
+            frame.rng.integers(0, len(frame.choices.get("device", MIX["visit.device"])), frame.size),
+        ),
         "decision_id": pa.nulls(frame.size, pa.string()),
-    }  # fmt: skip
+    }
 
 
 def _liked_channel(frame: Frame, values: tuple[str, ...]) -> pa.Array:
@@ -133,11 +135,16 @@ def bill(frame: Frame) -> dict[str, Column]:
     total = np.maximum(fee + sum(over) + extra - discount, 0.01)
     late = np.where(frame.rng.random(frame.size) < 0.06, frame.rng.geometric(0.08, frame.size), 0)
     micro = {
-        "arpu_micro": total, "fee_fixed_micro": fee, "fee_voice_micro": over[0], "fee_message_micro": over[1],
-        "fee_data_micro": over[2], "fee_value_added_micro": extra, "discount_micro": discount,
+        "arpu_micro": total,
+        "fee_fixed_micro": fee,
+        "fee_voice_micro": over[0],
+        "fee_message_micro": over[1],
+        "fee_data_micro": over[2],
+        "fee_value_added_micro": extra,
+        "discount_micro": discount,
         "paid_micro": np.where(late > 0, 0.4 * total, total),
         "balance_micro": frame.noisy(np.log(30.0) + 0.4 * value) - np.where(late > 0, 60.0, 0.0),
-    }  # fmt: skip
+    }
     cents = {name: np.rint(amount.clip(-4000, 20000) * 100).astype(np.int64) * 10_000 for name, amount in micro.items()}
     return {"month": frame.time // 86400, "overdue_days": late.clip(max=300), **cents}
 
@@ -177,7 +184,7 @@ def usage(frame: Frame) -> dict[str, Column]:
         "rat": pa.array(rat.tolist(), pa.string()),
         "hour": np.minimum(frame.rng.binomial(23, 0.72, frame.size), 23),
         "app": by_intent(frame, frame.choices.get("app", MIX["usage.app"])),
-    }  # fmt: skip
+    }
 
 
 def life(frame: Frame) -> dict[str, Column]:

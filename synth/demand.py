@@ -82,11 +82,17 @@ def background(world: World) -> Table:
             who = rng.choice(may, size=n, replace=False)
             who = who[world["may_meet"][who, c] & world.living(who, day)]
             reached = rng.random(len(who)) < world["reach"][who, c]
-            tables.append({
-                "customer": who, "time": day * 86400 + hours(rng, len(who), OFFICE), "channel": np.full(len(who), c),
-                "product": selling[rng.integers(0, len(selling), len(who))], "night": np.full(len(who), NONE),
-                "reached": reached, "converted": np.zeros(len(who), dtype=bool),
-                "refused": reached & (rng.random(len(who)) < 0.25 / (1 + np.exp(world["persuade"][who]))),
-                "seconds": np.where(reached, habit.seconds, 0),
-            })  # fmt: skip
+            tables.append(
+                {
+                    "customer": who,
+                    "time": day * 86400 + hours(rng, len(who), OFFICE),
+                    "channel": np.full(len(who), c),
+                    "product": selling[rng.integers(0, len(selling), len(who))],
+                    "night": np.full(len(who), NONE),
+                    "reached": reached,
+                    "converted": np.zeros(len(who), dtype=bool),
+                    "refused": reached & (rng.random(len(who)) < 0.25 / (1 + np.exp(world["persuade"][who]))),
+                    "seconds": np.where(reached, habit.seconds, 0),
+                }
+            )
     return stack(tables)

@@ -25,9 +25,18 @@ from synth.wording import dates, decimals, instants
 from synth.world import World
 
 MAKERS = {
-    "visit": visit, "contact": inbound, "order": order, "complaint": complaint, "consent": consent,
-    "decision": decision, "bill": bill, "usage": usage, "life": life, "customer": profile, "shift": shift,
-}  # fmt: skip
+    "visit": visit,
+    "contact": inbound,
+    "order": order,
+    "complaint": complaint,
+    "consent": consent,
+    "decision": decision,
+    "bill": bill,
+    "usage": usage,
+    "life": life,
+    "customer": profile,
+    "shift": shift,
+}
 TOLD = {"contact": attempts}
 #: What the past shown on banners has not: it was no slate of ours.
 NO_SLATE = ("slot", "slate_probability")

@@ -176,6 +176,15 @@ def _bool(field: Field, context: Context, position: int) -> pa.Array:
 
 
 _FILLERS = {
-    "string": _string, "code": _code, "phone": _phone, "short": _whole, "int": _whole, "long": _whole,
-    "decimal": _decimal, "double": _double, "date": _date, "timestamp": _timestamp, "bool": _bool,
-}  # fmt: skip
+    "string": _string,
+    "code": _code,
+    "phone": _phone,
+    "short": _whole,
+    "int": _whole,
+    "long": _whole,
+    "decimal": _decimal,
+    "double": _double,
+    "date": _date,
+    "timestamp": _timestamp,
+    "bool": _bool,
+}

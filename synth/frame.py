@@ -15,10 +15,28 @@ from synth.world import World
 Column = pa.Array | np.ndarray
 #: Words in codes that tell which product group a customer has in mind.
 HINTS = {
-    "data": 2, "flow": 2, "video": 2, "plan": 2, "5g": 2, "broadband": 2, "net": 2, "roam": 0, "voice": 0, "call": 0,
-    "family": 0, "ring": 0, "sms": 1, "mms": 1, "message": 1, "msg": 1, "terminal": 3, "phone": 3, "device": 3,
-    "handset": 3, "contract": 3,
-}  # fmt: skip
+    "data": 2,
+    "flow": 2,
+    "video": 2,
+    "plan": 2,
+    "5g": 2,
+    "broadband": 2,
+    "net": 2,
+    "roam": 0,
+    "voice": 0,
+    "call": 0,
+    "family": 0,
+    "ring": 0,
+    "sms": 1,
+    "mms": 1,
+    "message": 1,
+    "msg": 1,
+    "terminal": 3,
+    "phone": 3,
+    "device": 3,
+    "handset": 3,
+    "contract": 3,
+}
 
 
 @dataclass(frozen=True)

@@ -91,10 +91,16 @@ def _nights(world: World, orders: Table, folder: Path) -> tuple[Table, Table, Ta
 def _save_night(path: Path, night: Night, living: np.ndarray) -> None:
     rows = np.flatnonzero(living)
     np.savez(
-        path, customer=rows.astype(np.int32), product=night.product[rows], channel=night.channel[rows],
-        role=night.role[rows], pscore=night.pscore[rows], score=night.score[rows], digest=night.digest[rows],
+        path,
+        customer=rows.astype(np.int32),
+        product=night.product[rows],
+        channel=night.channel[rows],
+        role=night.role[rows],
+        pscore=night.pscore[rows],
+        score=night.score[rows],
+        digest=night.digest[rows],
         arcs=night.arcs[rows],
-    )  # fmt: skip
+    )
 
 
 def _contact(world: World, day: int, night: Night, orders: Table, keys: Ints, tired: np.ndarray) -> tuple[Table, Table]:
@@ -111,11 +117,16 @@ def _contact(world: World, day: int, night: Night, orders: Table, keys: Ints, ti
     converted = luck < delta
     seconds = np.array([h.seconds for h in plan.habits])[channel]
     contact: Table = {
-        "customer": who, "time": day * 86400 + hours(rng, len(who), OFFICE), "channel": channel, "product": product,
-        "night": np.full(len(who), day), "reached": reached, "converted": converted,
+        "customer": who,
+        "time": day * 86400 + hours(rng, len(who), OFFICE),
+        "channel": channel,
+        "product": product,
+        "night": np.full(len(who), day),
+        "reached": reached,
+        "converted": converted,
         "refused": reached & ~converted & (rng.random(len(who)) < 0.25 / (1 + np.exp(world["persuade"][who]))),
         "seconds": np.where(reached, (seconds * rng.gamma(3, 1 / 3, len(who))).astype(np.int64), 0),
-    }  # fmt: skip
+    }
     _touch_organic(world, day, contact, np.where(p0 > 0, -delta / np.maximum(p0, 1e-12), 0), luck, orders, keys)
     win = np.flatnonzero(converted)
     late = np.minimum(rng.exponential(1.2, size=len(win)), 6.4)

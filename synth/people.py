@@ -11,9 +11,14 @@ from synth.traits import EVENTS, Columns
 
 PLANS = (("p19", 19), ("p39", 39), ("p59", 59), ("p88", 88), ("p128", 128), ("p198", 198), ("p298", 298))
 BRANDS = (  # brand, share, list price in 元, share that is 5G
-    ("Huawei", 0.24, 3600, 0.62), ("Apple", 0.18, 6200, 0.75), ("OPPO", 0.16, 2300, 0.58), ("vivo", 0.16, 2200, 0.57),
-    ("Xiaomi", 0.14, 2000, 0.60), ("Honor", 0.08, 2100, 0.55), ("Nokia", 0.04, 300, 0.0),
-)  # fmt: skip
+    ("Huawei", 0.24, 3600, 0.62),
+    ("Apple", 0.18, 6200, 0.75),
+    ("OPPO", 0.16, 2300, 0.58),
+    ("vivo", 0.16, 2200, 0.57),
+    ("Xiaomi", 0.14, 2000, 0.60),
+    ("Honor", 0.08, 2100, 0.55),
+    ("Nokia", 0.04, 300, 0.0),
+)
 NUMBERS = 100_000_000
 FIRST_NUMBER = 10_000_000_000  # mobile numbers begin with 13 … 19: 100 is never assigned
 MANAGED = 40  # members of a group customer, on average

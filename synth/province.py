@@ -110,12 +110,19 @@ def write_province(
         out.rmdir()
     part.rename(out)
     return Summary(
-        customers=customers, first_date=start.isoformat(), last_date=date_of(plan.end_day - 1).isoformat(),
+        customers=customers,
+        first_date=start.isoformat(),
+        last_date=date_of(plan.end_day - 1).isoformat(),
         decision_date=date_of(plan.end_day).isoformat(),
-        feeds=len({t.delivery.feed for t in tasks}), deliveries=len(tasks),
-        files=sum(d[0] for d in done), rows=sum(d[1] for d in done), bytes=sum(d[2] for d in done),
-        decisions=counts["decision"], truth_rows=truth_rows, seconds=round(time.perf_counter() - began, 1),
-    )  # fmt: skip
+        feeds=len({t.delivery.feed for t in tasks}),
+        deliveries=len(tasks),
+        files=sum(d[0] for d in done),
+        rows=sum(d[1] for d in done),
+        bytes=sum(d[2] for d in done),
+        decisions=counts["decision"],
+        truth_rows=truth_rows,
+        seconds=round(time.perf_counter() - began, 1),
+    )
 
 
 def make_model(plan: Plan, work: Path) -> dict[str, int]:
@@ -152,9 +159,16 @@ def write_one(task: Task) -> tuple[int, int, int]:
         rng = stream(plan.seed, "faults", feed.code, delivery.period.day, delivery.period.hour, delivery.resend)
         table, raw = with_faults(feed, schema, table, rng, plan.preset.faults)
     files = write_delivery(
-        feed, schema, table, task.landing, delivery.data_date,
-        hour=delivery.period.hour, resend=delivery.resend, created=delivery.created, raw=raw,
-    )  # fmt: skip
+        feed,
+        schema,
+        table,
+        task.landing,
+        delivery.data_date,
+        hour=delivery.period.hour,
+        resend=delivery.resend,
+        created=delivery.created,
+        raw=raw,
+    )
     return len(files), table.num_rows, sum(path.stat().st_size for path in files)
 
 
@@ -162,8 +176,14 @@ def _write_all(
     plan: Plan, preset: str, work: Path, tasks: list[Task], workers: int, progress: Progress | None
 ) -> list[tuple[int, int, int]]:
     arguments = (
-        plan.catalogue.root, plan.customers, plan.start, plan.days, plan.seed, plan.history_days, plan.bytes_per_day
-    )  # fmt: skip
+        plan.catalogue.root,
+        plan.customers,
+        plan.start,
+        plan.days,
+        plan.seed,
+        plan.history_days,
+        plan.bytes_per_day,
+    )
     heavy_first = sorted(tasks, key=lambda t: -_weight(plan, t))
     done: list[tuple[int, int, int]] = []
     if workers <= 1:

@@ -17,9 +17,12 @@ from synth.world import World
 
 #: Shift, start in minutes of the day, paid minutes, meal minutes, training minutes.
 SHIFTS = (
-    ("early", 480, 480, 30, 20), ("mid", 720, 480, 30, 15), ("late", 930, 480, 30, 10), ("night", 1050, 360, 30, 0),
+    ("early", 480, 480, 30, 20),
+    ("mid", 720, 480, 30, 15),
+    ("late", 930, 480, 30, 10),
+    ("night", 1050, 360, 30, 0),
     ("night7", 1110, 360, 30, 0),
-)  # fmt: skip
+)
 #: Agents for each million customers, all centres together.
 AGENTS = {"10086": 420, "12580": 60, "outbound": 300}
 

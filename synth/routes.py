@@ -109,9 +109,11 @@ def _names(world: World, entity: str, column: str) -> list[str] | None:
     if column == "product" and entity == "order":
         return [p.code for p in world.plan.products]
     return {
-        ("order", "action"): list(ACTIONS), ("complaint", "kind"): list(KINDS), ("complaint", "step"): list(STEPS),
+        ("order", "action"): list(ACTIONS),
+        ("complaint", "kind"): list(KINDS),
+        ("complaint", "step"): list(STEPS),
         ("consent", "kind"): list(CONSENTS),
-    }.get((entity, column))  # fmt: skip
+    }.get((entity, column))
 
 
 def told_by(world: World, catalogue: Catalogue, feed: Feed, table: Table, ledger: str) -> np.ndarray:

@@ -141,9 +141,14 @@ def _weights(world: World, feed: Feed, schema: Schema, period: Period, places: d
 
 
 def _drawn_rows(
-    world: World, feed: Feed, schema: Schema, period: Period, rng: np.random.Generator, scale: float,
+    world: World,
+    feed: Feed,
+    schema: Schema,
+    period: Period,
+    rng: np.random.Generator,
+    scale: float,
     places: dict[str, tuple[str, ...]],
-) -> Rows:  # fmt: skip
+) -> Rows:
     weight = np.cumsum(_weights(world, feed, schema, period, places))
     total = weight[-1] if len(weight) else 0.0
     season = _season(period) * (1 + 0.08 * rng.normal())

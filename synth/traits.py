@@ -27,9 +27,16 @@ def traits(plan: Plan, block: int, size: int) -> Columns:
     habit = _habits(plan, digital, rng.normal(size=(size, len(plan.channels))))
     reach = _reaches(plan, habit, rng.normal(size=size))
     columns: Columns = {
-        "value": value, "digital": digital, "price_sense": sense, "irritable": irritable, "persuade": persuade,
-        "intent": intent, "habit": habit, "taste": rng.normal(size=(size, 3)), "reach": reach,
-    }  # fmt: skip
+        "value": value,
+        "digital": digital,
+        "price_sense": sense,
+        "irritable": irritable,
+        "persuade": persuade,
+        "intent": intent,
+        "habit": habit,
+        "taste": rng.normal(size=(size, 3)),
+        "reach": reach,
+    }
     out: Columns = {name: column.astype(np.float32) for name, column in columns.items()}
     return out | {"event_day": _events(plan, rng, size)}
 

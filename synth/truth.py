@@ -38,10 +38,14 @@ def write_truth(world: World, folder: Path) -> int:
 
 _SCHEMA = pa.schema(
     [
-        ("phone", pa.int64()), ("product", pa.int16()), ("channel", pa.int16()),
-        ("p0", pa.float32()), ("p1", pa.float32()), ("margin_effect_micro", pa.int64()),
+        ("phone", pa.int64()),
+        ("product", pa.int16()),
+        ("channel", pa.int16()),
+        ("p0", pa.float32()),
+        ("p1", pa.float32()),
+        ("margin_effect_micro", pa.int64()),
     ]
-)  # fmt: skip
+)
 
 
 def _piece(world: World, rows: np.ndarray, products: np.ndarray, channels: np.ndarray) -> pa.Table:
@@ -54,8 +58,10 @@ def _piece(world: World, rows: np.ndarray, products: np.ndarray, channels: np.nd
         np.broadcast_to(world["phone"][rows][:, None, None], shape),
         np.broadcast_to(products[None, :, None].astype(np.int16), shape),
         np.broadcast_to(channels[None, None, :].astype(np.int16), shape),
-        full[0].astype(np.float32), full[1].astype(np.float32), effect,
-    ]  # fmt: skip
+        full[0].astype(np.float32),
+        full[1].astype(np.float32),
+        effect,
+    ]
     return pa.table([pa.array(np.ascontiguousarray(c).reshape(-1)) for c in columns], schema=_SCHEMA)
 
 

@@ -11,9 +11,18 @@ from synth.plan import Plan
 from synth.routes import ledger_of
 
 _TYPICAL = {
-    "string": 10, "code": 5, "phone": 11, "short": 2, "int": 4, "long": 8, "decimal": 6, "double": 6, "date": 8,
-    "timestamp": 14, "bool": 1,
-}  # fmt: skip
+    "string": 10,
+    "code": 5,
+    "phone": 11,
+    "short": 2,
+    "int": 4,
+    "long": 8,
+    "decimal": 6,
+    "double": 6,
+    "date": 8,
+    "timestamp": 14,
+    "bool": 1,
+}
 _REGISTERS = ("customer", "bill", "shift")
 
 

@@ -64,8 +64,19 @@ class _Lazy(typer.core.TyperGroup):
     def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         width = max(map(len, COMMANDS))
         lines = [f"  {name:<{width}}  {purpose}" for name, (_, purpose) in COMMANDS.items()]
-        formatter.write("\n".join(["Usage: cpc COMMAND [OPTIONS]   (cpc COMMAND --help shows an example)", "",
-                                   __doc__.splitlines()[0], "", "Commands:", *lines]) + "\n")  # fmt: skip
+        formatter.write(
+            "\n".join(
+                [
+                    "Usage: cpc COMMAND [OPTIONS]   (cpc COMMAND --help shows an example)",
+                    "",
+                    __doc__.splitlines()[0],
+                    "",
+                    "Commands:",
+                    *lines,
+                ]
+            )
+            + "\n"
+        )
 
 
 app = typer.Typer(cls=_Lazy, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)

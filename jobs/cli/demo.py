@@ -101,9 +101,10 @@ def make_province(night: Night, box: dict[str, Any], log: Callable[[str], None])
         found = json.loads(mark.read_text(encoding="utf-8"))
         if found != box:
             raise MendableError(
-                f"this home holds another province: {found}", where=str(night.settings.home),
+                f"this home holds another province: {found}",
+                where=str(night.settings.home),
                 remedy="run `make clean`, or set CPC_HOME to another folder",
-            )  # fmt: skip
+            )
         log("province: the one that is here")
         return
     from synth import write_province

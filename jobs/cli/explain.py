@@ -35,10 +35,11 @@ def night_of(run: str | None, date: str | None, table: str, env: str | None, set
     if not held or (wanted and wanted not in held):
         which = f"no night of {wanted}" if wanted else "no night"
         raise MendableError(
-            f"{table} holds {which}", where=str(night.lake.path(table)),
+            f"{table} holds {which}",
+            where=str(night.lake.path(table)),
             remedy=f"run it: cpc nightly --date {wanted or 'YYYY-MM-DD'}"
             + (f"; it holds {', '.join(str(day) for day in sorted(held)[-5:])}" if held else ""),
-        )  # fmt: skip
+        )
     return open_night((wanted or max(held)).isoformat(), env, set_)
 
 
@@ -83,21 +84,29 @@ def explain(
 def access(customer: int, why: str) -> dict[str, Any]:
     """A look at a customer's data, for the access log."""
     return {
-        "at": dt.datetime.now(dt.UTC), "who": getpass.getuser(), "what": f"explain customer {customer}", "why": why,
+        "at": dt.datetime.now(dt.UTC),
+        "who": getpass.getuser(),
+        "what": f"explain customer {customer}",
+        "why": why,
         "rows": 1,
-    }  # fmt: skip
+    }
 
 
 def show_arcs(arcs: Sequence[dict[str, Any]]) -> None:
     """Scored arcs with value, price and what is left, and why or why not."""
     rows = [
         (
-            "→" if arc["state"] == "chosen" else "", arc["product"], arc["channel"], yuan(arc["value_micro"]),
+            "→" if arc["state"] == "chosen" else "",
+            arc["product"],
+            arc["channel"],
+            yuan(arc["value_micro"]),
             None if arc["price_micro"] is None else yuan(arc["price_micro"]),
-            None if arc["reduced_micro"] is None else yuan(arc["reduced_micro"]), arc["p_convert"], arc["why"]["short"],
+            None if arc["reduced_micro"] is None else yuan(arc["reduced_micro"]),
+            arc["p_convert"],
+            arc["why"]["short"],
         )
         for arc in arcs
-    ]  # fmt: skip
+    ]
     print_table(
         "arcs that passed every rule", ("", "product", "channel", "value 元", "price 元", "left 元", "P", "why"), rows
     )
@@ -145,12 +154,17 @@ def funnel(
     columns = ("rule", "reason", "原因", "arcs before", "removed", "share", "customers left", "with an outbound arc")
     shown = [
         (
-            row["rule"], row["reason"], row["reason_zh"], row["arcs_before"], row["arcs_removed"],
+            row["rule"],
+            row["reason"],
+            row["reason_zh"],
+            row["arcs_before"],
+            row["arcs_removed"],
             f"{row['arcs_removed'] / row['arcs_before']:.1%}" if row["arcs_before"] else "–",
-            row["customers_left"], row["outbound_customers_left"],
+            row["customers_left"],
+            row["outbound_customers_left"],
         )
         for row in rows
-    ]  # fmt: skip
+    ]
     print_table(f"funnel of {night.date}", columns, shown)
 
 

@@ -50,9 +50,10 @@ def list_features(
         print_json({"features": listed})
         return
     print_table(
-        f"{len(listed)} features", ("name", "family", "type", "unit", "meaning"),
+        f"{len(listed)} features",
+        ("name", "family", "type", "unit", "meaning"),
         [(row["name"], row["family"], row["type"], row["unit"], row["doc"]) for row in listed],
-    )  # fmt: skip
+    )
 
 
 @features.command("preview")
@@ -93,9 +94,10 @@ def check(
     else:
         columns = ("family", "features", "examples", "probed customers", "faults")
         print_table(
-            "point in time", columns,
+            "point in time",
+            columns,
             [(r["family"], r["features"], r["examples"], r["probed"], len(r["faults"])) for r in results],
-        )  # fmt: skip
+        )
         for fault in faults[:20]:
             typer.echo(f"  {fault}")
         print_figures(f"what says nothing on {date}", silent)
@@ -125,9 +127,10 @@ def drift(
         print_json(told | {"page": str(path)})
         return
     print_table(
-        f"features of {date} that moved most", ("feature", "family", "PSI", "missing", "missing before"),
+        f"features of {date} that moved most",
+        ("feature", "family", "PSI", "missing", "missing before"),
         [(r["feature"], r["family"], r["psi"], r["missing_share"], r["missing_before"]) for r in told["moved"][:20]],
-    )  # fmt: skip
+    )
     print_figures("snapshot", {"columns": told["columns"], "customers": told["customers"], "page": str(path)})
 
 

@@ -114,12 +114,20 @@ def list_(
     catalogue = load_settings(env).catalogue
     reach = feed_state.readers(catalogue)
     rows: list[dict[str, Any]] = [
-        {"feed": code, "label": feed.label, "service": feed.service, "dialect": feed.dialect,
-         "schema": feed.schema_name, "granularity": feed.granularity, "deadline": feed.deadline,
-         "required": feed.required, "reads_it": list(reach[feed.schema_name])}
+        {
+            "feed": code,
+            "label": feed.label,
+            "service": feed.service,
+            "dialect": feed.dialect,
+            "schema": feed.schema_name,
+            "granularity": feed.granularity,
+            "deadline": feed.deadline,
+            "required": feed.required,
+            "reads_it": list(reach[feed.schema_name]),
+        }
         for code, feed in sorted(catalogue.feeds.items())
         if not (unread and reach[feed.schema_name])
-    ]  # fmt: skip
+    ]
     if as_json:
         print_json(rows)
         return
@@ -142,19 +150,24 @@ def check(env: EnvOption = None, as_json: JsonOption = False) -> None:
         if feed.layout == "fixed" and narrow:
             raise MendableError(
                 f"feed {code} is fixed-width, but {feed.schema_name}.{narrow[0]} has no width",
-                where=f"conf/schemas/{feed.schema_name}.yml", remedy="give every field its `width` in bytes of GB18030",
-            )  # fmt: skip
+                where=f"conf/schemas/{feed.schema_name}.yml",
+                remedy="give every field its `width` in bytes of GB18030",
+            )
     sources = sources_by_entity(catalogue)
     counted = Counter(feed.service for feed in catalogue.feeds.values())
     unused = sorted(set(catalogue.schemas) - {feed.schema_name for feed in catalogue.feeds.values()})
     reach = feed_state.readers(catalogue)
     unread = sorted(code for code, feed in catalogue.feeds.items() if not reach[feed.schema_name])
     figures: dict[str, Any] = {
-        "feeds": len(catalogue.feeds), **{name: counted[name] for name in sorted(counted)},
-        "schemas": len(catalogue.schemas), "fields": sum(len(s.fields) for s in catalogue.schemas.values()),
-        "mappings": sum(len(found) for found in sources.values()), "entities": len(sources),
-        "feeds that nothing reads": len(unread), "schemas without a feed": len(unused),
-    }  # fmt: skip
+        "feeds": len(catalogue.feeds),
+        **{name: counted[name] for name in sorted(counted)},
+        "schemas": len(catalogue.schemas),
+        "fields": sum(len(s.fields) for s in catalogue.schemas.values()),
+        "mappings": sum(len(found) for found in sources.values()),
+        "entities": len(sources),
+        "feeds that nothing reads": len(unread),
+        "schemas without a feed": len(unused),
+    }
     if as_json:
         print_json({**figures, "unread": unread, "unused": unused})
     else:
@@ -199,28 +212,46 @@ COLUMNS = ("feed", "data date", "required", "state", "code", "files", "rows", "q
 def _shown(one: FeedState) -> tuple[Any, ...]:
     periods = f" {one.periods[0]}/{one.periods[1]}" if one.periods[1] > 1 and one.state == "partly" else ""
     return (
-        one.feed.code, str(one.data_date), "yes" if one.feed.required else "no", one.state + periods, one.code,
-        one.files, one.rows, one.quarantined, str(one.stand_in or ""), one.reason,
-    )  # fmt: skip
+        one.feed.code,
+        str(one.data_date),
+        "yes" if one.feed.required else "no",
+        one.state + periods,
+        one.code,
+        one.files,
+        one.rows,
+        one.quarantined,
+        str(one.stand_in or ""),
+        one.reason,
+    )
 
 
 @feeds.command()
-def show(feed: Annotated[str, typer.Argument(help="Code of the feed.")], env: EnvOption = None,
-         as_json: JsonOption = False) -> None:  # fmt: skip
+def show(
+    feed: Annotated[str, typer.Argument(help="Code of the feed.")], env: EnvOption = None, as_json: JsonOption = False
+) -> None:
     """A feed's contract, fields, readers and last deliveries. Example: cpc feeds show hotline_call_gz."""
     settings = load_settings(env)
     catalogue = settings.catalogue
     if feed not in catalogue.feeds:
         near = sorted(code for code in catalogue.feeds if feed[:5] in code)[:8]
-        raise MendableError(f"no feed {feed!r}", where="cpc feeds show",
-                            remedy=f"did you mean: {', '.join(near)}" if near else "`cpc feeds list` lists them")  # fmt: skip
+        raise MendableError(
+            f"no feed {feed!r}",
+            where="cpc feeds show",
+            remedy=f"did you mean: {', '.join(near)}" if near else "`cpc feeds list` lists them",
+        )
     contract = catalogue.feeds[feed]
     schema = catalogue.schemas[contract.schema_name]
     last = deliveries_of(settings, feed)
     reach = list(feed_state.readers(catalogue)[schema.name])
     if as_json:
-        print_json({"feed": contract.model_dump(mode="json", by_alias=True), "reads_it": reach, "deliveries": last,
-                    "schema": schema.model_dump(mode="json")})  # fmt: skip
+        print_json(
+            {
+                "feed": contract.model_dump(mode="json", by_alias=True),
+                "reads_it": reach,
+                "deliveries": last,
+                "schema": schema.model_dump(mode="json"),
+            }
+        )
         return
     said = {name: value for name, value in contract.model_dump(mode="json", by_alias=True).items() if value != ""}
     print_figures(f"{feed} · {contract.label}", {**said, "what reads it": "; ".join(reach) or "nothing"})

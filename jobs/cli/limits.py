@@ -60,10 +60,13 @@ def goal(
 
     found = least_amount(_base(env, run), limit, round(value * 1e6))
     told = {
-        "limit": limit, "least_amount": found.reached.amount, "value_yuan": (found.reached.primal or 0) * 1e-6,
-        "not_reached_by": None if found.missed is None else found.missed.amount, "proved": found.proved,
+        "limit": limit,
+        "least_amount": found.reached.amount,
+        "value_yuan": (found.reached.primal or 0) * 1e-6,
+        "not_reached_by": None if found.missed is None else found.missed.amount,
+        "proved": found.proved,
         "solves": found.solves,
-    }  # fmt: skip
+    }
     if found.reached.answer is not None:
         _show(found.reached.answer.figures, as_json, told)
     elif as_json:
@@ -97,17 +100,24 @@ def prices(
 
     columns = ("limit", "amount", "dual 元", "side", "solved at", "元 a unit", "proved from", "to", "sides differ")
     print_table(
-        "what a unit is worth", columns,
+        "what a unit is worth",
+        columns,
         [
             (
-                r["limit"], r["amount"], r["price_yuan"], word, f"{r[key]['tried']:,}"
-                + (" no plan" if r[key]["conflict"] else ""),
-                r[key]["price_yuan"], r[key]["low"], r[key]["high"], "yes" if r["differ"] else "",
+                r["limit"],
+                r["amount"],
+                r["price_yuan"],
+                word,
+                f"{r[key]['tried']:,}" + (" no plan" if r[key]["conflict"] else ""),
+                r[key]["price_yuan"],
+                r[key]["low"],
+                r[key]["high"],
+                "yes" if r["differ"] else "",
             )
             for r in rows
             for key, word in (("left", "less"), ("right", "more"))
         ],
-    )  # fmt: skip
+    )
 
 
 @app.command()
@@ -142,13 +152,21 @@ def sensitivity(
         return
     columns = ("amount", "used", "contacts", "value 元", "bound 元", "price 元 a unit", "")
     print_table(
-        f"what {limit} is worth", columns,
+        f"what {limit} is worth",
+        columns,
         [
-            (at.amount, at.used, at.contacts, row["value_yuan"], row["bound_yuan"], at.price_yuan,
-             "no plan" if at.conflict else "tonight" if at.amount == now else "")
+            (
+                at.amount,
+                at.used,
+                at.contacts,
+                row["value_yuan"],
+                row["bound_yuan"],
+                at.price_yuan,
+                "no plan" if at.conflict else "tonight" if at.amount == now else "",
+            )
             for at, row in ((at, at.row()) for at in found)
         ],
-    )  # fmt: skip
+    )
     for path in files.values():
         console.print(path)
 
@@ -160,6 +178,7 @@ def _show(figures: dict[str, Any], as_json: bool, first: dict[str, Any]) -> None
     print_figures("what if", {**first, **{k: v for k, v in figures.items() if k != "limits"}})
     rows = [r for r in figures["limits"] if r["price_yuan"] or r["price_yuan_was"] or r["amount"] != r["amount_was"]]
     print_table(
-        "limits that bind, or were changed", ("limit", "amount was", "amount", "used", "price was 元", "price 元"),
+        "limits that bind, or were changed",
+        ("limit", "amount was", "amount", "used", "price was 元", "price 元"),
         [(r["limit"], r["amount_was"], r["amount"], r["used"], r["price_yuan_was"], r["price_yuan"]) for r in rows],
-    )  # fmt: skip
+    )

@@ -61,10 +61,17 @@ def list_(env: EnvOption = None, as_json: JsonOption = False) -> None:
         print_json(rows)
         return
     shown = [
-        (r["version"], ", ".join(r["aliases"]), r["date"], r["auc"], r["ratio"], r["sha256"][:12],
-         dt.datetime.fromtimestamp(r["made_at"] / 1000, dt.UTC).isoformat(timespec="minutes"))
+        (
+            r["version"],
+            ", ".join(r["aliases"]),
+            r["date"],
+            r["auc"],
+            r["ratio"],
+            r["sha256"][:12],
+            dt.datetime.fromtimestamp(r["made_at"] / 1000, dt.UTC).isoformat(timespec="minutes"),
+        )
         for r in rows
-    ]  # fmt: skip
+    ]
     print_table("Models", ("version", "aliases", "date", "auc", "Σp/Σy", "sha256", "made at"), shown)
 
 
@@ -92,9 +99,10 @@ def promote(
     if not verdict["passed"]:
         failed = ", ".join(check["check"] for check in verdict["checks"] if not check["passed"])
         raise MendableError(
-            f"version {verdict['version']} does not pass the gate: {failed}", where=f"model {night.settings.mlflow.model!r}",
+            f"version {verdict['version']} does not pass the gate: {failed}",
+            where=f"model {night.settings.mlflow.model!r}",
             remedy="collect more exploration, or train another; the champion stays",
-        )  # fmt: skip
+        )
     found = make_champion(night.settings, verdict["version"])
     if not as_json:
         console.print(f"champion is version {found.version} ({found.sha256[:12]})")
@@ -137,17 +145,21 @@ def design(
             raise MendableError(f"{value} is no share", where=name, remedy="give a number between 0 and 1")
     if lift <= 0 or customers < 100 or base * (1 + lift) >= 1:
         raise MendableError(
-            "these sizes make no experiment", where="--lift, --customers, --base",
+            "these sizes make no experiment",
+            where="--lift, --customers, --base",
             remedy="lift above 0, at least 100 customers, base·(1 + lift) below 1",
-        )  # fmt: skip
+        )
     shares = load_settings(env).shares
     found = sizes(customers, base, lift, contacted=contacted, control=shares.control, alpha=alpha, power=power)
     figures = {
-        "control needed (customers)": found.per_arm, "control needed (share)": found.control_share,
-        "control now (share)": shares.control, "least lift that control sees": found.detectable,
-        "explorers a night": round(customers * shares.explore), "exploration now (share)": shares.explore,
+        "control needed (customers)": found.per_arm,
+        "control needed (share)": found.control_share,
+        "control now (share)": shares.control,
+        "least lift that control sees": found.detectable,
+        "explorers a night": round(customers * shares.explore),
+        "exploration now (share)": shares.explore,
         "nights until exploration has as many": round(found.per_arm / max(1.0, customers * shares.explore), 1),
-    }  # fmt: skip
+    }
     if as_json:
         print_json(figures)
     else:

@@ -50,9 +50,10 @@ def nightly(
         return
     if not night.landing.is_dir():
         raise MendableError(
-            "nothing has landed: the folder does not exist", where=str(night.landing),
+            "nothing has landed: the folder does not exist",
+            where=str(night.landing),
             remedy="point CPC_LANDING at the landing folder, or make a province with `cpc demo` or `cpc synth`",
-        )  # fmt: skip
+        )
     records = run_night(night, steps, lambda job, record: None if as_json else tell(job, record))
     if as_json:
         print_json([record.__dict__ for record in records])
@@ -104,8 +105,11 @@ def runs(
         if as_json:
             print_json([{**row, "figures": json.loads(row["figures"])} for row in chosen])
         else:
-            print_table(str(run), ("job", "state", "seconds", "figures"),
-                        [(r["job"], r["state"], r["seconds"], r["figures"][:160]) for r in chosen])  # fmt: skip
+            print_table(
+                str(run),
+                ("job", "state", "seconds", "figures"),
+                [(r["job"], r["state"], r["seconds"], r["figures"][:160]) for r in chosen],
+            )
         return
     if what != "list":
         raise MendableError(f"no `cpc runs {what}`", where="cpc runs", remedy="use `cpc runs` or `cpc runs show RUN`")
@@ -113,11 +117,15 @@ def runs(
     for row in rows:
         nights.setdefault(row["run_id"], []).append(row)
     listed = [
-        {"run_id": run_id, "business_date": jobs[0]["business_date"], "jobs": len(jobs),
-         "state": next((str(j["state"]) for j in jobs if j["state"] != "done"), "done"),
-         "seconds": sum(float(str(j["seconds"])) for j in jobs)}
+        {
+            "run_id": run_id,
+            "business_date": jobs[0]["business_date"],
+            "jobs": len(jobs),
+            "state": next((str(j["state"]) for j in jobs if j["state"] != "done"), "done"),
+            "seconds": sum(float(str(j["seconds"])) for j in jobs),
+        }
         for run_id, jobs in nights.items()
-    ]  # fmt: skip
+    ]
     if as_json:
         print_json(listed)
     else:

@@ -23,8 +23,13 @@ Who = Annotated[int, typer.Argument(help="Customer id.")]
 
 
 @offers.command()
-def show(who: Who, date: DateOption, channel: Annotated[str | None, typer.Option("--channel", help="Code.")] = None,
-         env: EnvOption = None, as_json: JsonOption = False) -> None:  # fmt: skip
+def show(
+    who: Who,
+    date: DateOption,
+    channel: Annotated[str | None, typer.Option("--channel", help="Code.")] = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """What a customer may be shown now. Example: cpc offers show 12 --date 2026-01-09 --channel website."""
     night = open_night(date, env)
     number = None if channel is None else _channel(night, channel).id
@@ -36,16 +41,31 @@ def show(who: Who, date: DateOption, channel: Annotated[str | None, typer.Option
         print_json(shown)
         return
     print_table(
-        f"offers for customer {who}", ("channel", "rank", "product", "value 元", "P(accept)", "P(slate)"),
-        [(row["channel"], row["rank"], row["product"], f"{row['value_micro'] / MICRO:.2f}", row["p_accept"],
-          row["slate_probability"]) for row in shown],
-    )  # fmt: skip
+        f"offers for customer {who}",
+        ("channel", "rank", "product", "value 元", "P(accept)", "P(slate)"),
+        [
+            (
+                row["channel"],
+                row["rank"],
+                row["product"],
+                f"{row['value_micro'] / MICRO:.2f}",
+                row["p_accept"],
+                row["slate_probability"],
+            )
+            for row in shown
+        ],
+    )
 
 
 @offers.command()
-def accept(who: Who, product: Annotated[str, typer.Argument(help="Code of the product.")],
-           channel: Annotated[str, typer.Argument(help="Code of the channel where it was accepted.")], date: DateOption,
-           env: EnvOption = None, as_json: JsonOption = False) -> None:  # fmt: skip
+def accept(
+    who: Who,
+    product: Annotated[str, typer.Argument(help="Code of the product.")],
+    channel: Annotated[str, typer.Argument(help="Code of the channel where it was accepted.")],
+    date: DateOption,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Take an offer: stock at once, outbound contacts withdrawn. Example: cpc offers accept 12 flow_10g website --date 2026-01-09."""
     night = open_night(date, env)
     wanted, place = _product(night, product), _channel(night, channel)
@@ -69,8 +89,12 @@ def stock_(date: DateOption, env: EnvOption = None, as_json: JsonOption = False)
 
 
 @offers.command()
-def refresh(date: DateOption, at: Annotated[str | None, typer.Option("--at", help="Time of day, HH:MM; else now.")] = None,
-            env: EnvOption = None, as_json: JsonOption = False) -> None:  # fmt: skip
+def refresh(
+    date: DateOption,
+    at: Annotated[str | None, typer.Option("--at", help="Time of day, HH:MM; else now.")] = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Charge what would not last the day; for every hour. Example: cpc offers refresh --date 2026-01-09 --at 14:00."""
     night = open_night(date, env)
     passed = passed_of(night, at or f"{dt.datetime.now(SHANGHAI):%H:%M}")
@@ -89,9 +113,10 @@ def _published(night: Night) -> Iterator[serving.Connection]:
     with serving.connect(night.settings, alone=False) as store:
         if not stock.is_open(store, night.date):
             raise MendableError(
-                f"no night of {night.date} is published", where="serving store",
+                f"no night of {night.date} is published",
+                where="serving store",
                 remedy=f"cpc runs lists the runs; cpc publish --run {night.date}-…",
-            )  # fmt: skip
+            )
         yield store
 
 

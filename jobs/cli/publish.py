@@ -93,9 +93,10 @@ def night_of(run: str, env: str | None, set_: list[str] | None) -> Night:
     current = run_id(night)
     if run != current:
         raise MendableError(
-            f"the night of {night.date} is run {current} now", where=f"--run {run}",
+            f"the night of {night.date} is run {current} now",
+            where=f"--run {run}",
             remedy="`cpc runs` lists the runs; only the newest plan of a night can be published or exported",
-        )  # fmt: skip
+        )
     return night
 
 

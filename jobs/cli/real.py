@@ -66,18 +66,25 @@ def told(night: Night, facts: Facts) -> dict[str, Any]:
     jobs, counted = job_figures(night, night.date), read_plan(night, night.date)
     training = last_training(night)
     return {
-        "set": facts.name, "date": facts.date, "records": facts.records, "reconciled": reconciled(night, facts),
+        "set": facts.name,
+        "date": facts.date,
+        "records": facts.records,
+        "reconciled": reconciled(night, facts),
         "training": {key: value for key, value in training.items() if isinstance(value, int | float | str)},
         "held_back": held_back(night, facts.held_back) if facts.held_back else None,
         "expected": {name: {"set": value, "night": found(night, name)} for name, value in facts.expected.items()},
         "night": {
-            "customers": counted.customers, "contacts": counted.contacts, "value_yuan": counted.value_micro / 1e6,
-            "certified_gap": jobs.get("assign", {}).get("gap"), "lift": jobs.get("assign", {}).get("lift"),
+            "customers": counted.customers,
+            "contacts": counted.contacts,
+            "value_yuan": counted.value_micro / 1e6,
+            "certified_gap": jobs.get("assign", {}).get("gap"),
+            "lift": jobs.get("assign", {}).get("lift"),
             "certificate": jobs.get("prove", {}).get("verdict"),
         },
         "report": str(night.settings.home / "published" / night.date.isoformat() / "report.html"),
-        "assumptions": list(facts.assumptions), "absent": list(facts.absent),
-    }  # fmt: skip
+        "assumptions": list(facts.assumptions),
+        "absent": list(facts.absent),
+    }
 
 
 def reconciled(night: Night, facts: Facts) -> dict[str, Any]:
@@ -119,10 +126,13 @@ def held_back(night: Night, path: Path) -> dict[str, Any]:
     chance = both["p_convert"].to_numpy().astype(float)
     label = both["converted"].to_numpy(zero_copy_only=False).astype(bool)
     return {
-        "arcs_told": answers.num_rows, "arcs_scored": len(label), "auc": auc(chance, label),
+        "arcs_told": answers.num_rows,
+        "arcs_scored": len(label),
+        "auc": auc(chance, label),
         "predicted_rate": float(chance.mean()) if len(label) else None,
-        "observed_rate": float(label.mean()) if len(label) else None, "calibration": bins(chance, label),
-    }  # fmt: skip
+        "observed_rate": float(label.mean()) if len(label) else None,
+        "calibration": bins(chance, label),
+    }
 
 
 def auc(chance: NDArray[np.float64], label: NDArray[np.bool_]) -> float | None:

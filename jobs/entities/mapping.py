@@ -25,9 +25,17 @@ if TYPE_CHECKING:
 
 #: Columns of an entity that the job fills itself.
 FILLED = (
-    "customer_id", "event_time", "arrived_at", "schema", "feed", "data_date", "delivery_id", "line", "valid_from",
+    "customer_id",
+    "event_time",
+    "arrived_at",
+    "schema",
+    "feed",
+    "data_date",
+    "delivery_id",
+    "line",
+    "valid_from",
     "valid_to",
-)  # fmt: skip
+)
 SHANGHAI_MIDNIGHT = "to_utc_timestamp(cast({0} as timestamp), 'Asia/Shanghai')"
 
 

@@ -111,19 +111,25 @@ def passed_on(stint: DataFrame) -> DataFrame:
         stint.withColumn("_next", sf.lead("_first").over(order))
         .where("valid_to is not null and _next is not null")
         .select(
-            "customer_id", sf.col("valid_to").alias("event_time"), sf.col("_next.arrived_at").alias("arrived_at"),
-            *(sf.col(f"_next.{name}").alias(name) for name in TOLD), sf.lit("closed").alias("status"),
+            "customer_id",
+            sf.col("valid_to").alias("event_time"),
+            sf.col("_next.arrived_at").alias("arrived_at"),
+            *(sf.col(f"_next.{name}").alias(name) for name in TOLD),
+            sf.lit("closed").alias("status"),
         )
-    )  # fmt: skip
+    )
 
 
 def _changes(told: DataFrame, columns: Sequence[str]) -> DataFrame:
     order = Window.partitionBy("customer_id").orderBy("event_time", *TOLD)
     so_far = order.rowsBetween(Window.unboundedPreceding, 0)
     filled = told.select(
-        "customer_id", "event_time", "arrived_at", *TOLD,
+        "customer_id",
+        "event_time",
+        "arrived_at",
+        *TOLD,
         sf.struct(*(sf.last(name, ignorenulls=True).over(so_far).alias(name) for name in columns)).alias("_state"),
-    )  # fmt: skip
+    )
     changed = filled.withColumn("_before", sf.lag("_state").over(order)).where("not (_state <=> _before)")
     # a correction told later of the same moment comes a microsecond after: what was known before stays visible
     same_moment = Window.partitionBy("customer_id", "event_time").orderBy(*TOLD)
@@ -131,6 +137,11 @@ def _changes(told: DataFrame, columns: Sequence[str]) -> DataFrame:
     placed = changed.withColumn("valid_from", sf.timestamp_micros(sf.unix_micros("event_time") + nth))
     by_time = Window.partitionBy("customer_id").orderBy("valid_from")
     return placed.withColumn("valid_to", sf.lead("valid_from").over(by_time)).select(
-        "customer_id", "valid_from", "valid_to", "arrived_at", "feed", "data_date",
+        "customer_id",
+        "valid_from",
+        "valid_to",
+        "arrived_at",
+        "feed",
+        "data_date",
         *(sf.col(f"_state.{name}").alias(name) for name in columns),
-    )  # fmt: skip
+    )

@@ -202,10 +202,14 @@ def _said(arrival: Arrival, control: Control, said: Said, names: Names) -> Arriv
     own = names.read(control.name)
     assert own is not None  # a control file that breaks the convention says nothing
     return replace(
-        arrival, control=control.name, control_bytes=said.bytes, control_records=said.records,
-        control_sha256=said.sha256, arrived_at=said.created,
+        arrival,
+        control=control.name,
+        control_bytes=said.bytes,
+        control_records=said.records,
+        control_sha256=said.sha256,
+        arrived_at=said.created,
         resend=control.revision if own.feed.dialect == "jsonl" else own.resend,
-    )  # fmt: skip
+    )
 
 
 def _date(text: str) -> dt.date | None:

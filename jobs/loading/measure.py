@@ -114,17 +114,25 @@ def told(work: Work, identity: str, found: Measure, distinct: int | None) -> lis
         distinct: keys among its rows; None where the schema has none.
     """
     base = {
-        "feed": work.feed.code, "data_date": work.data_date, "hour": work.hour, "delivery_id": identity,
-        "schema": work.schema.name, "rows": found.rows,
-    }  # fmt: skip
+        "feed": work.feed.code,
+        "data_date": work.data_date,
+        "hour": work.hour,
+        "delivery_id": identity,
+        "schema": work.schema.name,
+        "rows": found.rows,
+    }
     whole = {**base, "column": "", "nulls": 0, "faults": found.faults.total(), "distinct": distinct}
     rest = found.columns.get(REST, Column())
     unknown = [{**base, "column": REST, "nulls": rest.nulls, "faults": 0}] if rest.seen else []
     return [whole, *unknown] + [
-        {**base, "column": one.name, "faults": found.faults[one.name],
-         **_figures(one, found.columns.get(one.name, Column()))}
+        {
+            **base,
+            "column": one.name,
+            "faults": found.faults[one.name],
+            **_figures(one, found.columns.get(one.name, Column())),
+        }
         for one in work.schema.fields
-    ]  # fmt: skip
+    ]
 
 
 def _figures(one: Field, column: Column) -> dict[str, Any]:

@@ -32,9 +32,10 @@ def pseudonym_key(home: Path) -> bytes:
         key = b""
     if len(key) < 32:
         raise MendableError(
-            "the key of the pseudonyms is not 32 bytes in hex", where="CPC_PSEUDONYM_KEY or secrets/pseudonym.key",
+            "the key of the pseudonyms is not 32 bytes in hex",
+            where="CPC_PSEUDONYM_KEY or secrets/pseudonym.key",
             remedy="restore it: another key would give every number a new pseudonym",
-        )  # fmt: skip
+        )
     return key
 
 

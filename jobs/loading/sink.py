@@ -48,13 +48,16 @@ class Sink:
         if self._writer is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = pq.ParquetWriter(
-                self._path, rows.schema, compression={field.name: _packing(field.type) for field in rows.schema},
-                coerce_timestamps="us", store_schema=False,
+                self._path,
+                rows.schema,
+                compression={field.name: _packing(field.type) for field in rows.schema},
+                coerce_timestamps="us",
+                store_schema=False,
                 use_dictionary=[name for name in rows.column_names if name not in self._plain and _repeats(rows[name])],
                 write_statistics=[
                     field.name for field in rows.schema if _sorts(field.type) or field.name in self._marked
                 ],
-            )  # fmt: skip
+            )
         self._writer.write_table(rows, row_group_size=rows.num_rows)
 
     def close(self) -> WrittenFile | None:

@@ -171,9 +171,18 @@ class Loader:
             rows[part.span.number] += part.figures.rows
             aside[part.span.number] += part.faults.total()
         return Loaded(
-            work, identity, looked.sha256, "00", "", tuple(part.written for part in parts if part.written),
-            tuple(rows), tuple(aside), refused, told(work, identity, figures, distinct), numbers,
-        )  # fmt: skip
+            work,
+            identity,
+            looked.sha256,
+            "00",
+            "",
+            tuple(part.written for part in parts if part.written),
+            tuple(rows),
+            tuple(aside),
+            refused,
+            told(work, identity, figures, distinct),
+            numbers,
+        )
 
     def _keys_once(self, identity: str, parts: list[Read]) -> int | None:
         """Read spans again that hold a key of an earlier piece, without these rows; the number of keys."""
@@ -251,9 +260,11 @@ def _rows(span: Span, identity: str, part: Records) -> pa.Table:
     """Rows with what the loader says of them; partition columns are in the path."""
     n = part.table.num_rows
     own = {
-        "hour": pa.array(np.full(n, span.work.hour, np.int32)), "delivery_id": _same(identity, n),
-        "file": _same(span.file.name, n), "line": pa.array(part.line),
-    }  # fmt: skip
+        "hour": pa.array(np.full(n, span.work.hour, np.int32)),
+        "delivery_id": _same(identity, n),
+        "file": _same(span.file.name, n),
+        "line": pa.array(part.line),
+    }
     columns = [*own.values(), *part.table.columns]
     return pa.table(columns, names=[*own, *part.table.column_names])
 

@@ -126,9 +126,8 @@ def survey(work: Work, landing: Path) -> Survey:
             return Survey(tuple(digests), (), "99", f"{file.name}: its sha256 is not the one of its manifest")
         stops: list[int | None] = [start for start, _ in cuts[1:]]
         spans += [
-            Span(work, number, start, stop, line)
-            for (start, line), stop in zip(cuts, [*stops, None], strict=True)
-        ]  # fmt: skip
+            Span(work, number, start, stop, line) for (start, line), stop in zip(cuts, [*stops, None], strict=True)
+        ]
     return Survey(tuple(digests), tuple(spans))
 
 

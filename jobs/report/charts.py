@@ -44,9 +44,13 @@ def _rect(x: float, y: float, width: float, height: float, fill: str, tip: str =
 
 
 def bars(
-    rows: Sequence[tuple[str, float, str]], *, label: str, before: Sequence[float | None] = (), width: int = 520,
+    rows: Sequence[tuple[str, float, str]],
+    *,
+    label: str,
+    before: Sequence[float | None] = (),
+    width: int = 520,
     left: int = 190,
-) -> Markup:  # fmt: skip
+) -> Markup:
     """Horizontal bars, one a row; ``before`` draws last night's value as a tick.
 
     Args:

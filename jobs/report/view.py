@@ -12,9 +12,13 @@ from jobs.report import charts
 from jobs.report.facts import Facts, FeedState
 
 STATES = {
-    "good": "complete 完整", "partly": "records set aside 部分隔离", "late": "late 迟到", "refused": "refused 拒收",
-    "missing": "not delivered 未到", "idle": "not due 未到期",
-}  # fmt: skip
+    "good": "complete 完整",
+    "partly": "records set aside 部分隔离",
+    "late": "late 迟到",
+    "refused": "refused 拒收",
+    "missing": "not delivered 未到",
+    "idle": "not due 未到期",
+}
 DIALECTS = ("avl", "verf", "vgop", "jsonl")
 #: Parts of the names of figures that the clock decides; they are shown under *operational* only, if at all.
 CLOCKED = ("seconds", "per_second")
@@ -27,12 +31,21 @@ def view(facts: Facts, catalogue: Catalogue, demo: str, *, operational: bool) ->
     products = {product.id: product for product in catalogue.products}
     channels = {channel.id: channel for channel in catalogue.channels}
     return {
-        "date": facts.date.isoformat(), "run_id": facts.run_id, "demo": demo, "tiles": tiles(facts),
-        "feeds": feed_section(facts.feeds), "checks": check_section(facts), "funnel": funnel_section(facts),
-        "plan": plan_section(facts, products, channels), "limits": limit_section(facts.limits),
-        "model": model_section(facts), "kpis": kpi_section(facts), "yesterday": yesterday_section(facts),
-        "proof": proof(facts), "jobs": operational_section(facts) if operational else [],
-    }  # fmt: skip
+        "date": facts.date.isoformat(),
+        "run_id": facts.run_id,
+        "demo": demo,
+        "tiles": tiles(facts),
+        "feeds": feed_section(facts.feeds),
+        "checks": check_section(facts),
+        "funnel": funnel_section(facts),
+        "plan": plan_section(facts, products, channels),
+        "limits": limit_section(facts.limits),
+        "model": model_section(facts),
+        "kpis": kpi_section(facts),
+        "yesterday": yesterday_section(facts),
+        "proof": proof(facts),
+        "jobs": operational_section(facts) if operational else [],
+    }
 
 
 def yuan(micro: float) -> str:
@@ -57,9 +70,14 @@ def proof(facts: Facts) -> dict[str, Any]:
     assign, prove = facts.jobs.get("assign", {}), facts.jobs.get("prove", {})
     both = {**assign, **prove}
     return {
-        "gap": both.get("gap"), "bound": both.get("bound"), "primal": both.get("primal"),
-        "lift": both.get("lift"), "lift_no_budget": both.get("lift_no_budget"), "method": assign.get("method"), "checked": bool(prove) and prove["state"] != "failed",
-    }  # fmt: skip
+        "gap": both.get("gap"),
+        "bound": both.get("bound"),
+        "primal": both.get("primal"),
+        "lift": both.get("lift"),
+        "lift_no_budget": both.get("lift_no_budget"),
+        "method": assign.get("method"),
+        "checked": bool(prove) and prove["state"] != "failed",
+    }
 
 
 def tiles(facts: Facts) -> list[dict[str, str]]:
@@ -72,19 +90,37 @@ def tiles(facts: Facts) -> list[dict[str, str]]:
     gap = found["gap"]
     lift = found["lift"] if found["lift_no_budget"] is None else found["lift_no_budget"]
     return [
-        tile("feeds in", "接口到达", f"{len(arrived)} / {len(due)}", f"{rows:,} rows 行",
-             "" if len(arrived) == len(due) else "warn"),
+        tile(
+            "feeds in",
+            "接口到达",
+            f"{len(arrived)} / {len(due)}",
+            f"{rows:,} rows 行",
+            "" if len(arrived) == len(due) else "warn",
+        ),
         tile("set aside", "隔离记录", f"{aside:,}", f"{aside / max(rows + aside, 1):.3%} of records"),
         tile("customers decided", "决策客户", f"{plan.customers:,}", change(plan.customers, before.customers)),
         tile("contacts", "触达计划", f"{plan.contacts:,}", change(plan.contacts, before.contacts)),
         tile("predicted value", "预测价值", yuan(plan.value_micro), change(plan.value_micro, before.value_micro)),
-        tile("certified gap", "认证最优差距", "–" if gap is None else f"{gap:.1e}",
-             "at most this far from the best plan 距最优上界"),
-        tile("lift over caps in turn", "较逐级限额提升", "–" if lift is None else f"{lift:+.1%}",
-             _lift_note(found["lift"], found["lift_no_budget"])),
-        tile("certificate", "证明", "accepted 通过" if found["checked"] else "not checked 未验",
-             "by an independent program 独立校验", "good" if found["checked"] else "warn"),
-    ]  # fmt: skip
+        tile(
+            "certified gap",
+            "认证最优差距",
+            "–" if gap is None else f"{gap:.1e}",
+            "at most this far from the best plan 距最优上界",
+        ),
+        tile(
+            "lift over caps in turn",
+            "较逐级限额提升",
+            "–" if lift is None else f"{lift:+.1%}",
+            _lift_note(found["lift"], found["lift_no_budget"]),
+        ),
+        tile(
+            "certificate",
+            "证明",
+            "accepted 通过" if found["checked"] else "not checked 未验",
+            "by an independent program 独立校验",
+            "good" if found["checked"] else "warn",
+        ),
+    ]
 
 
 def _lift_note(whole: float | None, rich: float | None) -> str:
@@ -110,12 +146,18 @@ def feed_section(feeds: Sequence[FeedState]) -> dict[str, Any]:
         "groups": groups,
         "legend": [(state, text, counts[state]) for state, text in STATES.items() if counts[state]],
         "odd": [
-            {"code": f.feed.code, "label": f.feed.label, "state": f.state, "tip": f.tip, "required": f.feed.required,
-             "owner": f.feed.owner}
+            {
+                "code": f.feed.code,
+                "label": f.feed.label,
+                "state": f.state,
+                "tip": f.tip,
+                "required": f.feed.required,
+                "owner": f.feed.owner,
+            }
             for f in odd[:20]
         ],
         "more": max(len(odd) - 20, 0),
-    }  # fmt: skip
+    }
 
 
 def check_section(facts: Facts) -> dict[str, int]:
@@ -162,21 +204,24 @@ def plan_section(facts: Facts, products: Mapping[int, Product], channels: Mappin
         "channels": charts.bars(rows, label="contacts by channel", before=_ticks(outbound, was, before.contacts)),
         "products": charts.bars(
             [(f"{p.label_zh}", float(per_product[p.id]), f"{p.label}: {yuan(product_value[p.id])}") for p in shown],
-            label="contacts by product", before=_ticks(shown, product_was, before.contacts),
+            label="contacts by product",
+            before=_ticks(shown, product_was, before.contacts),
         ),
         "heat": charts.heat(
-            [f"{p.label_zh} {p.label}"[:26] for p in shown], [c.label_zh for c in outbound],
+            [f"{p.label_zh} {p.label}"[:26] for p in shown],
+            [c.label_zh for c in outbound],
             [[float(plan.arcs.get((p.id, c.id), 0)) for c in outbound] for p in shown],
             label="contacts by product and channel",
         ),
         "roles": [(role, plan.roles[role], plan.roles[role] / max(plan.customers, 1)) for role in sorted(plan.roles)],
         "reasons": plan.reasons.most_common(8),
         "offers": [
-            (f"{channels[c].label} {channels[c].label_zh}", count) for c, count in facts.offers.items()
+            (f"{channels[c].label} {channels[c].label_zh}", count)
+            for c, count in facts.offers.items()
             if c in channels and channels[c].direction == "inbound"  # the others are alternates of contacts
         ],
         "has_before": bool(before.customers),
-    }  # fmt: skip
+    }
 
 
 def _ticks(rows: Sequence[Product] | Sequence[Channel], was: Mapping[int, int], any_before: int) -> list[float | None]:
@@ -187,20 +232,26 @@ def limit_section(limits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Every limit: use, price of one unit more, and what it costs tonight."""
     rows = [
         {
-            "name": row["limit"], "label_zh": row["label_zh"], "kind": "≤" if row["kind"] == "at_most" else "≥",
-            "amount": amount(row["amount"], row["unit"]), "used": amount(row["used"], row["unit"]), "unit": "元" if "micro" in row["unit"] else row["unit"],
+            "name": row["limit"],
+            "label_zh": row["label_zh"],
+            "kind": "≤" if row["kind"] == "at_most" else "≥",
+            "amount": amount(row["amount"], row["unit"]),
+            "used": amount(row["used"], row["unit"]),
+            "unit": "元" if "micro" in row["unit"] else row["unit"],
             "meter": charts.meter(row["used"], row["amount"], floor=row["kind"] == "at_least"),
-            "price": price(row["price_yuan"]), "worth": f"{row['worth_yuan']:,.0f}" if row["worth_yuan"] >= 0.5 else "",
+            "price": price(row["price_yuan"]),
+            "worth": f"{row['worth_yuan']:,.0f}" if row["worth_yuan"] >= 0.5 else "",
             "before": "–" if row["price_before"] is None else price(row["price_before"]),
         }
         for row in limits
-    ]  # fmt: skip
+    ]
     dear = [(row["limit"], row["worth_yuan"], "") for row in limits if row["worth_yuan"] >= 0.5][:10]
     return {
-        "rows": rows[:SHOWN_LIMITS], "folded": rows[SHOWN_LIMITS:],
+        "rows": rows[:SHOWN_LIMITS],
+        "folded": rows[SHOWN_LIMITS:],
         "binding": sum(bool(row["price_pico"]) for row in limits),
         "svg": charts.bars(dear, label="what the dearest limits cost tonight, 元", left=230) if dear else "",
-    }  # fmt: skip
+    }
 
 
 def amount(value: int, unit: str) -> str:
@@ -221,12 +272,18 @@ def model_section(facts: Facts) -> dict[str, Any]:
         for point in facts.training.get("reliability", [])
     ]
     return {
-        "figures": [(key, f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else v)
-                    for key, v in flat.items() if not _clocked(key)],
+        "figures": [
+            (key, f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else v)
+            for key, v in flat.items()
+            if not _clocked(key)
+        ],
         "calibration": charts.calibration(points, label="calibration") if points else "",
-        "score": [(key, value) for key, value in facts.jobs.get("score", {}).items()
-                  if isinstance(value, int | str) and key != "state" and not _clocked(key)][:8],
-    }  # fmt: skip
+        "score": [
+            (key, value)
+            for key, value in facts.jobs.get("score", {}).items()
+            if isinstance(value, int | str) and key != "state" and not _clocked(key)
+        ][:8],
+    }
 
 
 def _clocked(name: str) -> bool:
@@ -239,17 +296,19 @@ def kpi_section(facts: Facts) -> dict[str, Any]:
     slices = ["all", *sorted({s for _, s in values if s.startswith("channel:")})]
     table = [
         {
-            "label": ratio.label, "label_zh": ratio.label_zh,
+            "label": ratio.label,
+            "label_zh": ratio.label_zh,
             "cells": [_figure(values.get((ratio.name, s)), rate=ratio.name.endswith("_rate")) for s in slices],
         }
         for ratio in RATIOS
         if ("all" in slices) and values.get((ratio.name, "all")) is not None
-    ]  # fmt: skip
+    ]
     return {
-        "slices": [s.removeprefix("channel:") for s in slices], "table": table,
+        "slices": [s.removeprefix("channel:") for s in slices],
+        "table": table,
         "roi": _figure(values.get(("roi", "all"))),
         "incremental": _figure(values.get(("incremental_margin_yuan_per_1000", "all"))),
-    }  # fmt: skip
+    }
 
 
 def _figure(value: float | None, *, rate: bool = False) -> str:

@@ -42,12 +42,21 @@ def columns(channels: Sequence[Channel]) -> dict[str, Fill]:
     """Every state column that rules may name, in order."""
     zero, unknown, no = Fill("int", "0"), Fill("int", None), Fill("boolean", "false")
     found = {
-        "opted_out": no, "opted_out_channels": Fill("bigint", "0"),
-        "consent_profiling": Fill("boolean", None), "consent_personalisation": Fill("boolean", None),
-        "open_complaint": no, "open_fault": no, "days_since_complaint_closed": unknown,
-        "holds": Fill("bigint", "0"), "cancelled_90d": Fill("bigint", "0"), "refused_30d": Fill("bigint", "0"),
-        "days_since_refusal": unknown, "days_since_contact": unknown, "recent_milli": zero, "group_contacts_7d": zero,
-    }  # fmt: skip
+        "opted_out": no,
+        "opted_out_channels": Fill("bigint", "0"),
+        "consent_profiling": Fill("boolean", None),
+        "consent_personalisation": Fill("boolean", None),
+        "open_complaint": no,
+        "open_fault": no,
+        "days_since_complaint_closed": unknown,
+        "holds": Fill("bigint", "0"),
+        "cancelled_90d": Fill("bigint", "0"),
+        "refused_30d": Fill("bigint", "0"),
+        "days_since_refusal": unknown,
+        "days_since_contact": unknown,
+        "recent_milli": zero,
+        "group_contacts_7d": zero,
+    }
     for days in WINDOWS:
         found[f"contacts_{days}d"] = zero
     for channel in outbound(channels):

@@ -65,8 +65,10 @@ def _gated(tree: Fields, flag: int, part: Part) -> Fields:
     out |= {name: left[name] + right[name] for name in _LEAVES}
     out |= {"split_feature": [str(flag), *out["split_feature"][1:]], "threshold": ["0.5", *out["threshold"][1:]]}
     out["decision_type"][0] = "2"  # a number, missing goes left
-    for name, child in (("left_child", _moved("0" if nodes else "-1", 1, 0)),
-                        ("right_child", _moved("0" if right["split_feature"] else "-1", 1 + nodes, leaves))):  # fmt: skip
+    for name, child in (
+        ("left_child", _moved("0" if nodes else "-1", 1, 0)),
+        ("right_child", _moved("0" if right["split_feature"] else "-1", 1 + nodes, leaves)),
+    ):
         out[name] = [child] + [_moved(c, 1, 0) for c in left[name]]
         out[name] += [_moved(c, 1 + nodes, leaves) for c in right[name]]
     for name in ("weight", "count"):

@@ -68,14 +68,19 @@ class Bundle:
             "format": FORMAT,
             "features": [[feature.name, feature.kind, list(feature.categories)] for feature in self.features],
             "channels": {name: _by_id(values) for name, values in vars(self.channels).items()},
-            "contact": self.contact.to_dict(), "base": self.base.to_dict(),
-            "priors": dict(sorted(self.priors.items())), "offsets": dict(sorted(self.offsets.items())),
+            "contact": self.contact.to_dict(),
+            "base": self.base.to_dict(),
+            "priors": dict(sorted(self.priors.items())),
+            "offsets": dict(sorted(self.offsets.items())),
             "wearout": self.wearout,
-            "lifts": self.lifts.to_dict(), "kept": dict(sorted(self.kept.items())),
+            "lifts": self.lifts.to_dict(),
+            "kept": dict(sorted(self.kept.items())),
             "reversals": dict(sorted(self.reversals.items())),
-            "opt_out": _hazard(self.opt_out), "complaint": _hazard(self.complaint),
-            "trailing_micro": self.trailing_micro, "facts": self.facts,
-        }  # fmt: skip
+            "opt_out": _hazard(self.opt_out),
+            "complaint": _hazard(self.complaint),
+            "trailing_micro": self.trailing_micro,
+            "facts": self.facts,
+        }
 
 
 def load(folder: Path) -> Bundle:
@@ -92,11 +97,19 @@ def load(folder: Path) -> Bundle:
         text=(folder / TEXT).read_text(encoding="utf-8"),
         features=tuple(Feature(name, kind, tuple(categories)) for name, kind, categories in data["features"]),
         channels=Channels(**{name: _read_ids(values) for name, values in data["channels"].items()}),
-        contact=Map.from_dict(data["contact"]), base=Map.from_dict(data["base"]), priors=data["priors"],
-        offsets=data["offsets"], wearout=data["wearout"], lifts=Lifts.from_dict(data["lifts"]), kept=data["kept"], reversals=data["reversals"],
-        opt_out=_read_hazard(data["opt_out"]), complaint=_read_hazard(data["complaint"]),
-        trailing_micro=data["trailing_micro"], facts=data["facts"],
-    )  # fmt: skip
+        contact=Map.from_dict(data["contact"]),
+        base=Map.from_dict(data["base"]),
+        priors=data["priors"],
+        offsets=data["offsets"],
+        wearout=data["wearout"],
+        lifts=Lifts.from_dict(data["lifts"]),
+        kept=data["kept"],
+        reversals=data["reversals"],
+        opt_out=_read_hazard(data["opt_out"]),
+        complaint=_read_hazard(data["complaint"]),
+        trailing_micro=data["trailing_micro"],
+        facts=data["facts"],
+    )
 
 
 def digest(folder: Path) -> str:

@@ -247,11 +247,13 @@ def reliability(y: Floats, p: Floats, weight: Floats, bins: int = 10) -> list[di
         if total > 0:
             rows.append(
                 {
-                    "bin": float(index), "weight": total, "predicted": float(np.average(p[mine], weights=weight[mine])),
+                    "bin": float(index),
+                    "weight": total,
+                    "predicted": float(np.average(p[mine], weights=weight[mine])),
                     "observed": float(np.average(y[mine], weights=weight[mine])),
                     "positives": float((weight[mine] * y[mine]).sum()),
                 }
-            )  # fmt: skip
+            )
     return rows
 
 

@@ -20,9 +20,19 @@ Kind = Literal["number", "category"]
 
 #: Columns of an arc, in order; those of ``CATEGORIES`` are codes. A channel that is absent (no contact) is NaN.
 ARC_COLUMNS = (
-    "product_id", "product_group", "product_price", "product_margin", "product_subsidy", "product_term",
-    "channel_id", "channel_direction", "channel_cost", "channel_seconds", "channel_block", "contacted",
-)  # fmt: skip
+    "product_id",
+    "product_group",
+    "product_price",
+    "product_margin",
+    "product_subsidy",
+    "product_term",
+    "channel_id",
+    "channel_direction",
+    "channel_cost",
+    "channel_seconds",
+    "channel_block",
+    "contacted",
+)
 CATEGORIES = ("product_id", "product_group", "channel_id")
 _MAX_CATEGORIES = 64
 

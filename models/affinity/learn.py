@@ -271,10 +271,11 @@ def _without(nights: Sample, menu: Menu, seed: int) -> tuple[Ints, Ints, Floats,
     share = left / np.maximum(1, refused.reshape(-1, _NEGATIVES).sum(axis=1))
     rows, columns = rows[refused], draws.ravel()[refused]
     return (
-        np.concatenate([night, rows]), np.concatenate([product, columns]),
+        np.concatenate([night, rows]),
+        np.concatenate([product, columns]),
         np.concatenate([np.ones(len(night)), np.zeros(len(rows))]),
         np.concatenate([nights.weight[night], nights.weight[rows] * share[rows]]),
-    )  # fmt: skip
+    )
 
 
 def _cross_fitted(met: Sample, menu: Menu, prior: priors.Prior, response: Response) -> tuple[Floats, Floats]:
@@ -302,10 +303,12 @@ def _groups(met: Sample, menu: Menu) -> tuple[Ints, list[str]]:
 def _drawn(met: Sample, p_convert: Floats, p_base: Floats) -> Drawn:
     """What came of contacts against what the response expects of them."""
     return Drawn(
-        residual=met.converted - p_base, predicted=p_convert - p_base,
-        expected=np.maximum(p_convert, p_base), times=met.weight,
+        residual=met.converted - p_base,
+        predicted=p_convert - p_base,
+        expected=np.maximum(p_convert, p_base),
+        times=met.weight,
         weight=np.minimum(1 / np.maximum(met.pscore, 1e-9), _MAX_LIFT_WEIGHT),
-    )  # fmt: skip
+    )
 
 
 def _lifts(met: Sample, drawn: Drawn, menu: Menu) -> Lifts:

@@ -63,12 +63,22 @@ def _booster(
     X: Floats, y: Floats, categories: Sequence[int], size: Size, seed: int, weight: Floats | None, *, second: bool
 ) -> lgb.Booster:
     parameters: dict[str, Any] = {
-        "objective": "l2", "num_leaves": size.effect_leaves if second else size.leaves,
+        "objective": "l2",
+        "num_leaves": size.effect_leaves if second else size.leaves,
         "min_data_in_leaf": size.effect_leaf_rows if second else size.leaf_rows,
-        "learning_rate": size.effect_rate if second else size.rate, "lambda_l2": 10.0, "feature_fraction": 0.8,
-        "bagging_fraction": 0.8, "bagging_freq": 1, "max_bin": 63, "cat_smooth": 50.0, "seed": seed,
-        "deterministic": True, "force_row_wise": True, "num_threads": min(2, cores()), "verbose": -1,
-    }  # fmt: skip
+        "learning_rate": size.effect_rate if second else size.rate,
+        "lambda_l2": 10.0,
+        "feature_fraction": 0.8,
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "max_bin": 63,
+        "cat_smooth": 50.0,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": min(2, cores()),
+        "verbose": -1,
+    }
     data = lgb.Dataset(X, y, weight=weight, categorical_feature=list(categories), params={"verbose": -1})
     return lgb.train(parameters, data, size.effect_trees if second else size.trees)
 

@@ -11,9 +11,16 @@ Floats = NDArray[np.float64]
 
 
 def logistic(
-    design: Floats, y: Floats, weight: Floats, start: Floats | float, first: Floats, *,
-    precision: Floats | float = 0.0, centre: Floats | float = 0.0, rising: bool = True,
-) -> Floats:  # fmt: skip
+    design: Floats,
+    y: Floats,
+    weight: Floats,
+    start: Floats | float,
+    first: Floats,
+    *,
+    precision: Floats | float = 0.0,
+    centre: Floats | float = 0.0,
+    rising: bool = True,
+) -> Floats:
     """(columns,) coefficients θ of log-odds = start + design · θ at the posterior mode, by L-BFGS-B.
 
     Args:

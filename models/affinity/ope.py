@@ -93,9 +93,17 @@ def estimates(totals: Floats) -> Floats:
         weighted = np.where(w > 0, wr / w, 0.0)
         normed = np.where(w > 0, corrected / w, 0.0)
         return np.stack(
-            [wr / n, weighted, direct / n, (direct + corrected) / n, direct / n + normed, (direct + kept) / n,
-             (direct + shrunk) / n], axis=-1,
-        )  # fmt: skip
+            [
+                wr / n,
+                weighted,
+                direct / n,
+                (direct + corrected) / n,
+                direct / n + normed,
+                (direct + kept) / n,
+                (direct + shrunk) / n,
+            ],
+            axis=-1,
+        )
 
 
 def bootstrap(by_cluster: Floats, repeats: int, seed: int) -> Floats:

@@ -28,9 +28,15 @@ Flags = NDArray[np.bool_]
 
 #: Standard deviations of the levels' effects, log-odds; those of several are chosen among by evidence.
 _LEVELS = {
-    "group": (1.0,), "product": (0.1, 0.25, 0.5), "channel": (1.5,), "group_channel": (0.05, 0.15, 0.3),
-    "product_channel": (0.02, 0.1, 0.25), "base_product": (0.25, 0.5, 1.0, 1.5), "kind": (1.0,), "kind_group": (0.1, 0.3),
-}  # fmt: skip
+    "group": (1.0,),
+    "product": (0.1, 0.25, 0.5),
+    "channel": (1.5,),
+    "group_channel": (0.05, 0.15, 0.3),
+    "product_channel": (0.02, 0.1, 0.25),
+    "base_product": (0.25, 0.5, 1.0, 1.5),
+    "kind": (1.0,),
+    "kind_group": (0.1, 0.3),
+}
 _SLOPE = (0.6, 0.2)  # how far a push works better for what sells by itself: mean and standard deviation
 _START = (-5.0, 3.0)  # the intercept's
 
@@ -70,16 +76,21 @@ def fit(answers: Floats, rows: Floats, base_answers: Floats, base_rows: Floats, 
     kind = np.repeat([0, 1], offers)
     twice = np.concatenate([group, group])
     nested = {
-        "group": twice, "base_product": np.concatenate([which, which]), "kind": kind,
+        "group": twice,
+        "base_product": np.concatenate([which, which]),
+        "kind": kind,
         "kind_group": kind * (int(group.max()) + 1) + twice,
-    }  # fmt: skip
+    }
     alone = _Cells(base_answers.ravel(), base_rows.ravel(), nested, np.zeros(2 * offers), None)
     organic, aside = np.split(alone.logodds(), 2)
     p, c = (part.ravel() for part in np.meshgrid(which, np.arange(ways), indexing="ij"))
     levels = {
-        "channel": c, "group": group[p], "product": p, "group_channel": group[p] * ways + c,
+        "channel": c,
+        "group": group[p],
+        "product": p,
+        "group_channel": group[p] * ways + c,
         "product_channel": p * ways + c,
-    }  # fmt: skip
+    }
     centred = organic - np.average(organic, weights=base_rows.sum(axis=0) + 1)
     met = _Cells(answers.ravel(), rows.ravel(), levels, centred[p], _SLOPE)
     return Prior(organic, aside, met.logodds().reshape(offers, ways))

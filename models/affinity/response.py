@@ -214,8 +214,11 @@ def _calibrated(rows: Rows, score: Floats, groups: int) -> Response:
     offsets = group_offsets(logodds, y, weight, group, groups)
     p = expit(logodds + np.where(met, offsets[np.maximum(group, 0)], 0.0))
     metrics = {f"logloss_{kind}": value for kind, value in losses.items()}
-    metrics |= {f"{name}_{part}": value for part, mask in (("contact", met), ("base", alone))
-                for name, value in _figures(y[mask], p[mask], weight[mask], group[mask]).items()}  # fmt: skip
+    metrics |= {
+        f"{name}_{part}": value
+        for part, mask in (("contact", met), ("base", alone))
+        for name, value in _figures(y[mask], p[mask], weight[mask], group[mask]).items()
+    }
     tables = {
         "contact": reliability(y[met], p[met], weight[met]),
         "base": reliability(y[alone], p[alone], weight[alone]),
@@ -233,11 +236,14 @@ def _figures(y: Floats, p: Floats, weight: Floats, group: Ints) -> dict[str, flo
     rate = np.full(len(y), np.average(y, weights=weight))
     loss = log_loss(y, p, weight)
     return {
-        "auc": float(roc_auc_score(y, p, sample_weight=weight)), "auc_within": within_auc(y, p, weight, group),
-        "logloss": loss, "logloss_gain": 1 - loss / log_loss(y, rate, weight),
-        "ratio": float((weight * p).sum() / (weight * y).sum()), "slope": slope(y, p, weight),
+        "auc": float(roc_auc_score(y, p, sample_weight=weight)),
+        "auc_within": within_auc(y, p, weight, group),
+        "logloss": loss,
+        "logloss_gain": 1 - loss / log_loss(y, rate, weight),
+        "ratio": float((weight * p).sum() / (weight * y).sum()),
+        "slope": slope(y, p, weight),
         "conversions": float(y.sum()),
-    }  # fmt: skip
+    }
 
 
 def within_auc(y: Floats, p: Floats, weight: Floats, group: Ints) -> float:
@@ -267,10 +273,19 @@ def baseline(X: Floats, y: Floats, fold: Ints, X_at: Floats, fold_at: Ints, knob
     """
     out = np.full(len(X_at), float(y.mean()) if len(y) else 0.0)
     parameters = {
-        "objective": "l2", "num_leaves": 8, "learning_rate": 0.08, "min_data_in_leaf": 200, "feature_fraction": 0.5,
-        "lambda_l2": 50.0, "max_bin": 63, "seed": knobs.seed, "deterministic": True, "force_row_wise": True,
-        "num_threads": knobs.threads, "verbose": -1,
-    }  # fmt: skip
+        "objective": "l2",
+        "num_leaves": 8,
+        "learning_rate": 0.08,
+        "min_data_in_leaf": 200,
+        "feature_fraction": 0.5,
+        "lambda_l2": 50.0,
+        "max_bin": 63,
+        "seed": knobs.seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": knobs.threads,
+        "verbose": -1,
+    }
     for held in (0, 1):
         mine = fold != held
         if mine.sum() < 1000:

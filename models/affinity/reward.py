@@ -60,10 +60,19 @@ def cross_fit(
     fold = of_cluster[cluster]
     matrix = np.column_stack([X, action.astype(np.float64)])
     parameters = {
-        "objective": "l2", "num_leaves": 15, "learning_rate": 0.05, "min_data_in_leaf": 40, "lambda_l2": 20.0,
-        "max_cat_to_onehot": 1, "cat_smooth": 20.0, "seed": seed, "deterministic": True, "force_row_wise": True,
-        "num_threads": min(2, cores()), "verbose": -1,
-    }  # fmt: skip
+        "objective": "l2",
+        "num_leaves": 15,
+        "learning_rate": 0.05,
+        "min_data_in_leaf": 40,
+        "lambda_l2": 20.0,
+        "max_cat_to_onehot": 1,
+        "cat_smooth": 20.0,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": min(2, cores()),
+        "verbose": -1,
+    }
     arcs = np.arange(actions, dtype=np.float64)[:, None]
     models = []
     for held in range(folds):

@@ -153,9 +153,15 @@ def prepare(bundle: Bundle, menu: Menu, money: Money) -> Scorer:
         basis[k] = BASES.index(name)
     prior = _prior(bundle, menu)
     return Scorer(
-        bundle, menu, resolve(trees, menu.matrix()), prior, bundle.channels.of(menu.channel()), offsets,
-        _money(bundle, menu, money, lift), basis,
-    )  # fmt: skip
+        bundle,
+        menu,
+        resolve(trees, menu.matrix()),
+        prior,
+        bundle.channels.of(menu.channel()),
+        offsets,
+        _money(bundle, menu, money, lift),
+        basis,
+    )
 
 
 def _prior(bundle: Bundle, menu: Menu) -> Floats:
@@ -186,10 +192,13 @@ def _money(bundle: Bundle, menu: Menu, money: Money, lift: Floats) -> ArcMoney:
 
     share = np.array([bundle.kept.get(group, bundle.kept[""]) for group in menu.groups])
     return ArcMoney(
-        unit_margin=np.repeat(np.array(margin, np.int64), len(menu.ways)), lift=lift,
-        kept=np.repeat(share, len(menu.ways)), cost=by_way(menu.cost_micro), fatigue=by_way(fatigue),
+        unit_margin=np.repeat(np.array(margin, np.int64), len(menu.ways)),
+        lift=lift,
+        kept=np.repeat(share, len(menu.ways)),
+        cost=by_way(menu.cost_micro),
+        fatigue=by_way(fatigue),
         block=by_way([int(way.block) for way in menu.ways]),
-    )  # fmt: skip
+    )
 
 
 def _fatigue(bundle: Bundle, channel: int, future: int, complaint: int) -> int:

@@ -208,9 +208,13 @@ def select(rows: Rows, told: Sequence[Signal], features: Sequence[Feature], knob
         use &= (signal.y > 0) | (draw < 20_000 / max(1, use.sum()))
         part = rows.take(use)
         data = lgb.Dataset(
-            columns.matrix(part), signal.y[use], weight=part.weight, init_score=signal.start[use],
-            categorical_feature=list(columns.categories), params={"verbose": -1},
-        )  # fmt: skip
+            columns.matrix(part),
+            signal.y[use],
+            weight=part.weight,
+            init_score=signal.start[use],
+            categorical_feature=list(columns.categories),
+            params={"verbose": -1},
+        )
         booster = lgb.train(parameters(small, signal.factor), data, small.trees)
         gain = booster.feature_importance("gain")[: len(features)]
         share += gain / max(gain.sum(), 1e-12)
@@ -222,9 +226,11 @@ def grow(rows: Rows, told: Sequence[Signal], columns: Columns, knobs: Knobs) -> 
     matrix = _hide(columns.matrix(rows), knobs.seed)
     everyone = np.ones(len(rows.y), bool)
     binned = lgb.Dataset(
-        matrix, feature_name=list(columns.names), categorical_feature=list(columns.categories),
+        matrix,
+        feature_name=list(columns.names),
+        categorical_feature=list(columns.categories),
         params={"verbose": -1, "max_bin": parameters(knobs)["max_bin"]},
-    ).construct()  # fmt: skip
+    ).construct()
 
     def part(signal: Signal, use: Flags) -> lgb.Dataset:
         at = np.flatnonzero(signal.rows & use)
@@ -235,9 +241,12 @@ def grow(rows: Rows, told: Sequence[Signal], columns: Columns, knobs: Knobs) -> 
         if until is None or not (signal.rows & until).any():
             return lgb.train(how, part(signal, use), rounds)
         return lgb.train(
-            how, part(signal, use), rounds, valid_sets=[part(signal, until)],
+            how,
+            part(signal, use),
+            rounds,
+            valid_sets=[part(signal, until)],
             callbacks=[lgb.early_stopping(25, verbose=False)],
-        )  # fmt: skip
+        )
 
     grown = []
     for signal in told:
@@ -299,8 +308,19 @@ def _hide(matrix: Floats, seed: int) -> Floats:
 def parameters(knobs: Knobs, factor: bool = False) -> dict[str, object]:
     """LightGBM's, the same for every signal but for the loss: a factor's trees add to the log of its chance."""
     return {
-        "objective": "poisson" if factor else "binary", "num_leaves": knobs.leaves, "learning_rate": knobs.learning_rate,
-        "min_data_in_leaf": knobs.min_leaf, "feature_fraction": 0.3, "lambda_l2": 20.0, "max_bin": 63,
-        "boost_from_average": False, "cat_smooth": 20.0, "seed": knobs.seed, "deterministic": True, "force_row_wise": True,
-        "num_threads": knobs.threads, "verbose": -1, "metric": "poisson" if factor else "binary_logloss",
-    }  # fmt: skip
+        "objective": "poisson" if factor else "binary",
+        "num_leaves": knobs.leaves,
+        "learning_rate": knobs.learning_rate,
+        "min_data_in_leaf": knobs.min_leaf,
+        "feature_fraction": 0.3,
+        "lambda_l2": 20.0,
+        "max_bin": 63,
+        "boost_from_average": False,
+        "cat_smooth": 20.0,
+        "seed": knobs.seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": knobs.threads,
+        "verbose": -1,
+        "metric": "poisson" if factor else "binary_logloss",
+    }

@@ -126,11 +126,15 @@ def _tree(facts: dict[str, str]) -> dict[str, NDArray]:
         bits.append(mine)
         lengths[node] = len(mine)
     return {
-        "feature": feature, "threshold": threshold, "decision": decision, "lengths": lengths,
-        "left": _numbers(facts, "left_child", np.int64), "right": _numbers(facts, "right_child", np.int64),
+        "feature": feature,
+        "threshold": threshold,
+        "decision": decision,
+        "lengths": lengths,
+        "left": _numbers(facts, "left_child", np.int64),
+        "right": _numbers(facts, "right_child", np.int64),
         "leaf": _numbers(facts, "leaf_value", np.float64),
         "bits": np.concatenate(bits) if bits else np.zeros(0, np.int64),
-    }  # fmt: skip
+    }
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -204,9 +208,15 @@ def resolve(trees: Trees, attributes: Floats) -> ArcTrees:
         raise ValueError(f"the trees have {trees.features} columns, the arcs {columns}")
     sides = np.zeros((len(trees.feature), max(1, (arcs + 63) // 64)), np.uint64)
     _sides(
-        trees.feature, trees.threshold, trees.decision, trees.cat_start, trees.cat_bits, first,
-        np.ascontiguousarray(attributes, np.float64), sides,
-    )  # fmt: skip
+        trees.feature,
+        trees.threshold,
+        trees.decision,
+        trees.cat_start,
+        trees.cat_bits,
+        first,
+        np.ascontiguousarray(attributes, np.float64),
+        sides,
+    )
     return ArcTrees(trees, first, sides, arcs)
 
 
@@ -300,9 +310,18 @@ def score_arcs(model: ArcTrees, rows: Floats, wanted: Words) -> Floats:
     trees = model.trees
     out = np.zeros((len(rows), model.words * 64), np.float64)
     arrays = (
-        trees.roots, trees.feature, trees.threshold, trees.decision, trees.left, trees.right, trees.leaf,
-        trees.cat_start, trees.cat_bits, model.sides, model.first,
-    )  # fmt: skip
+        trees.roots,
+        trees.feature,
+        trees.threshold,
+        trees.decision,
+        trees.left,
+        trees.right,
+        trees.leaf,
+        trees.cat_start,
+        trees.cat_bits,
+        model.sides,
+        model.first,
+    )
     _walk(arrays, np.ascontiguousarray(rows, np.float64), np.ascontiguousarray(wanted, np.uint64), out)
     return out[:, : model.arcs]
 

@@ -140,22 +140,29 @@ def active_set(problem: Problem, prices: Ints, box: Box) -> Active | None:
         arc, best = np.empty(len(block.value), np.int32), np.empty(len(block), np.int32)
         counts = np.zeros(len(kinds), np.int64)
         found, arcs, value = uncertain(
-            *block.arrays, price, kinds.label, problem.exactly_one, (kinds.first, kinds.limit, kinds.use),
-            (up, down, widest), (place, first, arc, best, counts),
-        )  # fmt: skip
+            *block.arrays,
+            price,
+            kinds.label,
+            problem.exactly_one,
+            (kinds.first, kinds.limit, kinds.use),
+            (up, down, widest),
+            (place, first, arc, best, counts),
+        )
         place, arc = place[:found].copy(), arc[:arcs].copy()
         part = Block(
-            block.customer[place], first[: found + 1].copy(), block.value[arc], block.kind[arc],
-            block.group[place] if block.width else NO_GROUP, block.width,
-        )  # fmt: skip
+            block.customer[place],
+            first[: found + 1].copy(),
+            block.value[arc],
+            block.kind[arc],
+            block.group[place] if block.width else NO_GROUP,
+            block.width,
+        )
         return part, place, arc, best, Apart(len(block) - found, int(value), counts, box.low, box.high)
 
     parts = over_blocks(task, problem.blocks)
     blocks, apart = join([part[0] for part in parts], TOGETHER), [part[4] for part in parts]
     counts = np.sum([np.zeros(len(kinds), np.int64), *(one.counts for one in apart)], axis=0)
-    sums = Apart(
-        sum(one.customers for one in apart), sum(one.value for one in apart), counts, box.low, box.high
-    )  # fmt: skip
+    sums = Apart(sum(one.customers for one in apart), sum(one.value for one in apart), counts, box.low, box.high)
     place, arc, held = ([part[n] for part in parts] for n in (1, 2, 3))
     return Active(blocks, place, arc, held, sums, box.middle, drawn(blocks, FEW))
 

@@ -41,9 +41,13 @@ def solve_again(problem: Problem, active: Active, goal: Goal) -> Solution | Dual
     start = min((evaluate(few, Local(few), prices) for prices in starts), key=lambda dual: dual.bound).prices
     root = max(part.everybody, 100) ** -0.5
     aim = Aim(
-        passes=goal.passes, gain=max(1e-8, 0.01 * goal.gap * min(1.0, 1e6 * root**2)), width=min(0.5, 1.5 * root) * YUAN,
-        least=0.2 * root * YUAN, radius=0.2, once=True,
-    )  # fmt: skip
+        passes=goal.passes,
+        gain=max(1e-8, 0.01 * goal.gap * min(1.0, 1e6 * root**2)),
+        width=min(0.5, 1.5 * root) * YUAN,
+        least=0.2 * root * YUAN,
+        radius=0.2,
+        once=True,
+    )
     if active.customers > MANY * FEW:
         start = part.rounded(descend(few, Local(few), start, replace(aim, passes=30)).best.prices.astype(np.float64))
     found = descend(part, run.engine, start, aim)

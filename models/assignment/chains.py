@@ -247,8 +247,18 @@ def chained(
         if best >= enough or time.perf_counter() >= end:
             break
         best, heat, state = _search(
-            choice, (kinds.first, kinds.limit, kinds.use, signed), room, (hold, used, np.ones(groups, np.bool_)), best_hold,
-            weight, floor, best, heat, (factor, cooling.rise, fall), min(SLICE, chains - done),
-            cooling.moves, np.uint64(state),
-        )  # fmt: skip
+            choice,
+            (kinds.first, kinds.limit, kinds.use, signed),
+            room,
+            (hold, used, np.ones(groups, np.bool_)),
+            best_hold,
+            weight,
+            floor,
+            best,
+            heat,
+            (factor, cooling.rise, fall),
+            min(SLICE, chains - done),
+            cooling.moves,
+            np.uint64(state),
+        )
     return best_hold if best > began else None

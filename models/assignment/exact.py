@@ -166,8 +166,12 @@ def whole_plan(
         solver.setOptionValue("mip_max_nodes", nodes)
     # a root that is presolved again with its cuts may not come to an end (HiGHS 1.16, tests/assignment/test_restart.py)
     solver.setOptionValue("mip_allow_restart", False)
-    for name, value in (("mip_rel_gap", gap), ("mip_abs_gap", 1e-7), ("mip_feasibility_tolerance", 1e-9),
-                        ("primal_feasibility_tolerance", 1e-9)):  # fmt: skip
+    for name, value in (
+        ("mip_rel_gap", gap),
+        ("mip_abs_gap", 1e-7),
+        ("mip_feasibility_tolerance", 1e-9),
+        ("primal_feasibility_tolerance", 1e-9),
+    ):
         solver.setOptionValue(name, value)
     columns = np.flatnonzero(choice.kind >= 0)
     if start is not None:

@@ -146,6 +146,9 @@ def grid_kinds(product: Ints, channel: Ints, pairs: Ints, groups: Ints) -> Kinds
     first = np.concatenate(([0], np.cumsum(np.concatenate(size)))).astype(np.int64)
     times = len(groups)
     return Kinds(
-        np.tile(product, times), np.tile(channel, times), first, np.concatenate(limit).astype(np.int64),
+        np.tile(product, times),
+        np.tile(channel, times),
+        first,
+        np.concatenate(limit).astype(np.int64),
         np.concatenate(use).astype(np.int64),
-    )  # fmt: skip
+    )

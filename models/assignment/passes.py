@@ -110,9 +110,15 @@ class Local:
         nothing = Sum(0, np.zeros(len(problem.kinds), np.int64), np.zeros((limits, limits), np.int64), 0)
 
         def part(blocks: Sequence[Block]) -> Sum:
-            return _add([nothing, *(
-                sum_block(b, problem.kinds, price, self.grains, limits, problem.exactly_one, shift) for b in blocks
-            )])  # fmt: skip
+            return _add(
+                [
+                    nothing,
+                    *(
+                        sum_block(b, problem.kinds, price, self.grains, limits, problem.exactly_one, shift)
+                        for b in blocks
+                    ),
+                ]
+            )
 
         groups = _shares(problem.blocks, cores())
         if len(groups) == 1:

@@ -263,8 +263,9 @@ def _mend(options: Options, hold: Ints, state: Ints, problem: Problem, prices: I
         useful = np.flatnonzero(gained > 0)
         cost = options.loss - options.loss[hold][options.group] + slack[now] - slack[mine]
         order = useful[np.lexsort((options.rank[useful], cost[useful] / gained[useful]))]
-        if not mend(order, options.group, options.kind, hold, kinds.first, kinds.limit, kinds.use, state, amount,
-                    weight, strict):  # fmt: skip
+        if not mend(
+            order, options.group, options.kind, hold, kinds.first, kinds.limit, kinds.use, state, amount, weight, strict
+        ):
             if not strict:
                 break
             strict = False
@@ -278,8 +279,19 @@ def _gain(options: Options, hold: Ints, state: Ints, problem: Problem, sweeps: i
         gain = options.value - options.value[hold][options.group]
         order = np.flatnonzero(gain > 0)
         order = order[np.lexsort((options.rank[order], -gain[order]))]
-        if not fill(order, options.group, options.kind, options.value, hold, kinds.first, kinds.limit, kinds.use,
-                    state, amount, 1):  # fmt: skip
+        if not fill(
+            order,
+            options.group,
+            options.kind,
+            options.value,
+            hold,
+            kinds.first,
+            kinds.limit,
+            kinds.use,
+            state,
+            amount,
+            1,
+        ):
             break
 
 

@@ -26,9 +26,13 @@ def pick(block: Block, places: Ints) -> Block:
     first = np.concatenate(([0], np.cumsum(size)))
     arcs = np.repeat(begin - first[:-1], size) + np.arange(first[-1])
     return Block(
-        np.asarray(block.customer)[places], first, np.asarray(block.value)[arcs], np.asarray(block.kind)[arcs],
-        np.asarray(block.group)[places] if block.width else NO_GROUP, block.width,
-    )  # fmt: skip
+        np.asarray(block.customer)[places],
+        first,
+        np.asarray(block.value)[arcs],
+        np.asarray(block.kind)[arcs],
+        np.asarray(block.group)[places] if block.width else NO_GROUP,
+        block.width,
+    )
 
 
 def join(blocks: list[Block], size: int = BLOCK) -> list[Block]:
@@ -38,10 +42,13 @@ def join(blocks: list[Block], size: int = BLOCK) -> list[Block]:
         return []
     first = np.concatenate([[0]] + [np.diff(block.first.astype(np.int64)) for block in filled]).cumsum()
     whole = Block(
-        np.concatenate([block.customer for block in filled]), first,
-        np.concatenate([block.value for block in filled]), np.concatenate([block.kind for block in filled]),
-        np.concatenate([block.group for block in filled]), filled[0].width,
-    )  # fmt: skip
+        np.concatenate([block.customer for block in filled]),
+        first,
+        np.concatenate([block.value for block in filled]),
+        np.concatenate([block.kind for block in filled]),
+        np.concatenate([block.group for block in filled]),
+        filled[0].width,
+    )
     return split(whole, size)
 
 
@@ -53,10 +60,14 @@ def split(whole: Block, size: int) -> list[Block]:
         a, b = int(whole.first[lo]), int(whole.first[hi])
         pieces.append(
             Block(
-                whole.customer[lo:hi], whole.first[lo : hi + 1] - a, whole.value[a:b], whole.kind[a:b],
-                whole.group[lo:hi], whole.width,
+                whole.customer[lo:hi],
+                whole.first[lo : hi + 1] - a,
+                whole.value[a:b],
+                whole.kind[a:b],
+                whole.group[lo:hi],
+                whole.width,
             )
-        )  # fmt: skip
+        )
     return pieces
 
 

@@ -79,16 +79,29 @@ def improved(problem: Problem, dual: Dual, plan: Plan, *, gap: float, seconds: f
         if turn.cooling is not None:
             cooling = turn.cooling if timed else replace(turn.cooling, chains=int(SHARE * turn.cooling.chains))
             hold = chained(
-                problem, dual.prices, options, room, feasible=feasible, enough=enough - fixed, cooling=cooling,
-                seconds=left, seed=number + 1,
-            )  # fmt: skip
+                problem,
+                dual.prices,
+                options,
+                room,
+                feasible=feasible,
+                enough=enough - fixed,
+                cooling=cooling,
+                seconds=left,
+                seed=number + 1,
+            )
             proved = False
         else:
             choice = Choice(options.group, options.kind, options.value, room)
             found = whole_plan(
-                choice, problem.kinds, problem.scale, start=options.start if feasible else None, gap=1e-9,
-                seconds=left, nodes=turn.nodes, counted=True,
-            )  # fmt: skip
+                choice,
+                problem.kinds,
+                problem.scale,
+                start=options.start if feasible else None,
+                gap=1e-9,
+                seconds=left,
+                nodes=turn.nodes,
+                counted=True,
+            )
             hold, proved = found.hold, complete and found.status == "Optimal"
         if hold is not None:
             other = settled(problem, dual.prices, options, hold, plan.arcs)

@@ -236,11 +236,14 @@ def _priced(run: Run, start: Ints | None) -> Dual:
 def _aim(size: int, run: Run, cold: bool, passes: int) -> Aim:
     root = max(size, 100) ** -0.5
     return Aim(
-        passes=passes, gain=_gain(size, run),
-        width=0.5 * YUAN if cold else min(0.5, 5.0 * root) * YUAN, least=0.2 * root * YUAN,
-        radius=1.0 if cold else 0.1 if run.goal.start is None else 0.2, until=lambda _: run.left < 0,
+        passes=passes,
+        gain=_gain(size, run),
+        width=0.5 * YUAN if cold else min(0.5, 5.0 * root) * YUAN,
+        least=0.2 * root * YUAN,
+        radius=1.0 if cold else 0.1 if run.goal.start is None else 0.2,
+        until=lambda _: run.left < 0,
         once=size >= MANY,
-    )  # fmt: skip
+    )
 
 
 def _gain(size: int, run: Run) -> float:
@@ -295,9 +298,14 @@ def _by_mip(run: Run, dual: Dual, plan: Plan, most: int) -> tuple[Plan, int | No
     choice = Choice(options.group, options.kind, options.value, problem.limits.amount - used)
     goal = max(run.goal.gap * 0.3, 1e-9) * max(1, abs(dual.bound)) / max(1, abs(dual.bound - fixed))
     found = whole_plan(
-        choice, problem.kinds, problem.scale, start=options.start if plan.excess == 0 else None, gap=goal,
-        seconds=max(0.2, run.left - 0.2), nodes=max(10, MIP_WORK // len(options.group)),
-    )  # fmt: skip
+        choice,
+        problem.kinds,
+        problem.scale,
+        start=options.start if plan.excess == 0 else None,
+        gap=goal,
+        seconds=max(0.2, run.left - 0.2),
+        nodes=max(10, MIP_WORK // len(options.group)),
+    )
     run.steps.append(f"MIP by HiGHS on {len(options.group)} options ({found.status})")
     if found.hold is not None:
         other = settled(problem, dual.prices, options, found.hold, plan.arcs)

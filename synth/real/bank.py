@@ -22,15 +22,27 @@ from synth.real.facts import DATA, Facts, deliver, instant, numbers, told
 
 NIGHT = dt.date(2010, 5, 1)
 _MONTHS = {
-    "jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6, "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11,
+    "jan": 1,
+    "feb": 2,
+    "mar": 3,
+    "apr": 4,
+    "may": 5,
+    "jun": 6,
+    "jul": 7,
+    "aug": 8,
+    "sep": 9,
+    "oct": 10,
+    "nov": 11,
     "dec": 12,
-}  # fmt: skip
+}
 _WEEKDAYS = {"mon": 0, "tue": 1, "wed": 2, "thu": 3, "fri": 4}
 _INDICATORS = {
-    "emp.var.rate": ("employment_variation", 1), "cons.price.idx": ("consumer_prices", 3),
-    "cons.conf.idx": ("consumer_confidence", 1), "euribor3m": ("euribor_3m", 3),
+    "emp.var.rate": ("employment_variation", 1),
+    "cons.price.idx": ("consumer_prices", 3),
+    "cons.conf.idx": ("consumer_confidence", 1),
+    "euribor3m": ("euribor_3m", 3),
     "nr.employed": ("employed_thousand", 1),
-}  # fmt: skip
+}
 
 
 def read() -> pd.DataFrame:
@@ -75,15 +87,21 @@ def profiles(rows: pd.DataFrame, macro: pd.DataFrame, when: dt.date) -> pa.Table
     indicators = macro.loc[when] if when in macro.index else None
     missing = rows["pdays"] == 999
     columns = {
-        "client_no": pa.array([f"C{i:06d}" for i in rows.index]), "phone": numbers(rows.index.tolist()),
-        "as_of": pa.array([moment] * len(rows), pa.timestamp("us", "UTC")), "line_state": _text(rows, "active"),
-        "age": pa.array(rows["age"].to_numpy(np.int16)), "job": _column(rows, "job"),
-        "marital": _column(rows, "marital"), "education": _column(rows, "education"),
-        "in_default": _column(rows, "default"), "housing_loan": _column(rows, "housing"),
-        "personal_loan": _column(rows, "loan"), "previous_outcome": _column(rows, "poutcome"),
+        "client_no": pa.array([f"C{i:06d}" for i in rows.index]),
+        "phone": numbers(rows.index.tolist()),
+        "as_of": pa.array([moment] * len(rows), pa.timestamp("us", "UTC")),
+        "line_state": _text(rows, "active"),
+        "age": pa.array(rows["age"].to_numpy(np.int16)),
+        "job": _column(rows, "job"),
+        "marital": _column(rows, "marital"),
+        "education": _column(rows, "education"),
+        "in_default": _column(rows, "default"),
+        "housing_loan": _column(rows, "housing"),
+        "personal_loan": _column(rows, "loan"),
+        "previous_outcome": _column(rows, "poutcome"),
         "previous_contacts": pa.array(rows["previous"].to_numpy(np.int16)),
         "days_since_previous": pa.array(rows["pdays"].to_numpy(np.int16), mask=missing.to_numpy()),
-    }  # fmt: skip
+    }
     for name, scale in _INDICATORS.values():
         value = None if indicators is None or pd.isna(indicators[name]) else f"{indicators[name]:.{scale}f}"
         columns[name] = pa.array([value] * len(rows), pa.string()).cast(pa.decimal128(18, scale))
@@ -122,19 +140,36 @@ def campaign(rows: pd.DataFrame, when: dt.date) -> dict[str, pa.Table]:
     signed = rows["y"] == "yes"
     seconds = pa.array(rows["duration"].to_numpy(np.int32))
     return {
-        "bank_decision": pa.table({
-            "decision_no": decision, "phone": phone, "decided_for": pa.array([when] * len(rows), pa.date32()),
-            "decided_at": pa.array([instant(when, 5)] * len(rows), pa.timestamp("us", "UTC")), "line_kind": line,
-        }),
-        "bank_contact": pa.table({
-            "decision_ref": decision, "phone": phone, "called_at": called, "line_kind": line, "talk_seconds": seconds,
-            "calls_made": pa.array(rows["campaign"].to_numpy(np.int16)), "answer": _column(rows, "y"),
-        }),
-        "bank_order": pa.table({
-            "order_no": pa.array([f"O{i:06d}" for i in rows.index]), "phone": phone, "signed_at": called,
-            "decision_ref": decision, "line_kind": line,
-        }).filter(pa.array(signed)),
-    }  # fmt: skip
+        "bank_decision": pa.table(
+            {
+                "decision_no": decision,
+                "phone": phone,
+                "decided_for": pa.array([when] * len(rows), pa.date32()),
+                "decided_at": pa.array([instant(when, 5)] * len(rows), pa.timestamp("us", "UTC")),
+                "line_kind": line,
+            }
+        ),
+        "bank_contact": pa.table(
+            {
+                "decision_ref": decision,
+                "phone": phone,
+                "called_at": called,
+                "line_kind": line,
+                "talk_seconds": seconds,
+                "calls_made": pa.array(rows["campaign"].to_numpy(np.int16)),
+                "answer": _column(rows, "y"),
+            }
+        ),
+        "bank_order": pa.table(
+            {
+                "order_no": pa.array([f"O{i:06d}" for i in rows.index]),
+                "phone": phone,
+                "signed_at": called,
+                "decision_ref": decision,
+                "line_kind": line,
+            }
+        ).filter(pa.array(signed)),
+    }
 
 
 def write(out: Path) -> Facts:
@@ -157,18 +192,28 @@ def write(out: Path) -> Facts:
         written["bank_client"] += deliver("bank", "bank_client", pa.concat_tables(tables), out, data_date)
     assumptions, absent = told("bank")
     return Facts(
-        name="bank", date=NIGHT, snapshots=tuple(lists), records=len(rows), written=dict(sorted(written.items())),
-        held_back=hold_back(tonight, out), assumptions=assumptions, absent=absent,
-    )  # fmt: skip
+        name="bank",
+        date=NIGHT,
+        snapshots=tuple(lists),
+        records=len(rows),
+        written=dict(sorted(written.items())),
+        held_back=hold_back(tonight, out),
+        assumptions=assumptions,
+        absent=absent,
+    )
 
 
 def hold_back(tonight: pd.DataFrame, out: Path) -> Path:
     """What the night's list answered later, for the report only."""
     path = out.parent / "truth" / "bank.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
-    answers = pa.table({
-        "number": numbers(tonight.index.tolist()), "product": _text(tonight, "term_deposit"),
-        "channel": _column(tonight, "contact"), "converted": pa.array((tonight["y"] == "yes").to_numpy()),
-    })  # fmt: skip
+    answers = pa.table(
+        {
+            "number": numbers(tonight.index.tolist()),
+            "product": _text(tonight, "term_deposit"),
+            "channel": _column(tonight, "contact"),
+            "converted": pa.array((tonight["y"] == "yes").to_numpy()),
+        }
+    )
     pq.write_table(answers, path)
     return path

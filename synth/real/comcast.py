@@ -33,22 +33,30 @@ def read() -> pd.DataFrame:
 
 def lines(rows: pd.DataFrame) -> pa.Table:
     """Records of ``comcast_line``: everybody who will complain, known from the beginning."""
-    return pa.table({
-        "line_no": pa.array([f"L{i:05d}" for i in rows.index]), "phone": numbers(rows.index.tolist()),
-        "as_of": pa.array([instant(FIRST, 0)] * len(rows), pa.timestamp("us", "UTC")),
-        "place": pa.array(rows["City"].tolist()), "state_name": pa.array(rows["State"].tolist()),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "line_no": pa.array([f"L{i:05d}" for i in rows.index]),
+            "phone": numbers(rows.index.tolist()),
+            "as_of": pa.array([instant(FIRST, 0)] * len(rows), pa.timestamp("us", "UTC")),
+            "place": pa.array(rows["City"].tolist()),
+            "state_name": pa.array(rows["State"].tolist()),
+        }
+    )
 
 
 def tickets(rows: pd.DataFrame) -> pa.Table:
     """Records of ``comcast_ticket``."""
-    return pa.table({
-        "ticket_no": pa.array(rows["Ticket #"].tolist()), "complainant": numbers(rows.index.tolist()),
-        "opened_at": pa.array(rows["opened_at"].tolist(), pa.timestamp("us", "UTC")),
-        "via": pa.array(rows["Received Via"].tolist()), "words": pa.array(rows["Customer Complaint"].tolist()),
-        "state_at_end": pa.array(rows["Status"].tolist()),
-        "for_other": pa.array((rows["Filing on Behalf of Someone"] == "Yes").tolist()),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "ticket_no": pa.array(rows["Ticket #"].tolist()),
+            "complainant": numbers(rows.index.tolist()),
+            "opened_at": pa.array(rows["opened_at"].tolist(), pa.timestamp("us", "UTC")),
+            "via": pa.array(rows["Received Via"].tolist()),
+            "words": pa.array(rows["Customer Complaint"].tolist()),
+            "state_at_end": pa.array(rows["Status"].tolist()),
+            "for_other": pa.array((rows["Filing on Behalf of Someone"] == "Yes").tolist()),
+        }
+    )
 
 
 def write(out: Path) -> Facts:
@@ -60,9 +68,16 @@ def write(out: Path) -> Facts:
         written["comcast_ticket"] += deliver("comcast", "comcast_ticket", tickets(rows[rows["day"] == day]), out, day)
     assumptions, absent = told("comcast")
     return Facts(
-        name="comcast", date=NIGHT, snapshots=(), records=len(rows), written=dict(sorted(written.items())),
-        until="eligibility", assumptions=assumptions, absent=absent, expected=expectations(rows),
-    )  # fmt: skip
+        name="comcast",
+        date=NIGHT,
+        snapshots=(),
+        records=len(rows),
+        written=dict(sorted(written.items())),
+        until="eligibility",
+        assumptions=assumptions,
+        absent=absent,
+        expected=expectations(rows),
+    )
 
 
 def expectations(rows: pd.DataFrame) -> dict[str, float]:

@@ -45,25 +45,32 @@ def _dates(texts: pd.Series) -> pd.Series:
 
 def states(rows: pd.DataFrame, state: str, day: str) -> pa.Table:
     """Records of ``megaline_user``: contracts that begin (at midnight) or end (at midnight of the last day)."""
-    return pa.table({
-        "user_no": pa.array(rows["user_id"].astype(str).tolist(), pa.string()), "phone": numbers(rows["user_id"].tolist()),
-        "since": pa.array([instant(date, 0) for date in rows[day]], pa.timestamp("us", "UTC")),
-        "user_state": pa.array([state] * len(rows), pa.string()), "began": pa.array(rows["began"].tolist(), pa.date32()),
-        "age": pa.array(rows["age"].tolist(), pa.int16()), "tariff": pa.array(rows["tariff"].tolist(), pa.string()),
-        "monthly_fee": pa.array([f"{fee:.2f}" for fee in rows["fee"]], pa.string()).cast(pa.decimal128(18, 2)),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "user_no": pa.array(rows["user_id"].astype(str).tolist(), pa.string()),
+            "phone": numbers(rows["user_id"].tolist()),
+            "since": pa.array([instant(date, 0) for date in rows[day]], pa.timestamp("us", "UTC")),
+            "user_state": pa.array([state] * len(rows), pa.string()),
+            "began": pa.array(rows["began"].tolist(), pa.date32()),
+            "age": pa.array(rows["age"].tolist(), pa.int16()),
+            "tariff": pa.array(rows["tariff"].tolist(), pa.string()),
+            "monthly_fee": pa.array([f"{fee:.2f}" for fee in rows["fee"]], pa.string()).cast(pa.decimal128(18, 2)),
+        }
+    )
 
 
 def sent(kind: str, rows: pd.DataFrame) -> pa.Table:
     """Records of one of the three feeds of use."""
     key, who, when = {
-        "call": ("call_no", "caller", "began_at"), "session": ("session_no", "surfer", "surfed_at"),
+        "call": ("call_no", "caller", "began_at"),
+        "session": ("session_no", "surfer", "surfed_at"),
         "message": ("message_no", "texter", "texted_at"),
-    }[kind]  # fmt: skip
+    }[kind]
     columns = {
-        key: pa.array(rows["id"].tolist(), pa.string()), who: numbers(rows["user_id"].tolist()),
+        key: pa.array(rows["id"].tolist(), pa.string()),
+        who: numbers(rows["user_id"].tolist()),
         when: pa.array([instant(day, 12) for day in rows["day"]], pa.timestamp("us", "UTC")),
-    }  # fmt: skip
+    }
     measured = {"call": ("minutes", "duration"), "session": ("megabytes", "mb_used")}.get(kind)
     if measured:
         values = [f"{value:.2f}" for value in rows[measured[1]]]
@@ -87,9 +94,16 @@ def write(out: Path) -> Facts:
     assumptions, absent = told("megaline")
     total = sum(map(len, use.values())) + len(people)
     return Facts(
-        name="megaline", date=NIGHT, snapshots=(), records=total, written=dict(sorted(written.items())),
-        until="eligibility", assumptions=assumptions, absent=absent, expected=expectations(people, use),
-    )  # fmt: skip
+        name="megaline",
+        date=NIGHT,
+        snapshots=(),
+        records=total,
+        written=dict(sorted(written.items())),
+        until="eligibility",
+        assumptions=assumptions,
+        absent=absent,
+        expected=expectations(people, use),
+    )
 
 
 def _in(days: pd.Series, end: dt.date) -> pd.Series:

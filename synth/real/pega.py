@@ -22,10 +22,15 @@ HELD_FROM = dt.date(2021, 1, 31)
 POSITIVE = ("Accept", "Accepted", "Clicked")
 #: Actions of the set → products of the overlay, as the schemas' ``conform`` says too.
 ACTIONS = {
-    "AMEXPersonal": "amex_personal", "MasterCardGold": "mastercard_gold", "MasterCardWorld": "mastercard_world",
-    "UPlusFinGold": "uplus_fin_gold", "UPlusFinPersonal": "uplus_fin_personal", "UPlusGold": "uplus_gold",
-    "UPlusPersonal": "uplus_personal", "VisaGold": "visa_gold",
-}  # fmt: skip
+    "AMEXPersonal": "amex_personal",
+    "MasterCardGold": "mastercard_gold",
+    "MasterCardWorld": "mastercard_world",
+    "UPlusFinGold": "uplus_fin_gold",
+    "UPlusFinPersonal": "uplus_fin_personal",
+    "UPlusGold": "uplus_gold",
+    "UPlusPersonal": "uplus_personal",
+    "VisaGold": "visa_gold",
+}
 
 
 def read() -> pd.DataFrame:
@@ -46,12 +51,17 @@ def moments(texts: pd.Series) -> pd.Series:
 def profiles(people: pd.DataFrame, when: dt.date) -> pa.Table:
     """Records of ``pega_customer`` as known at the end of the day before ``when``; one a customer."""
     count = len(people)
-    return pa.table({
-        "customer_no": pa.array(people["CustomerID"].tolist(), pa.string()), "phone": numbers(people["row"].tolist()),
-        "as_of": pa.array([instant(when - dt.timedelta(days=1), 22)] * count, pa.timestamp("us", "UTC")),
-        "propensity": pa.array([f"{p:.2f}" for p in people["pyPropensity"]], pa.string()).cast(pa.decimal128(18, 2)),
-        "model_group": _texts(people["ModelControlGroup"]),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "customer_no": pa.array(people["CustomerID"].tolist(), pa.string()),
+            "phone": numbers(people["row"].tolist()),
+            "as_of": pa.array([instant(when - dt.timedelta(days=1), 22)] * count, pa.timestamp("us", "UTC")),
+            "propensity": pa.array([f"{p:.2f}" for p in people["pyPropensity"]], pa.string()).cast(
+                pa.decimal128(18, 2)
+            ),
+            "model_group": _texts(people["ModelControlGroup"]),
+        }
+    )
 
 
 def history(rows: pd.DataFrame, night: dt.date) -> dict[str, pa.Table]:
@@ -59,17 +69,21 @@ def history(rows: pd.DataFrame, night: dt.date) -> dict[str, pa.Table]:
     sent, shown = rows[rows["pyChannel"] == "SMS"], rows[rows["pyChannel"] == "Web"]
     taken = rows[rows["pyOutcome"].isin(POSITIVE)]
     decisions = events(rows, "D", "decision_no", "decided_at") | {
-        "decided_at": _times(rows["decided_at"]), "decided_for": pa.array([night] * len(rows), pa.date32()),
-        "way": _texts(rows["pyChannel"]), "rank": pa.array(rows["pxRank"].astype("int16")),
+        "decided_at": _times(rows["decided_at"]),
+        "decided_for": pa.array([night] * len(rows), pa.date32()),
+        "way": _texts(rows["pyChannel"]),
+        "rank": pa.array(rows["pxRank"].astype("int16")),
         "treatment": _texts(rows["pyTreatment"]),
-    }  # fmt: skip
+    }
     messages = events(sent, "D", "message_no", "answered_at") | {"answer": _texts(sent["pyOutcome"])}
     views = events(shown, "D", "view_no", "shown_at") | {
-        "answer": _texts(shown["pyOutcome"]), "slot": pa.array(shown["pxRank"].astype("int16")),
-    }  # fmt: skip
+        "answer": _texts(shown["pyOutcome"]),
+        "slot": pa.array(shown["pxRank"].astype("int16")),
+    }
     orders = events(taken, "O", "order_no", "accepted_at") | {
-        "way": _texts(taken["pyChannel"]), "decision_ref": _numbered(taken, "D"),
-    }  # fmt: skip
+        "way": _texts(taken["pyChannel"]),
+        "decision_ref": _numbered(taken, "D"),
+    }
     by_feed = {"decision": decisions, "contact": messages, "view": views, "order": orders}
     return {f"pega_{name}": pa.table(columns) for name, columns in by_feed.items()}
 
@@ -77,9 +91,11 @@ def history(rows: pd.DataFrame, night: dt.date) -> dict[str, pa.Table]:
 def events(rows: pd.DataFrame, prefix: str, key: str, time: str) -> dict[str, pa.Array]:
     """What every record says: its number, whose it is, when, about which action."""
     return {
-        key: _numbered(rows, prefix), "phone": numbers(rows["row"].tolist()), time: _times(rows["answered_at"]),
+        key: _numbered(rows, prefix),
+        "phone": numbers(rows["row"].tolist()),
+        time: _times(rows["answered_at"]),
         "action": _texts(rows["pyName"]),
-    }  # fmt: skip
+    }
 
 
 def _numbered(rows: pd.DataFrame, prefix: str) -> pa.Array:
@@ -111,10 +127,15 @@ def write(out: Path) -> Facts:
     written["pega_customer"] += deliver("pega", "pega_customer", tonight, out, NIGHT - dt.timedelta(days=1))
     assumptions, absent = told("pega")
     return Facts(
-        name="pega", date=NIGHT, snapshots=tuple(nights), records=len(everything),
+        name="pega",
+        date=NIGHT,
+        snapshots=tuple(nights),
+        records=len(everything),
         written=dict(sorted(written.items())),
-        held_back=hold_back(rows[rows["night"] >= HELD_FROM], out), assumptions=assumptions, absent=absent,
-    )  # fmt: skip
+        held_back=hold_back(rows[rows["night"] >= HELD_FROM], out),
+        assumptions=assumptions,
+        absent=absent,
+    )
 
 
 def hold_back(later: pd.DataFrame, out: Path) -> Path:
@@ -124,12 +145,14 @@ def hold_back(later: pd.DataFrame, out: Path) -> Path:
     later = later.assign(converted=later["pyOutcome"].isin(POSITIVE))
     arcs = later.groupby(["row", "pyName", "pyChannel"], sort=True)["converted"].any().reset_index()
     pq.write_table(
-        pa.table({
-            "number": numbers(arcs["row"].tolist()),
-            "product": pa.array([ACTIONS[name] for name in arcs["pyName"]], pa.string()),
-            "channel": pa.array(arcs["pyChannel"].str.lower().tolist(), pa.string()),
-            "converted": pa.array(arcs["converted"].tolist(), pa.bool_()),
-        }),
+        pa.table(
+            {
+                "number": numbers(arcs["row"].tolist()),
+                "product": pa.array([ACTIONS[name] for name in arcs["pyName"]], pa.string()),
+                "channel": pa.array(arcs["pyChannel"].str.lower().tolist(), pa.string()),
+                "converted": pa.array(arcs["converted"].tolist(), pa.bool_()),
+            }
+        ),
         path,
-    )  # fmt: skip
+    )
     return path

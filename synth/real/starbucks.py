@@ -64,13 +64,17 @@ def sent() -> pd.DataFrame:
 def profiles(people: pd.DataFrame, when: dt.date) -> pa.Table:
     """Records of ``starbucks_member`` as known at the end of the day before ``when``."""
     moment = instant(when - dt.timedelta(days=1), 22)
-    return pa.table({
-        "member_no": pa.array(people["id"].tolist(), pa.string()), "phone": numbers(people.index.tolist()),
-        "as_of": pa.array([moment] * len(people), pa.timestamp("us", "UTC")),
-        "member_since": pa.array(people["since"].tolist(), pa.date32()),
-        "age": pa.array(_whole(people["age"]), pa.int16()), "sex": pa.array(people["gender"].tolist(), pa.string()),
-        "income": pa.array(_whole(people["income"]), pa.int32()),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "member_no": pa.array(people["id"].tolist(), pa.string()),
+            "phone": numbers(people.index.tolist()),
+            "as_of": pa.array([moment] * len(people), pa.timestamp("us", "UTC")),
+            "member_since": pa.array(people["since"].tolist(), pa.date32()),
+            "age": pa.array(_whole(people["age"]), pa.int16()),
+            "sex": pa.array(people["gender"].tolist(), pa.string()),
+            "income": pa.array(_whole(people["income"]), pa.int32()),
+        }
+    )
 
 
 def _whole(column: pd.Series) -> list[int | None]:
@@ -90,27 +94,42 @@ def wave(rows: pd.DataFrame) -> dict[str, pa.Table]:
     """Offers sent in a wave, by feed."""
     number, phone = pa.array([f"D{i:06d}" for i in rows.index]), numbers(rows["row"].tolist())
     return {
-        "starbucks_offer": pa.table({
-            "decision_no": number, "phone": phone, "sent_at": _at(rows["offer_received_time"], 0),
-            "sent_on": pa.array(rows["night"].tolist(), pa.date32()), "offer": _texts(rows["product"]),
-            "channels": _texts(rows["ways"]),
-        }),
-        "starbucks_send": pa.table({
-            "send_no": number, "phone": phone, "went_at": _at(rows["offer_received_time"], 30),
-            "what": _texts(rows["product"]), "where_to": _texts(rows["ways"]),
-        }),
-    }  # fmt: skip
+        "starbucks_offer": pa.table(
+            {
+                "decision_no": number,
+                "phone": phone,
+                "sent_at": _at(rows["offer_received_time"], 0),
+                "sent_on": pa.array(rows["night"].tolist(), pa.date32()),
+                "offer": _texts(rows["product"]),
+                "channels": _texts(rows["ways"]),
+            }
+        ),
+        "starbucks_send": pa.table(
+            {
+                "send_no": number,
+                "phone": phone,
+                "went_at": _at(rows["offer_received_time"], 30),
+                "what": _texts(rows["product"]),
+                "where_to": _texts(rows["ways"]),
+            }
+        ),
+    }
 
 
 def redeemed(rows: pd.DataFrame) -> pa.Table:
     """Records of ``starbucks_redeem`` of offers that were completed."""
-    return pa.table({
-        "redeem_no": pa.array([f"R{i:06d}" for i in rows.index]), "phone": numbers(rows["row"].tolist()),
-        "completed_at": _at(rows["offer_completed_time"], 45), "completed_offer": _texts(rows["product"]),
-        "on_channels": _texts(rows["ways"]), "answers": pa.array([f"D{i:06d}" for i in rows.index]),
-        "spend_least": pa.array(rows["least"].tolist(), pa.int32()),
-        "reward": pa.array(rows["reward"].tolist(), pa.int32()),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "redeem_no": pa.array([f"R{i:06d}" for i in rows.index]),
+            "phone": numbers(rows["row"].tolist()),
+            "completed_at": _at(rows["offer_completed_time"], 45),
+            "completed_offer": _texts(rows["product"]),
+            "on_channels": _texts(rows["ways"]),
+            "answers": pa.array([f"D{i:06d}" for i in rows.index]),
+            "spend_least": pa.array(rows["least"].tolist(), pa.int32()),
+            "reward": pa.array(rows["reward"].tolist(), pa.int32()),
+        }
+    )
 
 
 def write(out: Path) -> Facts:
@@ -130,9 +149,15 @@ def write(out: Path) -> Facts:
         written["starbucks_redeem"] += _deliver("redeem", redeemed(done[days == day]), out, day)
     assumptions, absent = told("starbucks")
     return Facts(
-        name="starbucks", date=NIGHT, snapshots=tuple(nights), records=len(rows), written=dict(sorted(written.items())),
-        held_back=hold_back(later, out), assumptions=assumptions, absent=absent,
-    )  # fmt: skip
+        name="starbucks",
+        date=NIGHT,
+        snapshots=tuple(nights),
+        records=len(rows),
+        written=dict(sorted(written.items())),
+        held_back=hold_back(later, out),
+        assumptions=assumptions,
+        absent=absent,
+    )
 
 
 def _deliver(feed: str, records: pa.Table, out: Path, data_date: dt.date) -> int:
@@ -145,11 +170,14 @@ def hold_back(later: pd.DataFrame, out: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     arcs = later.groupby(["row", "product", "ways"], sort=True)["offer_completed"].max().reset_index()
     pq.write_table(
-        pa.table({
-            "number": numbers(arcs["row"].tolist()),
-            "product": _texts(arcs["product"]), "channel": _texts(arcs["ways"]),
-            "converted": pa.array((arcs["offer_completed"] == 1).tolist()),
-        }),
+        pa.table(
+            {
+                "number": numbers(arcs["row"].tolist()),
+                "product": _texts(arcs["product"]),
+                "channel": _texts(arcs["ways"]),
+                "converted": pa.array((arcs["offer_completed"] == 1).tolist()),
+            }
+        ),
         path,
-    )  # fmt: skip
+    )
     return path

@@ -18,9 +18,14 @@ def make_menu(products: int = 4) -> Menu:
     offers = tuple(Offer(p, p % 2, 10.0 * (p + 1), 8.0 * (p + 1), 0.0, 1.0) for p in range(products))
     ways = (Way(0, False, 0.5, 60, 7), Way(1, False, 0.05, 0, 3), Way(2, True, 0.01, 0, 0))
     return Menu(
-        offers, ways, tuple(["voice", "data"][p % 2] for p in range(products)), ("call", "sms", "web"),
-        tuple(8_000_000 * (p + 1) for p in range(products)), (500_000, 50_000, 10_000), (0,) * products,
-    )  # fmt: skip
+        offers,
+        ways,
+        tuple(["voice", "data"][p % 2] for p in range(products)),
+        ("call", "sms", "web"),
+        tuple(8_000_000 * (p + 1) for p in range(products)),
+        (500_000, 50_000, 10_000),
+        (0,) * products,
+    )
 
 
 def truth(X: np.ndarray, product: np.ndarray, channel: np.ndarray, effect: float = 1.0) -> np.ndarray:
@@ -53,9 +58,23 @@ def make_sample(
     answer = np.where(reached, np.where(rng.random(n) < expit(-1.5 - X[:, 1]), REFUSED, HEARD), MISSED)
     pscore = np.where(role == CONTROL, 1.0, np.where(contacted, 0.4 / (2 * products), 0.6))
     return Sample(
-        X, customer, day, role, product, channel, pscore, np.zeros(n), ordered, np.where(contacted, answer, UNKNOWN), converted, converted & (rng.random(n) < 0.1),
-        rng.random(n) < np.where(contacted, 0.004, 0.002), rng.random(n) < 0.002, margin, np.ones(n),
-    )  # fmt: skip
+        X,
+        customer,
+        day,
+        role,
+        product,
+        channel,
+        pscore,
+        np.zeros(n),
+        ordered,
+        np.where(contacted, answer, UNKNOWN),
+        converted,
+        converted & (rng.random(n) < 0.1),
+        rng.random(n) < np.where(contacted, 0.004, 0.002),
+        rng.random(n) < 0.002,
+        margin,
+        np.ones(n),
+    )
 
 
 FEATURES = tuple(Feature(f"f{k}", "number") for k in range(5))

@@ -40,10 +40,16 @@ def test_slices_tell_values_with_enough_orders() -> None:
     y[200:204] = 1
     y[350:380] = 1
     rows = Rows(
-        X=np.column_stack([city, city]), arcs=np.zeros((n, 12)), y=y, weight=np.ones(n), late=np.ones(n, bool),
-        fold=np.zeros(n, np.int64), group=np.zeros(n, np.int64), prior=np.zeros(n),
+        X=np.column_stack([city, city]),
+        arcs=np.zeros((n, 12)),
+        y=y,
+        weight=np.ones(n),
+        late=np.ones(n, bool),
+        fold=np.zeros(n, np.int64),
+        group=np.zeros(n, np.int64),
+        prior=np.zeros(n),
         answer=np.full(n, -1),
-    )  # fmt: skip
+    )
     features = (Feature("city", "category", ("gz", "sz")), Feature("colour", "category", ("red", "blue")))
     p = np.where(np.arange(n) < 20, 0.2, 0.1)
     (only,) = slices(rows, features, p)

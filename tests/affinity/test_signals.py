@@ -36,9 +36,16 @@ def rare(n: int = 24_000, seed: int = 0, *, told: bool = True, alone: float = -5
     heard = rng.random(n) < expit(0.7 + listens)
     answer = np.select([rng.random(n) < 0.3, ~heard], [MISSED, REFUSED], HEARD)
     return Rows(
-        X, arcs, y, np.ones(n), rng.random(n) < 0.25, rng.integers(0, 2, n), np.where(met, 0, ALONE), start,
+        X,
+        arcs,
+        y,
+        np.ones(n),
+        rng.random(n) < 0.25,
+        rng.integers(0, 2, n),
+        np.where(met, 0, ALONE),
+        start,
         np.where(met & told, answer, UNKNOWN),
-    ), listens  # fmt: skip
+    ), listens
 
 
 def ranking(rows: Rows, listens: np.ndarray, new: np.ndarray) -> tuple[float, dict[str, float]]:
@@ -82,9 +89,10 @@ def test_who_cannot_be_reached_does_not_order() -> None:
     reached = rng.random(len(chance)) < chance
     met = rows.group >= 0
     rows = dataclasses.replace(
-        rows, y=np.where(met, rows.y * reached, rows.y),
+        rows,
+        y=np.where(met, rows.y * reached, rows.y),
         answer=np.where(met, np.where(reached, HEARD, MISSED), UNKNOWN),
-    )  # fmt: skip
+    )
     told = {signal.name: signal for signal in signals(rows)}
     assert [name for name, signal in told.items() if signal.factor] == ["reached"]
     assert np.exp(told["reached"].start[met]) == pytest.approx(reached[met].mean(), abs=0.01)

@@ -22,9 +22,15 @@ def booster(seed: int, *, zero_as_missing: bool = False, rows: int = 1500) -> tu
     signal = np.nan_to_num(X[:, 0]) + (X[:, 2] % 3 == 0) * np.nan_to_num(X[:, 3]) + (X[:, 5] % 2 == 0)
     y = (signal + rng.normal(size=rows) > 0.5).astype(float)
     parameters = {
-        "objective": "binary", "num_leaves": 15, "verbose": -1, "min_data_in_leaf": 5, "seed": seed,
-        "zero_as_missing": zero_as_missing, "cat_smooth": 1.0, "min_data_per_group": 5,
-    }  # fmt: skip
+        "objective": "binary",
+        "num_leaves": 15,
+        "verbose": -1,
+        "min_data_in_leaf": 5,
+        "seed": seed,
+        "zero_as_missing": zero_as_missing,
+        "cat_smooth": 1.0,
+        "min_data_per_group": 5,
+    }
     data = lgb.Dataset(X, y, categorical_feature=[2, 5], free_raw_data=False)
     return lgb.train(parameters, data, 25), X
 
@@ -55,8 +61,9 @@ def test_a_tree_of_one_leaf_is_a_constant() -> None:
     X = np.random.default_rng(0).normal(size=(100, 2))
     model = lgb.train(
         {"objective": "binary", "verbose": -1, "min_data_in_leaf": 90},
-        lgb.Dataset(X, (X[:, 0] > 1).astype(float)), 3,
-    )  # fmt: skip
+        lgb.Dataset(X, (X[:, 0] > 1).astype(float)),
+        3,
+    )
     np.testing.assert_array_equal(score_rows(parse(model.model_to_string()), X), model.predict(X, raw_score=True))
 
 

@@ -91,9 +91,23 @@ def test_the_command_prints_the_contract_and_the_policy_of_several_arms(tmp_path
 
     path = table(tmp_path)
     told = CliRunner().invoke(
-        app, ["uplift", str(path), "--treatment", "arm", "--outcome", "y", "--repeats", "20", "--folds", "2", "--json",
-              "--plot", str(tmp_path / "q.png")]
-    )  # fmt: skip
+        app,
+        [
+            "uplift",
+            str(path),
+            "--treatment",
+            "arm",
+            "--outcome",
+            "y",
+            "--repeats",
+            "20",
+            "--folds",
+            "2",
+            "--json",
+            "--plot",
+            str(tmp_path / "q.png"),
+        ],
+    )
     assert told.exit_code == 0, told.output
     found = json.loads(told.output)
     assert {"ate", "ate_ci", "learners", "best", "deciles", "arms", "policy"} <= set(found)

@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 from models.affinity.value import ArcMoney, values
 
 MONEY = ArcMoney(
-    unit_margin=np.array([0, 0, 0]), lift=np.ones(3), kept=np.ones(3), cost=np.array([100, 10, 0]),
-    fatigue=np.array([20, 0, 0]), block=np.array([6, 1, 0]),
-)  # fmt: skip
+    unit_margin=np.array([0, 0, 0]),
+    lift=np.ones(3),
+    kept=np.ones(3),
+    cost=np.array([100, 10, 0]),
+    fatigue=np.array([20, 0, 0]),
+    block=np.array([6, 1, 0]),
+)
 CONTACTS = np.array([[True, True, False]])
 
 

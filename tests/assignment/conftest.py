@@ -37,41 +37,69 @@ def fill_lake(night: Night, customers: int = 900, seed: int = 7) -> pa.Table:
                 value = int(random.exponential(1.0) * 3e5) - channel.cost_micro // 8
                 rows.append((int(ids[i]), product, channel.id, value, float(random.random() * 0.05)))
     flat = pa.array(masks.ravel())
-    eligible = pa.table({
-        "business_date": pa.array([night.date] * customers), "customer_id": ids,
-        "masks": pa.ListArray.from_arrays(np.arange(customers + 1, dtype=np.int32) * width, flat),
-        "reason": ["opted_out" if not m.any() else None for m in masks],
-        "outbound_reason": ["opted_out" if not m[:5].any() else None for m in masks],
-        "removed": pa.array([[]] * customers, pa.list_(pa.int64())), "recent_milli": pa.array([0] * customers, pa.int32()),
-        "eligible_hash": [str(int(m.sum())) for m in masks],
-    })  # fmt: skip
+    eligible = pa.table(
+        {
+            "business_date": pa.array([night.date] * customers),
+            "customer_id": ids,
+            "masks": pa.ListArray.from_arrays(np.arange(customers + 1, dtype=np.int32) * width, flat),
+            "reason": ["opted_out" if not m.any() else None for m in masks],
+            "outbound_reason": ["opted_out" if not m[:5].any() else None for m in masks],
+            "removed": pa.array([[]] * customers, pa.list_(pa.int64())),
+            "recent_milli": pa.array([0] * customers, pa.int32()),
+            "eligible_hash": [str(int(m.sum())) for m in masks],
+        }
+    )
     night.lake.replace_arrow("eligible", eligible, partition=night.partition)
     schema = nullable(arrow_schema(night.lake.table("candidate")))
     candidate = [
-        {"business_date": night.date, "customer_id": c, "product": p, "channel": ch, "value_micro": v, "p_convert": q,
-         "cost_micro": 0, "seconds": 0, "model_version": "1"}
+        {
+            "business_date": night.date,
+            "customer_id": c,
+            "product": p,
+            "channel": ch,
+            "value_micro": v,
+            "p_convert": q,
+            "cost_micro": 0,
+            "seconds": 0,
+            "model_version": "1",
+        }
         for c, p, ch, v, q in rows
-    ]  # fmt: skip
+    ]
     night.lake.replace_arrow("candidate", pa.Table.from_pylist(candidate, schema=schema), partition=night.partition)
     write_shifts(night)
-    return pa.table({
-        "customer_id": ids,
-        "centre": [CENTRES[k] for k in random.integers(0, 6, customers)],
-        **{f"segment_{name}": pa.array(random.random(customers) < 0.3) for name in catalogue.segments},
-    })  # fmt: skip
+    return pa.table(
+        {
+            "customer_id": ids,
+            "centre": [CENTRES[k] for k in random.integers(0, 6, customers)],
+            **{f"segment_{name}": pa.array(random.random(customers) < 0.3) for name in catalogue.segments},
+        }
+    )
 
 
 def write_shifts(night: Night) -> None:
     schema = nullable(arrow_schema(night.lake.table("shift")))
     at = dt.datetime(2025, 12, 1, tzinfo=dt.UTC)
     rows = [
-        {"date": night.date + dt.timedelta(days=lag), "centre": centre, "service": service, "shift": "mid", "agents": 40, "minutes": 510,
-         "meal_minutes": 30, "training_minutes": 20, "arrived_at": at, "schema": "shift_calendar", "feed": f"f_{centre}",
-         "data_date": dt.date(2025, 12, 1), "delivery_id": "d", "line": 1}
+        {
+            "date": night.date + dt.timedelta(days=lag),
+            "centre": centre,
+            "service": service,
+            "shift": "mid",
+            "agents": 40,
+            "minutes": 510,
+            "meal_minutes": 30,
+            "training_minutes": 20,
+            "arrived_at": at,
+            "schema": "shift_calendar",
+            "feed": f"f_{centre}",
+            "data_date": dt.date(2025, 12, 1),
+            "delivery_id": "d",
+            "line": 1,
+        }
         for centre in CENTRES
         for service in ("10086", "outbound")
         for lag in range(4)
-    ]  # fmt: skip
+    ]
     night.lake.replace_arrow("shift", pa.Table.from_pylist(rows, schema=schema))
 
 

@@ -201,10 +201,9 @@ def test_sets_are_for_round_changes_so_that_it_does_not_matter_what_was_asked_be
     assert wide(5000, -200, 0) is None
     assert wide(1000, -200, 0) is None
     said = {
-        "assignment_sha256": "a", "limits": [
-            {"amount": amount, "price_pico": 7} for amount in (1000, 200, 0)
-        ],
-    }  # fmt: skip
+        "assignment_sha256": "a",
+        "limits": [{"amount": amount, "price_pico": 7} for amount in (1000, 200, 0)],
+    }
     other = replace(before, amount=np.array([1100, -200, 0]))
     assert key_of(said, other, 0.3) != key_of(said, replace(before, amount=np.array([900, -200, 0])), 0.3)
     assert key_of(said, other, 0.3) != key_of(said, other, 1.0)

@@ -101,9 +101,11 @@ def dropped_arcs(night: Night, worth: int) -> dict[tuple[int, int, int], int]:
     free = next(c.id for c in night.catalogue.channels if c.code == "ivr_out")
     ids = sorted({customer for customer, _, _ in held})[::15]
     return {
-        (customer, product, free): worth + customer for customer in ids for product in (14, 20)
+        (customer, product, free): worth + customer
+        for customer in ids
+        for product in (14, 20)
         if (customer, product, free) not in held
-    }  # fmt: skip
+    }
 
 
 def test_dropped_arcs_that_win_are_taken_back_and_the_plan_is_proved_over_all(

@@ -20,9 +20,12 @@ def problem(amount: list[int], sign: list[int], uses: list[tuple[int, int, int]]
     """Four customers, two kinds of arcs; ``uses`` are (kind, limit, use)."""
     first = np.searchsorted([kind for kind, _, _ in uses], np.arange(3))
     kinds = Kinds(
-        np.array([0, 1]), np.zeros(2, np.int64), first, np.array([m for _, m, _ in uses], np.int64),
+        np.array([0, 1]),
+        np.zeros(2, np.int64),
+        first,
+        np.array([m for _, m, _ in uses], np.int64),
         np.array([u for _, _, u in uses], np.int64),
-    )  # fmt: skip
+    )
     value = np.array(VALUE, np.int64).ravel()
     block = Block(np.arange(4), np.arange(0, 9, 2), value, np.tile(np.arange(2), 4).astype(np.uint16))
     limits = Limits(tuple(f"limit_{m}" for m in range(len(amount))), np.array(amount), np.array(sign))

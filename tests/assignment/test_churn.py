@@ -15,9 +15,12 @@ def plan(product: list[int | None], **changed: Any) -> pa.Table:
     """Five customers who exploit, each with an arc on channel 0 or none."""
     channel = [None if p is None else 0 for p in product]
     columns = {
-        "customer_id": [1, 2, 3, 4, 5], "product": pa.array(product, pa.int16()), "channel": pa.array(channel, pa.int16()),
-        "role": ["exploit"] * 5, "eligible_hash": ["a"] * 5,
-    }  # fmt: skip
+        "customer_id": [1, 2, 3, 4, 5],
+        "product": pa.array(product, pa.int16()),
+        "channel": pa.array(channel, pa.int16()),
+        "role": ["exploit"] * 5,
+        "eligible_hash": ["a"] * 5,
+    }
     return pa.table(columns | changed)
 
 
@@ -28,9 +31,10 @@ def arcs(**changed: Any) -> pa.Table:
 def test_who_moved_without_a_reason_of_their_own() -> None:
     before = plan([1, 1, 1, None, None])
     tonight = plan(
-        [1, 2, None, 1, None], eligible_hash=["a", "a", "b", "a", "a"],
+        [1, 2, None, 1, None],
+        eligible_hash=["a", "a", "b", "a", "a"],
         role=["exploit", "exploit", "exploit", "exploit", "control"],
-    )  # fmt: skip
+    )
     told = stability(tonight, before, arcs(value_micro=[10, 20, 30, 41, 50]), arcs())
     assert told["churn"] == 0.75  # of 1 to 4: 2, 3 and 4 moved
     assert told["unchanged"] == 2  # 3 has other arcs, 4 another value

@@ -19,9 +19,11 @@ def ties(customers: int, amount: list[int], cost: int = 3) -> Problem:
     """Everybody has arc 0 (uses one of limit 0 and ``cost`` of limit 1) and arc 1 (one of limit 2), all worth 10."""
     kinds = Kinds(np.arange(2), np.zeros(2, np.int64), np.array([0, 2, 3]), np.array([0, 1, 2]), np.array([1, cost, 1]))
     block = Block(
-        np.arange(customers), np.arange(customers + 1) * 2, np.full(2 * customers, 10, np.int32),
+        np.arange(customers),
+        np.arange(customers + 1) * 2,
+        np.full(2 * customers, 10, np.int32),
         np.tile(np.arange(2), customers).astype(np.uint16),
-    )  # fmt: skip
+    )
     limits = Limits(("calls", "budget", "messages"), np.array(amount), np.ones(3, np.int64))
     return Problem([block], kinds, limits, False, 10)
 

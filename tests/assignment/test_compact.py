@@ -32,9 +32,12 @@ def rows(problem: Problem) -> dict[str, np.ndarray]:
         owner = np.repeat(np.arange(len(block)), np.diff(block.first.astype(np.int64)))
         kind = block.kinds_of(owner, slice(None))
         for name, values in (
-            ("customer", block.customer[owner]), ("product", kinds.product[kind]), ("channel", kinds.channel[kind]),
-            ("value", block.value.astype(np.int64)), ("use", dense[kind]),
-        ):  # fmt: skip
+            ("customer", block.customer[owner]),
+            ("product", kinds.product[kind]),
+            ("channel", kinds.channel[kind]),
+            ("value", block.value.astype(np.int64)),
+            ("use", dense[kind]),
+        ):
             found[name].append(values)
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
@@ -65,9 +68,12 @@ def test_a_case_on_disk_is_the_case_in_memory(tmp_path: Path) -> None:
     assert (one.dual.prices == other.dual.prices).all()
     assert (one.dual.bound, one.plan.primal) == (other.dual.bound, other.plan.primal)
     plans = [
-        [np.concatenate(part) for part in zip(*(chosen(b, a, p.kinds) for b, a in zip(p.blocks, s.plan.arcs, strict=True)), strict=True)]
+        [
+            np.concatenate(part)
+            for part in zip(*(chosen(b, a, p.kinds) for b, a in zip(p.blocks, s.plan.arcs, strict=True)), strict=True)
+        ]
         for p, s in ((memory, one), (mapped, other))
-    ]  # fmt: skip
+    ]
     assert all((a == b).all() for a, b in zip(*plans, strict=True))
 
 

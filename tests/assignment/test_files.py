@@ -34,12 +34,16 @@ def arcs(customers: int = 3_000, seed: int = 1) -> pa.Table:
     product, channel = np.tile(np.arange(6) % 3, customers), np.tile(np.arange(6) // 3, customers)
     kept = random.random(len(customer)) < 0.7
     value = (random.exponential(1.0, len(customer)) * 1e6).astype(np.int64) // 100_000 * 100_000 - 200_000
-    table = pa.table({
-        "customer": pa.array(customer), "product": pa.array(product, pa.int16()),
-        "channel": pa.array(channel, pa.int16()), "value": pa.array(value),
-        "segment": pa.array(np.repeat(random.integers(0, 5, customers), 6), pa.int32()),
-        "cost": pa.array(np.where(channel == 0, 2_000, 150)),
-    })  # fmt: skip
+    table = pa.table(
+        {
+            "customer": pa.array(customer),
+            "product": pa.array(product, pa.int16()),
+            "channel": pa.array(channel, pa.int16()),
+            "value": pa.array(value),
+            "segment": pa.array(np.repeat(random.integers(0, 5, customers), 6), pa.int32()),
+            "cost": pa.array(np.where(channel == 0, 2_000, 150)),
+        }
+    )
     return table.filter(pa.array(kept))
 
 

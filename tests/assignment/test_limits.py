@@ -34,25 +34,38 @@ def calls(night: Night, rows: list[dict[str, object]]) -> None:
     """Write rows of ``contact``."""
     schema = nullable(arrow_schema(night.lake.table("contact")))
     filled = [
-        {"customer_id": 1, "direction": "in", "channel": "10086", "centre": "gz", "schema": "s", "feed": "f",
-         "data_date": night.date - dt.timedelta(days=1), "delivery_id": "d", "line": i, **row}
+        {
+            "customer_id": 1,
+            "direction": "in",
+            "channel": "10086",
+            "centre": "gz",
+            "schema": "s",
+            "feed": "f",
+            "data_date": night.date - dt.timedelta(days=1),
+            "delivery_id": "d",
+            "line": i,
+            **row,
+        }
         for i, row in enumerate(rows)
-    ]  # fmt: skip
+    ]
     night.lake.replace_arrow("contact", pa.Table.from_pylist(filled, schema=schema))
 
 
 def test_calls_of_the_last_four_weeks_are_counted_by_day_in_shanghai(filled: Night) -> None:
     told = filled.cut_off - dt.timedelta(hours=1)
     at = dt.datetime(2026, 1, 8, 15, 59, tzinfo=dt.UTC)  # 23:59 of the 8th in Shanghai
-    calls(filled, [
-        {"event_time": at, "arrived_at": told, "seconds": 100},
-        {"event_time": at - dt.timedelta(days=27), "arrived_at": told, "seconds": 7},
-        {"event_time": at - dt.timedelta(days=28), "arrived_at": told, "seconds": 1000},  # too old
-        {"event_time": at + dt.timedelta(minutes=1), "arrived_at": told, "seconds": 1000},  # of the decision date
-        {"event_time": at, "arrived_at": filled.cut_off, "seconds": 1000},  # arrived too late
-        {"event_time": at, "arrived_at": told, "seconds": 1000, "direction": "out"},
-        {"event_time": at, "arrived_at": told, "seconds": 1000, "channel": "12580"},
-    ])  # fmt: skip
+    calls(
+        filled,
+        [
+            {"event_time": at, "arrived_at": told, "seconds": 100},
+            {"event_time": at - dt.timedelta(days=27), "arrived_at": told, "seconds": 7},
+            {"event_time": at - dt.timedelta(days=28), "arrived_at": told, "seconds": 1000},  # too old
+            {"event_time": at + dt.timedelta(minutes=1), "arrived_at": told, "seconds": 1000},  # of the decision date
+            {"event_time": at, "arrived_at": filled.cut_off, "seconds": 1000},  # arrived too late
+            {"event_time": at, "arrived_at": told, "seconds": 1000, "direction": "out"},
+            {"event_time": at, "arrived_at": told, "seconds": 1000, "channel": "12580"},
+        ],
+    )
     found = answered(filled, ["10086"])
     assert list(found) == [("10086", "gz")]
     assert found["10086", "gz"] == [7] + [0] * 26 + [100]
@@ -149,8 +162,11 @@ def test_who_is_reached_in_one_part_of_the_day_shares_its_agents_alone(
     monkeypatch.setattr(Night, "catalogue", property(lambda self: found))
     table = filled.lake.arrow("shift")
     # 360 s after occupancy and the explorers' reserve: two calls
-    more = [{**row, "shift": "late", "agents": 1, "minutes": 12, "meal_minutes": 0, "training_minutes": 0} for row in table.to_pylist()
-            if (row["service"], row["centre"]) == ("outbound", "gz")]  # fmt: skip
+    more = [
+        {**row, "shift": "late", "agents": 1, "minutes": 12, "meal_minutes": 0, "training_minutes": 0}
+        for row in table.to_pylist()
+        if (row["service"], row["centre"]) == ("outbound", "gz")
+    ]
     filled.lake.replace_arrow("shift", pa.concat_tables([table, pa.Table.from_pylist(more, schema=table.schema)]))
     arcs = filled.lake.arrow("candidate", partition=filled.partition)
     dear = pc.add(arcs["value_micro"], pc.multiply(pc.cast(pc.equal(arcs["channel"], 0), pa.int64()), 3_000_000))

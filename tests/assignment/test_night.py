@@ -145,9 +145,19 @@ def test_agent_minutes_come_from_the_last_word_of_the_calendar() -> None:
     day = dt.date(2026, 1, 9)
 
     def row(date: dt.date, agents: int, arrived: int) -> dict[str, object]:
-        return {"date": date, "centre": "gz", "service": "outbound", "shift": "mid", "agents": agents, "minutes": 510,
-                "meal_minutes": 30, "training_minutes": 20, "arrived_at": dt.datetime(2026, 1, arrived, tzinfo=dt.UTC),
-                "delivery_id": "d", "line": 1}  # fmt: skip
+        return {
+            "date": date,
+            "centre": "gz",
+            "service": "outbound",
+            "shift": "mid",
+            "agents": agents,
+            "minutes": 510,
+            "meal_minutes": 30,
+            "training_minutes": 20,
+            "arrived_at": dt.datetime(2026, 1, arrived, tzinfo=dt.UTC),
+            "delivery_id": "d",
+            "line": 1,
+        }
 
     amount = ShiftAmount(table="shift", service="outbound", centre="gz")
     table = pa.Table.from_pylist([row(day, 5, 1), row(day, 7, 2), row(day - dt.timedelta(days=7), 9, 1)])

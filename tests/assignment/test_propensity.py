@@ -38,10 +38,18 @@ LIMITS = [("calls", 9, 3, {"channel": [0]}), ("messages", 14, 4, {"channel": [1]
 ARCS = [(p, c) for p in range(PRODUCTS) for c in (0, 1)]
 PLACES = [(c, p) for c in (0, 1) for p in range(PRODUCTS)]  # the order of `menu_arcs`
 INPUTS: dict[str, Any] = {
-    "run_id": "r", "explore": EXPLORE_SHARE, "gap": 0.02, "start": {"calls": 300_000_000_000},
-    "products": list(range(PRODUCTS)), "channels": CHANNELS, "shares_of": {}, "amounts": [a for _, a, _, _ in LIMITS],
-    "reserves": [r for _, _, r, _ in LIMITS], "capped": [True] * len(LIMITS), "notes": [],
-}  # fmt: skip
+    "run_id": "r",
+    "explore": EXPLORE_SHARE,
+    "gap": 0.02,
+    "start": {"calls": 300_000_000_000},
+    "products": list(range(PRODUCTS)),
+    "channels": CHANNELS,
+    "shares_of": {},
+    "amounts": [a for _, a, _, _ in LIMITS],
+    "reserves": [r for _, _, r, _ in LIMITS],
+    "capped": [True] * len(LIMITS),
+    "notes": [],
+}
 
 
 def province(seed: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -57,19 +65,25 @@ def night(folder: Path, number: int) -> Frozen:
     ids, masks, value = province()
     date = dt.date(2026, 1, 1) + dt.timedelta(days=number)
     role = roles(ids, date, 11 + number, CONTROL_SHARE, EXPLORE_SHARE)  # controls too are drawn anew
-    rows = [
-        (i, p, c) for i in range(CUSTOMERS) for p, c in ARCS if masks[i, c] >> p & 1
-    ]  # fmt: skip
-    arcs = pa.table({
-        "customer": pa.array([int(ids[i]) for i, _, _ in rows]), "product": pa.array([p for _, p, _ in rows], pa.int16()),
-        "channel": pa.array([c for _, _, c in rows], pa.int16()), "value": pa.array([int(value[i, p, c]) for i, p, c in rows]),
-    })  # fmt: skip
+    rows = [(i, p, c) for i in range(CUSTOMERS) for p, c in ARCS if masks[i, c] >> p & 1]
+    arcs = pa.table(
+        {
+            "customer": pa.array([int(ids[i]) for i, _, _ in rows]),
+            "product": pa.array([p for _, p, _ in rows], pa.int16()),
+            "channel": pa.array([c for _, _, c in rows], pa.int16()),
+            "value": pa.array([int(value[i, p, c]) for i, p, c in rows]),
+        }
+    )
     mine = pa.array([bool(role[i] == EXPLOIT) for i, _, _ in rows])
-    population = pa.table({
-        "customer_id": ids, "role": role, "masks": pa.array(masks.tolist(), pa.list_(pa.int64())),
-        "outbound_reason": pa.array([None if m.any() else "rule" for m in masks], pa.string()),
-        "eligible_hash": [str(m) for m in masks],
-    })  # fmt: skip
+    population = pa.table(
+        {
+            "customer_id": ids,
+            "role": role,
+            "masks": pa.array(masks.tolist(), pa.list_(pa.int64())),
+            "outbound_reason": pa.array([None if m.any() else "rule" for m in masks], pa.string()),
+            "eligible_hash": [str(m) for m in masks],
+        }
+    )
     inputs = {**INPUTS, "date": date.isoformat(), "seed": 11 + number}
     written = [{"name": n, "at_most": a - r, "counts": 1, "where": w} for n, a, r, w in LIMITS]
     others = arcs.filter(pa.array([not m for m in mine.to_pylist()]))
@@ -130,10 +144,20 @@ def drawn(nights: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         arcs = menu_arcs(population, inputs, limits)
         n = CUSTOMERS
         tonight = Decision(
-            population, arcs, SimpleNamespace(plan=SimpleNamespace(used=[0, 0, 0])), None,  # type: ignore[arg-type]
-            np.where(role == EXPLOIT, greedy, -1), greedy, np.zeros(n, np.int64), np.zeros(n, bool), np.zeros(n, bool),
-            np.full(n, "", object), np.ones(n), 0, np.zeros(n, np.int64),
-        )  # fmt: skip
+            population,
+            arcs,
+            SimpleNamespace(plan=SimpleNamespace(used=[0, 0, 0])),
+            None,  # type: ignore[arg-type]
+            np.where(role == EXPLOIT, greedy, -1),
+            greedy,
+            np.zeros(n, np.int64),
+            np.zeros(n, bool),
+            np.zeros(n, bool),
+            np.full(n, "", object),
+            np.ones(n),
+            0,
+            np.zeros(n, np.int64),
+        )
         explore(tonight, best, {**inputs, "seed": number, "date": date.isoformat()})
         weight[number, np.arange(n), tonight.given] = 1.0 / tonight.pscore
         counts[number] = (role != CONTROL) & ~tonight.marginal

@@ -12,9 +12,13 @@ def arcs(*uses: list[list[int]]) -> Arcs:
     """Arcs on channels of their own, one class of customers for each row of uses."""
     classes, width = len(uses[0]), len(uses[0][0])
     return Arcs(
-        np.zeros(width, np.int64), np.arange(width), np.zeros((32, 64), np.int64), np.zeros(1, np.int64),
-        np.array(uses, np.int64), np.zeros(classes, np.int64),
-    )  # fmt: skip
+        np.zeros(width, np.int64),
+        np.arange(width),
+        np.zeros((32, 64), np.int64),
+        np.zeros(1, np.int64),
+        np.array(uses, np.int64),
+        np.zeros(classes, np.int64),
+    )
 
 
 def held(of: Arcs, drawn: np.ndarray, *reserve: int, one_channel: bool = False) -> np.ndarray:

@@ -50,9 +50,16 @@ COLD = Cooling(100, 7, 1e-6, 1e-6, 1.1, 2.0)
 
 
 def chains(
-    problem: Problem, dual: Dual, options: Options, room: Ints, feasible: bool, *, enough: int = 1 << 61,
-    seconds: float = math.inf, cooling: Cooling = WARM,
-) -> Ints | None:  # fmt: skip
+    problem: Problem,
+    dual: Dual,
+    options: Options,
+    room: Ints,
+    feasible: bool,
+    *,
+    enough: int = 1 << 61,
+    seconds: float = math.inf,
+    cooling: Cooling = WARM,
+) -> Ints | None:
     return chained(
         problem, dual.prices, options, room, feasible=feasible, enough=enough, cooling=cooling, seconds=seconds, seed=3
     )
@@ -68,9 +75,14 @@ def test_chains_find_the_optimum_of_what_a_mip_can_prove() -> None:
     plan = repaired(problem, dual.prices, 1 << 61)
     options, room = everything(problem, plan.arcs, dual)
     exact = whole_plan(
-        Choice(options.group, options.kind, options.value, room), problem.kinds, problem.scale, start=None, gap=0.0,
-        seconds=math.inf, nodes=100_000,
-    ).hold  # fmt: skip
+        Choice(options.group, options.kind, options.value, room),
+        problem.kinds,
+        problem.scale,
+        start=None,
+        gap=0.0,
+        seconds=math.inf,
+        nodes=100_000,
+    ).hold
     assert exact is not None
     best = int(options.value[exact].sum())
     assert int(options.value[options.start].sum()) < best

@@ -256,10 +256,14 @@ def test_blocks_make_no_difference() -> None:
     one, other = solve(problem, Goal(gap=1e-3)), solve(pieces, Goal(gap=1e-3))
     assert (one.dual.prices == other.dual.prices).all()
     assert one.dual.bound == other.dual.bound
-    owner = [np.concatenate([b.customer[a >= 0] for b, a in zip(p.blocks, s.plan.arcs, strict=True)])
-             for p, s in ((problem, one), (pieces, other))]  # fmt: skip
-    value = [np.concatenate([b.value[a[a >= 0]] for b, a in zip(p.blocks, s.plan.arcs, strict=True)])
-             for p, s in ((problem, one), (pieces, other))]  # fmt: skip
+    owner = [
+        np.concatenate([b.customer[a >= 0] for b, a in zip(p.blocks, s.plan.arcs, strict=True)])
+        for p, s in ((problem, one), (pieces, other))
+    ]
+    value = [
+        np.concatenate([b.value[a[a >= 0]] for b, a in zip(p.blocks, s.plan.arcs, strict=True)])
+        for p, s in ((problem, one), (pieces, other))
+    ]
     assert (owner[0] == owner[1]).all()
     assert (value[0] == value[1]).all()
 

@@ -20,22 +20,31 @@ from jobs.night import Night
 from jobs.switching import favoured, stays_of, with_cost
 from models.assignment.problem import PICO
 
-BEFORE = pa.table({
-    "customer_id": [7, 3, 5, 9], "product": pa.array([2, 1, None, 4], pa.int16()),
-    "channel": pa.array([0, 1, None, 2], pa.int16()), "role": ["exploit", "exploit", "exploit", "explore"],
-})  # fmt: skip
+BEFORE = pa.table(
+    {
+        "customer_id": [7, 3, 5, 9],
+        "product": pa.array([2, 1, None, 4], pa.int16()),
+        "channel": pa.array([0, 1, None, 2], pa.int16()),
+        "role": ["exploit", "exploit", "exploit", "explore"],
+    }
+)
 
 
 def test_only_what_exploiters_were_given_is_favoured() -> None:
     stays = stays_of(BEFORE, 500)
     assert stays.to_pylist() == [
-        {"customer": 3, "product": 1, "channel": 1}, {"customer": 7, "product": 2, "channel": 0}
-    ]  # fmt: skip
+        {"customer": 3, "product": 1, "channel": 1},
+        {"customer": 7, "product": 2, "channel": 0},
+    ]
     assert stays_of(BEFORE, 0).num_rows == stays_of(None, 500).num_rows == 0
-    arcs = pa.table({
-        "customer": [1, 3, 3, 7, 7, 9], "product": pa.array([1, 1, 1, 2, 3, 4], pa.int16()),
-        "channel": pa.array([1, 0, 1, 0, 0, 2], pa.int16()), "value": [10, 20, 30, 40, 50, 60],
-    })  # fmt: skip
+    arcs = pa.table(
+        {
+            "customer": [1, 3, 3, 7, 7, 9],
+            "product": pa.array([1, 1, 1, 2, 3, 4], pa.int16()),
+            "channel": pa.array([1, 0, 1, 0, 0, 2], pa.int16()),
+            "value": [10, 20, 30, 40, 50, 60],
+        }
+    )
     assert with_cost(arcs, stays, 500)["value"].to_pylist() == [10, 20, 530, 540, 50, 60]
     assert with_cost(arcs, stays.slice(0, 0), 0) is arcs
     none = np.zeros(0, np.int64)

@@ -50,13 +50,20 @@ def certificate(plan: list[tuple[Any, ...]], prices: list[int]) -> dict[str, Any
     primal = sum(r[3] or 0 for r in plan)
     bound = bound_of(ARCS, prices)
     return {
-        "primal": primal, "bound": bound, "gap": (bound - primal) / max(1, abs(bound)), "customers": 3, "arcs": 5,
+        "primal": primal,
+        "bound": bound,
+        "gap": (bound - primal) / max(1, abs(bound)),
+        "customers": 3,
+        "arcs": 5,
         "limits": [
             {"name": "budget", "used": used[0], "amount": 6, "price_pico": prices[0]},
             {"name": "floor_2", "used": used[1], "amount": 1, "price_pico": prices[1]},
         ],
-        "assignment_sha256": digest.hexdigest(), "seconds": 0.1, "passes": 1, "method": "by hand",
-    }  # fmt: skip
+        "assignment_sha256": digest.hexdigest(),
+        "seconds": 0.1,
+        "passes": 1,
+        "method": "by hand",
+    }
 
 
 def write_arcs(folder: Path, arcs: list[tuple[Any, ...]], name: str = "a.parquet", **types: pa.DataType) -> None:
@@ -281,9 +288,10 @@ def test_sums_beyond_64_bits_are_exact(made: tuple[Path, Path]) -> None:
     (made[0] / "limits.yml").write_text(yaml.safe_dump(limits))
     plan = [(i, 1, 0, 1) for i in range(1, 9)]
     write_plan(made[1] / "assignment", plan)
-    said = {**certificate(PLAN, PRICES), "limits": [
-        {"name": "budget", "used": 1 << 64, "amount": (1 << 63) - 1, "price_pico": 0}
-    ]}  # fmt: skip
+    said = {
+        **certificate(PLAN, PRICES),
+        "limits": [{"name": "budget", "used": 1 << 64, "amount": (1 << 63) - 1, "price_pico": 0}],
+    }
     (made[1] / "certificate.json").write_text(json.dumps(said))
     with pytest.raises(Refused, match=f"budget is broken: {1 << 64} against"):
         check(*made)

@@ -60,10 +60,15 @@ def test_most_feeds_reach_an_entity_and_few_are_unread():
 def test_every_dialect_compression_and_granularity_is_used():
     used = {(f.dialect, f.layout, f.compression) for f in CATALOGUE.feeds.values()}
     assert used >= {
-        ("avl", "delimited", "none"), ("avl", "delimited", "Z"), ("avl", "delimited", "gzip"),
-        ("verf", "delimited", "none"), ("verf", "fixed", "none"), ("vgop", "delimited", "none"),
-        ("jsonl", "delimited", "gzip"), ("jsonl", "delimited", "zstd"),
-    }  # fmt: skip
+        ("avl", "delimited", "none"),
+        ("avl", "delimited", "Z"),
+        ("avl", "delimited", "gzip"),
+        ("verf", "delimited", "none"),
+        ("verf", "fixed", "none"),
+        ("vgop", "delimited", "none"),
+        ("jsonl", "delimited", "gzip"),
+        ("jsonl", "delimited", "zstd"),
+    }
     hourly = [f for f in CATALOGUE.feeds.values() if f.granularity == "hourly"]
     assert 1 <= len(hourly) <= 6
     assert all(f.dialect == "jsonl" for f in hourly)  # only its names carry an hour
@@ -231,7 +236,7 @@ def _edit(path: Path, old: str, new: str) -> None:
         ("limits.yml", "percent: 20", "percent: 200", "limits", "percent"),
         ("rules.yml", "name: minor", "name: opt_out", "rules", "twice"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_named_with_its_place_and_remedy(copy, file, old, new, ask, says):
     _edit(copy / file, old, new)
     with pytest.raises(MendableError) as caught:

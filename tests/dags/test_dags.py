@@ -29,9 +29,11 @@ print("BAG" + json.dumps({
 def bag(folder: Path, home: Path) -> dict[str, object]:
     """What Airflow finds in a folder, asked in a process of its own (Airflow configures itself at import)."""
     environment = {
-        **os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        **os.environ,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-    }  # fmt: skip
+    }
     told = subprocess.run(
         [sys.executable, "-c", PROBE, str(folder)], env=environment, capture_output=True, text=True, check=False
     )

@@ -43,18 +43,30 @@ FORMS: dict[str, dict[str, Any]] = {
 def schema_of(**changes: Any) -> Schema:
     """The schema with every type; ``changes`` replace keys of it."""
     data = {
-        "name": "every", "label": "全", "doc": "every type", "key": ("no",), "fields": FIELDS,
+        "name": "every",
+        "label": "全",
+        "doc": "every type",
+        "key": ("no",),
+        "fields": FIELDS,
         "codes": {"kinds": {"a": "甲", "b": "乙"}},
-    }  # fmt: skip
+    }
     return Schema.model_validate(data | changes)
 
 
 def feed_of(form: str, **changes: Any) -> Feed:
     """A feed of one of the forms of a dialect."""
     data = {
-        "code": "tried", "label": "试", "source": "a test", "service": "hotline", "schema": "every",
-        "unit_code": "12345", "owner": "tests", "purpose": "tests", "letter": "t", "sender": "20086",
-    }  # fmt: skip
+        "code": "tried",
+        "label": "试",
+        "source": "a test",
+        "service": "hotline",
+        "schema": "every",
+        "unit_code": "12345",
+        "owner": "tests",
+        "purpose": "tests",
+        "letter": "t",
+        "sender": "20086",
+    }
     return Feed.model_validate(data | FORMS[form] | changes)
 
 
@@ -66,10 +78,18 @@ def pseudonym(numbers: pa.Array) -> pa.Array:
 def rows_of(**columns: list[Any]) -> pa.Table:
     """Typed rows; columns not given are null."""
     types = {
-        "no": pa.int64(), "phone": pa.string(), "word": pa.string(), "kind": pa.string(), "small": pa.int16(),
-        "whole": pa.int32(), "money": pa.decimal128(18, 2), "share": pa.float64(), "day": pa.date32(),
-        "at": pa.timestamp("us", "UTC"), "flag": pa.bool_(),
-    }  # fmt: skip
+        "no": pa.int64(),
+        "phone": pa.string(),
+        "word": pa.string(),
+        "kind": pa.string(),
+        "small": pa.int16(),
+        "whole": pa.int32(),
+        "money": pa.decimal128(18, 2),
+        "share": pa.float64(),
+        "day": pa.date32(),
+        "at": pa.timestamp("us", "UTC"),
+        "flag": pa.bool_(),
+    }
     count = len(next(iter(columns.values())))
     return pa.table({name: pa.array(columns.get(name, [None] * count), kind) for name, kind in types.items()})
 

@@ -24,9 +24,34 @@ SECONDS = float(os.environ.get("CPC_FUZZ_SECONDS", "120"))
 FORMS = ["avl", "verf", "verf_fixed", "vgop", "jsonl_gz"]
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 TOKENS = [
-    b"\n", b"\r\n", b"\r", b"$", b"|", b"\x80", b"\x96\x7c", b"\x82\x80", b"\x81\x30\x81\x30", b"\x81", b"\xff", b"\x00", b"1", b"-", b".",
-    b"{", b"}", b'"', b":", b",", b"\\", b'"no":', b'"word":"', b"\xe4\xb8\xad", b" ", b"20260108", b"a" * 7,
-]  # fmt: skip
+    b"\n",
+    b"\r\n",
+    b"\r",
+    b"$",
+    b"|",
+    b"\x80",
+    b"\x96\x7c",
+    b"\x82\x80",
+    b"\x81\x30\x81\x30",
+    b"\x81",
+    b"\xff",
+    b"\x00",
+    b"1",
+    b"-",
+    b".",
+    b"{",
+    b"}",
+    b'"',
+    b":",
+    b",",
+    b"\\",
+    b'"no":',
+    b'"word":"',
+    b"\xe4\xb8\xad",
+    b" ",
+    b"20260108",
+    b"a" * 7,
+]
 
 
 def lines_of(form: str) -> list[bytes]:
@@ -96,11 +121,19 @@ def unpacks(suffix: str, content: bytes, folder: Path) -> None:
 
 def packed(suffix: str) -> st.SearchStrategy[bytes]:
     """Headers of packed files with anything behind them, and whole ones with a byte changed."""
-    magic = {".Z": [b"\x1f\x9d\x90", b"\x1f\x9d\x8c", b"\x1f\x9d\x10", b"\x1f\x9d\xff"], ".gz": [b"\x1f\x8b\x08" + b"\0" * 7],
-             ".zst": [b"\x28\xb5\x2f\xfd"]}[suffix]  # fmt: skip
+    magic = {
+        ".Z": [b"\x1f\x9d\x90", b"\x1f\x9d\x8c", b"\x1f\x9d\x10", b"\x1f\x9d\xff"],
+        ".gz": [b"\x1f\x8b\x08" + b"\0" * 7],
+        ".zst": [b"\x28\xb5\x2f\xfd"],
+    }[suffix]
     cases = [case for name in ("avl", "jsonl") for case in yaml.safe_load((HERE / f"{name}.yml").read_text("utf-8"))]
     whole = st.sampled_from([bytes.fromhex(case["hex"]) for case in cases if case.get("suffix") == suffix])
-    changed = st.builds(lambda data, at, byte: data[:at] + bytes([byte]) + data[at + 1 :], whole, st.integers(0, 40), st.integers(0, 255))  # fmt: skip
+    changed = st.builds(
+        lambda data, at, byte: data[:at] + bytes([byte]) + data[at + 1 :],
+        whole,
+        st.integers(0, 40),
+        st.integers(0, 255),
+    )
     return st.one_of(
         st.builds(bytes.__add__, st.sampled_from(magic), st.binary(max_size=200)), changed, st.binary(max_size=30)
     )

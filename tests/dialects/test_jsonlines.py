@@ -16,10 +16,46 @@ from tests.dialects.conftest import FIELDS
 
 NAMES = [field["name"] for field in FIELDS]
 PIECES = [
-    b"{", b"}", b"[", b"]", b'"', b":", b",", b" ", b"\t", b"\r", b"\\", b"\\n", b"\\u4e2d", b"\\ud800", b"\n", b"-", b"0", b"1.5",
-    b"1e3", b"01", b".5", b"true", b"false", b"null", b"NaN", b"tru", b'"no"', b'"no":1', b'"word":"\xe4\xb8\xad"', b'"more":2',
-    b'{"no":7}', b'{"no":7,"no":8}', b'{"x":{"y":[1]}}', b"\xff", b"\xed\xa0\x80", b"\xc0\x80", b"\xf0\x9f\x98\x80", b"\x00", b"\xef\xbb\xbf",
-]  # fmt: skip
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b'"',
+    b":",
+    b",",
+    b" ",
+    b"\t",
+    b"\r",
+    b"\\",
+    b"\\n",
+    b"\\u4e2d",
+    b"\\ud800",
+    b"\n",
+    b"-",
+    b"0",
+    b"1.5",
+    b"1e3",
+    b"01",
+    b".5",
+    b"true",
+    b"false",
+    b"null",
+    b"NaN",
+    b"tru",
+    b'"no"',
+    b'"no":1',
+    b'"word":"\xe4\xb8\xad"',
+    b'"more":2',
+    b'{"no":7}',
+    b'{"no":7,"no":8}',
+    b'{"x":{"y":[1]}}',
+    b"\xff",
+    b"\xed\xa0\x80",
+    b"\xc0\x80",
+    b"\xf0\x9f\x98\x80",
+    b"\x00",
+    b"\xef\xbb\xbf",
+]
 VALUES = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=6)),
     lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=3), inner, max_size=2)),
@@ -108,11 +144,20 @@ def test_a_line_is_what_the_standard_library_reads(lines: list[bytes]) -> None:
 @pytest.mark.parametrize(
     ("line", "code"),
     [
-        (b'{"word":"\xff"}', BYTES), (b'{"word":"\\ud83d"}', BYTES), (b'{"w\xed\xa0\x80":1}', BYTES), (b"[1]", 9), (b"7", 9),
-        (b"[" * 100_000, 9), (b'{"a":' * 50_000, 9), (b'{"no":1,"no":2}', 9), (b'{"word":"' + b"a" * LONGEST + b'"}', LENGTH),
-        (b'{"word":"\x01"}', 9), (b"{}{}", 9), (b"\xef\xbb\xbf{}", 9),
+        (b'{"word":"\xff"}', BYTES),
+        (b'{"word":"\\ud83d"}', BYTES),
+        (b'{"w\xed\xa0\x80":1}', BYTES),
+        (b"[1]", 9),
+        (b"7", 9),
+        (b"[" * 100_000, 9),
+        (b'{"a":' * 50_000, 9),
+        (b'{"no":1,"no":2}', 9),
+        (b'{"word":"' + b"a" * LONGEST + b'"}', LENGTH),
+        (b'{"word":"\x01"}', 9),
+        (b"{}{}", 9),
+        (b"\xef\xbb\xbf{}", 9),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_object_is_set_aside_and_the_next_is_read(line: bytes, code: int) -> None:
     status, rows = rows_of(line + b'\n{"no":1}\n')
     assert status == [code, GOOD]

@@ -14,11 +14,32 @@ from dialects.scanner import BYTES, CONTROL, COUNT, GOOD, LENGTH, LONGEST, Cut, 
 #: Bytes that matter: separators, line ends, leads, trails, digits of four-byte characters, controls.
 NASTY = st.lists(
     st.sampled_from(
-        [b"|", b"\x80", b"\n", b"\r", b"\r\n", b"\x96\x7c", b"\x82\x80", b"\x81\x30\x81\x30", b"\x81", b"\xff",
-         b"\x81\x30", b"a", b"1", b" ", b"\t", b"\x00", b"\x1f", b"\xe4\xb8\xad", b"\x7f", b"\x81\x7f", b"\xfe\xfe"]
+        [
+            b"|",
+            b"\x80",
+            b"\n",
+            b"\r",
+            b"\r\n",
+            b"\x96\x7c",
+            b"\x82\x80",
+            b"\x81\x30\x81\x30",
+            b"\x81",
+            b"\xff",
+            b"\x81\x30",
+            b"a",
+            b"1",
+            b" ",
+            b"\t",
+            b"\x00",
+            b"\x1f",
+            b"\xe4\xb8\xad",
+            b"\x7f",
+            b"\x81\x7f",
+            b"\xfe\xfe",
+        ]
     ),
     max_size=60,
-).map(b"".join)  # fmt: skip
+).map(b"".join)
 ANY = st.one_of(NASTY, st.binary(max_size=80))
 
 

@@ -19,13 +19,18 @@ from tests.dialects.conftest import UTC, feed_of, rows_of, schema_of
 
 N = 60
 ROWS = rows_of(
-    no=[20_000_000_000 + n for n in range(N)], phone=[f"1000{n:07d}" for n in range(N)],
-    word=["東個" if n % 2 else "中文|"[:2] for n in range(N)], kind=["ab"[n % 2] for n in range(N)],
-    small=[n % 11 - 5 for n in range(N)], whole=[n * 7 for n in range(N)],
-    money=[Decimal(n) / 4 for n in range(N)], share=[n / 64 for n in range(N)],
+    no=[20_000_000_000 + n for n in range(N)],
+    phone=[f"1000{n:07d}" for n in range(N)],
+    word=["東個" if n % 2 else "中文|"[:2] for n in range(N)],
+    kind=["ab"[n % 2] for n in range(N)],
+    small=[n % 11 - 5 for n in range(N)],
+    whole=[n * 7 for n in range(N)],
+    money=[Decimal(n) / 4 for n in range(N)],
+    share=[n / 64 for n in range(N)],
     day=[dt.date(2026, 1, 1 + n % 28) for n in range(N)],
-    at=[dt.datetime(2026, 1, 1, n % 24, tzinfo=UTC) for n in range(N)], flag=[n % 2 == 0 for n in range(N)],
-)  # fmt: skip
+    at=[dt.datetime(2026, 1, 1, n % 24, tzinfo=UTC) for n in range(N)],
+    flag=[n % 2 == 0 for n in range(N)],
+)
 
 
 def test_every_form_is_recognised(tmp_path: Path, form: str) -> None:
@@ -81,11 +86,21 @@ def test_a_month_is_seen_in_the_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
-        (["1", "23", ""], "int"), (["1", "2001425113"], "long"), (["2001425113000000000", "7"], "long"),
-        (["9223372036854775808"], "string"), (["20014251130000000000"], "string"), (["007", "123"], "string"), (["0", "-5"], "int"),
-        (["1", "2.50"], "decimal"), (["1.5", "2e-3"], "double"), (["1", "x"], "string"), (["20260108", "20260230"], "int"),
-        (["20260108000001"], "timestamp"), (["10012345678"], "phone"), (["20260108"], "date"),
+        (["1", "23", ""], "int"),
+        (["1", "2001425113"], "long"),
+        (["2001425113000000000", "7"], "long"),
+        (["9223372036854775808"], "string"),
+        (["20014251130000000000"], "string"),
+        (["007", "123"], "string"),
+        (["0", "-5"], "int"),
+        (["1", "2.50"], "decimal"),
+        (["1.5", "2e-3"], "double"),
+        (["1", "x"], "string"),
+        (["20260108", "20260230"], "int"),
+        (["20260108000001"], "timestamp"),
+        (["10012345678"], "phone"),
+        (["20260108"], "date"),
     ],
-)  # fmt: skip
+)
 def test_a_guess_never_loses_a_digit(values: list[str], kind: str) -> None:
     assert guess("x", tuple(values)).type == kind

@@ -18,10 +18,18 @@ from tests.dialects.conftest import UTC, feed_of, rows_of, schema_of
 DAY = dt.date(2026, 1, 8)
 CREATED = dt.datetime(2026, 1, 8, 17, 30, 5, tzinfo=UTC)  # 2026-01-09 01:30:05 in Shanghai
 ROWS = rows_of(
-    no=[1, 2], phone=["10000000001", None], word=["東個", None], kind=["a", "b"], small=[-5, None], whole=[7, None],
-    money=[Decimal("12.30"), None], share=[0.25, None], day=[dt.date(2026, 1, 7), None],
-    at=[dt.datetime(2026, 1, 7, 16, 0, 1, tzinfo=UTC), None], flag=[True, False],
-)  # fmt: skip
+    no=[1, 2],
+    phone=["10000000001", None],
+    word=["東個", None],
+    kind=["a", "b"],
+    small=[-5, None],
+    whole=[7, None],
+    money=[Decimal("12.30"), None],
+    share=[0.25, None],
+    day=[dt.date(2026, 1, 7), None],
+    at=[dt.datetime(2026, 1, 7, 16, 0, 1, tzinfo=UTC), None],
+    flag=[True, False],
+)
 
 
 def test_avl_lines_and_control(tmp_path: Path) -> None:
@@ -42,8 +50,10 @@ def test_a_trailing_separator_where_the_feed_says_so(tmp_path: Path) -> None:
 def test_verf_control_is_lines_of_104_bytes(tmp_path: Path) -> None:
     written = write_delivery(feed_of("verf", parts=2), schema_of(), ROWS, tmp_path, DAY, resend=3, created=CREATED)
     assert [path.name for path in written] == [
-        "i_20086_20260108_12345_03_001.dat", "i_20086_20260108_12345_03_002.dat", "i_20086_20260108_12345_03.verf",
-    ]  # fmt: skip
+        "i_20086_20260108_12345_03_001.dat",
+        "i_20086_20260108_12345_03_002.dat",
+        "i_20086_20260108_12345_03.verf",
+    ]
     control = written[-1].read_bytes()
     assert len(control) == 2 * 104
     size = written[0].stat().st_size

@@ -21,7 +21,10 @@ CATALOGUE = load_catalogue()
 DATE = dt.date(2026, 1, 8)
 SCHEMA = Schema.model_validate(
     {
-        "name": "call", "label": "来电", "doc": "a call", "key": ["no"],
+        "name": "call",
+        "label": "来电",
+        "doc": "a call",
+        "key": ["no"],
         "fields": [
             {"name": "no", "type": "string", "label": "流水", "nullable": False, "max_length": 8},
             {"name": "phone", "type": "phone", "label": "号码", "personal": "phone"},
@@ -33,13 +36,21 @@ SCHEMA = Schema.model_validate(
         "codes": {"centre": {"gz": "广州", "sz": "深圳"}},
         "conform": [{"entity": "contact", "subject": "phone", "event_time": "began"}],
     }
-)  # fmt: skip
+)
 FEED = Feed.model_validate(
     {
-        "code": "call_gz", "label": "来电", "source": "s", "service": "hotline", "dialect": "verf", "schema": "call",
-        "unit_code": "20001", "owner": "o", "purpose": "p", "holds": {"centre": ["gz"]},
+        "code": "call_gz",
+        "label": "来电",
+        "source": "s",
+        "service": "hotline",
+        "dialect": "verf",
+        "schema": "call",
+        "unit_code": "20001",
+        "owner": "o",
+        "purpose": "p",
+        "holds": {"centre": ["gz"]},
     }
-)  # fmt: skip
+)
 EXTRA = """
 schema_name: call
 expect:
@@ -59,8 +70,17 @@ def folder(tmp_path: Path) -> Path:
 
 def _metrics() -> dict[str, dict]:
     """A hundred good calls as the loader measures them."""
-    base = {"rows": 100, "nulls": 0, "faults": 0, "distinct": None, "minimum": None, "maximum": None, "mean": None,
-            "longest": None, "codes": None}  # fmt: skip
+    base = {
+        "rows": 100,
+        "nulls": 0,
+        "faults": 0,
+        "distinct": None,
+        "minimum": None,
+        "maximum": None,
+        "mean": None,
+        "longest": None,
+        "codes": None,
+    }
     noon = start_of_day(DATE).timestamp() + 43200
     day = (DATE - dt.date(1970, 1, 1)).days
     return {

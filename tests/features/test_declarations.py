@@ -49,8 +49,19 @@ def test_the_promise_of_the_catalogue():
     windows = {feature.window for feature in declared.features}
     assert {1, 7, 14, 30, 90, 180} <= windows
     assert {feature.aggregate for feature in declared.features} >= {
-        "sum", "count", "distinct", "min", "max", "mean", "last", "recency", "frequency", "trend", "entropy", "top",
-    }  # fmt: skip
+        "sum",
+        "count",
+        "distinct",
+        "min",
+        "max",
+        "mean",
+        "last",
+        "recency",
+        "frequency",
+        "trend",
+        "entropy",
+        "top",
+    }
 
 
 def test_no_two_features_are_the_same_by_declaration():
@@ -58,9 +69,13 @@ def test_no_two_features_are_the_same_by_declaration():
     meaning = {}
     for feature in declared.features:
         key = (
-            feature.family.source, feature.family.schemas, feature.input.value, feature.input.where, feature.aggregate,
+            feature.family.source,
+            feature.family.schemas,
+            feature.input.value,
+            feature.input.where,
+            feature.aggregate,
             feature.window,
-        )  # fmt: skip
+        )
         assert key not in meaning, f"{feature.name} is {meaning[key]} under another name"
         meaning[key] = feature.name
 

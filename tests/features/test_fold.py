@@ -24,9 +24,16 @@ EXAMPLE = {"unit": "", "label_zh": "数", "doc": "a number", "example": {"row": 
 
 def family(*inputs: dict) -> Family:
     said = [EXAMPLE | one for one in inputs]
-    return Family.model_validate({
-        "family": "demo", "label_zh": "示例", "doc": "a demo", "source": "contact", "owner": "nobody", "inputs": said,
-    })  # fmt: skip
+    return Family.model_validate(
+        {
+            "family": "demo",
+            "label_zh": "示例",
+            "doc": "a demo",
+            "source": "contact",
+            "owner": "nobody",
+            "inputs": said,
+        }
+    )
 
 
 ADDED = family(
@@ -39,12 +46,17 @@ ADDED = family(
 def events(rows: list[tuple]) -> pa.Table:
     customer, x, m = zip(*rows, strict=True) if rows else ((), (), ())
     size = len(rows)
-    return pa.table({
-        "business_date": pa.array([D] * size, pa.date32()), "customer_id": pa.array(customer, pa.int64()),
-        "day": pa.array([D - dt.timedelta(days=1)] * size, pa.date32()), "feed": pa.array(["f"] * size, pa.string()),
-        "inputs": pa.array([1 + 2 * (a is not None) + 4 * (b is not None) for _, a, b in rows], pa.int64()),
-        "x": pa.array(x, pa.int64()), "m": pa.array(m, pa.int64()),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "business_date": pa.array([D] * size, pa.date32()),
+            "customer_id": pa.array(customer, pa.int64()),
+            "day": pa.array([D - dt.timedelta(days=1)] * size, pa.date32()),
+            "feed": pa.array(["f"] * size, pa.string()),
+            "inputs": pa.array([1 + 2 * (a is not None) + 4 * (b is not None) for _, a, b in rows], pa.int64()),
+            "x": pa.array(x, pa.int64()),
+            "m": pa.array(m, pa.int64()),
+        }
+    )
 
 
 def test_events_that_say_the_same_become_one_row():
@@ -81,11 +93,17 @@ def test_rows_are_the_groups_of_a_slow_count(rows, few):
 def test_more_texts_than_a_cell_has_bits_are_counted_exactly():
     texts = family({"name": "s", "value": "t", "type": "string", "features": {"distinct": [2, 7], "last": [7]}})
     size = 200
-    table = pa.table({
-        "business_date": pa.array([D] * size, pa.date32()), "customer_id": pa.array([0, 1] * (size // 2)),
-        "day": pa.array([D - dt.timedelta(days=1 + i % 4) for i in range(size)], pa.date32()),
-        "feed": ["f"] * size, "inputs": [1] * size, "at": list(range(size)), "s": [f"t{i % 150:03d}" for i in range(size)],
-    })  # fmt: skip
+    table = pa.table(
+        {
+            "business_date": pa.array([D] * size, pa.date32()),
+            "customer_id": pa.array([0, 1] * (size // 2)),
+            "day": pa.array([D - dt.timedelta(days=1 + i % 4) for i in range(size)], pa.date32()),
+            "feed": ["f"] * size,
+            "inputs": [1] * size,
+            "at": list(range(size)),
+            "s": [f"t{i % 150:03d}" for i in range(size)],
+        }
+    )
     last = D - dt.timedelta(days=1)
     coded = code([fold(table, texts)], texts, 0)
     found = family_values(texts, cells_of(texts), coded, Anchor(D, last, {"f": last}), np.arange(2), np.ones(2, bool))

@@ -7,13 +7,23 @@ import json
 from features.page import page
 
 NUMBER = {
-    "feature": "calls_count_30d", "family": "contact_in", "customers": 100, "missing": 10, "mean": 2.0, "psi": 0.3,
+    "feature": "calls_count_30d",
+    "family": "contact_in",
+    "customers": 100,
+    "missing": 10,
+    "mean": 2.0,
+    "psi": 0.3,
     "bins": json.dumps({"bounds": [1.0, 2.0], "counts": [50, 30, 10, 10]}),
-}  # fmt: skip
+}
 TEXT = {
-    "feature": "city", "family": "attributes", "customers": 100, "missing": 0, "mean": None, "psi": None,
+    "feature": "city",
+    "family": "attributes",
+    "customers": 100,
+    "missing": 0,
+    "mean": None,
+    "psi": None,
     "bins": json.dumps({"codes": ["<gz>", "…"], "counts": [100, 0, 0]}),
-}  # fmt: skip
+}
 
 
 def test_every_column_is_drawn_and_what_moved_is_drawn_first():

@@ -24,24 +24,47 @@ AS_OF = dt.date(2026, 1, 9)
 CUSTOMERS = 3
 FAMILY = Family.model_validate(
     {
-        "family": "demo", "label_zh": "示例", "doc": "a demo", "source": "contact", "owner": "nobody",
+        "family": "demo",
+        "label_zh": "示例",
+        "doc": "a demo",
+        "source": "contact",
+        "owner": "nobody",
         "inputs": [
             {
-                "name": "x", "value": "v", "scale": 10, "unit": "yuan", "label_zh": "数", "doc": "a number",
+                "name": "x",
+                "value": "v",
+                "scale": 10,
+                "unit": "yuan",
+                "label_zh": "数",
+                "doc": "a number",
                 "example": {"row": {}, "value": 1},
                 "features": {
-                    "sum": [1, 7, 30], "count": [7, 30], "mean": [7], "min": [30], "max": [30], "last": [30],
-                    "first": [7], "recency": [30], "frequency": [7, 30], "trend": [28],
+                    "sum": [1, 7, 30],
+                    "count": [7, 30],
+                    "mean": [7],
+                    "min": [30],
+                    "max": [30],
+                    "last": [30],
+                    "first": [7],
+                    "recency": [30],
+                    "frequency": [7, 30],
+                    "trend": [28],
                 },
             },
             {
-                "name": "s", "value": "t", "type": "string", "codes": ["a", "b"], "unit": "", "label_zh": "文",
-                "doc": "a text", "example": {"row": {}, "value": "a"},
+                "name": "s",
+                "value": "t",
+                "type": "string",
+                "codes": ["a", "b"],
+                "unit": "",
+                "label_zh": "文",
+                "doc": "a text",
+                "example": {"row": {}, "value": "a"},
                 "features": {"distinct": [7, 30], "last": [30], "first": [30], "entropy": [30], "top": [7, 30]},
             },
         ],
     }
-)  # fmt: skip
+)
 
 event = st.tuples(
     st.integers(0, CUSTOMERS - 1),  # customer
@@ -120,7 +143,7 @@ def slow(events, customer: int, as_of=AS_OF) -> dict[str, object]:
         "s_entropy_30d": -sum(n / total * math.log2(n / total) for n in codes if n) if total else None,
         "s_top_30d": None if not total else "a" if codes[0] >= codes[1] else "b",
         "s_top_7d": None if not {"a", "b"} & set(week) else "a" if week.count("a") >= week.count("b") else "b",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.whole
@@ -196,11 +219,16 @@ def test_a_monthly_family_counts_months():
     months = [dt.date(2025, 10, 31), dt.date(2025, 11, 30), dt.date(2025, 12, 31), dt.date(2026, 1, 5)]
     table = pa.table(
         {
-            "feed": ["f1"] * 4, "day": pa.array(months, pa.date32()), "customer_id": [0] * 4, "at": [1, 2, 3, 4],
-            "x": [10, 20, 40, 80], "s": pa.nulls(4, pa.string()), "inputs": [1] * 4,
+            "feed": ["f1"] * 4,
+            "day": pa.array(months, pa.date32()),
+            "customer_id": [0] * 4,
+            "at": [1, 2, 3, 4],
+            "x": [10, 20, 40, 80],
+            "s": pa.nulls(4, pa.string()),
+            "inputs": [1] * 4,
             "business_date": pa.array([dt.date(2026, 1, 6)] * 4, pa.date32()),
         }
-    )  # fmt: skip
+    )
     rows = code([fold(table, family)], family, 0)
     anchor = Anchor(AS_OF, dt.date(2025, 12, 31), {"f1": dt.date(2025, 12, 31)})
     found = family_values(family, cells_of(family), rows, anchor, np.arange(1), np.ones(1, bool))

@@ -45,12 +45,27 @@ def decided_night(night):
     put(night, "eligible", table.to_pylist() and [r | {"business_date": night.date} for r in table.to_pylist()])
     put(night, "funnel", funnel_rows(found, counts, night.date))
     scored = [(1, 12, 1, 9_000_000), (1, 11, 1, 4_000_000), (3, 11, 0, 2_000_000)]
-    put(night, "candidate", [
-        {"business_date": night.date, "customer_id": c, "product": p, "channel": h, "value_micro": v,
-         "cost_micro": 50_000, "seconds": 180, "p_convert": 0.02, "p_base": 0.01, "effect_micro": v + 50_000,
-         "basis": "effect",
-         "model_version": "1"}
-        for c, p, h, v in scored])  # fmt: skip
+    put(
+        night,
+        "candidate",
+        [
+            {
+                "business_date": night.date,
+                "customer_id": c,
+                "product": p,
+                "channel": h,
+                "value_micro": v,
+                "cost_micro": 50_000,
+                "seconds": 180,
+                "p_convert": 0.02,
+                "p_base": 0.01,
+                "effect_micro": v + 50_000,
+                "basis": "effect",
+                "model_version": "1",
+            }
+            for c, p, h, v in scored
+        ],
+    )
     none = {"product": None, "channel": None, "value_micro": None, "price_micro": None}
     base = {
         "business_date": night.date,
@@ -60,27 +75,55 @@ def decided_night(night):
         "marginal": False,
         "eligible_hash": "x",
     }
-    put(night, "assignment", [
-        base | {"customer_id": 1, "decision_id": "d1", "product": 12, "channel": 1, "value_micro": 9_000_000,
-                "price_micro": 150_000, "reason": "best"},
-        base | none | {"customer_id": 2, "decision_id": "d2", "reason": "opt_out"},
-        base | none | {"customer_id": 3, "decision_id": "d3", "reason": "priced out"},
-    ])  # fmt: skip
-    put(night, "limit_price", [
-        {"business_date": night.date, "limit": name, "kind": "at_most", "unit": unit, "amount": 1, "used": 1,
-         "price_pico": price, "price_yuan": price / 1e12}
-        for name, unit, price in (("sms", "contacts", 150_000_000_000), ("agents", "s", 20_000_000_000))])  # fmt: skip
+    put(
+        night,
+        "assignment",
+        [
+            base
+            | {
+                "customer_id": 1,
+                "decision_id": "d1",
+                "product": 12,
+                "channel": 1,
+                "value_micro": 9_000_000,
+                "price_micro": 150_000,
+                "reason": "best",
+            },
+            base | none | {"customer_id": 2, "decision_id": "d2", "reason": "opt_out"},
+            base | none | {"customer_id": 3, "decision_id": "d3", "reason": "priced out"},
+        ],
+    )
+    put(
+        night,
+        "limit_price",
+        [
+            {
+                "business_date": night.date,
+                "limit": name,
+                "kind": "at_most",
+                "unit": unit,
+                "amount": 1,
+                "used": 1,
+                "price_pico": price,
+                "price_yuan": price / 1e12,
+            }
+            for name, unit, price in (("sms", "contacts", 150_000_000_000), ("agents", "s", 20_000_000_000))
+        ],
+    )
     folder = night.settings.home / "runs" / RUN / "instance"
     (folder / "arcs").mkdir(parents=True)
     (folder / "limits.yml").write_text(
         "choose: at_most_one\nlimits:\n  - {name: sms, at_most: 1, counts: 1, where: {channel: [1]}}\n"
-        "  - {name: agents, at_most: 1, counts: seconds, where: {channel: [0]}}\n", encoding="utf-8")  # fmt: skip
+        "  - {name: agents, at_most: 1, counts: seconds, where: {channel: [0]}}\n",
+        encoding="utf-8",
+    )
     population = pa.table({"customer_id": pa.array([1, 2, 3], pa.int64())})
     pq.write_table(population, folder.parent / "population.parquet")
     inputs = {
-        "products": [p.id for p in night.catalogue.products], "shares_of": {},
+        "products": [p.id for p in night.catalogue.products],
+        "shares_of": {},
         "channels": [{"id": c.id, "direction": c.direction, "seconds": c.seconds} for c in night.catalogue.channels],
-    }  # fmt: skip
+    }
     (folder.parent / "inputs.json").write_text(json.dumps(inputs))
     return night
 
@@ -194,9 +237,10 @@ def test_arcs_that_a_limit_of_0_closes_say_so(decided_night, monkeypatch):
 def test_negative_uses_stock_and_floors_are_priced():
     row = pa.table({"customer_id": pa.array([1], pa.int64()), "s_low": pa.array([1], pa.int64())})
     inputs = {
-        "products": [0, 1], "shares_of": {"share_low": {"of": {"s_low": [0]}, "percent": 20}},
+        "products": [0, 1],
+        "shares_of": {"share_low": {"of": {"s_low": [0]}, "percent": 20}},
         "channels": [{"id": 0, "direction": "outbound", "seconds": 5}, {"id": 1, "direction": "inbound", "seconds": 0}],
-    }  # fmt: skip
+    }
     limits = [
         InstanceLimit(name="share", at_least=0, counts="share_low"),
         InstanceLimit(name="stock", at_most=3, where={"product": [1]}),
@@ -226,10 +270,21 @@ def test_commands_print_json(decided_night, monkeypatch):
     assert found["decision"]["channel"] == "sms_hall"
     rules = json.loads(cli(decided_night, monkeypatch, "funnel", "--json"))["rules"]
     assert [row["rule"] for row in rules][:3] == ["on_sale", "product_eligible", "channel_eligible"]
-    put(decided_night, "kpi", [
-        {"business_date": decided_night.date, "kpi": "reach", "slice": s, "value": 0.5, "numerator": 1.0,
-         "denominator": 2.0}
-        for s in ("all", "channel:sms_hall")])  # fmt: skip
+    put(
+        decided_night,
+        "kpi",
+        [
+            {
+                "business_date": decided_night.date,
+                "kpi": "reach",
+                "slice": s,
+                "value": 0.5,
+                "numerator": 1.0,
+                "denominator": 2.0,
+            }
+            for s in ("all", "channel:sms_hall")
+        ],
+    )
     figures = json.loads(cli(decided_night, monkeypatch, "kpi", "--json"))["figures"]
     assert [row["slice"] for row in figures] == ["all"]
     assert len(json.loads(cli(decided_night, monkeypatch, "kpi", "--slice", "*", "--json"))["figures"]) == 2
@@ -238,12 +293,17 @@ def test_commands_print_json(decided_night, monkeypatch):
 def test_figures_of_one_run(decided_night, monkeypatch):
     later = {"business_date": dt.date(2026, 2, 20), "numerator": 1.0, "denominator": 1.0}
     tonight = {**later, "business_date": decided_night.date}
-    put(decided_night, "kpi", [
-        tonight | {"kpi": "predicted_value_yuan", "slice": "all", "value": 900.5},
-        tonight | {"kpi": "reached_rate", "slice": "all", "value": 0.1},  # of other runs
-        later | {"kpi": "predicted_value_yuan", "slice": "all", "value": 1.5},
-        later | {"kpi": "reached_rate", "slice": f"run:{RUN}", "value": 0.6},
-        later | {"kpi": "reached_rate", "slice": "run:other", "value": 0.7}])  # fmt: skip
+    put(
+        decided_night,
+        "kpi",
+        [
+            tonight | {"kpi": "predicted_value_yuan", "slice": "all", "value": 900.5},
+            tonight | {"kpi": "reached_rate", "slice": "all", "value": 0.1},  # of other runs
+            later | {"kpi": "predicted_value_yuan", "slice": "all", "value": 1.5},
+            later | {"kpi": "reached_rate", "slice": f"run:{RUN}", "value": 0.6},
+            later | {"kpi": "reached_rate", "slice": "run:other", "value": 0.7},
+        ],
+    )
     told = json.loads(cli(decided_night, monkeypatch, "kpi", "--run", RUN, "--json"))
     assert told["run_id"] == RUN
     assert [(row["kpi"], row["value"]) for row in told["figures"]] == [

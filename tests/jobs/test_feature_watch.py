@@ -16,10 +16,18 @@ D = dt.date(2026, 1, 9)
 
 def profile(night, date: dt.date, **features: tuple[int, float | None]) -> None:
     rows = [
-        {"business_date": date, "feature": name, "family": "visit", "customers": 1000, "missing": missing, "zeros": 0,
-         "bins": "{}", "psi": psi}
+        {
+            "business_date": date,
+            "feature": name,
+            "family": "visit",
+            "customers": 1000,
+            "missing": missing,
+            "zeros": 0,
+            "bins": "{}",
+            "psi": psi,
+        }
         for name, (missing, psi) in features.items()
-    ]  # fmt: skip
+    ]
     schema = nullable(arrow_schema(night.lake.table("feature_profile")))
     night.lake.replace_arrow("feature_profile", pa.Table.from_pylist(rows, schema), partition={"business_date": date})
 

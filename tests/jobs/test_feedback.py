@@ -22,8 +22,13 @@ ARRIVED = dt.datetime(2025, 12, 2, tzinfo=dt.UTC)
 def rows(night: Night, table: str, given: list[dict[str, Any]]) -> None:
     schema = nullable(arrow_schema(night.lake.table(table)))
     base = {
-        "arrived_at": ARRIVED, "schema": "s", "feed": "f", "data_date": DAY, "delivery_id": "d", "event_time": MIDNIGHT,
-    }  # fmt: skip
+        "arrived_at": ARRIVED,
+        "schema": "s",
+        "feed": "f",
+        "data_date": DAY,
+        "delivery_id": "d",
+        "event_time": MIDNIGHT,
+    }
     full = [{**base, "line": line, **row} for line, row in enumerate(given, 1)]
     night.lake.replace_arrow(table, pa.Table.from_pylist([{k: r.get(k) for k in schema.names} for r in full], schema))
 
@@ -32,9 +37,14 @@ def decision(
     key: str, customer: int, *, product: str | None = None, days: int = 0, role: str = "exploit"
 ) -> dict[str, Any]:
     return {
-        "decision_id": key, "customer_id": customer, "business_date": DAY + dt.timedelta(days), "role": role,
-        "product": product, "channel": "wechat" if product else None, "pscore": 0.5,
-    }  # fmt: skip
+        "decision_id": key,
+        "customer_id": customer,
+        "business_date": DAY + dt.timedelta(days),
+        "role": role,
+        "product": product,
+        "channel": "wechat" if product else None,
+        "pscore": 0.5,
+    }
 
 
 def order(customer: int, days: float, product: str = "ring_tone", **more: Any) -> dict[str, Any]:
@@ -149,11 +159,15 @@ def test_contacts_of_the_days_before_tire(outcome: Callable[..., dict[str, dict[
             "decision": [decision("first", 1), decision("tenth", 1, days=10), decision("other", 2, days=10)],
             "contact": [
                 contact(-17.5),  # the 28th day before the tenth: two to the minus four
-                contact(-20.5), contact(10.2), contact(9.4, direction="in"), contact(9.5, attempted=False),
-                contact(3.7), contact(9.99),
+                contact(-20.5),
+                contact(10.2),
+                contact(9.4, direction="in"),
+                contact(9.5, attempted=False),
+                contact(3.7),
+                contact(9.99),
             ],
         }
-    )  # fmt: skip
+    )
     recent = {key: row["recent_milli"] for key, row in got.items()}
     assert recent == {"first": 168 + 125, "tenth": 63 + 500 + 906, "other": 0}
 

@@ -64,9 +64,20 @@ def delivery(feed: str, day: dt.date = DAY, **more: Any) -> dict[str, Any]:
     """A row of the ledger."""
     arrived = cut_off(day + dt.timedelta(1)) - dt.timedelta(hours=3)
     return {
-        "delivery_id": feed, "feed": feed, "data_date": day, "hour": -1, "resend": 0, "ordinal": 1, "file": f"{feed}.dat",
-        "loaded": 7, "quarantined": 1, "code": "00", "state": "accepted", "arrived_at": arrived, **more,
-    }  # fmt: skip
+        "delivery_id": feed,
+        "feed": feed,
+        "data_date": day,
+        "hour": -1,
+        "resend": 0,
+        "ordinal": 1,
+        "file": f"{feed}.dat",
+        "loaded": 7,
+        "quarantined": 1,
+        "code": "00",
+        "state": "accepted",
+        "arrived_at": arrived,
+        **more,
+    }
 
 
 def found(feed: str, **more: Any) -> dict[str, Any]:
@@ -87,21 +98,35 @@ def test_the_status_has_a_row_a_feed_whatever_became_of_it(
     made = night(D)
     good, refused, late, waiting, old, *_ = daily
     hourly = next(code for code, feed in made.catalogue.feeds.items() if feed.granularity == "hourly")
-    put(made, "ops_delivery", [
-        delivery(good), delivery(refused, code="11", state="refused", ordinal=0, loaded=0, reason="bytes"),
-        delivery(refused, DAY - dt.timedelta(1), delivery_id="old"), delivery(old, DAY - dt.timedelta(1)),
-        *(delivery(hourly, delivery_id=f"h{hour}", file=f"h{hour}", hour=hour) for hour in range(3)),
-    ])  # fmt: skip
-    put(made, "landing", [
-        found(late, arrived_at=cut_off(D) + dt.timedelta(minutes=1)),
-        found(waiting, state="waiting", reason="no control file yet"),
-        {**found("stray"), "feed": None, "state": "unknown", "file": "notes.txt"},
-    ])  # fmt: skip
+    put(
+        made,
+        "ops_delivery",
+        [
+            delivery(good),
+            delivery(refused, code="11", state="refused", ordinal=0, loaded=0, reason="bytes"),
+            delivery(refused, DAY - dt.timedelta(1), delivery_id="old"),
+            delivery(old, DAY - dt.timedelta(1)),
+            *(delivery(hourly, delivery_id=f"h{hour}", file=f"h{hour}", hour=hour) for hour in range(3)),
+        ],
+    )
+    put(
+        made,
+        "landing",
+        [
+            found(late, arrived_at=cut_off(D) + dt.timedelta(minutes=1)),
+            found(waiting, state="waiting", reason="no control file yet"),
+            {**found("stray"), "feed": None, "state": "unknown", "file": "notes.txt"},
+        ],
+    )
     rows = {row["feed"]: row for row in call("status", "--date", str(D))}
     assert len(rows) == 242
     assert {rows[code]["state"] for code in (good, refused, late, waiting, old)} == {
-        "loaded", "refused", "late", "waiting", "missing",
-    }  # fmt: skip
+        "loaded",
+        "refused",
+        "late",
+        "waiting",
+        "missing",
+    }
     assert (rows[good]["rows"], rows[good]["quarantined"], rows[good]["code"]) == (7, 1, "00")
     assert (rows[refused]["code"], rows[refused]["stand_in"]) == ("11", str(DAY - dt.timedelta(1)))
     assert rows[waiting]["code"] == "01"
@@ -139,10 +164,17 @@ def test_a_draft_from_a_sample_is_a_valid_feed_that_reads_it(settings: Any, tmp_
 
     feed, count = feed_of(form), 40
     rows = rows_of(
-        no=list(range(1, count + 1)), phone=[f"100{n:08d}" for n in range(count)], word=["東個"] * count,
-        kind=["a", "b"] * (count // 2), day=[DAY] * count, whole=list(range(count)), share=[0.5] * count,
-        small=[1] * count, at=[dt.datetime(2026, 1, 8, tzinfo=dt.UTC)] * count, flag=[True] * count,
-    )  # fmt: skip
+        no=list(range(1, count + 1)),
+        phone=[f"100{n:08d}" for n in range(count)],
+        word=["東個"] * count,
+        kind=["a", "b"] * (count // 2),
+        day=[DAY] * count,
+        whole=list(range(count)),
+        share=[0.5] * count,
+        small=[1] * count,
+        at=[dt.datetime(2026, 1, 8, tzinfo=dt.UTC)] * count,
+        flag=[True] * count,
+    )
     [sample, *_] = write_delivery(feed, schema_of(), rows, tmp_path / "sent", DAY)
     out = tmp_path / "drafts"
     done = CliRunner().invoke(app, ["feeds", "new", str(sample), "--out", str(out), "--name", "drafted"])

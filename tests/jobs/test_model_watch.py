@@ -49,8 +49,11 @@ def test_orders_as_predicted_raise_no_alarm_and_a_slice_that_is_promised_too_muc
 def test_few_orders_prove_nothing() -> None:
     few = met(n=300, gold=0.0)
     rows = model_watch.calibration_checks(few)
-    assert {row["check"] for row in rows} == {"orders over expected · 2026-01-09", "response grade standard · 2026-01-09",
-                                              "calibration slope · 2026-01-09"}  # fmt: skip
+    assert {row["check"] for row in rows} == {
+        "orders over expected · 2026-01-09",
+        "response grade standard · 2026-01-09",
+        "calibration slope · 2026-01-09",
+    }
     assert rows[-1]["observed"] is None
 
 
@@ -73,18 +76,27 @@ def nights(night: Night, dates: list[dt.date], shift: Callable[[dt.date], float]
         p = 1 / (1 + np.exp(-score))
         who = np.arange(1, CUSTOMERS + 1)
         scored = {
-            "customer_id": np.repeat(who, 2), "product": np.full(2 * CUSTOMERS, 5),
-            "channel": np.tile([1, 2], CUSTOMERS), "p_convert": np.repeat(p, 2),
-            "value_micro": np.rint(np.repeat(p, 2) * 1e7).astype(int), "model_version": ["1"] * (2 * CUSTOMERS),
-        }  # fmt: skip
+            "customer_id": np.repeat(who, 2),
+            "product": np.full(2 * CUSTOMERS, 5),
+            "channel": np.tile([1, 2], CUSTOMERS),
+            "p_convert": np.repeat(p, 2),
+            "value_micro": np.rint(np.repeat(p, 2) * 1e7).astype(int),
+            "model_version": ["1"] * (2 * CUSTOMERS),
+        }
         fill(night, "candidate", scored, date)
         came = {
-            "customer_id": who, "decision_id": [f"{date}-{c}" for c in who], "run_id": ["r"] * CUSTOMERS,
-            "role": ["exploit"] * CUSTOMERS, "product": np.full(CUSTOMERS, 5), "channel": np.full(CUSTOMERS, 1),
-            "pscore": np.ones(CUSTOMERS), "margin_micro": np.zeros(CUSTOMERS, int),
-            "converted": rng.random(CUSTOMERS) < p, "ordered": np.full(CUSTOMERS, 1 << 5),
+            "customer_id": who,
+            "decision_id": [f"{date}-{c}" for c in who],
+            "run_id": ["r"] * CUSTOMERS,
+            "role": ["exploit"] * CUSTOMERS,
+            "product": np.full(CUSTOMERS, 5),
+            "channel": np.full(CUSTOMERS, 1),
+            "pscore": np.ones(CUSTOMERS),
+            "margin_micro": np.zeros(CUSTOMERS, int),
+            "converted": rng.random(CUSTOMERS) < p,
+            "ordered": np.full(CUSTOMERS, 1 << 5),
             "matured": np.full(CUSTOMERS, date <= D - dt.timedelta(days=30)),
-        }  # fmt: skip
+        }
         fill(night, "outcome", came, date)
         who_is = {"customer_id": who, "centre": rng.choice(["gz", "sz"], CUSTOMERS)}
         fill(night, "customer_features", who_is, date)
@@ -102,8 +114,11 @@ def test_quality_writes_what_the_model_did(night: Callable[..., Night], monkeypa
     assert figures["model_alarms"] == [
         f"PSI of {name} {channel} · 2026-01-08" for name in ("p_convert", "value_micro") for channel in channels
     ]
-    rows = {row["check"]: row for row in tonight.lake.arrow("ops_quality").to_pylist()
-            if row["subject"] == model_watch.SUBJECT}  # fmt: skip
+    rows = {
+        row["check"]: row
+        for row in tonight.lake.arrow("ops_quality").to_pylist()
+        if row["subject"] == model_watch.SUBJECT
+    }
     # of these nights the conversion window is closed: results were attributed at the earliest thirty days after the 9th
     whole = rows["orders over expected · 2025-12-30"]
     assert whole["success"]

@@ -65,11 +65,12 @@ def test_who_refused_since_eligibility_is_not_contacted(planned, said):
     said(
         night,
         (2, "marketing", "all", False),  # no contact at all
-        (4, "marketing", "all", False), (4, "marketing", "all", True),  # came back
+        (4, "marketing", "all", False),
+        (4, "marketing", "all", True),  # came back
         (5, "marketing", "wechat", False),  # planned on wechat: stopped
         (6, "marketing", "wechat", False),  # planned on agent_out: stays
         (8, "personalisation", "all", False),
-    )  # fmt: skip
+    )
     figures = publish.run(night)
     contacted = {
         row["decision_id"].rsplit("-", 1)[1]
@@ -112,8 +113,9 @@ def test_a_plan_without_an_accepted_certificate_is_not_published(planned, said, 
     assert "cpc nightly --date 2026-01-09" in refusal.value.remedy
     assert not publish.published(night).exists()
     assert stored(night, "SELECT business_date::text, state FROM cpc.night ORDER BY 1") == [
-        ("2026-01-08", "published"), ("2026-01-09", "refused"),
-    ]  # fmt: skip
+        ("2026-01-08", "published"),
+        ("2026-01-09", "refused"),
+    ]
     # the night before stays in the store, without those who refused since
     assert stored(night, "SELECT customer_id FROM cpc.assignment WHERE withdrawn") == [(4,)]
 
@@ -207,13 +209,16 @@ def test_a_number_passed_on_is_the_new_holders():
     day = dt.datetime(2026, 1, 8, 16, tzinfo=dt.UTC)
     old, new = dt.datetime(2024, 1, 1, tzinfo=dt.UTC), dt.datetime(2025, 6, 1, tzinfo=dt.UTC)
     held = campaign.holders(
-        pa.table({
-            "customer_id": pa.array([1, 2, 3], pa.int64()), "phone_pseudonym": [b"x", b"x", b"y"],
-            "valid_from": pa.array([old, new, day + dt.timedelta(hours=1)], pa.timestamp("us", "UTC")),
-            "valid_to": pa.array([new, None, None], pa.timestamp("us", "UTC")),
-        }),
+        pa.table(
+            {
+                "customer_id": pa.array([1, 2, 3], pa.int64()),
+                "phone_pseudonym": [b"x", b"x", b"y"],
+                "valid_from": pa.array([old, new, day + dt.timedelta(hours=1)], pa.timestamp("us", "UTC")),
+                "valid_to": pa.array([new, None, None], pa.timestamp("us", "UTC")),
+            }
+        ),
         day,
-    )  # fmt: skip
+    )
     assert held.to_pylist() == [{"customer_id": 2, "phone_pseudonym": b"x"}]
 
 

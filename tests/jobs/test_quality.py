@@ -21,20 +21,46 @@ def _utc(day: dt.date, hour: int = 18) -> dt.datetime:
 
 def _delivery(day: dt.date, rows: int = 3, **change):
     row = {
-        "delivery_id": f"d{day:%m%d}", "feed": FEED, "data_date": day, "hour": -1, "resend": 0, "ordinal": 1,
-        "file": f"f{day}", "bytes": 1, "sha256": "0", "control_records": rows, "loaded": rows, "quarantined": 0,
-        "code": "00", "state": "accepted", "reason": None, "arrived_at": _utc(day), "received_at": _utc(day),
+        "delivery_id": f"d{day:%m%d}",
+        "feed": FEED,
+        "data_date": day,
+        "hour": -1,
+        "resend": 0,
+        "ordinal": 1,
+        "file": f"f{day}",
+        "bytes": 1,
+        "sha256": "0",
+        "control_records": rows,
+        "loaded": rows,
+        "quarantined": 0,
+        "code": "00",
+        "state": "accepted",
+        "reason": None,
+        "arrived_at": _utc(day),
+        "received_at": _utc(day),
         "run_id": "r",
-    }  # fmt: skip
+    }
     return row | change
 
 
 def _load_row(day: dt.date, column: str = "", **change):
     row = {
-        "feed": FEED, "data_date": day, "hour": -1, "delivery_id": f"d{day:%m%d}", "schema": SCHEMA, "column": column,
-        "rows": 3, "nulls": 0, "faults": 0, "distinct": 3, "minimum": None, "maximum": None, "mean": None,
-        "longest": None, "codes": None,
-    }  # fmt: skip
+        "feed": FEED,
+        "data_date": day,
+        "hour": -1,
+        "delivery_id": f"d{day:%m%d}",
+        "schema": SCHEMA,
+        "column": column,
+        "rows": 3,
+        "nulls": 0,
+        "faults": 0,
+        "distinct": 3,
+        "minimum": None,
+        "maximum": None,
+        "mean": None,
+        "longest": None,
+        "codes": None,
+    }
     return row | change
 
 
@@ -151,10 +177,21 @@ def test_records_set_aside_are_shown_by_line_and_reason_but_not_by_their_bytes(p
     day = DATE - dt.timedelta(days=1)
     _fill(province.lake, "ops_load", [_load_row(day, faults=7)])
     bad = [
-        {"delivery_id": "d0108", "feed": FEED, "data_date": day, "hour": -1, "file": "f", "line": n, "byte_offset": n,
-         "raw": b"10000000000|x", "field": "sent_at", "code": 1, "reason": "no timestamp"}
+        {
+            "delivery_id": "d0108",
+            "feed": FEED,
+            "data_date": day,
+            "hour": -1,
+            "file": "f",
+            "line": n,
+            "byte_offset": n,
+            "raw": b"10000000000|x",
+            "field": "sent_at",
+            "code": 1,
+            "reason": "no timestamp",
+        }
         for n in range(1, 8)
-    ]  # fmt: skip
+    ]
     _fill(province.lake, "ops_quarantine", bad)
     quality.run(province)
     text = _rows(province)[FEED, "faults record · 2026-01-08"]["details"]

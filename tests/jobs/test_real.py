@@ -41,11 +41,23 @@ def test_what_was_scored_is_held_against_what_came(planned, tmp_path):
     code = {product.id: product.code for product in night.catalogue.products}
     where = [("sms_hall", 1), ("wechat", 2)]
     rows = [
-        {"business_date": night.date, "customer_id": c, "product": 3, "channel": number, "value_micro": 1,
-         "p_convert": c / 500 + number / 100, "p_base": 0.0, "effect_micro": 1, "cost_micro": 1, "seconds": 0,
-         "basis": "prior", "model_version": "1"}
-        for c in customers for _, number in where
-    ]  # fmt: skip
+        {
+            "business_date": night.date,
+            "customer_id": c,
+            "product": 3,
+            "channel": number,
+            "value_micro": 1,
+            "p_convert": c / 500 + number / 100,
+            "p_base": 0.0,
+            "effect_micro": 1,
+            "cost_micro": 1,
+            "seconds": 0,
+            "basis": "prior",
+            "model_version": "1",
+        }
+        for c in customers
+        for _, number in where
+    ]
     night.lake.replace_arrow("candidate", pa.Table.from_pylist(rows), partition=night.partition)
     path = tmp_path / "later.parquet"
     answers = [
@@ -62,11 +74,18 @@ def test_what_was_scored_is_held_against_what_came(planned, tmp_path):
 def test_what_the_set_itself_gives_is_looked_up_in_the_night(planned):
     night = planned(verdict={})
     rows = [
-        {"business_date": night.date, "customer_id": c, "masks": [0], "recent_milli": 0, "removed": [0],
-         "eligible_hash": "x",
-         "reason": "open_complaint" if c < 7 else None, "outbound_reason": None}
+        {
+            "business_date": night.date,
+            "customer_id": c,
+            "masks": [0],
+            "recent_milli": 0,
+            "removed": [0],
+            "eligible_hash": "x",
+            "reason": "open_complaint" if c < 7 else None,
+            "outbound_reason": None,
+        }
         for c in range(20)
-    ]  # fmt: skip
+    ]
     night.lake.replace_arrow("eligible", pa.Table.from_pylist(rows), partition=night.partition)
     assert real.found(night, "reason:open_complaint") == 7.0
     assert real.found(night, "reason:opt_out") == 0.0

@@ -26,10 +26,20 @@ def row(feed: str, day: dt.date, resend: int = 0, state: str = "accepted", **mor
     """A row of the ledger: arrived at 01:00 after its day, or as said."""
     arrived = cut_off(day + dt.timedelta(1)) - dt.timedelta(hours=3)
     return {
-        "delivery_id": f"{feed}-{day}-{resend}", "feed": feed, "data_date": day, "hour": -1, "resend": resend,
-        "ordinal": resend + 1, "file": f"{feed}-{day}", "loaded": 5, "code": "00", "state": state,
-        "arrived_at": arrived, "received_at": arrived, **more,
-    }  # fmt: skip
+        "delivery_id": f"{feed}-{day}-{resend}",
+        "feed": feed,
+        "data_date": day,
+        "hour": -1,
+        "resend": resend,
+        "ordinal": resend + 1,
+        "file": f"{feed}-{day}",
+        "loaded": 5,
+        "code": "00",
+        "state": state,
+        "arrived_at": arrived,
+        "received_at": arrived,
+        **more,
+    }
 
 
 def feeds_there(night: Night) -> list[str]:

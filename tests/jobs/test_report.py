@@ -16,10 +16,21 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 
 def feed(code, granularity="daily"):
-    return Feed.model_validate({
-        "code": code, "label": "接口", "source": "crm", "service": "hotline", "dialect": "avl", "schema": "s",
-        "delimiter": "$", "granularity": granularity, "unit_code": "10001", "owner": "o", "purpose": "p",
-    })  # fmt: skip
+    return Feed.model_validate(
+        {
+            "code": code,
+            "label": "接口",
+            "source": "crm",
+            "service": "hotline",
+            "dialect": "avl",
+            "schema": "s",
+            "delimiter": "$",
+            "granularity": granularity,
+            "unit_code": "10001",
+            "owner": "o",
+            "purpose": "p",
+        }
+    )
 
 
 def delivered(code, state="accepted", loaded=5, quarantined=0, reason="00"):
@@ -30,9 +41,12 @@ def test_every_state_of_a_feed_is_told_apart():
     feeds = {code: feed(code) for code in ("good", "late", "partly", "refused", "missing")}
     feeds["idle"] = feed("idle", "monthly")
     rows = [
-        delivered("good"), delivered("late", reason="94"), delivered("partly", quarantined=2),
-        delivered("refused", "refused", 0, reason="06"), delivered("good", loaded=7),
-    ]  # fmt: skip
+        delivered("good"),
+        delivered("late", reason="94"),
+        delivered("partly", quarantined=2),
+        delivered("refused", "refused", 0, reason="06"),
+        delivered("good", loaded=7),
+    ]
     import datetime as dt
 
     states = feed_states(feeds, rows, dt.date(2026, 1, 8))
@@ -43,10 +57,15 @@ def test_every_state_of_a_feed_is_told_apart():
 
 
 def test_a_plan_is_counted_the_same_in_any_batches():
-    rows = pa.table({
-        "role": ["exploit", "control", "explore", "exploit"], "product": pa.array([3, None, 3, 4], pa.int16()),
-        "channel": pa.array([1, None, 1, 0], pa.int16()), "value_micro": [10, 0, 5, 7], "reason": ["a", "b", "a", "a"],
-    })  # fmt: skip
+    rows = pa.table(
+        {
+            "role": ["exploit", "control", "explore", "exploit"],
+            "product": pa.array([3, None, 3, 4], pa.int16()),
+            "channel": pa.array([1, None, 1, 0], pa.int16()),
+            "value_micro": [10, 0, 5, 7],
+            "reason": ["a", "b", "a", "a"],
+        }
+    )
     whole, single = count_plan(rows.to_batches()), count_plan(rows.to_batches(max_chunksize=1))
     assert whole == single
     assert whole.customers == 4
@@ -168,9 +187,16 @@ def test_the_last_training_is_shown_with_its_calibration(planned):
 
     night = planned(verdict=GOOD)
     kept = night.lake.arrow("ops_run", partition=night.partition).to_pylist()
-    figures = {"auc": 0.7312, "calibration": "isotonic", "version": "3", "keep_seconds": 1.5, "reliability": [
-        {"predicted": 0.01, "observed": 0.012, "weight": 900.0}, {"predicted": 0.05, "observed": 0.04, "weight": 100.0},
-    ]}  # fmt: skip
+    figures = {
+        "auc": 0.7312,
+        "calibration": "isotonic",
+        "version": "3",
+        "keep_seconds": 1.5,
+        "reliability": [
+            {"predicted": 0.01, "observed": 0.012, "weight": 900.0},
+            {"predicted": 0.05, "observed": 0.04, "weight": 100.0},
+        ],
+    }
     row = {**kept[0], "job": "train", "figures": json.dumps(figures)}
     rows = pa.Table.from_pylist([*kept, row], schema=night.lake.arrow("ops_run").schema)
     night.lake.replace_arrow("ops_run", rows, partition=night.partition)

@@ -88,8 +88,11 @@ def test_jobs_done_before_a_crash_are_kept(calls: list[str], night) -> None:
     calls.clear()
     records = runner.run_night(night(), steps())
     assert [(r.job, r.state) for r in records] == [
-        ("scan", "done"), ("ingest", "done"), ("middle", "kept"), ("publish", "done"),
-    ]  # fmt: skip
+        ("scan", "done"),
+        ("ingest", "done"),
+        ("middle", "kept"),
+        ("publish", "done"),
+    ]
 
 
 def test_changed_settings_are_another_run_and_nothing_is_kept(calls: list[str], night, settings: Settings) -> None:

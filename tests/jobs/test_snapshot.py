@@ -30,25 +30,44 @@ def write(night, table: str, rows: list[dict]) -> None:
 
 def delivery(name: str, feed: str, day: dt.date, arrived: dt.datetime, state: str = "accepted") -> dict:
     return {
-        "delivery_id": name, "feed": feed, "data_date": day, "resend": 0, "file": name, "code": "00", "state": state,
+        "delivery_id": name,
+        "feed": feed,
+        "data_date": day,
+        "resend": 0,
+        "file": name,
+        "code": "00",
+        "state": state,
         "arrived_at": arrived,
-    }  # fmt: skip
+    }
 
 
 def call(customer: int, time: dt.datetime, arrived: dt.datetime, name: str, topic: str = "plan") -> dict:
     return {
-        "customer_id": customer, "event_time": time, "arrived_at": arrived, "direction": "in", "channel": "10086",
-        "topic": topic, "seconds": 60, "schema": "hotline_call", "feed": "hotline_call_gz", "delivery_id": name,
-        "data_date": dt.date(2026, 1, 7 if name.startswith("d7") else 8), "line": 1,
-    }  # fmt: skip
+        "customer_id": customer,
+        "event_time": time,
+        "arrived_at": arrived,
+        "direction": "in",
+        "channel": "10086",
+        "topic": topic,
+        "seconds": 60,
+        "schema": "hotline_call",
+        "feed": "hotline_call_gz",
+        "delivery_id": name,
+        "data_date": dt.date(2026, 1, 7 if name.startswith("d7") else 8),
+        "line": 1,
+    }
 
 
 def profile(customer: int, **more) -> dict:
     told = start_of_day(dt.date(2025, 7, 1))
     return {
-        "customer_id": customer, "valid_from": told, "arrived_at": told, "status": "active", "city": "gz",
+        "customer_id": customer,
+        "valid_from": told,
+        "arrived_at": told,
+        "status": "active",
+        "city": "gz",
         "feed": "subscriber_profile_full",
-    } | more  # fmt: skip
+    } | more
 
 
 @pytest.fixture
@@ -71,18 +90,30 @@ def house(spark, night):
     ]
     later = start_of_day(D)
     people = [
-        profile(1), profile(1, valid_from=later, city="sz"),
+        profile(1),
+        profile(1, valid_from=later, city="sz"),
         profile(1, arrived_at=cut_off(D), valid_from=start_of_day(jan8), city="zh"),
-        profile(2, minor=True), profile(3, status="closed"), profile(4, valid_from=later), profile(5),
-    ]  # fmt: skip
+        profile(2, minor=True),
+        profile(3, status="closed"),
+        profile(4, valid_from=later),
+        profile(5),
+    ]
     write(made, "ops_delivery", ledger)
     write(made, "contact", calls)
     write(made, "customer", people)
     refusal = {
-        "customer_id": 5, "event_time": start_of_day(jan7), "arrived_at": in_time, "kind": "profiling",
-        "channel": "all", "granted": False, "schema": "marketing_consent", "feed": "consent_app", "data_date": jan7,
-        "delivery_id": "c", "line": 1,
-    }  # fmt: skip
+        "customer_id": 5,
+        "event_time": start_of_day(jan7),
+        "arrived_at": in_time,
+        "kind": "profiling",
+        "channel": "all",
+        "granted": False,
+        "schema": "marketing_consent",
+        "feed": "consent_app",
+        "data_date": jan7,
+        "delivery_id": "c",
+        "line": 1,
+    }
     write(made, "consent", [refusal])
     return made
 
@@ -167,10 +198,18 @@ def test_boundary_examples_hold_and_the_probe_finds_no_leak(house):
 def test_a_preview_ends_its_windows_where_the_last_good_data_ends(house):
     """A monthly family on 9 January is about December: its windows do not end in a month without data."""
     bill = {
-        "customer_id": 1, "event_time": start_of_day(dt.date(2025, 12, 31)), "arrived_at": cut_off(dt.date(2026, 1, 5)),
-        "kind": "data", "bytes": 7 << 20, "roaming": "none", "schema": "usage_month", "feed": "usage_month_full",
-        "data_date": dt.date(2025, 12, 31), "delivery_id": "m", "line": 1,
-    }  # fmt: skip
+        "customer_id": 1,
+        "event_time": start_of_day(dt.date(2025, 12, 31)),
+        "arrived_at": cut_off(dt.date(2026, 1, 5)),
+        "kind": "data",
+        "bytes": 7 << 20,
+        "roaming": "none",
+        "schema": "usage_month",
+        "feed": "usage_month_full",
+        "data_date": dt.date(2025, 12, 31),
+        "delivery_id": "m",
+        "line": 1,
+    }
     family = house.catalogue.features.family("usage_month")
     feed = sorted(feeds_of(family, house.catalogue))[0]
     ledger = house.lake.arrow("ops_delivery").to_pylist()
@@ -217,10 +256,19 @@ def test_a_training_set_as_known_then_and_as_known_now(house, night, tmp_path):
         partials.run(made)
         snapshot.run(made)
     labels = [
-        {"decision_id": f"d{customer}", "run_id": "r", "business_date": D, "customer_id": customer, "role": "explore",
-         "pscore": 0.5, "ordered": 0, "margin_micro": 7, "matured": customer != 2}
+        {
+            "decision_id": f"d{customer}",
+            "run_id": "r",
+            "business_date": D,
+            "customer_id": customer,
+            "role": "explore",
+            "pscore": 0.5,
+            "ordered": 0,
+            "margin_micro": 7,
+            "matured": customer != 2,
+        }
         for customer in (1, 2, 5, 99)
-    ]  # fmt: skip
+    ]
     write(tomorrow, "outcome", labels)
     then = training_set.recipe(tomorrow, D, D, ["calls_10086_count_7d", "city"], "then")
     figures = training_set.write(tomorrow, then, tmp_path / "then")
@@ -251,8 +299,17 @@ def test_a_recipe_keeps_the_snapshots_there_were(house, night, tmp_path):
     later, label = night(D + dt.timedelta(days=3)), D + dt.timedelta(days=1)
     partials.run(house)
     snapshot.run(house)
-    decided = {"decision_id": "d1", "run_id": "r", "business_date": label, "customer_id": 1, "role": "explore",
-               "pscore": 0.5, "ordered": 0, "margin_micro": 7, "matured": True}  # fmt: skip
+    decided = {
+        "decision_id": "d1",
+        "run_id": "r",
+        "business_date": label,
+        "customer_id": 1,
+        "role": "explore",
+        "pscore": 0.5,
+        "ordered": 0,
+        "margin_micro": 7,
+        "matured": True,
+    }
     write(later, "outcome", [decided])
     made = {known: training_set.recipe(later, label, label, ["city"], known) for known in ("then", "now")}
     for known, recipe in made.items():

@@ -35,11 +35,26 @@ def day(planned: Callable[..., Night], monkeypatch: pytest.MonkeyPatch) -> Calla
         vars(catalogue)["limits"] = [*night.catalogue.limits, limit]
         monkeypatch.setattr("conf.settings.load_catalogue", lambda root: catalogue)
         rows = night.lake.arrow("limit_price", partition=night.partition).to_pylist()
-        put(night, "limit_price", [
-            *rows,
-            {"business_date": night.date, "limit": "stock_scarce", "kind": "at_most", "unit": "contacts",
-             "amount": left, "used": 1, "reserve": 2, "used_explore": 1, "price_pico": 0, "price_yuan": 0.0},
-        ], night.partition)  # fmt: skip
+        put(
+            night,
+            "limit_price",
+            [
+                *rows,
+                {
+                    "business_date": night.date,
+                    "limit": "stock_scarce",
+                    "kind": "at_most",
+                    "unit": "contacts",
+                    "amount": left,
+                    "used": 1,
+                    "reserve": 2,
+                    "used_explore": 1,
+                    "price_pico": 0,
+                    "price_yuan": 0.0,
+                },
+            ],
+            night.partition,
+        )
         publish.publish(night, ["store"])
         return night
 

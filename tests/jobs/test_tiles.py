@@ -26,15 +26,24 @@ def visits(day: dt.date, seed: int, customers: int = 300) -> list[dict]:
     arrived = cut_off(day + dt.timedelta(days=1)) - dt.timedelta(hours=1)
     return [
         {
-            "customer_id": int(customer), "event_time": start_of_day(day) + dt.timedelta(seconds=int(second)),
-            "arrived_at": arrived, "channel": "website", "action": "click" if second % 2 else "visit",
-            "topic": f"topic_{second % 5}", "seconds": int(second % 90), "pages": 3, "schema": "website_page",
-            "feed": "page_feed", "data_date": day, "delivery_id": f"d{day}", "line": line,
+            "customer_id": int(customer),
+            "event_time": start_of_day(day) + dt.timedelta(seconds=int(second)),
+            "arrived_at": arrived,
+            "channel": "website",
+            "action": "click" if second % 2 else "visit",
+            "topic": f"topic_{second % 5}",
+            "seconds": int(second % 90),
+            "pages": 3,
+            "schema": "website_page",
+            "feed": "page_feed",
+            "data_date": day,
+            "delivery_id": f"d{day}",
+            "line": line,
         }
         for line, (customer, second) in enumerate(
             zip(np.sort(random.integers(0, customers, 60)), random.integers(0, 86_400, 60), strict=True)
         )
-    ]  # fmt: skip
+    ]
 
 
 def put(night, days: list[dt.date], seed: int = 0) -> None:
@@ -86,8 +95,11 @@ def test_nights_one_by_one_equal_all_at_once_and_months_are_settled(night, night
     assert sum(row["events"] for row in one_by_one) == NIGHTS * 60
     build(last, nights)
     assert content(last) == one_by_one
-    assert all(ints(pq.read_table(part.path, columns=["customer_id"])["customer_id"]).tolist() == sorted(
-        ints(pq.read_table(part.path, columns=["customer_id"])["customer_id"]).tolist()) for part in held)  # fmt: skip
+    assert all(
+        ints(pq.read_table(part.path, columns=["customer_id"])["customer_id"]).tolist()
+        == sorted(ints(pq.read_table(part.path, columns=["customer_id"])["customer_id"]).tolist())
+        for part in held
+    )
 
 
 @pytest.mark.whole

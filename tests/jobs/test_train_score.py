@@ -34,10 +34,13 @@ def fill(night: Night, table: str, columns: dict[str, Any], partition: dict[str,
     schema = nullable(arrow_schema(night.lake.table(table)))
     count = len(next(iter(columns.values())))
     arrays = [
-        pa.array(columns[f.name], f.type, from_pandas=True) if f.name in columns
-        else pa.array([partition[f.name]] * count, f.type) if f.name in partition else pa.nulls(count, f.type)
+        pa.array(columns[f.name], f.type, from_pandas=True)
+        if f.name in columns
+        else pa.array([partition[f.name]] * count, f.type)
+        if f.name in partition
+        else pa.nulls(count, f.type)
         for f in schema
-    ]  # fmt: skip
+    ]
     night.lake.replace_arrow(table, pa.Table.from_arrays(arrays, schema=schema), partition=partition)
 
 
@@ -241,9 +244,14 @@ def test_the_prices_of_the_last_night_decide_what_is_kept(world: Night) -> None:
     score.run(world)
     free = world.lake.arrow("candidate").to_pandas()
     limit = {
-        "limit": ["sms_day"], "kind": ["at_most"], "unit": ["contacts"], "amount": [1], "used": [1],
-        "price_pico": [90 * 10**12], "price_yuan": [90.0],
-    }  # fmt: skip
+        "limit": ["sms_day"],
+        "kind": ["at_most"],
+        "unit": ["contacts"],
+        "amount": [1],
+        "used": [1],
+        "price_pico": [90 * 10**12],
+        "price_yuan": [90.0],
+    }
     fill(world, "limit_price", limit, {"business_date": D - dt.timedelta(days=1)})
     figures = score.run(world)
     dear = world.lake.arrow("candidate").to_pandas()
@@ -396,8 +404,16 @@ def test_the_run_shows_data_metrics_plots_and_card(made: Path, world: Night) -> 
     version = store.get_model_version(settings.mlflow.model, "1")
     run = store.get_run(version.run_id)
     params, metrics = run.data.params, run.data.metrics
-    assert {"trees", "leaves", "data.outcome_version", "data.features_version", "data.conversion_days",
-            "data.horizon_days", "data.first_decision", "data.last_decision"} <= set(params)  # fmt: skip
+    assert {
+        "trees",
+        "leaves",
+        "data.outcome_version",
+        "data.features_version",
+        "data.conversion_days",
+        "data.horizon_days",
+        "data.first_decision",
+        "data.last_decision",
+    } <= set(params)
     assert {"auc_contact", "auc_within_contact", "logloss_contact", "ratio_contact", "slope_contact", "lift"} <= set(
         metrics
     )
@@ -405,8 +421,17 @@ def test_the_run_shows_data_metrics_plots_and_card(made: Path, world: Night) -> 
     assert metrics["qini_explorers_low"] < metrics["qini_explorers"] < metrics["qini_explorers_high"]
     assert metrics["qini_explorers"] > 0  # who likes it orders more often when contacted
     report = {Path(file.path).name for file in store.list_artifacts(version.run_id, "report")}
-    assert report == {"model_card.md", "model.png", "qini.png", "shap.png", "gain.json", "lifts.json", "slices.json",
-                      "drift.json", "reliability.json"}  # fmt: skip
+    assert report == {
+        "model_card.md",
+        "model.png",
+        "qini.png",
+        "shap.png",
+        "gain.json",
+        "lifts.json",
+        "slices.json",
+        "drift.json",
+        "reliability.json",
+    }
     model = {Path(file.path).name for file in store.list_artifacts(version.run_id, "model")}
     assert {"MLmodel", "requirements.txt", "python_env.yaml", "bundle.json", "model.lgb"} <= model
     info = mlflow.models.Model.load(registry.champion(settings).folder)
@@ -417,8 +442,19 @@ def test_the_run_shows_data_metrics_plots_and_card(made: Path, world: Night) -> 
 
 
 def test_a_search_is_a_run_with_a_nested_run_a_trial(world: Night) -> None:
-    found = told(world, "train", "--date", str(D), "--trials", "3", "--set", "affinity.trees=15", "--set",
-                 "affinity.rows=8000", "--json")  # fmt: skip
+    found = told(
+        world,
+        "train",
+        "--date",
+        str(D),
+        "--trials",
+        "3",
+        "--set",
+        "affinity.trees=15",
+        "--set",
+        "affinity.rows=8000",
+        "--json",
+    )
     assert found.exit_code == 0, found.output
     figures = json.loads(found.output)
     assert figures["goal_best"] >= figures["goal_now"]

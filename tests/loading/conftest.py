@@ -103,12 +103,18 @@ class Desk:
 def rows_of(numbers: list[int]) -> pa.Table:
     """A record a number, with characters that hold separators as trailing bytes."""
     n = len(numbers)
-    return pa.table({
-        "no": pa.array(numbers, pa.int64()), "phone": pa.array([f"100{no:08d}" for no in numbers], pa.string()),
-        "word": pa.array(["東個"] * n, pa.string()), "kind": pa.array(["a"] * n, pa.string()),
-        "whole": pa.array([7] * n, pa.int32()), "money": pa.array(["1.25"] * n, pa.string()).cast(pa.decimal128(18, 2)),
-        "day": pa.array([DAY] * n, pa.date32()), "at": pa.array([CREATED] * n, pa.timestamp("us", "UTC")),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "no": pa.array(numbers, pa.int64()),
+            "phone": pa.array([f"100{no:08d}" for no in numbers], pa.string()),
+            "word": pa.array(["東個"] * n, pa.string()),
+            "kind": pa.array(["a"] * n, pa.string()),
+            "whole": pa.array([7] * n, pa.int32()),
+            "money": pa.array(["1.25"] * n, pa.string()).cast(pa.decimal128(18, 2)),
+            "day": pa.array([DAY] * n, pa.date32()),
+            "at": pa.array([CREATED] * n, pa.timestamp("us", "UTC")),
+        }
+    )
 
 
 @pytest.fixture

@@ -108,7 +108,10 @@ def test_01_is_not_said_before_the_deadline(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "control",
     [
-        b"", b"\r\n", f"{NAME:<40}".encode(), b"\xff" * 102 + b"\r\n",
+        b"",
+        b"\r\n",
+        f"{NAME:<40}".encode(),
+        b"\xff" * 102 + b"\r\n",
         f"{NAME:<40}{len(GOOD):<20}{3:<20}20260108{'2026010901300':<14}\r\n".encode(),  # a digit short
         f"{NAME:<40}{len(GOOD):<20}{3:<20}20260108{'20260109013000':<14}\n\n".encode(),  # no CRLF
         f"{NAME:<40}{-5:<20}{3:<20}2026010820260109013000\r\n".encode(),
@@ -117,7 +120,7 @@ def test_01_is_not_said_before_the_deadline(desk: Desk) -> None:
         f"{'../../etc/passwd':<40}{1:<20}{3:<20}2026010820260109013000\r\n".encode(),
         2 * f"{NAME:<40}{len(GOOD):<20}{3:<20}2026010820260109013000\r\n".encode(),  # named twice
     ],
-)  # fmt: skip
+)
 def test_02_control_file_unreadable(desk: Desk, control: bytes) -> None:
     send(desk, control=control)
     codes = desk.load()["codes"]
@@ -133,16 +136,23 @@ def test_02_control_file_unreadable(desk: Desk, control: bytes) -> None:
 @pytest.mark.parametrize(
     "manifest",
     [
-        b"[]", b"{}", b"5", b"\xff", b"{" * 3, b"[" * 100_000, b'{"created": "20260109013000", "parts": 7}',
+        b"[]",
+        b"{}",
+        b"5",
+        b"\xff",
+        b"{" * 3,
+        b"[" * 100_000,
+        b'{"created": "20260109013000", "parts": 7}',
         b'{"created": "20260109013000", "parts": []}',
         b'{"created": "20260109013000", "parts": [{"name": "day_json_2026010800_001.jsonl.zst", "bytes": 1e999, "records": 1}]}',
-        b'{"created": "20260109013000", "parts": [{"name": "day_json_2026010800_001.jsonl.zst", "bytes": ' + b"9" * 40
+        b'{"created": "20260109013000", "parts": [{"name": "day_json_2026010800_001.jsonl.zst", "bytes": '
+        + b"9" * 40
         + b', "records": 1}]}',
         b'{"created": "20260109013000", "records": 2, "parts": [{"name": "day_json_2026010800_001.jsonl.zst", "bytes": 1,'
         b' "records": 1}]}',
         b'{"created": "20260109013000", "parts": [{"name": "/etc/passwd", "bytes": 1, "records": 1}]}',
     ],
-)  # fmt: skip
+)
 def test_02_a_manifest_that_is_none(desk: Desk, manifest: bytes) -> None:
     [data, control] = desk.send("day_json", [1])
     control.write_bytes(manifest)
@@ -229,10 +239,14 @@ def test_06_counts_what_is_set_aside_and_a_last_line_without_end(desk: Desk) -> 
 @pytest.mark.parametrize(
     "name",
     [
-        "i_10000_20260108_30007_00_1.dat", "i_10000_20260108_30007_00_000.dat", "i_10000_202601_30007_00_001.dat",
-        "i_10000_20260199_30007_00_001.dat", "I_10000_20260108_30007_00_001.dat", "i_10000_20260108_30007_00_001.dat.bak",
+        "i_10000_20260108_30007_00_1.dat",
+        "i_10000_20260108_30007_00_000.dat",
+        "i_10000_202601_30007_00_001.dat",
+        "i_10000_20260199_30007_00_001.dat",
+        "I_10000_20260108_30007_00_001.dat",
+        "i_10000_20260108_30007_00_001.dat.bak",
     ],
-)  # fmt: skip
+)
 def test_07_name_breaks_the_convention(desk: Desk, name: str) -> None:
     send(desk, name=name)
     codes = desk.load()["codes"]
@@ -257,8 +271,16 @@ def test_07_a_name_of_another_granularity(desk: Desk, name: str, feed: str) -> N
 
 
 @pytest.mark.parametrize(
-    "name", [b"\xff\xfe.AVL", b"p3000120260108000001.AVL\n", "p3000120260108００００01.AVL".encode(), b"a\x1b[2Jb", b"-rf", "东.dat".encode()]
-)  # fmt: skip
+    "name",
+    [
+        b"\xff\xfe.AVL",
+        b"p3000120260108000001.AVL\n",
+        "p3000120260108００００01.AVL".encode(),
+        b"a\x1b[2Jb",
+        b"-rf",
+        "东.dat".encode(),
+    ],
+)
 def test_a_hostile_name_is_shown_escaped_and_never_opened(desk: Desk, name: bytes) -> None:
     folder = desk.night().landing
     Path(bytes(folder).decode() + "/" + name.decode("utf-8", "surrogateescape")).write_bytes(b"1$$$$$$$\n")

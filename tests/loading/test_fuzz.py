@@ -68,9 +68,11 @@ NAME = st.one_of(
     st.binary(min_size=1, max_size=30),
     st.builds(
         lambda name, at, put: name[:at] + put + name[at:],
-        st.sampled_from([name.encode() for name in NAMES]), st.integers(0, 30), st.binary(max_size=3),
+        st.sampled_from([name.encode() for name in NAMES]),
+        st.integers(0, 30),
+        st.binary(max_size=3),
     ),
-).filter(lambda name: b"/" not in name and b"\0" not in name and name not in (b".", b".."))  # fmt: skip
+).filter(lambda name: b"/" not in name and b"\0" not in name and name not in (b".", b".."))
 
 
 @given(st.sets(NAME, max_size=6))
@@ -106,9 +108,11 @@ def files(feed: str) -> st.SearchStrategy[bytes]:
     """Data files: good lines, cut ones, and bytes that matter."""
     good = LINE[feed]
     piece = st.one_of(
-        st.just(good), st.sampled_from(TOKENS), st.binary(max_size=8),
+        st.just(good),
+        st.sampled_from(TOKENS),
+        st.binary(max_size=8),
         st.integers(0, len(good)).map(lambda at: good[:at] + good[at + 1 :]),
-    )  # fmt: skip
+    )
     return st.lists(piece, max_size=12).map(b"".join)
 
 

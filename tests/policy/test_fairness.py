@@ -43,9 +43,15 @@ def test_no_limit_charges_by_grade_or_age_when_arcs_are_kept() -> None:
     catalogue = load_catalogue()
     grades, ages = ["diamond", "gold", "standard"], ["u18", "25_34", "65_up"]
     people = pa.table(
-        {"customer_id": range(9), "grade": np.repeat(grades, 3), "age_group": ages * 3, "grade_id": [4, 3, 0] * 3,
-         "centre": ["gz"] * 9, "city": ["gz"] * 9}
-    )  # fmt: skip
+        {
+            "customer_id": range(9),
+            "grade": np.repeat(grades, 3),
+            "age_group": ages * 3,
+            "grade_id": [4, 3, 0] * 3,
+            "centre": ["gz"] * 9,
+            "city": ["gz"] * 9,
+        }
+    )
     prices = {limit.name: 10**12 for limit in catalogue.limits}
     charged = charges(catalogue, prices, people)
     assert charged.any()

@@ -36,8 +36,11 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(HOUSE, source, ignore=lambda folder, names: LEFT_OUT & set(names), symlinks=True)
     built = subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(out), "."],
-        cwd=source, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=source,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert built.returncode == 0, built.stderr[-2000:]
     (wheel,) = out.glob("cpc-*.whl")
     place = out / "site"
@@ -53,9 +56,13 @@ def test_the_rooms_are_in_and_tests_and_dags_are_not(unpacked: Path) -> None:
 
 def test_every_job_loads_from_the_wheel_with_the_whole_catalogue(unpacked: Path, tmp_path: Path) -> None:
     told = subprocess.run(
-        [sys.executable, "-c", PROBE], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(unpacked)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", PROBE],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(unpacked)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert told.returncode == 0, told.stderr[-3000:]
     place, *counts = told.stdout.split()
     assert Path(place) == unpacked

@@ -18,10 +18,17 @@ from synth.rows import Period
 from tests.synth.conftest import Small
 
 TYPES = {
-    "string": pa.string(), "code": pa.string(), "phone": pa.string(), "short": pa.int16(), "int": pa.int32(),
-    "long": pa.int64(), "double": pa.float64(), "date": pa.date32(), "timestamp": pa.timestamp("us", tz="UTC"),
+    "string": pa.string(),
+    "code": pa.string(),
+    "phone": pa.string(),
+    "short": pa.int16(),
+    "int": pa.int32(),
+    "long": pa.int64(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
     "bool": pa.bool_(),
-}  # fmt: skip
+}
 NOVEMBER = Period(day_of(dt.date(2025, 11, 1)), day_of(dt.date(2025, 12, 1)), day_of(dt.date(2025, 11, 30)))
 
 

@@ -23,13 +23,15 @@ FIELDS = frozenset({"fee", "fen", "code", "day", "at", "flag"})
         ("code in ('01', '02')", Source("member", "code", values=("01", "02"))),
         ("code <> '01'", Source("member", "code", values=("01",), negated=True)),
         ("to_utc_timestamp(date_add(day, 1), 'Asia/Shanghai') - interval 1 second", Source("day", "day")),
-        ("case code when '1' then 'open' when '2' then 'closed' end",
-         Source("codes", "code", codes=(("1", "open"), ("2", "closed")))),
+        (
+            "case code when '1' then 'open' when '2' then 'closed' end",
+            Source("codes", "code", codes=(("1", "open"), ("2", "closed"))),
+        ),
         ("coalesce(flag, false)", Source("field", "flag")),
         ("sum(fee) over ()", Source("unknown")),
         ("nosuch", Source("unknown")),
     ],
-)  # fmt: skip
+)
 def test_expressions(expression: str, source: Source) -> None:
     assert invert(expression, FIELDS) == source
 

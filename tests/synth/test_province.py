@@ -113,9 +113,7 @@ def test_faults_stay_below_the_threshold(small: Small) -> None:
     assert dirty.num_rows > table.num_rows
     assert raw
     assert all(b"\xff" in line for line in raw.values())
-    codes = sum(
-        dirty.column(f.name).to_pylist().count("X9") for f in schema.fields if f.type == "code"
-    )  # fmt: skip
+    codes = sum(dirty.column(f.name).to_pylist().count("X9") for f in schema.fields if f.type == "code")
     assert 0 < codes + len(raw) + dirty.num_rows - table.num_rows <= feed.quarantine_threshold * dirty.num_rows
 
 
@@ -135,9 +133,7 @@ def test_bytes_a_day_scale_what_is_free() -> None:
     assert 150 < drawn + fixed < 400  # about 256 a customer as declared
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"customers": 0}, {"preset": "nosuch"}, {"days": 0}, {"customers": 100_000_000}]
-)  # fmt: skip
+@pytest.mark.parametrize("arguments", [{"customers": 0}, {"preset": "nosuch"}, {"days": 0}, {"customers": 100_000_000}])
 def test_what_cannot_be_is_said(tmp_path: Path, arguments: dict[str, object]) -> None:
     given: dict[str, object] = {"customers": 10, "start": START, "days": 1, "seed": 1, "preset": "real", **arguments}
     with pytest.raises(MendableError) as caught:

@@ -197,8 +197,10 @@ def test_every_ticket_is_written_and_dates_are_those_of_the_month_column(tmp_pat
     assert facts.records == facts.written["comcast_ticket"] == len(rows) == 2_224
     assert facts.until == "eligibility"
     assert facts.expected == {
-        "complaints_count_365d": 2224.0, "complaints_internet_count_365d": 1105.0, "reason:open_complaint": 517.0,
-    }  # fmt: skip
+        "complaints_count_365d": 2224.0,
+        "complaints_internet_count_365d": 1105.0,
+        "reason:open_complaint": 517.0,
+    }
     mixed = rows[rows["Date"] == "2015-04-08"]  # day and month swapped in that column
     assert len(mixed) > 0
     assert set(mixed["day"]) == {dt.date(2015, 8, 4)}

@@ -78,8 +78,14 @@ def read(night: Night, table: str, columns: list[str]) -> list[list[Any]]:
     names = {pseudonym(name): name for name in "abcdefgh"}
     found = []
     for row in rows.to_pylist():
-        found.append([names.get(cell, shown(cell, rows.schema.field(k).type)) if isinstance(cell, bytes)
-                      else shown(cell, rows.schema.field(k).type) for k, cell in row.items()])  # fmt: skip
+        found.append(
+            [
+                names.get(cell, shown(cell, rows.schema.field(k).type))
+                if isinstance(cell, bytes)
+                else shown(cell, rows.schema.field(k).type)
+                for k, cell in row.items()
+            ]
+        )
     return found
 
 
