@@ -24,9 +24,9 @@ setup: .venv/ready ## one environment, Delta's jars, byte code and compiled kern
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@echo "jars of Delta for Spark; byte code and numba's cache"
-	@$(BIN)/python -m compileall -q conf dialects features models certify expectations jobs synth
-	@$(BIN)/python -m jobs.warm & warm=$$!; \
-	  $(BIN)/python -m jobs.jars 2>&1 | { grep -E '^(error|  where|  remedy)' || true; }; wait $$warm
+	@$(BIN)/python -m compileall -q $(patsubst %/__init__.py,%,$(wildcard */__init__.py))
+	@$(BIN)/python -m cli.warm & warm=$$!; \
+	  $(BIN)/python -m runtime.jars 2>&1 | { grep -E '^(error|  where|  remedy)' || true; }; wait $$warm
 	@touch $@
 
 demo: setup ## a province in a box, its night through Airflow, and a summary
@@ -55,7 +55,7 @@ bench: setup ## peers and ours in one run; make bench NAME=assignment
 	@$(BIN)/python -m benchmarks $(or $(NAME),assignment)
 
 generate: setup ## compile conf/generated and the data dictionary anew
-	@$(BIN)/python -m jobs.order
+	@$(BIN)/python -m runtime.night_order
 
 lock: ## resolve requirements.in into requirements.lock: hashes, no addresses
 	@$(BIN)/uv pip compile requirements.in --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 -o requirements.lock

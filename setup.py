@@ -2,7 +2,23 @@
 
 from setuptools import find_packages, setup
 
-ROOMS = ["jobs", "dialects", "features", "models", "certify", "expectations", "conf", "synth", "console", "benchmarks"]
+ROOMS = [
+    "cli",
+    "jobs",
+    "reporting",
+    "serving",
+    "planning",
+    "runtime",
+    "dialects",
+    "features",
+    "models",
+    "certify",
+    "expectations",
+    "conf",
+    "synth",
+    "console",
+    "benchmarks",
+]
 
 setup(
     packages=find_packages(include=[*ROOMS, *(f"{room}.*" for room in ROOMS)]),
@@ -11,6 +27,6 @@ setup(
         "features": ["declared/*.yml"],
         "expectations": ["**/*.yml"],
         "synth": ["real/data/*"],
-        "jobs": ["**/*.html", "**/*.j2", "**/*.css", "**/*.sql"],
+        "reporting": ["**/*.html", "**/*.j2", "**/*.css"],
     },
 )

@@ -15,8 +15,8 @@ from benchmarks.assignment_lp import by_highs, by_pdlp
 from benchmarks.assignment_pruned import pruning
 from benchmarks.assignment_speed import passes, province
 from benchmarks.result import Result, peak_bytes
-from jobs.instance import read_instance
 from models.assignment.solve import Goal, solve
+from planning.instance.reader import read_instance
 
 #: Customers and the gap that is aimed at.
 AIMS = {

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.assignment.exact import Choice, whole_plan
-from models.assignment.passes import best_arcs
+from models.assignment.dual_evaluation import best_arcs
+from models.assignment.highs_models import Choice, whole_plan
 from models.assignment.problem import Limits, Problem
 from models.assignment.repair import gather
 from models.assignment.sample import hashes, join, pick

@@ -12,8 +12,8 @@ from ortools.pdlp import solve_log_pb2, solvers_pb2
 from ortools.pdlp.python import pdlp
 from scipy import sparse
 
-from models.assignment.exact import Choice, model
-from models.assignment.passes import Local, best_arcs, evaluate
+from models.assignment.dual_evaluation import Local, best_arcs, evaluate
+from models.assignment.highs_models import Choice, model
 from models.assignment.problem import Problem
 from models.assignment.repair import gather
 from models.cores import cores

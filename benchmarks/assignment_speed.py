@@ -19,12 +19,12 @@ from benchmarks.assignment_cases import Case
 from benchmarks.assignment_files import write
 from benchmarks.result import Result, peak_bytes
 from certify.check import check
-from jobs.instance import read_instance
-from jobs.plan_files import write_plan
-from models.assignment.passes import Local
+from models.assignment.dual_evaluation import Local
 from models.assignment.problem import Block, Problem
 from models.assignment.solve import Goal, solve
 from models.cores import cores
+from planning.instance.plan_files import write_plan
+from planning.instance.reader import read_instance
 
 
 @njit(cache=True, nogil=True)

@@ -30,9 +30,10 @@ from conf.featureset import FeatureSet
 from conf.partial import BUCKET_BITS
 from conf.settings import load_settings
 from features.anchor import Anchor
-from jobs import partials, snapshot, staging
-from jobs.night import Night
-from jobs.written import WRITTEN, read_written
+from jobs import partials, snapshot
+from runtime import spark_tables
+from runtime.night import Night
+from runtime.parquet_files import WRITTEN, read_written
 
 SIZES = ("20k", "250k", "1m", "4m")
 _CUSTOMERS = {"20k": 20_000, "250k": 250_000, "1m": 1_000_000, "4m": 4_000_000}
@@ -105,7 +106,7 @@ def staging_schema(night: Night) -> pa.Schema:
 def build_partials(night: Night, family: Family, nights: list[dt.date]) -> int:
     """The daily partials of the nights, as the job makes them; returns their rows."""
     before = {date - dt.timedelta(days=1) for date in nights}
-    return partials.build(night, family, nights, staging.held(night.lake, "visit", "data_date", before))
+    return partials.build(night, family, nights, spark_tables.held(night.lake, "visit", "data_date", before))
 
 
 def build_snapshot(night: Night, family: Family, customers: int) -> list[str]:

@@ -7,10 +7,10 @@ import os
 from importlib import import_module
 from pathlib import Path
 
+from cli.demo import LAST
 from conf.errors import MendableError
 from conf.settings import load_settings
-from jobs.cli.demo import LAST
-from jobs.night import Night
+from runtime.night import Night
 
 
 def homes(holding: str) -> list[Path]:

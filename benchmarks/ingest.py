@@ -172,8 +172,8 @@ def _ours(landing: Path, packed: bool) -> dict[str, Any]:
 def _one_delivery(landing: Path, packed: bool) -> tuple[Any, list[Any]]:
     """A night with one delivery: the file in ``landing``, with what its control file says."""
     from conf.settings import load_settings
-    from jobs.loading.work import File, Work
-    from jobs.night import Night
+    from jobs.ingest.deliveries import File, Work
+    from runtime.night import Night
 
     night = Night(DATE + dt.timedelta(days=1), load_settings(), landing)
     line = next(landing.glob("*.verf")).read_text(encoding="ascii")
@@ -247,7 +247,7 @@ def _loaded() -> dict[str, Any]:
     from benchmarks.ingest_small import DATE as DATA_DATE
     from conf.settings import load_settings
     from jobs import ingest, scan
-    from jobs.night import Night
+    from runtime.night import Night
 
     settings = load_settings()
     night = Night(DATA_DATE + dt.timedelta(days=1), settings, settings.home / "landing")

@@ -17,7 +17,7 @@ from conf.settings import load_settings
 from dialects import write_delivery
 from dialects.keys import fingerprints, repeated
 from dialects.writer import content_of
-from jobs.night import Night
+from runtime.night import Night
 
 DATE = dt.date(2026, 1, 31)  # a month's last day: monthly feeds are due too
 BYTES = 20_000

@@ -22,7 +22,7 @@ _CUSTOMERS = {"small": (2_000, 4_000, 8_000), "large": (10_000, 20_000, 40_000)}
 def _cpc(home: str, *words: str) -> Any:
     """The JSON that a command prints."""
     told = subprocess.run(
-        [sys.executable, "-m", "jobs", *words, "--json"],
+        [sys.executable, "-m", "cli", *words, "--json"],
         env={**os.environ, "CPC_HOME": home},
         capture_output=True,
         text=True,

@@ -18,7 +18,7 @@ from benchmarks.result import Result
 from conf.catalogue import load_catalogue
 from jobs.score import _PRIOR_NIGHTS, _TRAILING_NIGHTS
 from models.affinity.value import ArcMoney, values
-from models.assignment.kinds import Use, reduce_kinds
+from models.assignment.arc_types import Use, reduce_kinds
 from models.assignment.problem import Block, Ints, Limits, Problem
 from models.assignment.solve import Goal, solve
 

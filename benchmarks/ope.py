@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.result import Result
 from conf.errors import MendableError
-from jobs.off_policy import off_policy
 from models.affinity.ope import ESTIMATORS, Evaluation
+from models.lifecycle.experiments.off_policy import off_policy
 
 SIZES = ("obd", "grow")
 _ROUNDS = {"obd": (10_000,), "grow": (10_000, 40_000, 160_000)}

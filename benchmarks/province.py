@@ -27,12 +27,13 @@ from benchmarks.homes import homes, night_of
 from benchmarks.province_learners import learned
 from benchmarks.province_truth import Box, expected_auc, open_box
 from benchmarks.result import Result
-from jobs import train, training
+from jobs import train
 from jobs.score import money
 from models.affinity.encode import encode, learn
-from models.affinity.learn import Learnt
 from models.affinity.scorer import Scorer, Scores, prepare
+from models.affinity.training import Learnt
 from models.cores import cores
+from models.lifecycle import training_data
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -62,7 +63,7 @@ def measured(home: Path) -> dict[str, Any]:
     preset, seed = home.name.rsplit("-", 1)
     night = night_of(home)
     clock = time.perf_counter()
-    data = training.read(night)
+    data = training_data.read(night)
     read = time.perf_counter() - clock
     learnt, _ = train.fit(night, data)
     fitted = time.perf_counter() - clock - read
@@ -104,7 +105,7 @@ def _probabilities(box: Box, scores: Scores) -> dict[str, Any]:
     }
 
 
-def _values(box: Box, scorer: Scorer, scores: Scores, data: training.Data) -> dict[str, Any]:
+def _values(box: Box, scorer: Scorer, scores: Scores, data: training_data.Data) -> dict[str, Any]:
     cost = scorer.money.cost
     means = _means(box, scores.effect.astype(np.float64))
     tables = {

@@ -25,12 +25,12 @@ def main() -> None:
     policy = load_preset(asked.preset).policy  # tonight's shares are those of the log
 
     from benchmarks.province_truth import open_box
+    from cli.demo import LAST, make_province
     from conf.settings import load_settings
+    from features.store.backfill import missing_snapshots, snapshot_dates
     from jobs import feedback
-    from jobs.backfill import missing_snapshots, snapshot_dates
-    from jobs.cli.demo import LAST, make_province
-    from jobs.night import Night
-    from jobs.runner import plan, run_night
+    from runtime.night import Night
+    from runtime.runner import plan, run_night
 
     sets = [
         f"seed={asked.seed}",

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from benchmarks.province_truth import Box
-from jobs.training import Data
 from models.affinity.encode import ARC_COLUMNS, CATEGORIES, encode
-from models.affinity.learn import CONTROL, EXPLORE, Sample
-from models.affinity.learners import Size, effects
+from models.affinity.meta_learners import Size, effects
 from models.affinity.scorer import Scorer, Scores
+from models.affinity.training import CONTROL, EXPLORE, Sample
+from models.lifecycle.training_data import Data
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

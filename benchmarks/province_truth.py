@@ -21,18 +21,18 @@ import yaml
 from numpy.typing import NDArray
 
 from jobs.assign import population_of, shifts
-from jobs.instance import read_instance
-from jobs.loading.secrets import pseudonym_key
-from jobs.menu import floors, menu
-from jobs.night import Night
-from jobs.night_columns import arc_columns
-from jobs.night_limits import in_force
 from jobs.score import masks_of
-from jobs.training import candidates, partition
 from models.affinity.prune import prune
 from models.affinity.scorer import Menu
 from models.assignment.roles import EXPLOIT
 from models.assignment.solve import Goal, solve
+from models.lifecycle.training_data import candidates, partition
+from planning.instance.reader import read_instance
+from planning.limits.amounts import in_force
+from planning.limits.columns import arc_columns
+from planning.limits.menu_charges import floors, menu
+from runtime.keys import pseudonym_key
+from runtime.night import Night
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

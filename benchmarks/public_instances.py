@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.result import Result
-from models.assignment.kinds import Use, narrow, reduce_kinds
+from models.assignment.arc_types import Use, narrow, reduce_kinds
 from models.assignment.problem import Block, Limits, Problem
 from models.assignment.solve import Goal, NoPlan, solve
 

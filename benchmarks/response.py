@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from benchmarks.homes import homes, night_of
 from benchmarks.result import Result
-from jobs import train, training
-from jobs.menu import menu
+from jobs import train
 from models.affinity.encode import ARC_COLUMNS
-from models.affinity.learn import training_rows
 from models.affinity.response import weighed
 from models.affinity.signals import CHANNEL, Columns, Knobs, Rows, Signal, grow, parameters, select, signals
+from models.affinity.training import training_rows
+from models.lifecycle import training_data
+from planning.limits.menu_charges import menu
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -48,7 +49,7 @@ def run(size: str) -> Result:
 def compared(home: Path) -> list[dict[str, Any]]:
     """Log-loss of each shape on the late contacts of a home."""
     night = night_of(home)
-    data = training.read(night)
+    data = training_data.read(night)
     sample, features = train.restrict(data, train.usable(train.drift(night, data), night.settings.affinity.drift_psi))
     table = menu(night.catalogue)
     knobs = replace(train.knobs(night.settings.affinity, 0), trees=TREES)

@@ -20,8 +20,8 @@ from sqlalchemy import create_engine
 
 from benchmarks.result import Result, peak_bytes
 from conf.catalogue import load_catalogue
-from jobs import serving
-from jobs.lake import arrow_schema
+from runtime.lake import arrow_schema
+from serving import store
 
 SIZES = ("100k", "1m")
 DATE = dt.date(2026, 1, 9)
@@ -55,18 +55,18 @@ def run(size: str) -> Result:
     table = plan(_ROWS[size])
     entry = load_catalogue().tables["assignment"]
     with tempfile.TemporaryDirectory() as folder:
-        address = serving._embedded(Path(folder))
+        address = store._embedded(Path(folder))
         with psycopg.connect(address) as connection:
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {serving.SCHEMA}")
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {store.SCHEMA}")
 
         def ours() -> None:
             with psycopg.connect(address) as connection:
-                serving.load(connection, entry, DATE, table.to_batches(1 << 16))
-                serving.swap(connection, entry, DATE)
+                store.load(connection, entry, DATE, table.to_batches(1 << 16))
+                store.swap(connection, entry, DATE)
 
         def row_by_row() -> None:
             with psycopg.connect(address) as connection:
-                connection.execute(f"CREATE TABLE rows (LIKE {serving.SCHEMA}.assignment)")
+                connection.execute(f"CREATE TABLE rows (LIKE {store.SCHEMA}.assignment)")
                 names = ", ".join(f'"{name}"' for name in table.column_names)
                 with connection.cursor().copy(f"COPY rows ({names}) FROM STDIN") as copy:
                     for batch in table.to_batches(1 << 16):

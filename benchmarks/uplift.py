@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from benchmarks.result import Result
 from benchmarks.uplift_peers import HAS_CAUSALML, causalml, sklift, version
 from conf.errors import MendableError
-from jobs.uplift_files import Experiment, load, policy_value
-from models.affinity.learners import TREES, Size, effects
+from models.affinity.meta_learners import TREES, Size, effects
 from models.affinity.uplift import perfect, qini, rank
+from models.lifecycle.experiments.uplift import Experiment, load, policy_value
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -115,7 +115,7 @@ def _hillstrom(arm: str | None) -> Experiment:
 
 
 def crossed(fit: Fit, X: Floats, t: Floats, y: Floats, fold: Ints, seed: int) -> dict[str, Floats]:
-    """Out-of-fold scores, each fold centred (see ``models.affinity.learners.cross_fit``)."""
+    """Out-of-fold scores, each fold centred (see ``models.affinity.meta_learners.cross_fit``)."""
     out: dict[str, Floats] = {}
     for held in np.unique(fold):
         at, inside = fold == held, fold != held

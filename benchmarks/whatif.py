@@ -17,11 +17,11 @@ import numpy as np
 
 from benchmarks.assignment_cases import Case, problem
 from benchmarks.result import Result, peak_bytes
-from models.assignment.active import ROOMS, Active, active_set, box_of
-from models.assignment.again import solve_again
-from models.assignment.passes import Local, evaluate
+from models.assignment.active_set import ROOMS, Active, active_set, box_of
+from models.assignment.dual_evaluation import Local, evaluate
 from models.assignment.problem import Limits, Problem
 from models.assignment.repair import used_by, value_of
+from models.assignment.resolve import solve_again
 from models.assignment.solve import Goal, Solution, solve
 
 #: Customers and the gap that is aimed at.

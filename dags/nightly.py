@@ -28,7 +28,7 @@ STEPS = json.loads((Path(__file__).resolve().parent.parent / "conf" / "generated
 
 def run(job: str) -> dict:
     """Run one job for the decision date: the logical date as it reads in Shanghai."""
-    from jobs.runner import run_task
+    from runtime.runner import run_task
 
     moment = get_current_context()["logical_date"].astimezone(ZoneInfo(SHANGHAI))
     return run_task(job, moment.date().isoformat())

@@ -28,8 +28,8 @@ def run(job: str) -> dict:
     """Run one job for the decision date (the logical date as it reads in Shanghai) where training is due."""
     from airflow.sdk.exceptions import AirflowSkipException
 
-    from jobs.due import why
-    from jobs.runner import run_task
+    from models.lifecycle.training_schedule import why
+    from runtime.runner import run_task
 
     date = get_current_context()["logical_date"].astimezone(ZoneInfo(SHANGHAI)).date().isoformat()
     if not why(date):

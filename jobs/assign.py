@@ -2,7 +2,7 @@
 
 Roles come first. The optimizer solves for exploiters on the limits less the explorers' reserve; what it decides on
 is frozen below ``runs/<run_id>/`` before it starts, and the decision is a pure function of that folder. Arcs that pruning
-dropped and that win at the final prices are taken back into it (`jobs.widen`).
+dropped and that win at the final prices are taken back into it (`planning.plan.column_generation`).
 
 *Reads* candidate, eligible, customer_features, shift, contact (calls of the last weeks); of earlier nights limit_price,
 assignment and candidate.
@@ -25,22 +25,24 @@ import pyarrow.parquet as pq
 from conf.catalogue import Catalogue
 from conf.errors import MendableError
 from conf.offer import MICRO
-from jobs import identity, staging, widen
-from jobs.churn import stability
-from jobs.decide import known_values
-from jobs.decision import Decision, assignment_table, table_hash
-from jobs.demand import demand
-from jobs.frozen import Frozen, freeze
-from jobs.learning_cost import learning
-from jobs.lift import lift_figures
-from jobs.night import Figures, Night
-from jobs.night_columns import arc_columns, attributes, channel_counts, columns_of, customer_columns
-from jobs.night_limits import InForce, in_force
-from jobs.offers import alternates, inbound_offers
-from jobs.plan_files import write_plan
-from jobs.switching import stays_of, with_cost
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
 from models.assignment.solve import NoPlan
+from planning.instance.plan_files import write_plan
+from planning.instance.run_folder import Frozen, freeze
+from planning.limits.agent_demand import demand
+from planning.limits.amounts import InForce, in_force
+from planning.limits.columns import arc_columns, attributes, channel_counts, columns_of, customer_columns
+from planning.plan import column_generation
+from planning.plan.churn import stability
+from planning.plan.decide import known_values
+from planning.plan.decision import Decision, assignment_table, table_hash
+from planning.plan.exploration_cost import learning
+from planning.plan.lift import lift_figures
+from planning.plan.offers import alternates, inbound_offers
+from planning.plan.switching_cost import stays_of, with_cost
+from runtime import run_id as identity
+from runtime import spark_tables
+from runtime.night import Figures, Night
 
 READS = ("candidate", "eligible", "customer_features", "shift", "contact")
 READS_PREVIOUS = ("limit_price", "assignment", "candidate")
@@ -54,7 +56,7 @@ def run(night: Night) -> Figures:
     frozen = frozen_inputs(night)
     inputs = frozen.inputs()
     try:
-        decision, widened = widen.decided(
+        decision, widened = column_generation.decided(
             night, frozen, lambda arcs, population: seen_columns(arcs, population, night.catalogue)
         )
     except NoPlan as error:
@@ -196,7 +198,7 @@ def seen_by_limits(night: Night, eligible: pa.Table) -> pa.Table:
         "customer_id", *(f"cast(`{name}` as string) as `{name}`" for name in names), *segments
     )
     with tempfile.TemporaryDirectory(dir=night.settings.home) as folder:
-        files = staging.stage(frame, Path(folder), ())
+        files = spark_tables.stage(frame, Path(folder), ())
         parts = [pq.read_table(Path(folder) / file.path) for file in files]
     rows = pa.concat_tables(parts) if parts else None
     if rows is None or rows.num_rows == 0:

@@ -1,6 +1,6 @@
 """Decides what may be offered to whom, where: every active customer's arcs after every rule, and the funnel.
 
-The snapshot of D is joined with the state of the customer (`jobs/rules/state.py`); each rule becomes the bits it
+The snapshot of D is joined with the state of the customer (`planning/eligibility/customer_state.py`); each rule becomes the bits it
 removes; what is left is one mask of products a channel. The bits of every rule are kept, so that an
 explanation of this night needs neither Spark nor tonight's rules.
 
@@ -25,12 +25,13 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as sf
 
 from conf.errors import MendableError
-from jobs import staging
-from jobs.lake import WrittenFile, write_file
-from jobs.night import Figures, Night
-from jobs.rules import arcs, state
-from jobs.rules.arcs import Shape
-from jobs.rules.steps import Step, shape_of, steps
+from planning.eligibility import customer_state
+from planning.eligibility import masks as arcs
+from planning.eligibility.masks import Shape
+from planning.eligibility.rules import Step, shape_of, steps
+from runtime import spark_tables
+from runtime.lake import WrittenFile, write_file
+from runtime.night import Figures, Night
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -59,7 +60,7 @@ def run(night: Night) -> Figures:
     night.lake.delta("eligible")
     files, counts = [], np.zeros((4, len(found) + 1), np.int64)
     with tempfile.TemporaryDirectory(dir=night.settings.home) as folder:
-        staged = staging.stage(removals(with_state(night), found), Path(folder), ())
+        staged = spark_tables.stage(removals(with_state(night), found), Path(folder), ())
         parts = [str(Path(folder) / file.path) for file in staged]
         decide = partial(decide_part, root=str(root), date=night.date, shape=shape)
         if sum(file.rows for file in staged) <= ALONE:
@@ -117,7 +118,7 @@ def with_state(night: Night) -> DataFrame:
     """The snapshot of D with the state of every customer beside it."""
     catalogue = night.catalogue
     snapshot = night.tonight("customer_features").drop("business_date")
-    wanted = state.columns(catalogue.channels)
+    wanted = customer_state.columns(catalogue.channels)
     if clash := sorted(set(snapshot.columns) & set(wanted)):
         raise MendableError(
             f"a feature has the name of a state column: {clash[0]!r}",
@@ -126,23 +127,25 @@ def with_state(night: Night) -> DataFrame:
         )
 
     def events(entity: str) -> DataFrame:
-        return state.seen(night.table(entity), night.day_start, night.cut_off)
+        return customer_state.seen(night.table(entity), night.day_start, night.cut_off)
 
-    recent = f"data_date >= date'{night.date - dt.timedelta(days=state.CONTACT_DAYS)}'"
-    contacted = state.contacts(events("contact").where(recent), catalogue.products, catalogue.channels, night.date)
+    recent = f"data_date >= date'{night.date - dt.timedelta(days=customer_state.CONTACT_DAYS)}'"
+    contacted = customer_state.contacts(
+        events("contact").where(recent), catalogue.products, catalogue.channels, night.date
+    )
     parts = [
-        state.consents(events("consent"), catalogue.channels),
-        state.tickets(events("complaint"), night.date),
-        state.holdings(events("order"), catalogue.products, night.date, night.day_start),
+        customer_state.consents(events("consent"), catalogue.channels),
+        customer_state.tickets(events("complaint"), night.date),
+        customer_state.holdings(events("order"), catalogue.products, night.date, night.day_start),
         contacted,
     ]
     if "group_id" in snapshot.columns:
         members = snapshot.where("group_id is not null").select("customer_id", "group_id")
-        parts.append(state.groups(members, contacted))
+        parts.append(customer_state.groups(members, contacted))
     rows = snapshot
     for part in parts:
         rows = rows.join(part, "customer_id", "left")
-    return state.filled(rows, wanted)
+    return customer_state.filled(rows, wanted)
 
 
 def removals(rows: DataFrame, found: Sequence[Step]) -> DataFrame:

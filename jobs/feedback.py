@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 from conf.catalogue import Catalogue
 from conf.dates import LOCAL_DATE_SQL, START_OF_DAY_SQL
 from conf.settings import Outcome
-from jobs.night import Figures, Night
-from jobs.rules.state import TIRED_DAYS, tiring
+from planning.eligibility.customer_state import TIRED_DAYS, tiring
+from runtime.night import Figures, Night
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

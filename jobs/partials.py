@@ -3,7 +3,7 @@
 A family of features has one table ``customer_day_<family>``; a row is what events of a customer's day say alike, as it
 was *first known* on a night (``business_date``), so a snapshot of any past date merges exactly what that night could
 see. Only nights whose deliveries, declaration or conforming changed are rebuilt: usually tonight's, after a restatement
-also the night whose delivery it replaces. Where the rows lie: `jobs.tiles`.
+also the night whose delivery it replaces. Where the rows lie: `features.store.tiles`.
 
 *Reads* the entities, ``ops_delivery``, ``ops_conform``. *Writes* ``customer_day_<family>``, ``partial_source``.
 *Cost* grows with the events of the nights rebuilt, not with history, but for the tile of a month that is over: it is
@@ -32,12 +32,12 @@ from conf.partial import keeps_time, summed, valued_inputs
 from features.anchor import feeds_of
 from features.daily import valued_sql
 from features.fold import fold
-from jobs import staging
-from jobs.brief import few
-from jobs.lake import WrittenFile, arrow_schema, nullable, write_file
-from jobs.night import Figures, Night
-from jobs.sql import over_files
-from jobs.tiles import change_of, group_ends, parts_of, tile_of
+from features.store.tiles import change_of, group_ends, parts_of, tile_of
+from runtime import spark_tables
+from runtime.duckdb_sql import over_files
+from runtime.lake import WrittenFile, arrow_schema, nullable, write_file
+from runtime.night import Figures, Night
+from runtime.spark_tuning import few
 
 READS = (
     "usage",
@@ -100,12 +100,12 @@ def data_dates(wanted: Mapping[tuple[str, dt.date], Content], family: str, night
     return {date for night in nights for date in wanted.get((family, night), _NOTHING).dates}
 
 
-def kept_in(night: Night, family: Family, dates: Collection[dt.date]) -> staging.Held:
+def kept_in(night: Night, family: Family, dates: Collection[dt.date]) -> spark_tables.Held:
     """The files of a family's source that hold data ``dates``."""
-    return staging.held(night.lake, family.source, "data_date", dates)
+    return spark_tables.held(night.lake, family.source, "data_date", dates)
 
 
-def build(night: Night, family: Family, dates: Sequence[dt.date], of: staging.Held) -> int:
+def build(night: Night, family: Family, dates: Sequence[dt.date], of: spark_tables.Held) -> int:
     """Write the partials of ``family`` first known on the nights ``dates``, from the files ``of``; returns their rows."""
     night.lake.fit(family.table)
     target, held = night.lake.path(family.table), parts_of(night.lake, family)
@@ -133,7 +133,7 @@ def spread(
     return list(night.spark.sparkContext.parallelize(parts, len(parts)).flatMap(task).collect())
 
 
-def pieces(of: staging.Held) -> list[list[str]]:
+def pieces(of: spark_tables.Held) -> list[list[str]]:
     """The files in their order, in groups of some `_PIECE` rows: whole files, whatever the number of cores."""
     found: list[list[str]] = []
     rows = _PIECE

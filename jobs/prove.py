@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from conf.errors import MendableError
-from jobs import identity
-from jobs.all_arcs import bound_of_all_arcs
-from jobs.frozen import certified, frozen_run
-from jobs.night import Figures, Night
-from jobs.widen import pruning_loss
+from planning.instance.run_folder import certified, frozen_run
+from planning.plan.column_generation import pruning_loss
+from planning.plan.full_bound import bound_of_all_arcs
+from runtime import run_id as identity
+from runtime.night import Figures, Night
 
 READS = ("assignment", "eligible", "candidate", "customer_features", "limit_price")
 READS_PREVIOUS = ("limit_price", "assignment")

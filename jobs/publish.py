@@ -24,10 +24,14 @@ import pyarrow.compute as pc
 
 from conf.errors import MendableError
 from conf.table import Column
-from jobs import audit, campaign, identity, kpi, report, serving, stock
-from jobs.lake import arrow_schema, nullable
-from jobs.night import Figures, Night
-from jobs.verdict import accepted_run, record_of
+from reporting import kpi, night_report
+from runtime import audit
+from runtime import run_id as identity
+from runtime.lake import arrow_schema, nullable
+from runtime.night import Figures, Night
+from serving import campaign_files, stock
+from serving import store as serving
+from serving.release import accepted_run, record_of
 
 READS = (
     "assignment",
@@ -85,7 +89,7 @@ def publish(night: Night, targets: Sequence[str]) -> Figures:
         figures["store_rows"] = sum(stored.values())
     if "report" in targets:
         path = published(night) / "report.html"
-        delivered["report:report.html"] = (1, report.write(night, run_id, path))
+        delivered["report:report.html"] = (1, night_report.write(night, run_id, path))
         figures["report"] = str(path)
     night.lake.replace_arrow("serving", served(night, run_id, delivered), partition=night.partition)
     return figures | {"kpis": rows.num_rows}
@@ -93,7 +97,7 @@ def publish(night: Night, targets: Sequence[str]) -> Figures:
 
 def keep_last(night: Night, why: str) -> None:
     """Leave the last published night in the store, without those who refused since, and say why tonight is not."""
-    keys = [(key // campaign.SPAN, key % campaign.SPAN) for key in stop_keys(night).to_pylist()]
+    keys = [(key // campaign_files.SPAN, key % campaign_files.SPAN) for key in stop_keys(night).to_pylist()]
     with serving.connect(night.settings) as store:
         last = serving.last_published(store, night.date)
         if last is not None:
@@ -128,7 +132,7 @@ class Plan:
         """Batches of ``table`` of tonight in the order of the catalogue, with ``withdrawn`` as the last column."""
         names = [column.name for column in self.night.lake.table(table).columns]
         for batch in stream(self.night, table, names):
-            stopped = campaign.is_stopped(batch["customer_id"], batch["channel"], self.stops)
+            stopped = campaign_files.is_stopped(batch["customer_id"], batch["channel"], self.stops)
             yield batch.append_column(WITHDRAWN.name, stopped)
 
     def _contacts(self) -> pa.Table:
@@ -138,7 +142,7 @@ class Plan:
         kept = []
         for batch in stream(self.night, "assignment", wanted):
             pushed = pc.is_in(batch["channel"], value_set=pa.array(list(self.outbound), pa.int16()))
-            stopped = campaign.is_stopped(batch["customer_id"], batch["channel"], self.stops)
+            stopped = campaign_files.is_stopped(batch["customer_id"], batch["channel"], self.stops)
             self.tally.withdrawn += pc.sum(pc.and_(pushed, stopped)).as_py() or 0
             kept.append(batch.filter(pc.and_(pushed, pc.invert(stopped))))
         contacts = pa.Table.from_batches(kept, nullable(pa.schema([schema.field(name) for name in wanted])))
@@ -158,7 +162,7 @@ def stop_keys(night: Night) -> pa.Array:
     consent = night.lake.arrow("consent", columns=["customer_id", "event_time", "kind", "channel", "granted"])
     with serving.connect(night.settings) as store:
         stopped = pa.concat_tables([serving.stops(store), stock.stops(store, night.date, night.catalogue)])
-    return campaign.stop_list(consent, stopped, night.catalogue.channels)
+    return campaign_files.stop_list(consent, stopped, night.catalogue.channels)
 
 
 def write_files(night: Night, plan: Plan, folder: Path) -> tuple[dict[str, tuple[int, str]], int]:
@@ -167,7 +171,7 @@ def write_files(night: Night, plan: Plan, folder: Path) -> tuple[dict[str, tuple
     Returns:
         rows and SHA-256 by target, and how many contacts have no number to reach them.
     """
-    from jobs.numbers import numbers_of
+    from serving.phone_numbers import numbers_of
 
     folder.mkdir(parents=True, exist_ok=True)
     phones = numbers_of(night, plan.contacts["customer_id"])
@@ -176,9 +180,9 @@ def write_files(night: Night, plan: Plan, folder: Path) -> tuple[dict[str, tuple
     events = []
     for channel in plan.outbound.values():
         contacts = plan.contacts.filter(pc.equal(plan.contacts["channel"], channel.id)).drop_columns(["channel"])
-        rows = campaign.campaign(contacts, phones, channel, night.catalogue.products)
+        rows = campaign_files.campaign(contacts, phones, channel, night.catalogue.products)
         name = f"contacts-{channel.code}.csv"
-        files[f"file:{name}"] = (rows.num_rows, campaign.write_csv(folder / name, rows, 0o600))
+        files[f"file:{name}"] = (rows.num_rows, campaign_files.write_csv(folder / name, rows, 0o600))
         events.append(
             {
                 "at": now,
@@ -215,7 +219,7 @@ def offers(night: Night, plan: Plan, folder: Path) -> dict[str, tuple[int, str]]
         rows = rows.join(codes, "product").sort_by([("customer_id", "ascending"), ("rank", "ascending")])
         rows = rows.select(["decision_id", "customer_id", "rank", "product_code", "value_micro"])
         name = f"offers-{channel.code}.csv"
-        files[f"file:{name}"] = (rows.num_rows, campaign.write_csv(folder / name, rows, 0o640))
+        files[f"file:{name}"] = (rows.num_rows, campaign_files.write_csv(folder / name, rows, 0o640))
     return files
 
 

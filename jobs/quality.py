@@ -4,7 +4,7 @@ What was loaded is not read again: the loader measured each column while writing
 judges all suites in one validation of these figures. Counts are reconciled against the tables themselves: rows that
 Delta's log says are there = rows loaded, and loaded + quarantined = records of the control file. A delivery is judged
 on the night that first sees it; running the night again judges the same deliveries. The model is held against what
-its own nights brought (`jobs.model_watch`), the last snapshot against the one before (`jobs.feature_watch`).
+its own nights brought (`models.lifecycle.monitoring`), the last snapshot against the one before (`features.store.drift`).
 
 *Reads* ops_load, ops_delivery, ops_quarantine (places and reasons, not bytes), the log (not the rows) of raw_*;
 of earlier nights ops_quality and feature_profile, and for the model candidate, outcome and customer_features.
@@ -32,9 +32,10 @@ from expectations import docs, history
 from expectations.measure import check, checks, frame, sample
 from expectations.suite import EXTENDED, Expect, suite
 from expectations.verdict import judge
-from jobs import feature_watch, model_watch
-from jobs.lake import Lake
-from jobs.night import Figures, Night
+from features.store import drift
+from models.lifecycle import monitoring
+from runtime.lake import Lake
+from runtime.night import Figures, Night
 
 READS = ("ops_load", "ops_delivery", "ops_quarantine", "raw")
 READS_PREVIOUS = ("ops_quality", "candidate", "outcome", "customer_features", "feature_profile")
@@ -57,8 +58,8 @@ def run(night: Night) -> Figures:
         *suite_checks(catalogue, fresh, loads),
         *count_checks(accepted, fresh, table_rows(lake, catalogue, fresh)),
         *history_checks(catalogue, accepted, fresh, night.date),
-        *model_watch.model_checks(night),
-        *feature_watch.feature_checks(night),
+        *monitoring.model_checks(night),
+        *drift.feature_checks(night),
     ]
     verdict = judge(frame(rows))
     kept = report(verdict.checks, fresh, loads, set_aside(lake, verdict.checks))
@@ -237,7 +238,7 @@ def report(
     bad: Mapping[str, Sequence[Row]],
 ) -> list[dict[str, Any]]:
     """What `ops_quality` keeps: all that failed, volume, freshness, model and features, and a line for each delivery's suite."""
-    always = judged["kind"].isin(["volume", "freshness", *model_watch.KINDS, *feature_watch.KINDS])
+    always = judged["kind"].isin(["volume", "freshness", *monitoring.KINDS, *drift.KINDS])
     kept = cast(list[dict[str, Any]], judged[~judged["success"] | always].to_dict("records"))
     kept = [row | {"details": with_sample(row, loads, bad)} for row in kept]
     whole = judged.groupby(["subject", judged["check"].str.rpartition(" · ")[2]])["success"].agg(["size", "sum"])
@@ -288,7 +289,7 @@ def figures(judged: pd.DataFrame, fresh: Sequence[Row]) -> dict[str, Any]:
     """What the summary shows."""
     failed = judged[~judged["success"]]
     stops = failed[failed["severity"] == "stop"]
-    of_model, of_features = (failed["subject"] == watch.SUBJECT for watch in (model_watch, feature_watch))
+    of_model, of_features = (failed["subject"] == watch.SUBJECT for watch in (monitoring, drift))
     return {
         "deliveries": len(fresh),
         "checks": len(judged),

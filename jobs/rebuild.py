@@ -22,9 +22,9 @@ import pyarrow as pa
 from conf.dates import cut_off
 from features.anchor import feeds_of
 from jobs import conform, partials
-from jobs.entities.plan import sources_by_entity, work_of
-from jobs.night import Figures, Night
+from jobs.conform.work import sources_by_entity, work_of
 from jobs.partials import known_on
+from runtime.night import Figures, Night
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 Row = Mapping[str, Any]

@@ -29,15 +29,15 @@ from numpy.typing import NDArray
 from conf.catalogue import Catalogue, load_catalogue
 from conf.errors import MendableError
 from conf.settings import Settings
-from jobs.lake import WrittenFile, arrow_schema, nullable, write_file
-from jobs.menu import charges, closed, floors, menu
-from jobs.night import Figures, Night
-from jobs.registry import champion
-from jobs.training import dates_of, recent_of
 from models.affinity.bundle import load
 from models.affinity.encode import ChangedFeatureError, MissingFeatureError, encode
 from models.affinity.prune import prune
 from models.affinity.scorer import BASES, MICRO, Money, Scorer, Scores, prepare
+from models.lifecycle.registry import champion
+from models.lifecycle.training_data import dates_of, recent_of
+from planning.limits.menu_charges import charges, closed, floors, menu
+from runtime.lake import WrittenFile, arrow_schema, nullable, write_file
+from runtime.night import Figures, Night
 
 READS = ("eligible", "customer_features")
 READS_PREVIOUS = ("limit_price", "assignment")

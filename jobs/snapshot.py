@@ -33,11 +33,11 @@ from features.bucket import Rows, code, snapshot
 from features.distribution import describe
 from features.listing import rows as listing
 from features.profile import population
-from jobs import staging
-from jobs.lake import WrittenFile, arrow_schema, nullable, write_file
-from jobs.night import Figures, Night
-from jobs.tiles import Part, parts_of, read_groups
-from jobs.written import WRITTEN, read_written, written_batch
+from features.store.tiles import Part, parts_of, read_groups
+from runtime import spark_tables
+from runtime.lake import WrittenFile, arrow_schema, nullable, write_file
+from runtime.night import Figures, Night
+from runtime.parquet_files import WRITTEN, read_written, written_batch
 
 READS = ("customer", "consent", "customer_day", "ops_delivery")
 WRITES = ("customer_features", "feature_profile")
@@ -81,7 +81,7 @@ def write_snapshots(
     ``known`` is the night by whose cut-off data must have arrived; None: that of each date itself.
     """
     declared = night.catalogue.features
-    customers, consents = (staging.read(night.spark, night.lake, name) for name in ("customer", "consent"))
+    customers, consents = (spark_tables.read(night.spark, night.lake, name) for name in ("customer", "consent"))
     people = population(customers, consents, dates, declared.attributes, known)
     task = Task(declared, ends, partial_files(night, [*dates, known or dates[-1]], ends, declared), target)
     most = max((file.high for files in task.files.values() for file in files), default=0)

@@ -16,14 +16,14 @@ import numpy as np
 
 from conf.errors import MendableError
 from conf.settings import Affinity
-from jobs.menu import menu
-from jobs.night import Figures, Night
-from jobs.training import Data, dates_of, encoded, latest, partition, read
 from models.affinity.drift import Drift, compare
 from models.affinity.encode import Feature
-from models.affinity.learn import Learnt, Sample, learn
 from models.affinity.response import OneClassError
 from models.affinity.signals import Knobs
+from models.affinity.training import Learnt, Sample, learn
+from models.lifecycle.training_data import Data, dates_of, encoded, latest, partition, read
+from planning.limits.menu_charges import menu
+from runtime.night import Figures, Night
 
 READS = ("outcome", "customer_features")
 READS_PREVIOUS = ("outcome", "customer_features")
@@ -120,7 +120,7 @@ def run(night: Night) -> Figures:
 
 def registered(night: Night, data: Data, parent: str = "") -> Figures:
     """Train on data that was read, and register; below an MLflow run where one is given."""
-    from jobs.model_run import keep
+    from models.lifecycle.mlflow_run import keep
 
     clock = time.perf_counter()
     learnt, moved = fit(night, data)

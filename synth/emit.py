@@ -16,11 +16,11 @@ from synth.fill import Context, fill
 from synth.frame import Column, Frame
 from synth.inverse import Source
 from synth.keyed import stream
+from synth.ledger_columns import attempts, complaint, consent, decision, order
 from synth.plan import date_of
 from synth.registers import changed_at, profile, shift
 from synth.routes import Mapping, mappings
 from synth.rows import Period, Rows, rows_of
-from synth.told import attempts, complaint, consent, decision, order
 from synth.wording import dates, decimals, instants
 from synth.world import World
 

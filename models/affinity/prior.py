@@ -49,7 +49,7 @@ class Prior:
         organic: (offers,) by customers left alone.
         aside: (offers,) on nights with a contact for another product.
         contact: (offers, ways) after a contact, of a rested customer.
-        wearout: what each recent contact takes off it (``models.affinity.wearout``).
+        wearout: what each recent contact takes off it (``models.affinity.fatigue``).
     """
 
     organic: Floats

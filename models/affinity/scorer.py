@@ -124,7 +124,7 @@ class Scorer:
             X: (customers, features) encoded by the bundle's features.
             eligible: (customers, arcs).
             trailing: (customers,) reduced value a night of late, micro-元.
-            recent: (customers,) contacts of the days before (``models.affinity.wearout``); all rested where None.
+            recent: (customers,) contacts of the days before (``models.affinity.fatigue``); all rested where None.
         """
         arcs, base = self.raw(X, eligible)
         start = np.split(self.prior, [self.menu.arcs])

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.assignment.dual import Aim, descend
-from models.assignment.exact import Choice, whole_plan
-from models.assignment.passes import Dual, Local, best_arcs, evaluate
+from models.assignment.dual_evaluation import Dual, Local, best_arcs, evaluate
+from models.assignment.highs_models import Choice, whole_plan
 from models.assignment.problem import Block, Ints, Kinds, Limits, Problem
 from models.assignment.repair import gather, without
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from models.assignment.passes import Dual, Engine, evaluate
+from models.assignment.dual_evaluation import Dual, Engine, evaluate
 from models.assignment.problem import Floats, Ints, Problem
 
 PICO_YUAN = 1e-12

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from models.assignment.passes import best_arcs, near_options, over_blocks
+from models.assignment.dual_evaluation import best_arcs, near_options, over_blocks
 from models.assignment.problem import LARGEST, Block, Ints, Problem
 from models.assignment.sample import hashes
 

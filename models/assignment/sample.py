@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.assignment.passes import over_blocks
+from models.assignment.dual_evaluation import over_blocks
 from models.assignment.problem import BLOCK, NO_GROUP, Block, Ints, Problem
 
 

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from models.assignment.box import boxes
-from models.assignment.classes import BUCKETS, ROUNDS, by_classes
+from models.assignment.aggregated_lp import BUCKETS, ROUNDS, by_classes
+from models.assignment.boxstep import boxes
 from models.assignment.conflict import Infeasible, conflict
 from models.assignment.dual import Aim, descend
-from models.assignment.exact import Choice, whole_plan
-from models.assignment.passes import Dual, Engine, Local, evaluate
+from models.assignment.dual_evaluation import Dual, Engine, Local, evaluate
+from models.assignment.highs_models import Choice, whole_plan
 from models.assignment.problem import LARGEST, PICO, Ints, Overflow, Problem
 from models.assignment.repair import Plan, away, gather, repaired, settled, without
 from models.assignment.sample import samples
-from models.assignment.small import SMALL, improved
+from models.assignment.small_instances import SMALL, improved
 
 YUAN = 1e12  # pico-yuan
 #: Sizes of samples that prices are first found on.

@@ -89,7 +89,7 @@ def test_the_decision_date_is_the_logical_date_in_shanghai(logical: dt.datetime,
 import datetime, importlib.util, sys, types
 spec = importlib.util.spec_from_file_location("nightly", {str(HOUSE / "dags" / "nightly.py")!r})
 module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)
-sys.modules["jobs.runner"] = types.SimpleNamespace(run_task=lambda job, date: print("TOLD", job, date))
+sys.modules["runtime.runner"] = types.SimpleNamespace(run_task=lambda job, date: print("TOLD", job, date))
 module.get_current_context = lambda: {{"logical_date": datetime.datetime.fromisoformat({logical.isoformat()!r})}}
 module.run("scan")
 """

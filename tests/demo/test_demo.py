@@ -20,12 +20,12 @@ from deltalake import DeltaTable
 
 from benchmarks.province_truth import truth_of
 from conf.settings import load_settings
-from jobs.frozen import frozen_run
-from jobs.instance import read_instance
-from jobs.menu import menu
-from jobs.night import Night
 from models.assignment.baseline import arbitrated, without_shares
 from models.assignment.solve import Goal, solve
+from planning.instance.reader import read_instance
+from planning.instance.run_folder import frozen_run
+from planning.limits.menu_charges import menu
+from runtime.night import Night
 
 pytestmark = [pytest.mark.demo, pytest.mark.timeout(1500)]
 DATE = "2026-01-09"
@@ -50,7 +50,7 @@ def environment(home: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def kernels(environment: dict[str, str]) -> set[str]:
     """What set-up compiles."""
-    subprocess.run([sys.executable, "-m", "jobs.warm"], env=environment, check=True)
+    subprocess.run([sys.executable, "-m", "cli.warm"], env=environment, check=True)
     return compiled(environment)
 
 
@@ -66,7 +66,7 @@ def cpc(environment: dict[str, str]) -> Cpc:
 
     def call(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         told = subprocess.run(
-            [sys.executable, "-m", "jobs", *words], env=environment, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "cli", *words], env=environment, capture_output=True, text=True, check=False
         )
         assert told.returncode == code, f"cpc {' '.join(words)}\n{told.stdout[-3000:]}\n{told.stderr[-6000:]}"
         return told

@@ -20,7 +20,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home = tmp_path_factory.mktemp("real") / "var"
     environment = {k: v for k, v in os.environ.items() if k not in {"CPC_LANDING", "CPC_DEMO", "CPC_DATA"}}
     told = subprocess.run(
-        [sys.executable, "-m", "jobs", "demo", "--data", "pega", "--json"],
+        [sys.executable, "-m", "cli", "demo", "--data", "pega", "--json"],
         env={**environment, "CPC_HOME": str(home)},
         capture_output=True,
         text=True,

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from jobs.feedback import run
-from jobs.lake import arrow_schema, nullable
-from jobs.night import Night
+from runtime.lake import arrow_schema, nullable
+from runtime.night import Night
 
 pytestmark = pytest.mark.spark
 DAY = dt.date(2025, 11, 1)

@@ -7,8 +7,11 @@ import pyarrow as pa
 import pytest
 
 from conf.errors import MendableError
-from jobs import audit, campaign, publish, serving
-from jobs.verdict import fault_of
+from jobs import publish
+from runtime import audit
+from serving import campaign_files
+from serving import store as serving
+from serving.release import fault_of
 
 pytestmark = pytest.mark.whole
 
@@ -200,7 +203,7 @@ def test_a_store_that_does_not_answer_says_what_to_do(planned):
 
 def test_cells_that_a_spreadsheet_would_run_are_neutral():
     rows = pa.table({"text": ["=1+1", "+86", "-3", "@x", "\tx", "plain", "a=b", None], "n": [-1, 2, 3, 4, 5, 6, 7, 8]})
-    neutral = campaign.neutral(rows)
+    neutral = campaign_files.neutral(rows)
     assert neutral["text"].to_pylist() == ["'=1+1", "'+86", "'-3", "'@x", "'\tx", "plain", "a=b", None]
     assert neutral["n"].to_pylist() == rows["n"].to_pylist()
 
@@ -208,7 +211,7 @@ def test_cells_that_a_spreadsheet_would_run_are_neutral():
 def test_a_number_passed_on_is_the_new_holders():
     day = dt.datetime(2026, 1, 8, 16, tzinfo=dt.UTC)
     old, new = dt.datetime(2024, 1, 1, tzinfo=dt.UTC), dt.datetime(2025, 6, 1, tzinfo=dt.UTC)
-    held = campaign.holders(
+    held = campaign_files.holders(
         pa.table(
             {
                 "customer_id": pa.array([1, 2, 3], pa.int64()),
@@ -234,7 +237,7 @@ def test_the_audit_chain_shows_what_was_changed_or_removed():
 def test_a_table_is_exported_with_codes(planned, monkeypatch, tmp_path):
     from typer.testing import CliRunner
 
-    from jobs.cli import publish as commands
+    from cli import publish as commands
 
     night = planned(verdict=GOOD)
     monkeypatch.setattr(commands, "open_night", lambda date, env, overrides: night)

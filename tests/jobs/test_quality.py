@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from jobs import quality
-from jobs.lake import arrow_schema, nullable
+from runtime.lake import arrow_schema, nullable
 
 pytestmark = pytest.mark.whole
 

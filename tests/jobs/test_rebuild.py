@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from cli.feeds import app
 from conf.dates import cut_off
 from features.anchor import feeds_of
 from jobs import conform, partials, rebuild
-from jobs.cli.feeds import app
-from jobs.entities.plan import sources_by_entity, work_of
-from jobs.night import Night
-from tests.jobs.conftest import put
+from jobs.conform.work import sources_by_entity, work_of
+from runtime.night import Night
+from tests.nights.published import put
 
 DAYS = [dt.date(2026, 1, day) for day in (5, 6, 7)]
 LAST = dt.date(2026, 1, 8)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from jobs.cli import COMMANDS, app
+from cli import COMMANDS, app
 
 HOUSE = Path(__file__).resolve().parents[2]
 PAGES = sorted(

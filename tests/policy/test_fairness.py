@@ -1,7 +1,7 @@
 """SLA grade or age never sets a price: what a product costs is one number, and no arc's money looks at a customer.
 
 Grade and age may decide who is contacted, how, and by whom (rules, capacities of segments); the response by grade and age
-is watched every night (`jobs/model_watch.py`) and held by the gate. What an offer costs whoever takes it is not theirs to move.
+is watched every night (`models/lifecycle/monitoring.py`) and held by the gate. What an offer costs whoever takes it is not theirs to move.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from conf.catalogue import load_catalogue
-from jobs.menu import charges, menu
 from models.affinity.encode import Offer
 from models.affinity.scorer import Menu
+from planning.limits.menu_charges import charges, menu
 
 #: Columns of the snapshot that tell grade or age.
 PERSONAL = re.compile(r"\b(grade|grade_id|star|age_group|birth_year|senior)\b")

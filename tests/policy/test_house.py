@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from conf.catalogue import load_catalogue
-from jobs.order import GENERATED, PICTURE, RUNS, compile_night, load, picture
+from runtime.night_order import GENERATED, PICTURE, RUNS, compile_night, load, picture
 
 HOUSE = Path(__file__).resolve().parents[2]
-ROOMS = ("conf", "dialects", "features", "models", "certify", "expectations", "jobs", "synth", "benchmarks", "dags")
+ROOMS = (*sorted(path.parent.name for path in HOUSE.glob("*/__init__.py")), "dags")
 TRACKED = [
     HOUSE / name
     for name in subprocess.run(
@@ -78,9 +78,9 @@ def test_only_conf_reads_the_process_environment() -> None:
         "benchmarks/night.py",  # likewise
         "benchmarks/homes.py",  # likewise: one home after the other
         "benchmarks/province_home.py",  # likewise
-        "jobs/airflow.py",  # hands an environment to the process it starts
-        "jobs/spark.py",  # PYSPARK_PYTHON must be set before the JVM starts
-        "jobs/doctor.py",  # looks at JAVA_HOME
+        "runtime/airflow.py",  # hands an environment to the process it starts
+        "runtime/spark.py",  # PYSPARK_PYTHON must be set before the JVM starts
+        "cli/diagnosis.py",  # looks at JAVA_HOME
     }
     places = offenders(r"os\.environ|os\.getenv", [p for p in SOURCES if str(p.relative_to(HOUSE)) not in allowed])
     # the pseudonym's key and the data folder of benchmarks are secrets or test inputs, named where they are used
@@ -92,7 +92,7 @@ def test_only_conf_reads_the_process_environment() -> None:
 
 
 def test_no_job_opens_the_truth() -> None:
-    rooms = {"dialects", "features", "models", "certify", "expectations", "jobs"}
+    rooms = set(ROOMS) - {"synth", "benchmarks", "dags"}
     paths = [p for p in SOURCES if p.relative_to(HOUSE).parts[0] in rooms and p.name != "demo.py"]
     assert offenders(r"""["'/]truth["'/]""", paths) == []
 

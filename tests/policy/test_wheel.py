@@ -15,16 +15,16 @@ pytestmark = pytest.mark.whole
 HOUSE = Path(__file__).resolve().parents[2]
 LEFT_OUT = {".venv", "var", ".git", "jars", "tests", "docs", "build", ".mypy_cache", ".ruff_cache", ".hypothesis"}
 PROBE = """
-import conf, jobs, jobs.report.view
+import conf, reporting.night_report.view
 from conf.catalogue import load_catalogue
-from jobs.order import RUNS, compiled, load
+from runtime.night_order import RUNS, compiled, load
 from pathlib import Path
 place = Path(conf.__file__).resolve().parents[1]
 catalogue = load_catalogue()
 for run in RUNS:
     for step in compiled(run):
         assert Path(load(step.job).__file__).is_relative_to(place), step.job
-assert (Path(jobs.__file__).parent / "report" / "page.html.j2").is_file()
+assert (Path(reporting.__file__).parent / "night_report" / "page.html.j2").is_file()
 print(place, len(catalogue.feeds), len(catalogue.schemas), len(catalogue.products))
 """
 
@@ -50,7 +50,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_rooms_are_in_and_tests_and_dags_are_not(unpacked: Path) -> None:
     rooms = {path.name for path in unpacked.iterdir() if path.is_dir() and not path.name.endswith(".dist-info")}
-    assert {"jobs", "dialects", "features", "models", "certify", "expectations", "conf", "synth", "benchmarks"} <= rooms
+    assert {"cli", "jobs", "reporting", "serving", "planning", "runtime", "dialects", "features", "models", "certify", "expectations", "conf", "synth", "benchmarks"} <= rooms
     assert not rooms & {"tests", "dags", "docs"}
 
 

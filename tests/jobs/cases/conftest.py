@@ -20,8 +20,8 @@ import yaml
 
 from conf.catalogue import Catalogue, load_catalogue
 from conf.settings import Settings
-from jobs.lake import arrow_schema, nullable
-from jobs.night import Night
+from runtime.lake import arrow_schema, nullable
+from runtime.night import Night
 
 HERE = Path(__file__).parent
 SHANGHAI = ZoneInfo("Asia/Shanghai")

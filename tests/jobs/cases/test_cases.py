@@ -24,7 +24,7 @@ def test_conform(folder, play):
 @pytest.mark.parametrize("folder", folders("conform"))
 def test_conform_of_many_rows_makes_the_same(folder, play, monkeypatch):
     """The plans of a big load, compiled and shuffled, give the rows of the small one."""
-    monkeypatch.setattr("jobs.brief.FEW", -1)
+    monkeypatch.setattr("runtime.spark_tuning.FEW", -1)
     play(folder, conform)
 
 

@@ -1,0 +1,5 @@
+"""``python -m cli`` is ``cpc``."""
+
+from cli import main
+
+main()

@@ -1,0 +1,134 @@
+"""``cpc solve``, ``cpc certify`` and ``cpc replay``: plans and proofs."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.output import EnvOption, JsonOption, console, print_figures, print_json
+from conf.errors import MendableError
+
+if TYPE_CHECKING:
+    from models.assignment.dual_evaluation import Engine
+    from models.assignment.problem import Problem
+
+app = typer.Typer()
+
+
+@app.command()
+def solve(
+    instance: Annotated[Path, typer.Argument(help="folder with arcs/*.parquet and limits.yml")],
+    out: Annotated[Path, typer.Option("--out", help="folder for the plan and its certificate")],
+    gap: Annotated[float, typer.Option("--gap", min=0.0, help="stop at this certified gap")] = 1e-4,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--seconds", min=0.01, help="stop after so long; without it the clock decides nothing"),
+    ] = None,
+    engine: Annotated[str, typer.Option("--engine", help="local or spark")] = "local",
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Solve an assignment instance from files. Example: cpc solve INSTANCE --out PLAN --gap 1e-5."""
+    from models.assignment.solve import Goal, NoPlan
+    from planning.instance.plan_files import write_plan
+    from planning.instance.reader import read_instance
+    from planning.instance.solve import solved
+
+    if engine not in {"local", "spark"}:
+        raise MendableError(f"no engine {engine!r}", where="--engine", remedy="use local or spark")
+    if not instance.is_dir():
+        raise MendableError("no such instance", where=str(instance), remedy="give a folder with arcs/ and limits.yml")
+
+    def tell(stage: str, at: float, bound: int, primal: int | None) -> None:
+        if not as_json:
+            wide = "" if primal is None else f"  gap {(bound - primal) / max(1, abs(bound)):.2e}"
+            console.print(f"  {at:7.2f} s  {stage:<22} bound {bound / 1e6:,.2f} 元{wide}")
+
+    goal = Goal(gap=gap, seconds=math.inf if seconds is None else seconds, told=tell)
+    work = out.with_name(out.name + ".work")  # the compact form, beside the plan: on the disk that the user chose
+    try:
+        read = read_instance(instance, work)
+        if not as_json:
+            console.print(read.problem.shape)
+            for warning in read.warnings:
+                console.print(f"warning: {warning}")
+        with _engine(engine, read.problem, env) as passes:
+            solution = solved(read, goal, str(instance), passes)
+        said = write_plan(out, read.problem, solution)
+    except NoPlan as error:
+        console.print(f"no plan: {error}")
+        raise typer.Exit(1) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    figures = {key: value for key, value in said.items() if key != "limits"} | {"warnings": list(read.warnings)}
+    if as_json:
+        print_json(said | {"warnings": list(read.warnings)})
+    else:
+        print_figures(f"plan in {out}", figures)
+
+
+@contextlib.contextmanager
+def _engine(name: str, problem: Problem, env: str | None) -> Iterator[Engine | None]:
+    """Who makes the passes: None for the threads of this process, or tasks of Spark over files in the home."""
+    if name == "local":
+        yield None
+        return
+    from conf.settings import load_settings
+    from planning.instance.spark_engine import OnSpark
+    from runtime.spark import session
+
+    settings = load_settings(env)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.home, prefix="solve-") as folder:
+        yield OnSpark(problem, session(settings), Path(folder))
+
+
+@app.command()
+def certify(
+    instance: Annotated[Path | None, typer.Argument(help="the instance")] = None,
+    out: Annotated[Path | None, typer.Argument(help="the plan")] = None,
+    run: Annotated[str | None, typer.Option("--run", help="a night's run instead")] = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a plan and its bound, independently. Example: cpc certify INSTANCE PLAN, or cpc certify --run R."""
+    from planning.instance.solve import checked
+
+    if run is not None:
+        from conf.settings import load_settings
+        from planning.instance.run_folder import certified
+
+        figures = certified(load_settings(env), run)
+    elif instance is None or out is None:
+        raise MendableError("nothing to check", where="cpc certify", remedy="give INSTANCE and OUT, or --run R")
+    else:
+        figures = checked(instance, out)
+    shown = {key: value for key, value in figures.items() if key != "used"}
+    if as_json:
+        print_json({"verdict": "accepted", **figures})
+    else:
+        print_figures("accepted", shown)
+
+
+@app.command()
+def replay(
+    run: Annotated[str, typer.Argument(help="the run")], env: EnvOption = None, as_json: JsonOption = False
+) -> None:
+    """Rebuild the assignment of a run and compare the bytes. Example: cpc replay 2026-01-09-0123456789ab."""
+    from conf.settings import load_settings
+    from planning.whatif import replay as job
+
+    found = job.replay(load_settings(env), run)
+    if as_json:
+        print_json({"identical": found.identical, "verdict": found.verdict(), **found.__dict__})
+    else:
+        console.print(f"{found.verdict()}\n  written  {found.written}\n  rebuilt  {found.rebuilt}")
+    if not found.identical:
+        raise typer.Exit(1)

@@ -1,0 +1,229 @@
+"""``cpc explain``, ``cpc funnel``, ``cpc kpi``: why, for one; why, for all; figures of the operation."""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import pyarrow.compute as pc
+import typer
+
+from cli.output import EnvOption, JsonOption, SetOption, console, open_night, print_json, print_table
+from conf.dates import parse_date
+from conf.errors import MendableError
+from reporting import explanation
+from reporting.explanation_text import yuan
+from reporting.kpi import PLANNED
+from runtime import audit
+from runtime.night import Night
+
+app = typer.Typer()
+RunOption = Annotated[str | None, typer.Option("--run", help="Run id (the last night if not given).")]
+MadeOn = Annotated[str | None, typer.Option("--date", help="Decision date (the last night if not given).")]
+
+
+def night_of(run: str | None, date: str | None, table: str, env: str | None, set_: Sequence[str] | None) -> Night:
+    """The night of a run, of a date, or the last one that ``table`` holds.
+
+    Raises:
+        MendableError: the table holds no night, or not that one.
+    """
+    wanted = explanation.date_of_run(run) if run else parse_date(date) if date else None
+    night = open_night((wanted or dt.date.today()).isoformat(), env, set_)
+    held = pc.unique(night.lake.arrow(table, columns=["business_date"])["business_date"]).to_pylist()
+    if not held or (wanted and wanted not in held):
+        which = f"no night of {wanted}" if wanted else "no night"
+        raise MendableError(
+            f"{table} holds {which}",
+            where=str(night.lake.path(table)),
+            remedy=f"run it: cpc nightly --date {wanted or 'YYYY-MM-DD'}"
+            + (f"; it holds {', '.join(str(day) for day in sorted(held)[-5:])}" if held else ""),
+        )
+    return open_night((wanted or max(held)).isoformat(), env, set_)
+
+
+@app.command()
+def explain(
+    customer: Annotated[int, typer.Argument(help="customer_id.")],
+    run: RunOption = None,
+    date: MadeOn = None,
+    every: Annotated[bool, typer.Option("--all", help="Every arc, also those that rules removed.")] = False,
+    why: Annotated[str, typer.Option("--why", help="Purpose, kept in the access log.")] = "cpc explain",
+    env: EnvOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Why one customer gets what they get: every arc, rule, value and price. Example: cpc explain 4711 --all."""
+    night = night_of(run, date, "eligible", env, set_)
+    found = explanation.explain(explanation.read(night, customer, run), night.catalogue)
+    audit.append(night.lake, [access(customer, why)])
+    if as_json:
+        print_json(found)
+        return
+    console.print(f"customer {customer}, night of {night.date}, run {found['run_id'] or '–'}")
+    console.print(found["sentence"]["en"])
+    console.print(found["sentence"]["zh"])
+    passed = [arc for arc in found["arcs"] if arc["state"] != "removed" and arc["value_micro"] is not None]
+    show_arcs(passed if every else [arc for arc in passed if arc["state"] != "pruned"])
+    show_removed(found["arcs"], every=every)
+    if found["note"]:
+        console.print(f"arcs that pruning dropped are not scored again: {found['note']}")
+    if found["offers"]:
+        offers = [
+            (o["channel"], o["rank"], o["product"], yuan(o["value_micro"]), o["slate_probability"])
+            for o in found["offers"]
+        ]
+        columns = ("channel", "place", "product", "value 元", "P(slate)")
+        print_table("offers when the customer comes", columns, offers)
+    if found["alternates"]:
+        rows = [(o["rank"], o["product"], o["channel"], yuan(o["value_micro"])) for o in found["alternates"]]
+        print_table("instead, if the contact cannot be made", ("rank", "product", "channel", "value 元"), rows)
+
+
+def access(customer: int, why: str) -> dict[str, Any]:
+    """A look at a customer's data, for the access log."""
+    return {
+        "at": dt.datetime.now(dt.UTC),
+        "who": getpass.getuser(),
+        "what": f"explain customer {customer}",
+        "why": why,
+        "rows": 1,
+    }
+
+
+def show_arcs(arcs: Sequence[dict[str, Any]]) -> None:
+    """Scored arcs with value, price and what is left, and why or why not."""
+    rows = [
+        (
+            "→" if arc["state"] == "chosen" else "",
+            arc["product"],
+            arc["channel"],
+            yuan(arc["value_micro"]),
+            None if arc["price_micro"] is None else yuan(arc["price_micro"]),
+            None if arc["reduced_micro"] is None else yuan(arc["reduced_micro"]),
+            arc["p_convert"],
+            arc["why"]["short"],
+        )
+        for arc in arcs
+    ]
+    print_table(
+        "arcs that passed every rule", ("", "product", "channel", "value 元", "price 元", "left 元", "P", "why"), rows
+    )
+
+
+def show_removed(arcs: Sequence[dict[str, Any]], *, every: bool) -> None:
+    """Arcs that rules removed: by rule, or one by one."""
+    removed = [arc for arc in arcs if arc["state"] == "removed"]
+    pruned = sum(arc["state"] == "pruned" for arc in arcs)
+    if every:
+        rows = [(arc["product"], arc["channel"], arc["rule"], arc["reason"], arc["reason_zh"]) for arc in removed]
+        print_table("arcs removed", ("product", "channel", "rule", "reason", "原因"), rows)
+    else:
+        by_rule: dict[str, list[dict[str, Any]]] = {}
+        for arc in removed:
+            by_rule.setdefault(arc["rule"], []).append(arc)
+        print_table(
+            f"arcs removed by rules: {len(removed)} of {len(arcs)} (--all lists them)",
+            ("rule", "arcs", "reason", "原因"),
+            [(rule, len(mine), mine[0]["reason"], mine[0]["reason_zh"]) for rule, mine in by_rule.items()],
+        )
+    for limit in sorted({arc["limit"] for arc in arcs if arc["state"] == "closed"}):
+        shut = sum(arc.get("limit") == limit for arc in arcs)
+        console.print(f"{shut} more arcs passed every rule but are closed for everybody: {limit} is 0")
+    if pruned:
+        console.print(
+            f"{pruned} more arcs passed every rule but were not among the best at last night's prices (--all)"
+        )
+
+
+@app.command()
+def funnel(
+    run: RunOption = None,
+    date: MadeOn = None,
+    env: EnvOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What every rule removed, in order, for all customers. Example: cpc funnel --date 2026-01-09."""
+    night = night_of(run, date, "funnel", env, set_)
+    rows = night.lake.arrow("funnel", partition=night.partition).sort_by("position").to_pylist()
+    if as_json:
+        print_json({"business_date": night.date, "rules": rows})
+        return
+    columns = ("rule", "reason", "原因", "arcs before", "removed", "share", "customers left", "with an outbound arc")
+    shown = [
+        (
+            row["rule"],
+            row["reason"],
+            row["reason_zh"],
+            row["arcs_before"],
+            row["arcs_removed"],
+            f"{row['arcs_removed'] / row['arcs_before']:.1%}" if row["arcs_before"] else "–",
+            row["customers_left"],
+            row["outbound_customers_left"],
+        )
+        for row in rows
+    ]
+    print_table(f"funnel of {night.date}", columns, shown)
+
+
+@app.command()
+def kpi(
+    from_: Annotated[str | None, typer.Option("--from", help="First decision date.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Last decision date.")] = None,
+    slice_: Annotated[str, typer.Option("--slice", help="Slices whose name contains this; `*` for every one.")] = "all",
+    run: Annotated[str | None, typer.Option("--run", help="One run: its plan, and what its contacts came to.")] = None,
+    env: EnvOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Figures of the operation by night, or of one run. Example: cpc kpi --from 2026-01-08 --to 2026-01-09."""
+    if run is not None:
+        show_run(run, env, set_, as_json=as_json)
+        return
+    last = night_of(None, to, "kpi", env, set_)
+    first = parse_date(from_) if from_ else last.date
+    if first > last.date:
+        raise MendableError(f"{first} is after {last.date}", where="--from", remedy="give the earlier date first")
+    rows = last.lake.arrow("kpi").to_pylist()
+    rows = [
+        row
+        for row in sorted(rows, key=lambda row: (row["kpi"], row["slice"], row["business_date"]))
+        if first <= row["business_date"] <= last.date and (slice_ == "*" or wanted(row["slice"], slice_))
+    ]
+    if as_json:
+        print_json({"from": first, "to": last.date, "figures": rows})
+        return
+    columns = ("kpi", "slice", "night", "value", "counted", "out of")
+    names = ("kpi", "slice", "business_date", "value", "numerator", "denominator")
+    print_table(f"figures from {first} to {last.date}", columns, [[row[name] for name in names] for row in rows])
+
+
+def show_run(run: str, env: str | None, set_: Sequence[str] | None, *, as_json: bool) -> None:
+    """What a run planned on its night, and what the latest night knows of what its decisions came to."""
+    made = night_of(run, None, "kpi", env, set_)
+    latest = night_of(None, None, "kpi", env, set_)
+    planned = made.lake.arrow("kpi", partition=made.partition).to_pylist()
+    rows = [row for row in planned if row["slice"] == "all" and row["kpi"] in kpi_names()]
+    rows += [
+        row for row in latest.lake.arrow("kpi", partition=latest.partition).to_pylist() if row["slice"] == f"run:{run}"
+    ]
+    rows.sort(key=lambda row: (row["slice"], row["kpi"]))
+    if as_json:
+        print_json({"run_id": run, "figures": rows})
+        return
+    names = ("kpi", "slice", "business_date", "value", "numerator", "denominator")
+    columns = ("kpi", "slice", "night", "value", "counted", "out of")
+    print_table(f"figures of run {run}", columns, [[row[name] for name in names] for row in rows])
+
+
+def kpi_names() -> set[str]:
+    """Figures that a night's plan has, whatever became of it."""
+    return {name for name, _ in PLANNED} | {"contacts", "withdrawn"}
+
+
+def wanted(name: str, asked: str) -> bool:
+    """Whether a slice is asked for: ``all`` is that slice alone, anything else is looked for in the name."""
+    return name == asked if asked == "all" else asked in name

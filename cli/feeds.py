@@ -1,0 +1,337 @@
+"""``cpc ingest``, ``cpc rebuild``, ``cpc feeds``: what lands, what became of it, what a restatement touches."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.nightly import tell
+from cli.output import (
+    DateOption,
+    EnvOption,
+    JsonOption,
+    SetOption,
+    console,
+    open_night,
+    print_figures,
+    print_json,
+    print_table,
+)
+from conf.dates import parse_date
+from conf.errors import MendableError
+from conf.settings import Settings, load_settings
+from reporting import feed_status
+from reporting.feed_status import FeedState
+from runtime.night import Night
+
+app = typer.Typer()
+feeds = typer.Typer(help="The catalogue of feeds, its checks, a night's state, a draft from a sample.")
+app.add_typer(feeds, name="feeds")
+DAY = dt.timedelta(days=1)
+#: Bytes of a sample that are looked at, packed as they are: a whole night's file will do as well.
+SAMPLE = 32 << 20
+#: Files of no feed that are listed.
+STRANGE = 20
+
+
+@app.command()
+def ingest(
+    date: DateOption,
+    landing: Annotated[Path | None, typer.Option("--landing", help="Folder of interface files.")] = None,
+    feed: Annotated[str, typer.Option("--feed", help="Only feeds whose code matches this glob.")] = "*",
+    env: EnvOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Load what has landed for a night. Example: cpc ingest --date 2026-01-09 --feed 'hotline_*'."""
+    from jobs import ingest as loader
+    from jobs import scan
+    from runtime.runner import lease, run_job
+
+    night = open_night(date, env, set_)
+    if landing is not None:
+        night = replace(night, landing=landing.resolve())
+    if feed == "*":
+        records = [run_job("scan", night), run_job("ingest", night)]
+        if not as_json:
+            for record in records:
+                tell(record.job, record)
+        figures = records[-1].figures
+    else:  # a part of the night is no run of it: nothing is recorded but the deliveries
+        with lease(night):
+            scan.run(night)
+            figures = loader.run(night, feed)
+        if not as_json:
+            print_figures(f"loaded for the night of {night.date}: {feed}", figures)
+    if as_json:
+        print_json(figures)
+
+
+@app.command()
+def rebuild(
+    since: Annotated[str, typer.Option("--since", help="First night whose snapshot is looked at, YYYY-MM-DD.")],
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be rebuilt, rebuild nothing.")] = False,
+    env: EnvOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Rebuild what a restatement touched, nothing else. Example: cpc rebuild --plan --since 2026-01-02."""
+    from jobs.rebuild import carry_out, plan_of
+    from runtime.runner import lease
+
+    settings = load_settings(env, tuple(set_ or ()))
+    first = parse_date(since)
+    night = Night(first, settings, settings.landing)
+    made = plan_of(night, first)
+    figures = {} if plan else _carried_out(carry_out, lease, night, made)
+    if as_json:
+        print_json({**made.as_json(), **figures})
+        return
+    print_table("to rebuild" if plan else "rebuilt", ("what", "which", "why"), made.lines())
+    if not made.lines():
+        console.print("nothing: every table is made of the deliveries in force")
+    if figures:
+        print_figures("done", figures)
+
+
+def _carried_out(carry_out: Any, lease: Any, night: Night, made: Any) -> dict[str, Any]:
+    with lease(night):
+        return dict(carry_out(night, made))
+
+
+@feeds.command("list")
+def list_(
+    env: EnvOption = None,
+    unread: Annotated[bool, typer.Option("--unread", help="Only feeds that nothing reads.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Every feed with what reads it. Example: cpc feeds list --unread."""
+    catalogue = load_settings(env).catalogue
+    reach = feed_status.readers(catalogue)
+    rows: list[dict[str, Any]] = [
+        {
+            "feed": code,
+            "label": feed.label,
+            "service": feed.service,
+            "dialect": feed.dialect,
+            "schema": feed.schema_name,
+            "granularity": feed.granularity,
+            "deadline": feed.deadline,
+            "required": feed.required,
+            "reads_it": list(reach[feed.schema_name]),
+        }
+        for code, feed in sorted(catalogue.feeds.items())
+        if not (unread and reach[feed.schema_name])
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    columns = ("feed", "label", "dialect", "schema", "granularity")
+    print_table(
+        f"{len(rows)} feeds",
+        (*columns, "what reads it"),
+        [[*(row[name] for name in columns), "; ".join(row["reads_it"]) or "nothing"] for row in rows],
+    )
+
+
+@feeds.command()
+def check(env: EnvOption = None, as_json: JsonOption = False) -> None:
+    """Check every feed, schema and mapping; names file, line and remedy. Example: cpc feeds check."""
+    from jobs.conform.work import sources_by_entity
+
+    catalogue = load_settings(env).catalogue
+    for code, feed in catalogue.feeds.items():
+        narrow = [field.name for field in catalogue.schemas[feed.schema_name].fields if not field.width]
+        if feed.layout == "fixed" and narrow:
+            raise MendableError(
+                f"feed {code} is fixed-width, but {feed.schema_name}.{narrow[0]} has no width",
+                where=f"conf/schemas/{feed.schema_name}.yml",
+                remedy="give every field its `width` in bytes of GB18030",
+            )
+    sources = sources_by_entity(catalogue)
+    counted = Counter(feed.service for feed in catalogue.feeds.values())
+    unused = sorted(set(catalogue.schemas) - {feed.schema_name for feed in catalogue.feeds.values()})
+    reach = feed_status.readers(catalogue)
+    unread = sorted(code for code, feed in catalogue.feeds.items() if not reach[feed.schema_name])
+    figures: dict[str, Any] = {
+        "feeds": len(catalogue.feeds),
+        **{name: counted[name] for name in sorted(counted)},
+        "schemas": len(catalogue.schemas),
+        "fields": sum(len(s.fields) for s in catalogue.schemas.values()),
+        "mappings": sum(len(found) for found in sources.values()),
+        "entities": len(sources),
+        "feeds that nothing reads": len(unread),
+        "schemas without a feed": len(unused),
+    }
+    if as_json:
+        print_json({**figures, "unread": unread, "unused": unused})
+    else:
+        print_figures("the catalogue is sound", figures)
+
+
+@feeds.command()
+def status(
+    date: DateOption,
+    days: Annotated[int, typer.Option("--days", min=1, help="So many nights up to this one.")] = 1,
+    everything: Annotated[bool, typer.Option("--all", help="On a terminal, also the feeds that are loaded.")] = False,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Every feed on a night: loaded, late, refused or missing. Example: cpc feeds status --date 2026-01-09."""
+    night = open_night(date, env)
+    ledger = night.lake.arrow("ops_delivery").to_pylist()
+    landing = night.lake.arrow("landing").to_pylist()
+    nights = [night.date - n * DAY for n in reversed(range(days))]
+    found = {day: feed_status.states(night.catalogue, ledger, landing, day) for day in nights}
+    if as_json:
+        print_json([{**({"night": day} if days > 1 else {}), **one.as_row()} for day in nights for one in found[day]])
+        return
+    counts = {day: Counter(one.state for one in found[day]) for day in nights}
+    print_table(
+        "feeds by state",
+        ("night", *feed_status.STATES),
+        [[str(day), *(counts[day][state] for state in feed_status.STATES)] for day in nights],
+    )
+    shown = [one for one in found[night.date] if everything or one.state != "loaded" or one.code == "94"]
+    if shown:
+        print_table(f"the night of {night.date}", COLUMNS, [_shown(one) for one in shown])
+    strange = sorted({row["file"] for row in landing if row["state"] == "unknown"})
+    if strange:
+        listed = [[name] for name in strange[:STRANGE]]
+        print_table(f"{len(strange)} files in the landing folder belong to no feed", ("file",), listed)
+
+
+COLUMNS = ("feed", "data date", "required", "state", "code", "files", "rows", "quarantined", "stands in", "why")
+
+
+def _shown(one: FeedState) -> tuple[Any, ...]:
+    periods = f" {one.periods[0]}/{one.periods[1]}" if one.periods[1] > 1 and one.state == "partly" else ""
+    return (
+        one.feed.code,
+        str(one.data_date),
+        "yes" if one.feed.required else "no",
+        one.state + periods,
+        one.code,
+        one.files,
+        one.rows,
+        one.quarantined,
+        str(one.stand_in or ""),
+        one.reason,
+    )
+
+
+@feeds.command()
+def show(
+    feed: Annotated[str, typer.Argument(help="Code of the feed.")], env: EnvOption = None, as_json: JsonOption = False
+) -> None:
+    """A feed's contract, fields, readers and last deliveries. Example: cpc feeds show hotline_call_gz."""
+    settings = load_settings(env)
+    catalogue = settings.catalogue
+    if feed not in catalogue.feeds:
+        near = sorted(code for code in catalogue.feeds if feed[:5] in code)[:8]
+        raise MendableError(
+            f"no feed {feed!r}",
+            where="cpc feeds show",
+            remedy=f"did you mean: {', '.join(near)}" if near else "`cpc feeds list` lists them",
+        )
+    contract = catalogue.feeds[feed]
+    schema = catalogue.schemas[contract.schema_name]
+    last = deliveries_of(settings, feed)
+    reach = list(feed_status.readers(catalogue)[schema.name])
+    if as_json:
+        print_json(
+            {
+                "feed": contract.model_dump(mode="json", by_alias=True),
+                "reads_it": reach,
+                "deliveries": last,
+                "schema": schema.model_dump(mode="json"),
+            }
+        )
+        return
+    said = {name: value for name, value in contract.model_dump(mode="json", by_alias=True).items() if value != ""}
+    print_figures(f"{feed} · {contract.label}", {**said, "what reads it": "; ".join(reach) or "nothing"})
+    print_table(
+        f"{schema.name} · {schema.doc}",
+        ("field", "type", "中文", "unit", "needed", "personal"),
+        [
+            (f.name, f.type, f.label, f.unit, "" if f.nullable else "yes", f.personal.replace("none", ""))
+            for f in schema.fields
+        ],
+    )
+    columns = ("data_date", "hour", "resend", "file", "loaded", "quarantined", "code", "state", "arrived_at", "reason")
+    print_table("last deliveries", columns, [[row[name] for name in columns] for row in last])
+
+
+def deliveries_of(settings: Settings, feed: str) -> list[dict[str, Any]]:
+    """The last ten rows of the ledger about a feed, the newest first."""
+    night = Night(dt.date.max, settings, settings.landing)
+    rows = [row for row in night.lake.arrow("ops_delivery").to_pylist() if row["feed"] == feed]
+    return sorted(rows, key=lambda row: (row["data_date"], row["hour"], row["resend"], row["file"]), reverse=True)[:10]
+
+
+@feeds.command()
+def aside(
+    feed: Annotated[str, typer.Argument(help="Code of the feed.")],
+    date: Annotated[str | None, typer.Option("--date", help="Data date; else every date that is kept.")] = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="So many records.")] = 20,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Records that were set aside: place, reason and shape (0 a digit, a a letter). Example: cpc feeds aside hotline_call_gz."""
+    from reporting.quarantine import masked, set_aside
+
+    settings = load_settings(env)
+    day = parse_date(date) if date else None
+    night = Night(day or dt.date.max, settings, settings.landing)
+    rows = masked(night, set_aside(night.lake, feed, day, most))
+    if as_json:
+        print_json(rows)
+        return
+    console.print(f"{feed}: {len(rows)} records set aside")
+    for row in rows:
+        place = f"{row['data_date']} {row['file']} line {row['line']:,} byte {row['byte_offset']:,}"
+        console.print(f"{place}: {row['reason']} (error {row['code']})", markup=False)
+        console.print(f"    {row['shape']}", markup=False)
+
+
+@feeds.command()
+def new(
+    sample: Annotated[Path, typer.Argument(help="A data file of the new interface.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the drafts below this folder; else print them.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Code of the feed; else from the file.")] = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draft a feed and its schema from a sample file. Example: cpc feeds new sample.dat --name topup_new."""
+    from dialects.draft import draft
+    from dialects.sniff import sniff
+
+    if not sample.is_file():
+        raise MendableError("no such file", where=str(sample), remedy="name a data file, not its control file")
+    with sample.open("rb") as file:
+        found = sniff(sample.name, file.read(SAMPLE))
+    taken = {feed.unit_code for feed in load_settings(env).catalogue.feeds.values()}
+    feed_text, schema_text = draft(found, name or found.code, taken)
+    code = name or found.code
+    if as_json:
+        print_json({**found.as_row(), "feed_yaml": feed_text, "schema_yaml": schema_text})
+        return
+    print_figures(f"what {sample.name} looks like", found.as_row())
+    if out is None:
+        console.print(feed_text)
+        console.print(schema_text)
+        return
+    for folder, text in (("feeds/hotline", feed_text), ("schemas", schema_text)):
+        path = out / folder / f"{code}.yml"
+        if path.exists():
+            raise MendableError("there is such a file", where=str(path), remedy="choose another --name")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        console.print(f"written: {path}")

@@ -1,0 +1,132 @@
+"""``cpc nightly``, ``cpc job``, ``cpc scan`` and ``cpc runs``: the night, one job of it, and what has run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from cli.output import (
+    DateOption,
+    EnvOption,
+    JsonOption,
+    SetOption,
+    console,
+    open_night,
+    print_json,
+    print_table,
+)
+from cli.report import print_summary
+from conf.errors import MendableError
+from conf.settings import load_settings
+from runtime.lake import Lake
+from runtime.run_record import line
+from runtime.runner import Record, plan, run_job, run_night
+
+app = typer.Typer()
+
+
+@app.command()
+def nightly(
+    date: DateOption,
+    until: Annotated[str | None, typer.Option("--until", help="Last job to run.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="First job to run.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the order, run nothing.")] = False,
+    env: EnvOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The whole night of a decision date, in order; resumes after a crash. Example: cpc nightly --date 2026-01-09."""
+    night = open_night(date, env, set_)
+    steps = plan("nightly", from_, until)
+    if dry_run:
+        rows = [(step.job, ", ".join(step.after), ", ".join(step.reads), ", ".join(step.writes)) for step in steps]
+        if as_json:
+            print_json([{"job": r[0], "after": r[1], "reads": r[2], "writes": r[3]} for r in rows])
+        else:
+            print_table(f"the night of {night.date}", ("job", "after", "reads", "writes"), rows)
+        return
+    if not night.landing.is_dir():
+        raise MendableError(
+            "nothing has landed: the folder does not exist",
+            where=str(night.landing),
+            remedy="point CPC_LANDING at the landing folder, or make a province with `cpc demo` or `cpc synth`",
+        )
+    records = run_night(night, steps, lambda job, record: None if as_json else tell(job, record))
+    if as_json:
+        print_json([record.__dict__ for record in records])
+    else:
+        print_summary(night)
+
+
+def tell(job: str, record: Record | None, log: Callable[[str], None] = console.print) -> None:
+    """One line as a job ends; on a terminal, one as it begins too."""
+    if record is not None:
+        log(line(job, record.state, record.seconds, record.figures))
+    elif console.is_terminal:
+        log(f"  {job} …")
+
+
+@app.command()
+def job(
+    name: str, date: DateOption, env: EnvOption = None, set_: SetOption = None, as_json: JsonOption = False
+) -> None:
+    """One job of the night by its name. Example: cpc job eligibility --date 2026-01-09."""
+    record = run_job(name, open_night(date, env, set_))
+    if as_json:
+        print_json(record.__dict__)
+    else:
+        tell(name, record)
+
+
+@app.command()
+def scan(date: DateOption, env: EnvOption = None, set_: SetOption = None, as_json: JsonOption = False) -> None:
+    """Look at what has landed. Example: cpc scan --date 2026-01-09."""
+    job("scan", date, env, set_, as_json)
+
+
+@app.command()
+def runs(
+    what: Annotated[str, typer.Argument(help="list, or show")] = "list",
+    run: Annotated[str | None, typer.Argument(help="run id")] = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What has run: every night, or the jobs of one. Example: cpc runs show 2026-01-09-0123456789ab."""
+    settings = load_settings(env)
+    table = Lake(settings.lake, settings.catalogue).arrow("ops_run")
+    rows = sorted(table.to_pylist(), key=lambda row: (row["business_date"], row["run_id"], row["started_at"]))
+    if what == "show":
+        chosen = [row for row in rows if row["run_id"] == run]
+        if not chosen:
+            raise MendableError(f"no run {run!r}", where="cpc runs show", remedy="`cpc runs` lists them")
+        if as_json:
+            print_json([{**row, "figures": json.loads(row["figures"])} for row in chosen])
+        else:
+            print_table(
+                str(run),
+                ("job", "state", "seconds", "figures"),
+                [(r["job"], r["state"], r["seconds"], r["figures"][:160]) for r in chosen],
+            )
+        return
+    if what != "list":
+        raise MendableError(f"no `cpc runs {what}`", where="cpc runs", remedy="use `cpc runs` or `cpc runs show RUN`")
+    nights: dict[str, list[dict[str, object]]] = {}
+    for row in rows:
+        nights.setdefault(row["run_id"], []).append(row)
+    listed = [
+        {
+            "run_id": run_id,
+            "business_date": jobs[0]["business_date"],
+            "jobs": len(jobs),
+            "state": next((str(j["state"]) for j in jobs if j["state"] != "done"), "done"),
+            "seconds": sum(float(str(j["seconds"])) for j in jobs),
+        }
+        for run_id, jobs in nights.items()
+    ]
+    if as_json:
+        print_json(listed)
+    else:
+        print_table("runs", ("run", "night", "jobs", "state", "seconds"), [list(entry.values()) for entry in listed])

@@ -1,0 +1,161 @@
+"""``cpc offers``: what inbound channels may show now, what is accepted, and what is left of it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from cli.output import DateOption, EnvOption, JsonOption, open_night, print_figures, print_json, print_table
+from conf.dates import SHANGHAI
+from conf.errors import MendableError
+from conf.offer import MICRO, Channel, Product
+from runtime.night import Night
+from serving import stock
+from serving import store as serving
+
+offers = typer.Typer(help="Inbound offers of the day: show, accept, stock, hourly refresh.", no_args_is_help=True)
+app = typer.Typer()
+app.add_typer(offers, name="offers")
+Who = Annotated[int, typer.Argument(help="Customer id.")]
+
+
+@offers.command()
+def show(
+    who: Who,
+    date: DateOption,
+    channel: Annotated[str | None, typer.Option("--channel", help="Code.")] = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What a customer may be shown now. Example: cpc offers show 12 --date 2026-01-09 --channel website."""
+    night = open_night(date, env)
+    number = None if channel is None else _channel(night, channel).id
+    with _published(night) as store:
+        rows = stock.offers(store, night.date, who, number)
+    codes = {c.id: c.code for c in night.catalogue.channels}, {p.id: p.code for p in night.catalogue.products}
+    shown = [{**row, "channel": codes[0][row["channel"]], "product": codes[1][row["product"]]} for row in rows]
+    if as_json:
+        print_json(shown)
+        return
+    print_table(
+        f"offers for customer {who}",
+        ("channel", "rank", "product", "value 元", "P(accept)", "P(slate)"),
+        [
+            (
+                row["channel"],
+                row["rank"],
+                row["product"],
+                f"{row['value_micro'] / MICRO:.2f}",
+                row["p_accept"],
+                row["slate_probability"],
+            )
+            for row in shown
+        ],
+    )
+
+
+@offers.command()
+def accept(
+    who: Who,
+    product: Annotated[str, typer.Argument(help="Code of the product.")],
+    channel: Annotated[str, typer.Argument(help="Code of the channel where it was accepted.")],
+    date: DateOption,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take an offer: stock at once, outbound contacts withdrawn. Example: cpc offers accept 12 flow_10g website --date 2026-01-09."""
+    night = open_night(date, env)
+    wanted, place = _product(night, product), _channel(night, channel)
+    outbound = [c.id for c in night.catalogue.channels if c.direction == "outbound"]
+    with _published(night) as store:
+        told = stock.accept(store, night.date, who, wanted.id, place.id, outbound)
+    if as_json:
+        print_json(vars(told))
+        return
+    said = "accepted before" if told.again else "accepted" if told.taken else "sold out: nothing was taken"
+    print_figures(f"{product} for customer {who}: {said}", {"outbound contacts withdrawn": told.withdrawn})
+
+
+@offers.command("stock")
+def stock_(date: DateOption, env: EnvOption = None, as_json: JsonOption = False) -> None:
+    """What is left of each stock. Example: cpc offers stock --date 2026-01-09."""
+    night = open_night(date, env)
+    with _published(night) as store:
+        rows = stock.stocks(store, night.date)
+    _tell(f"stock of {night.date}", rows, as_json)
+
+
+@offers.command()
+def refresh(
+    date: DateOption,
+    at: Annotated[str | None, typer.Option("--at", help="Time of day, HH:MM; else now.")] = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Charge what would not last the day; for every hour. Example: cpc offers refresh --date 2026-01-09 --at 14:00."""
+    night = open_night(date, env)
+    passed = passed_of(night, at or f"{dt.datetime.now(SHANGHAI):%H:%M}")
+    with _published(night) as store:
+        rows = stock.refresh(store, night.date, passed)
+    _tell(f"stock of {night.date}, {passed:.0%} of the day's visits passed", rows, as_json)
+
+
+@contextlib.contextmanager
+def _published(night: Night) -> Iterator[serving.Connection]:
+    """A transaction on the store beside all others.
+
+    Raises:
+        MendableError: the night is not published there.
+    """
+    with serving.connect(night.settings, alone=False) as store:
+        if not stock.is_open(store, night.date):
+            raise MendableError(
+                f"no night of {night.date} is published",
+                where="serving store",
+                remedy=f"cpc runs lists the runs; cpc publish --run {night.date}-…",
+            )
+        yield store
+
+
+def passed_of(night: Night, at: str) -> float:
+    """The share of the day's visits before a time of day, even between the hours of the settings.
+
+    Raises:
+        MendableError: no time of day.
+    """
+    begin, end = (_minutes(text) for text in night.settings.slates.hours)
+    return min(1.0, max(0.0, (_minutes(at) - begin) / (end - begin)))
+
+
+def _minutes(text: str) -> int:
+    try:
+        time = dt.time.fromisoformat(text)
+    except ValueError as error:
+        raise MendableError(f"{text!r} is no time of day", where="--at", remedy="write HH:MM") from error
+    return time.hour * 60 + time.minute
+
+
+def _channel(night: Night, code: str) -> Channel:
+    inbound = {c.code: c for c in night.catalogue.channels if c.direction == "inbound"}
+    if code not in inbound:
+        raise MendableError(f"no inbound channel {code!r}", where="channel", remedy=f"choose: {', '.join(inbound)}")
+    return inbound[code]
+
+
+def _product(night: Night, code: str) -> Product:
+    known = {p.code: p for p in night.catalogue.products}
+    if code not in known:
+        raise MendableError(f"no product {code!r}", where="product", remedy=f"choose: {', '.join(known)}")
+    return known[code]
+
+
+def _tell(title: str, rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+        return
+    columns = list(rows[0]) if rows else ["nothing"]
+    print_table(title, columns, [list(row.values()) for row in rows])

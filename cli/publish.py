@@ -1,0 +1,124 @@
+"""``cpc publish`` and ``cpc export``: a run to the serving store and files; any table of a night to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import typer
+
+from cli.output import EnvOption, JsonOption, SetOption, open_night, print_figures, print_json
+from conf.errors import MendableError
+from jobs import publish as publishing
+from runtime.night import Night
+from runtime.run_id import run_id
+from runtime.runner import lease
+from serving import campaign_files
+
+app = typer.Typer()
+#: What may leave as a file: tables of decisions and figures, none of which holds a number.
+EXPORTED = ("assignment", "recommendation", "limit_price", "funnel", "kpi")
+RunOption = Annotated[str, typer.Option("--run", help="Run id; `cpc runs` lists them.")]
+
+
+@app.command()
+def publish(
+    run: RunOption,
+    to: Annotated[
+        str, typer.Option("--to", help="Any of store, files, report, separated by commas.")
+    ] = "store,files,report",
+    env: EnvOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish a run again, consent looked up anew. Example: cpc publish --run 2026-01-09-0123456789ab --to files."""
+    targets = [target.strip() for target in to.split(",")]
+    if unknown := sorted(set(targets) - set(publishing.TARGETS)):
+        raise MendableError(
+            f"no target {', '.join(unknown)}", where="--to", remedy=f"choose of: {', '.join(publishing.TARGETS)}"
+        )
+    night = night_of(run, env, set_)
+    with lease(night):
+        figures = dict(publishing.publish(night, targets))
+    if as_json:
+        print_json(figures)
+    else:
+        print_figures(f"published {run}", figures)
+
+
+@app.command()
+def export(
+    run: RunOption,
+    out: Annotated[Path, typer.Option("--out", help="File to write: .csv or .parquet.")],
+    what: Annotated[
+        str, typer.Option("--what", help="assignment, recommendation, limit_price, funnel or kpi.")
+    ] = "assignment",
+    channel: Annotated[str | None, typer.Option("--channel", help="Only this channel, by code.")] = None,
+    product: Annotated[str | None, typer.Option("--product", help="Only this product, by code.")] = None,
+    env: EnvOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A table of a run as a file, with codes for ids. Example: cpc export --run R --channel sms_hall --out sms.csv."""
+    if what not in EXPORTED:
+        raise MendableError(f"{what!r} is not exported", where="--what", remedy=f"choose one of: {', '.join(EXPORTED)}")
+    night = night_of(run, env, set_)
+    rows = selected(night, what, channel, product)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".csv":
+        campaign_files.write_csv(out, rows, 0o640)
+    elif out.suffix == ".parquet":
+        pq.write_table(rows, out, compression="zstd")
+    else:
+        raise MendableError(
+            f"cannot write {out.suffix or out.name!r}", where="--out", remedy="end it in .csv or .parquet"
+        )
+    facts = {"rows": rows.num_rows, "file": str(out)}
+    if as_json:
+        print_json(facts)
+    else:
+        print_figures(f"{what} of {run}", facts)
+
+
+def night_of(run: str, env: str | None, set_: list[str] | None) -> Night:
+    """The night of a run id.
+
+    Raises:
+        MendableError: it is not the run that the night's plan is of.
+    """
+    night = open_night(run[:10], env, set_)
+    current = run_id(night)
+    if run != current:
+        raise MendableError(
+            f"the night of {night.date} is run {current} now",
+            where=f"--run {run}",
+            remedy="`cpc runs` lists the runs; only the newest plan of a night can be published or exported",
+        )
+    return night
+
+
+def selected(night: Night, what: str, channel: str | None, product: str | None) -> pa.Table:
+    """Rows of a table of the night, ids replaced by codes, sorted by the table's key."""
+    rows = night.lake.arrow(what, partition=night.partition)
+    for name, asked, listed in (
+        ("channel", channel, night.catalogue.channels),
+        ("product", product, night.catalogue.products),
+    ):
+        codes = {row.id: row.code for row in listed}
+        if asked is not None and asked not in codes.values():
+            raise MendableError(
+                f"no {name} {asked!r}", where=f"--{name}", remedy=f"choose one of: {', '.join(codes.values())}"
+            )
+        if name not in rows.column_names:
+            if asked is not None:
+                raise MendableError(f"{what} has no {name}", where=f"--{name}", remedy="leave that option out")
+            continue
+        names = pa.array(list(codes.values()), pa.string())
+        position = pc.index_in(rows[name].cast(pa.int64()), value_set=pa.array(list(codes), pa.int64()))
+        rows = rows.set_column(rows.column_names.index(name), name, names.take(position.combine_chunks()))
+        if asked is not None:
+            rows = rows.filter(pc.equal(rows[name], asked))
+    return rows.sort_by([(key, "ascending") for key in night.lake.table(what).key])

@@ -1,0 +1,114 @@
+"""The summary a night ends with on the terminal: what was loaded, decided, proved, and where to look next."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cli.output import console, print_table
+from conf.dates import cut_off
+from reporting.night_report.facts import job_figures, read_plan
+from runtime.night import Night
+from runtime.run_id import run_id
+
+#: Columns of the ledger that the summary counts.
+LEDGER = ("data_date", "arrived_at", "loaded", "quarantined")
+
+
+def summary(night: Night) -> dict[str, Any]:
+    """The night in figures; what a job did not report is None."""
+    run = run_id(night)
+    jobs = job_figures(night, night.date, run)
+    plan = read_plan(night, night.date)
+    channels = {channel.id: channel.code for channel in night.catalogue.channels}
+    files = tonights(night.lake.arrow("ops_delivery", columns=list(LEDGER)), night.date)
+    return {
+        "business_date": night.date.isoformat(),
+        "run_id": run,
+        "files_loaded": files.num_rows,
+        "rows_loaded": pc.sum(files["loaded"]).as_py() or 0,
+        "quarantined": pc.sum(files["quarantined"]).as_py() or 0,
+        "customers_scored": jobs.get("score", {}).get("customers"),
+        "customers_assigned": plan.customers,
+        "contacts": plan.contacts,
+        "contacts_by_channel": {channels[key]: count for key, count in sorted(plan.by(1).items())},
+        "roles": dict(sorted(plan.roles.items())),
+        "value_yuan": plan.value_micro / 1e6,
+        "certified_gap": jobs.get("assign", {}).get("gap"),
+        "certificate": jobs.get("prove", {}).get("verdict"),
+        "lift_over_arbitrate_then_cap": jobs.get("assign", {}).get("lift"),
+        "lift_caps_only": jobs.get("assign", {}).get("lift_caps_only"),
+        "lift_no_budget": jobs.get("assign", {}).get("lift_no_budget"),
+        "arbitrate_then_cap_breaks": jobs.get("assign", {}).get("baseline_breaks", []),
+        "seconds": sum(figures["seconds"] for figures in jobs.values()),
+        "look": places(night, run),
+    }
+
+
+def tonights(ledger: pa.Table, date: dt.date) -> pa.Table:
+    """Rows of ``ops_delivery`` that are the night's own: it may know them, and the night before might not.
+
+    Whichever run loaded them: a night that runs again has loaded the same files.
+    """
+
+    def known(night: dt.date) -> pc.Expression:
+        return (pc.field("data_date") < night) & (pc.field("arrived_at") <= cut_off(night))
+
+    return ledger.filter(known(date) & ~known(date - dt.timedelta(days=1)))
+
+
+def lift_line(told: dict[str, Any]) -> str:
+    """The lift of predicted value, like with like, and which limits arbitrate-then-cap breaks."""
+    both, alone, rich = (
+        "–" if told[name] is None else f"{told[name]:+.1%}"
+        for name in ("lift_over_arbitrate_then_cap", "lift_caps_only", "lift_no_budget")
+    )
+    breaks = told["arbitrate_then_cap_breaks"]
+    return f"{rich} with budgets open; {both} on caps and floors, {alone} on caps alone" + (
+        f"; it breaks {', '.join(breaks)}" if breaks else ""
+    )
+
+
+def places(night: Night, run: str) -> dict[str, str]:
+    """Where to look next."""
+    home = night.settings.home
+    return {
+        "night report": str(home / "published" / night.date.isoformat() / "report.html"),
+        "campaign files": str(home / "published" / night.date.isoformat()),
+        "tables": str(night.settings.lake),
+        "certificate": f"cpc certify --run {run}",
+        "why, for all": f"cpc funnel --run {run}",
+        "models": f"mlflow ui --backend-store-uri sqlite:///{home}/mlflow.db",
+        "airflow": f"AIRFLOW_HOME={home}/airflow airflow standalone",
+    }
+
+
+def print_summary(night: Night) -> None:
+    """The summary as a table for people."""
+    told = summary(night)
+    by_channel = ", ".join(f"{name} {count:,}" for name, count in told["contacts_by_channel"].items()) or "nobody"
+    gap = told["certified_gap"]
+    rows: list[tuple[str, Any]] = [
+        ("run", told["run_id"]),
+        ("files loaded", told["files_loaded"]),
+        ("rows loaded", told["rows_loaded"]),
+        ("rows quarantined", told["quarantined"]),
+        ("customers scored", told["customers_scored"]),
+        ("customers assigned", told["customers_assigned"]),
+        ("contacts", f"{told['contacts']:,} ({by_channel})"),
+        ("roles", ", ".join(f"{name} {count:,}" for name, count in told["roles"].items())),
+        ("predicted value", f"{told['value_yuan']:,.2f} yuan (元)"),
+        ("certified gap", "–" if gap is None else f"{gap:.2e} of the optimum at most; checker: {told['certificate']}"),
+        ("lift over arbitrate-then-cap", lift_line(told)),
+    ]
+    print_table(
+        f"the night of {night.date}",
+        ("what", "figure"),
+        [(name, str(value) if not isinstance(value, int) else value) for name, value in rows],
+    )
+    console.print("look next:")
+    for name, place in told["look"].items():
+        console.print(f"  {name:<15} {place}")

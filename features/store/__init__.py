@@ -1,0 +1,1 @@
+"""Features on tables: tiles, snapshots, preview, drift."""

@@ -1,5 +1,0 @@
-"""``python -m jobs`` is ``cpc``."""
-
-from jobs.cli import main
-
-main()

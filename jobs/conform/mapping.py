@@ -1,0 +1,138 @@
+"""The SQL of one mapping: raw records of a schema as rows of an entity, before their customer is known."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyspark.errors import AnalysisException, ParseException
+from pyspark.sql import functions as sf
+
+from conf.catalogue import Catalogue, raw_table
+from conf.documents import read_yaml
+from conf.errors import MendableError
+from conf.table import Table
+from features.sql import literal
+from jobs.conform.work import Delivery, Source
+from runtime import spark_tables
+from runtime.lake import Lake
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+#: Columns of an entity that the job fills itself.
+FILLED = (
+    "customer_id",
+    "event_time",
+    "arrived_at",
+    "schema",
+    "feed",
+    "data_date",
+    "delivery_id",
+    "line",
+    "valid_from",
+    "valid_to",
+)
+SHANGHAI_MIDNIGHT = "to_utc_timestamp(cast({0} as timestamp), 'Asia/Shanghai')"
+
+
+def raw_paths(lake: Lake, schema: str, dates: Collection[dt.date]) -> list[str]:
+    """Live Parquet files of ``raw_<schema>`` of some data dates, in name order: found without a Spark job."""
+    return list(spark_tables.held(lake, f"raw_{schema}", "data_date", dates).files)
+
+
+def read_raw(spark: SparkSession, lake: Lake, source: Source, paths: Sequence[str]) -> DataFrame:
+    """Raw records of a schema from files named by the driver."""
+    return spark_tables.read(spark, lake, raw_table(source.schema).name, paths)
+
+
+def rows_of(raw: DataFrame, source: Source, table: Table, catalogue: Catalogue, extra: Sequence[str] = ()) -> DataFrame:
+    """Records → rows of the entity with ``_phone`` in the place of the customer.
+
+    Args:
+        raw: records of the schema.
+        source: the mapping.
+        table: the entity.
+        catalogue: where the schema is written, for messages.
+        extra: raw columns to carry along (as ``_<name>``).
+
+    Raises:
+        MendableError: an expression that Spark does not understand; names file, line and column.
+    """
+    conform = source.conform
+    said = {column.name: conform.columns.get(column.name) for column in table.columns if column.name not in FILLED}
+    types = {column.name: column.type for column in table.columns} | {"event_time": "timestamp"}
+    told = {"event_time": conform.event_time} | {name: sql for name, sql in said.items() if sql is not None}
+    try:
+        if conform.where != "true":
+            raw = raw.where(conform.where)
+        days = dates_among(raw, [sql for name, sql in told.items() if types[name] == "timestamp"])
+        values = {
+            name: value_sql(sql, types[name], is_date=types[name] == "timestamp" and sql in days)
+            for name, sql in told.items()
+        }
+        columns = [f"`{conform.subject}` as _phone" if conform.subject else "cast(null as binary) as _phone"]
+        columns.append(f"{values['event_time']} as event_time")
+        columns += [f"{values.get(name, f'cast(null as {types[name]})')} as `{name}`" for name in said]
+        columns += ["feed", "data_date", "delivery_id", "line"]
+        if "schema" in types:
+            columns.append(f"{literal(source.schema.name)} as schema")
+        return raw.selectExpr(*columns, *(f"`{name}` as `_{name}`" for name in extra))
+    except (AnalysisException, ParseException) as error:
+        raise _misread(raw, source, catalogue, error) from error
+
+
+def dates_among(frame: DataFrame, expressions: Sequence[str]) -> set[str]:
+    """Those of the expressions that give a date: read as a time, it is its midnight in Shanghai."""
+    kinds = dict(frame.dtypes)
+    unknown = [sql for sql in expressions if sql not in kinds]
+    if unknown:  # one analysis for all of a mapping: each costs the driver as much as a small task
+        kinds |= dict(zip(unknown, (kind for _, kind in frame.selectExpr(*unknown).dtypes), strict=True))
+    return {sql for sql in expressions if kinds[sql] == "date"}
+
+
+def value_sql(expression: str, ddl: str, *, is_date: bool) -> str:
+    """An expression as a value of type ``ddl``."""
+    if is_date:
+        return SHANGHAI_MIDNIGHT.format(f"({expression})")
+    return f"try_cast(({expression}) as {ddl})"
+
+
+def arrivals(spark: SparkSession, deliveries: Sequence[Delivery]) -> DataFrame:
+    """``delivery_id, arrived_at`` of the deliveries: a small frame to broadcast."""
+    rows = pa.table(
+        {
+            "delivery_id": pa.array([d.delivery_id for d in deliveries], pa.string()),
+            "arrived_at": pa.array([d.arrived_at for d in deliveries], pa.timestamp("us", tz="UTC")),
+        }
+    )
+    return spark.createDataFrame(rows)
+
+
+def schema_file(catalogue: Catalogue, name: str) -> Path | None:
+    """Where a schema is written."""
+    return next(iter(sorted((catalogue.root / "schemas").rglob(f"{name}.yml"))), None)
+
+
+def _misread(raw: DataFrame, source: Source, catalogue: Catalogue, error: Exception) -> MendableError:
+    conform = source.conform
+    said: dict[tuple[str, ...], str] = {("event_time",): conform.event_time, ("where",): conform.where}
+    said |= {("columns", name): expression for name, expression in conform.columns.items()}
+    path = schema_file(catalogue, source.schema.name)
+    for loc, expression in said.items():
+        try:
+            raw.select(sf.expr(expression))
+        except (AnalysisException, ParseException) as fault:
+            where = f"schema {source.schema.name}"
+            if path:
+                where = read_yaml(path).where(("conform", source.position, *loc))
+            return MendableError(
+                f"conform to {conform.entity}: {'.'.join(loc)} is no SQL over the schema's fields: "
+                f"{str(fault).splitlines()[0]}",
+                where=where,
+                remedy=f"the fields are: {', '.join(field.name for field in source.schema.fields)}",
+            )
+    return MendableError(str(error).splitlines()[0], where=f"schema {source.schema.name}")

@@ -1,0 +1,148 @@
+"""What a delivery's columns are like, measured piece by piece while they are in memory: rows of ``ops_load``.
+
+Counts, sums and bounds of pieces add up to those of the delivery; sums of integers and decimals are exact.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.schema import Field, Schema
+from jobs.ingest.deliveries import Work
+
+_SECOND = 1_000_000
+#: Keys of a jsonl record that its schema does not know.
+REST = "_rest"
+
+
+@dataclass
+class Column:
+    """Figures of a column so far; a total and bounds for what is a number, a date or an instant (seconds)."""
+
+    nulls: int = 0
+    seen: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
+    longest: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    total: int | float | Decimal = 0
+
+    def add(self, other: Column) -> None:
+        """Add the figures of another piece."""
+        self.nulls += other.nulls
+        self.seen += other.seen
+        self.codes += other.codes
+        self.total += other.total  # type: ignore[operator]
+        self.longest = _either(max, self.longest, other.longest)
+        self.minimum = _either(min, self.minimum, other.minimum)
+        self.maximum = _either(max, self.maximum, other.maximum)
+
+
+def _either(of: Any, one: Any, two: Any) -> Any:
+    return two if one is None else one if two is None else of(one, two)
+
+
+@dataclass
+class Measure:
+    """Figures of the pieces of a delivery; ``faults`` counts records set aside by their field."""
+
+    rows: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    columns: dict[str, Column] = field(default_factory=dict)
+
+    def add(self, other: Measure) -> None:
+        """Add the figures of another piece."""
+        self.rows += other.rows
+        self.faults += other.faults
+        for name, column in other.columns.items():
+            self.columns.setdefault(name, Column()).add(column)
+
+
+def measure(schema: Schema, rows: pa.Table, faults: Mapping[tuple[str, int], int]) -> Measure:
+    """The figures of one piece; ``faults`` counts records set aside by field and code."""
+    found = Measure(rows.num_rows)
+    for (name, _), count in faults.items():
+        found.faults[name] += count
+    for one in schema.fields:
+        found.columns[one.name] = _column(one, rows[one.name])
+    unknown = rows[REST].null_count
+    found.columns[REST] = Column(nulls=unknown, seen=rows.num_rows - unknown)
+    return found
+
+
+def _column(one: Field, column: pa.ChunkedArray) -> Column:
+    told = Column(nulls=column.null_count, seen=len(column) - column.null_count)
+    if not told.seen or one.type in ("phone", "bool"):
+        return told
+    if one.type == "code":
+        told.codes.update(
+            {entry["values"]: entry["counts"] for entry in pc.value_counts(column.drop_null()).to_pylist()}
+        )
+        return told
+    if one.type == "string":
+        told.longest = pc.max(pc.utf8_length(column)).as_py()
+        return told
+    if one.type == "date":
+        column = pc.cast(column, pa.int32())
+    elif one.type == "timestamp":
+        column = pc.cast(column, pa.int64())
+    bounds = pc.min_max(column).as_py()
+    unit = float(_SECOND) if one.type == "timestamp" else 1.0
+    told.minimum, told.maximum = float(bounds["min"]) / unit, float(bounds["max"]) / unit
+    if one.type not in ("date", "timestamp"):
+        told.total = pc.sum(column).as_py()
+    return told
+
+
+def told(work: Work, identity: str, found: Measure, distinct: int | None) -> list[dict[str, Any]]:
+    """Rows of ``ops_load``: one a column of the schema, and one with column ``''`` for the record as a whole.
+
+    Where records had keys that the schema does not know, one more tells how many did not (``nulls`` of ``_rest``).
+
+    Args:
+        work: the delivery.
+        identity: its id.
+        found: all its pieces.
+        distinct: keys among its rows; None where the schema has none.
+    """
+    base = {
+        "feed": work.feed.code,
+        "data_date": work.data_date,
+        "hour": work.hour,
+        "delivery_id": identity,
+        "schema": work.schema.name,
+        "rows": found.rows,
+    }
+    whole = {**base, "column": "", "nulls": 0, "faults": found.faults.total(), "distinct": distinct}
+    rest = found.columns.get(REST, Column())
+    unknown = [{**base, "column": REST, "nulls": rest.nulls, "faults": 0}] if rest.seen else []
+    return [whole, *unknown] + [
+        {
+            **base,
+            "column": one.name,
+            "faults": found.faults[one.name],
+            **_figures(one, found.columns.get(one.name, Column())),
+        }
+        for one in work.schema.fields
+    ]
+
+
+def _figures(one: Field, column: Column) -> dict[str, Any]:
+    said: dict[str, Any] = {"nulls": column.nulls}
+    if one.type == "code" and column.seen:
+        codes = dict(sorted(column.codes.items()))
+        return said | {"distinct": len(codes), "codes": json.dumps(codes, ensure_ascii=False)}
+    if one.type == "string" and column.seen:
+        return said | {"longest": column.longest}
+    if column.minimum is None:
+        return said
+    said |= {"minimum": column.minimum, "maximum": column.maximum}
+    return said if one.type in ("date", "timestamp") else said | {"mean": float(column.total) / column.seen}

@@ -1,0 +1,1 @@
+"""How a model lives: training data, fit, registry, promotion, monitoring."""

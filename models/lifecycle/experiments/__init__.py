@@ -1,0 +1,1 @@
+"""Experiments and logged policies from files."""

@@ -1,0 +1,262 @@
+"""What training reads: a bounded sample of matured decisions, each with the snapshot of its time.
+
+Partitions are streamed by Arrow in the order of dates and customers; who is kept depends on a hash of customer and
+date, so the same tables give the same sample on any machine. Every conversion is kept; the weights undo the rest.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from numpy.typing import NDArray
+
+from conf.errors import MendableError
+from models.affinity.encode import Feature, changes, encode, learn
+from models.affinity.signals import HEARD, INTERESTED, MISSED, REFUSED, UNKNOWN
+from models.affinity.training import CONTROL, ROLES, Sample
+from runtime.night import Night
+
+_COLUMNS = (
+    "business_date",
+    "customer_id",
+    "role",
+    "product",
+    "channel",
+    "pscore",
+    "ordered",
+    "converted",
+    "reversed",
+    "opted_out",
+    "complained",
+    "margin_micro",
+    "matured",
+    "attempted",
+    "reached",
+    "refused",
+    "interested",
+    "recent_milli",
+)
+#: Share of the wanted rows for contacts, control nights, and other decisions to do nothing.
+_SHARES = (0.6, 0.15, 0.25)
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Data:
+    """The sample, how it was encoded, and what it stands for."""
+
+    sample: Sample
+    features: tuple[Feature, ...]
+    decisions: int
+    first: dt.date
+    last: dt.date
+    snapshots: tuple[dt.date, ...]
+    without_snapshot: int
+
+
+def dates_of(night: Night, table: str) -> list[dt.date]:
+    """Dates for which ``table`` has rows."""
+    if not night.lake.exists(table):
+        return []
+    actions = pa.table(night.lake.delta(table).get_add_actions(flatten=True)).to_pylist()
+    return sorted({action["partition.business_date"] for action in actions})
+
+
+def latest(dates: Sequence[dt.date], at: dt.date) -> dt.date | None:
+    """The last of ``dates`` not after ``at``."""
+    past = [date for date in dates if date <= at]
+    return past[-1] if past else None
+
+
+def candidates(night: Night) -> list[str]:
+    """Columns of the snapshot that a model may use: declared for models, and nothing of staleness."""
+    declared = night.catalogue.features
+    barred = declared.not_for_models | {family.staleness for family in declared.families}
+    return [column.name for column in declared.columns if column.name not in barred]
+
+
+def partition(
+    night: Night, table: str, date: dt.date, columns: Sequence[str], keys: pa.Array | None = None
+) -> pa.Table:
+    """Columns of one date of a table in the order of customers; of some customers where ``keys`` are given."""
+    source = ds.dataset(night.lake.files(table, {"business_date": date}), format="parquet")
+    held = [name for name in columns if name in source.schema.names]
+    condition = pc.field("customer_id").isin(keys) if keys is not None else None
+    rows = source.to_table(columns=held, filter=condition)
+    return rows.sort_by("customer_id")
+
+
+def encoded(table: pa.Table, features: Sequence[Feature]) -> Floats:
+    """As ``encode``; a feature that an older table lacks, or has in another type, is missing in all of its rows."""
+    held = [feature for feature in features if feature.name in table.column_names]
+    unlike = changes(table, held)
+    table = table.drop_columns(list(unlike))
+    for name in [feature.name for feature in features if feature.name not in table.column_names]:
+        table = table.append_column(name, pa.nulls(table.num_rows))
+    return encode(table, features)
+
+
+def kinds(rows: pa.Table) -> NDArray[np.int64]:
+    """(rows,) 0 a contact, 1 a control night, 2 another decision to do nothing."""
+    contact = pc.is_valid(rows["product"]).to_numpy(zero_copy_only=False)
+    control = pc.equal(rows["role"], ROLES[CONTROL]).to_numpy(zero_copy_only=False)
+    return np.where(contact, 0, np.where(control, 1, 2))
+
+
+def chosen(rows: pa.Table, date: dt.date, rates: Floats, seed: int) -> tuple[pa.Table, Floats]:
+    """The rows that a hash keeps (conversions always), and the weights that undo it.
+
+    Args:
+        rows: decisions of one date.
+        date: their date.
+        rates: (3,) share of each kind to keep.
+        seed: of the hash.
+    """
+    customer = rows["customer_id"].to_numpy().astype(np.uint64)
+    with np.errstate(over="ignore"):
+        mixed = customer * np.uint64(0x9E3779B97F4A7C15) + np.uint64(date.toordinal() * 1_000_003 + seed)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    draw = (mixed >> np.uint64(11)).astype(np.float64) / float(1 << 53)
+    rate = rates[kinds(rows)]
+    answer = rows["ordered"].to_numpy() != 0
+    certain = answer & (kinds(rows) < 2)  # orders of contacts and of control nights are rare and all kept
+    keep = certain | (draw < rate)
+    weight = np.where(certain, 1.0, 1 / np.maximum(rate, 1e-12))
+    return rows.filter(pa.array(keep)), weight[keep]
+
+
+def read(night: Night) -> Data:
+    """The training data as of the night.
+
+    Raises:
+        MendableError: no matured outcomes, or no snapshots for their dates.
+    """
+    outcomes = dates_of(night, "outcome")
+    snapshots = dates_of(night, "customer_features")
+    parts = [(date, part) for date, part in _matured(night, outcomes)]
+    if not parts:
+        raise MendableError(
+            "no decision has matured yet",
+            where="table outcome",
+            remedy="run `cpc job feedback --date D` first; a label matures after the horizon of conf/env",
+        )
+    used = [(date, part, snapshot) for date, part in parts if (snapshot := latest(snapshots, date)) is not None]
+    if not used:
+        raise MendableError(
+            "no snapshot is as old as the decisions",
+            where="table customer_features",
+            remedy="build the weekly snapshots of their dates first (`cpc demo` does; `features.store.backfill.snapshot_dates`)",
+        )
+    totals = sum((np.bincount(kinds(part), minlength=3) for _, part, _ in used), np.zeros(3, np.int64))
+    rates = np.minimum(1.0, np.array(_SHARES) * night.settings.affinity.rows / np.maximum(totals, 1))
+    names = candidates(night)
+    newest = used[-1][2]
+    features = learn(partition(night, "customer_features", newest, ["customer_id", *names]), names)
+    samples = [_joined(night, group, features, rates) for group in _by_snapshot(used)]
+    dropped = sum(part.num_rows for date, part in parts) - int(totals.sum())
+    return Data(
+        _stack(samples),
+        features,
+        int(totals.sum()),
+        used[0][0],
+        used[-1][0],
+        tuple(sorted({snapshot for _, _, snapshot in used})),
+        dropped,
+    )
+
+
+def _matured(night: Night, dates: Sequence[dt.date]) -> Iterator[tuple[dt.date, pa.Table]]:
+    for date in dates:
+        if date >= night.date:
+            continue
+        rows = partition(night, "outcome", date, _COLUMNS)
+        rows = rows.filter(rows["matured"])
+        if rows.num_rows:
+            yield date, rows
+
+
+Used = tuple[dt.date, pa.Table, dt.date]
+
+
+def _by_snapshot(used: Sequence[Used]) -> list[list[Used]]:
+    groups: dict[dt.date, list[Used]] = {}
+    for entry in used:
+        groups.setdefault(entry[2], []).append(entry)
+    return [groups[date] for date in sorted(groups)]
+
+
+def _joined(night: Night, group: Sequence[Used], features: tuple[Feature, ...], rates: Floats) -> Sample:
+    """The sampled decisions of the nights that share a snapshot, joined to it."""
+    picked = [(date, *chosen(part, date, rates, night.settings.seed)) for date, part, _ in group]
+    wanted = pa.array(np.unique(np.concatenate([rows["customer_id"].to_numpy() for _, rows, _ in picked])))
+    names = ["customer_id", *(feature.name for feature in features)]
+    snapshot = partition(night, "customer_features", group[0][2], names, wanted)
+    known, X = snapshot["customer_id"].to_numpy(), encoded(snapshot, features)
+    samples = []
+    for date, rows, weight in picked:
+        customer = rows["customer_id"].to_numpy()
+        at = np.searchsorted(known, customer)
+        found = (at < len(known)) & (known[np.minimum(at, len(known) - 1)] == customer) if len(known) else at < 0
+        kept = rows.filter(pa.array(found))
+        samples.append(_sample(kept, X[at[found]], date, weight[found]))
+    return _stack(samples)
+
+
+def _sample(rows: pa.Table, X: Floats, date: dt.date, weight: Floats) -> Sample:
+    def flags(name: str) -> NDArray[np.bool_]:
+        return pc.fill_null(rows[name], False).to_numpy(zero_copy_only=False)
+
+    def ids(name: str) -> NDArray[np.int64]:
+        return pc.fill_null(rows[name].cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+
+    roles = pc.index_in(rows["role"], value_set=pa.array(ROLES)).to_numpy(zero_copy_only=False).astype(np.int64)
+    return Sample(
+        X=X,
+        customer=rows["customer_id"].to_numpy(),
+        day=np.full(rows.num_rows, date.toordinal(), np.int64),
+        role=roles,
+        product=ids("product"),
+        channel=ids("channel"),
+        pscore=rows["pscore"].to_numpy(),
+        recent=recent_of(rows),
+        ordered=ids("ordered"),
+        answer=_answers(rows),
+        converted=flags("converted"),
+        reversed=flags("reversed"),
+        opted_out=flags("opted_out"),
+        complained=flags("complained"),
+        margin=rows["margin_micro"].to_numpy() / 1e6,
+        weight=weight,
+    )
+
+
+def recent_of(rows: pa.Table) -> Floats:
+    """(rows,) contacts of the days before, each halved every week; 0 where a release did not count them."""
+    if "recent_milli" not in rows.column_names:
+        return np.zeros(rows.num_rows)
+    return pc.fill_null(rows["recent_milli"], 0).to_numpy() / 1000
+
+
+def _answers(rows: pa.Table) -> NDArray[np.int64]:
+    """(rows,) how each contact was answered; unknown where none is told of, or by a release that did not know it."""
+    told = ("attempted", "reached", "refused", "interested")
+    if not set(told) <= set(rows.column_names):
+        return np.full(rows.num_rows, UNKNOWN, np.int64)
+    attempted, reached, refused, interested = (
+        pc.fill_null(rows[name], False).to_numpy(zero_copy_only=False) for name in told
+    )
+    known = attempted & pc.is_valid(rows["product"]).to_numpy(zero_copy_only=False)
+    known &= pc.is_valid(rows["refused"]).to_numpy(zero_copy_only=False)
+    answers = np.select([~reached, refused, interested], [MISSED, REFUSED, INTERESTED], HEARD)
+    return np.where(known, answers, UNKNOWN)
+
+
+def _stack(samples: Sequence[Sample]) -> Sample:
+    return Sample(**{name: np.concatenate([vars(s)[name] for s in samples]) for name in Sample.__dataclass_fields__})

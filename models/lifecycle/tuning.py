@@ -1,0 +1,72 @@
+"""Search for better trees: trials by Optuna, each a nested MLflow run; the best is trained, registered and must pass the gate.
+
+A trial trains on the same sample and is judged out of time, by the share of log-loss that it gains on the late nights
+over their mean rate. These nights choose, so they flatter what they chose: the gate judges on other evidence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from conf.errors import MendableError
+from conf.settings import Affinity
+from jobs import train
+from models.lifecycle.mlflow_run import trial, tuning
+from models.lifecycle.training_data import read
+from runtime.night import Figures, Night
+
+if TYPE_CHECKING:
+    import optuna
+
+GOAL = "logloss_gain_contact"
+
+
+def suggested(asked: optuna.trial.Trial) -> dict[str, Any]:
+    """Settings below ``affinity`` that a trial tries."""
+    return {
+        "leaves": asked.suggest_int("leaves", 3, 31, log=True),
+        "learning_rate": round(asked.suggest_float("learning_rate", 0.02, 0.15, log=True), 4),
+        "min_leaf": asked.suggest_int("min_leaf", 30, 1000, log=True),
+        "features": asked.suggest_int("features", 10, 120, log=True),
+    }
+
+
+def changed(night: Night, values: dict[str, Any]) -> Night:
+    """The night with other settings below ``affinity``."""
+    affinity = Affinity.model_validate(night.settings.affinity.model_dump() | values)
+    return replace(night, settings=night.settings.model_copy(update={"affinity": affinity}))
+
+
+def run(night: Night, trials: int) -> Figures:
+    """Try ``trials`` settings, the present ones first, and register a training with the best.
+
+    Raises:
+        MendableError: fewer than two trials.
+    """
+    import optuna
+
+    if trials < 2:
+        raise MendableError("a search needs two trials at least", where="--trials", remedy="give 10 or more")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    data = read(night)
+    study = optuna.create_study(
+        direction="maximize", sampler=optuna.samplers.TPESampler(seed=night.settings.seed % 2**31)
+    )
+    now = night.settings.affinity.model_dump()
+    study.enqueue_trial({name: now[name] for name in ("leaves", "learning_rate", "min_leaf", "features")})
+    with tuning(night.settings, f"tuning {night.date}", {"trials": trials, "goal": GOAL}) as parent:
+
+        def objective(asked: optuna.trial.Trial) -> float:
+            values = suggested(asked)
+            learnt, _ = train.fit(changed(night, values), data)
+            metrics = learnt.response.metrics
+            trial(night.settings, parent, asked.number, values, metrics)
+            asked.set_user_attr("values", values)
+            return metrics[GOAL]
+
+        study.optimize(objective, n_trials=trials)
+        first, best = study.trials[0], study.best_trial
+        chosen = best.user_attrs["values"]
+        figures = train.registered(changed(night, chosen), data, parent)
+    return {**figures, "trials": trials, "best": chosen, "goal_now": first.value, "goal_best": best.value}

@@ -1,0 +1,1 @@
+"""Who may be offered what: rules as SQL, arcs as bits."""

@@ -1,0 +1,183 @@
+"""Rules as steps of the funnel: SQL that gives the bits a step removes from a customer.
+
+A step removes products (bits = product ids, on all channels of its direction) or channels (bits = channel ids);
+a rule about the customer removes every channel of its direction. No customer × product × channel row is made.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from conf.catalogue import Catalogue
+from conf.documents import read_rows
+from conf.errors import MendableError
+from conf.offer import Channel, Product, Rule
+from planning.eligibility.masks import Direction, Shape
+
+#: Reasons of the steps that come before the rules, in both languages, and where they are written.
+_OWN = {
+    "on_sale": ("not on sale on this date", "当日不在售", "products.yml"),
+    "product_eligible": ("the product is not for this customer", "不符合产品条件", "products.yml"),
+    "channel_eligible": ("the channel is not for this customer", "不符合渠道条件", "channels.yml"),
+}
+#: Predicates whose bits are a state column as they stand.
+_WHOLE = {
+    "product.held": "holds",
+    "product.cancelled_90d": "cancelled_90d",
+    "product.refused_30d": "refused_30d",
+    "channel.opted_out": "opted_out_channels",
+}
+_NAME = re.compile(r"\b(product|channel)\.([a-z_][a-z0-9_]*)\b")
+_QUOTED = re.compile(r"('(?:[^']|'')*')")
+_CONTACTS = ("contacts_1d", "contacts_7d", "contacts_30d")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the funnel.
+
+    Attributes:
+        name: rule, or ``on_sale``, ``product_eligible``, ``channel_eligible``.
+        scope: what its bits are: ``product`` ids or ``channel`` ids (``customer``: channel ids, all of the direction).
+        sql: Spark SQL over snapshot and state: bigint, the bits it removes.
+        where: file and line of the predicate.
+    """
+
+    name: str
+    scope: Literal["customer", "product", "channel"]
+    direction: Direction
+    sql: str
+    reason: str
+    reason_zh: str
+    where: str
+
+
+def steps(catalogue: Catalogue, date: dt.date) -> list[Step]:
+    """The funnel of a night: what is on sale, what products and channels ask for, then the rules in order.
+
+    Raises:
+        MendableError: a predicate names an attribute that there is not, or one outside its scope.
+    """
+    root = catalogue.root
+    products = [(p, d.where((*loc, "eligible"))) for d, loc, p in read_rows(root / "products.yml", "products", Product)]
+    channels = [(c, d.where((*loc, "eligible"))) for d, loc, c in read_rows(root / "channels.yml", "channels", Channel)]
+    names = _Names(tuple(p for p, _ in products), tuple(c for c, _ in channels))
+    sold = sum(1 << p.id for p, _ in products if on_sale(p, date))
+    every = sum(1 << p.id for p, _ in products)
+    unfit = [(_no(names.of_product(p.eligible, p, at)), 1 << p.id) for p, at in products if p.eligible != "true"]
+    closed = [(_no(names.of_channel(c.eligible, c, at)), 1 << c.id) for c, at in channels if c.eligible != "true"]
+    found = [
+        Step("on_sale", "product", "both", f"{every & ~sold}L", *_OWN["on_sale"]),
+        Step("product_eligible", "product", "both", _either(unfit), *_OWN["product_eligible"]),
+        Step("channel_eligible", "channel", "both", _either(closed), *_OWN["channel_eligible"]),
+    ]
+    for document, loc, rule in read_rows(root / "rules.yml", "rules", Rule):
+        where = document.where((*loc, "removes"))
+        sql = names.sql(rule, where)
+        found.append(Step(rule.name, rule.scope, rule.direction, sql, rule.reason, rule.reason_zh, where))
+    return found
+
+
+def on_sale(product: Product, date: dt.date) -> bool:
+    """Whether a product may be offered on a date: from its launch date to the day before its end date."""
+    return product.launch_date <= date and (product.end_date is None or date < product.end_date)
+
+
+def shape_of(found: Sequence[Step], products: Sequence[Product], channels: Sequence[Channel]) -> Shape:
+    """What the bits of the steps mean."""
+    return Shape(
+        tuple(step.name for step in found),
+        tuple(step.scope for step in found),
+        tuple(step.direction for step in found),
+        tuple(product.id for product in products),
+        {channel.id: channel.direction for channel in channels},
+    )
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Puts values and bits in the place of ``product.x`` and ``channel.x``."""
+
+    products: tuple[Product, ...]
+    channels: tuple[Channel, ...]
+
+    @property
+    def every(self) -> int:
+        return sum(1 << p.id for p in self.products)
+
+    def sql(self, rule: Rule, where: str) -> str:
+        mine = [c for c in self.channels if rule.direction in ("both", c.direction)]
+        mask = sum(1 << c.id for c in mine)
+        if rule.scope == "customer":
+            return f"if({_yes(_replace(rule.removes, {}, where))}, {mask}L, 0L)"
+        if rule.removes in _WHOLE:  # the bits are there already
+            return f"({_WHOLE[rule.removes]} & {mask if rule.scope == 'channel' else self.every}L)"
+        if rule.scope == "product":
+            return _either((_yes(self.of_product(rule.removes, p, where)), 1 << p.id) for p in self.products)
+        return _either((_yes(self.of_channel(rule.removes, c, where)), 1 << c.id) for c in mine)
+
+    def of_product(self, predicate: str, product: Product, where: str) -> str:
+        others = [q.id for q in self.products if q.code in product.excludes or product.code in q.excludes]
+        excluded = sum(1 << other for other in others)
+        keys = {key for other in self.products for key in other.attributes}
+        values: dict[str, Any] = {key: product.attributes.get(key, 0) for key in sorted(keys)}
+        for name in ("id", "code", "group", "price", "margin", "subsidy", "term_months"):
+            values[name] = getattr(product, name)
+        bits = {name: f"(({name} & {1 << product.id}L) <> 0L)" for name in ("cancelled_90d", "refused_30d")}
+        bits |= {"held": f"((holds & {1 << product.id}L) <> 0L)", "excluded": f"((holds & {excluded}L) <> 0L)"}
+        return _replace(predicate, {"product": {key: _literal(value) for key, value in values.items()} | bits}, where)
+
+    def of_channel(self, predicate: str, channel: Channel, where: str) -> str:
+        values = {
+            name: _literal(getattr(channel, name))
+            for name in ("id", "code", "direction", "cost", "seconds", "block_days")
+        }
+        pushed = channel.direction == "outbound"
+        values |= {name: f"{name}_{channel.code}" if pushed else "0" for name in _CONTACTS}
+        values["days_since_contact"] = f"days_since_contact_{channel.code}" if pushed else "cast(null as int)"
+        values["opted_out"] = f"((opted_out_channels & {1 << channel.id}L) <> 0L)"
+        return _replace(predicate, {"channel": values}, where)
+
+
+def _replace(predicate: str, values: Mapping[str, Mapping[str, str]], where: str) -> str:
+    def one(match: re.Match[str]) -> str:
+        kind, name = match.groups()
+        if kind not in values:
+            raise MendableError(
+                f"{match.group()!r} is not known here", where=where, remedy=f"give the rule `scope: {kind}`"
+            )
+        if name not in values[kind]:
+            raise MendableError(
+                f"there is no {match.group()!r}", where=where, remedy=f"a {kind} has: {', '.join(sorted(values[kind]))}"
+            )
+        return values[kind][name]
+
+    parts = _QUOTED.split(predicate)
+    return "".join(part if part.startswith("'") else _NAME.sub(one, part) for part in parts)
+
+
+def _either(parts: Iterable[tuple[str, int]]) -> str:
+    """SQL of the bits whose condition holds; one test for all bits of the same condition."""
+    bits: dict[str, int] = {}
+    for condition, bit in parts:
+        bits[condition] = bits.get(condition, 0) | bit
+    return " | ".join(f"if({condition}, {bit}L, 0L)" for condition, bit in bits.items()) or "0L"
+
+
+def _yes(predicate: str) -> str:
+    return f"coalesce(({predicate}), false)"
+
+
+def _no(predicate: str) -> str:
+    return f"not coalesce(({predicate}), false)"
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, str):
+        return f"'{value}'"  # codes and groups: no quotes in them
+    return format(value, "f") if isinstance(value, Decimal) else str(value)

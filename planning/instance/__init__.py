@@ -1,0 +1,1 @@
+"""The night's decision as an instance: files, arcs, the frozen run."""

@@ -1,0 +1,230 @@
+"""The compact form of an instance's arcs: what a pass reads, and nothing else, in memory or in files mapped into it.
+
+A value is 4 bytes where it fits. What limits see of an arc is split in two: a *pair* (its product, its channel and
+the columns that vary between a customer's arcs) and the customer's *group* (the columns that do not). Limits that
+treat two pairs or two groups alike make them one, so a byte each is usually enough: 8 arcs take 45 bytes a customer,
+and 8 more for the id. Files are written as the arcs stream by; memory does not grow with them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import njit
+
+from features.arrays import sealed
+from models.assignment.arc_types import Numbering, Use, grid_kinds, narrow, reduce_kinds
+from models.assignment.problem import BLOCK, Block, Ints, Kinds
+
+if TYPE_CHECKING:
+    from planning.instance.reader import InstanceLimits
+
+#: What `sorted_arcs` finds.
+SORTED, UNSORTED, TWICE = 0, 1, 2
+#: Groups x pairs up to which kinds are a grid of them.
+GRID = 1 << 16
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Whole customers in order.
+
+    Attributes:
+        customer: ids, int64 [n].
+        first: where each customer's arcs begin, int64 [n + 1].
+        value: micro-yuan, int64 [arcs]; arcs of a customer ascend by (product, channel).
+        columns: the columns that limits use, any integers [arcs], by name.
+    """
+
+    customer: Ints
+    first: Ints
+    value: Ints
+    columns: dict[str, np.ndarray]
+
+
+def sorted_arcs(customer: np.ndarray, product: np.ndarray, channel: np.ndarray) -> int:
+    """Whether arcs ascend by (customer, product, channel); ``TWICE``: sorted so far, but one is there twice."""
+    return int(_sorted(sealed(customer), sealed(product), sealed(channel)))
+
+
+def constant(column: np.ndarray, first: np.ndarray) -> bool:
+    """Whether a column is the same for all arcs of each customer."""
+    return bool(_constant(sealed(column), sealed(first)))
+
+
+@njit(cache=True, nogil=True)
+def _sorted(customer, product, channel):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    for i in range(1, len(customer)):
+        if customer[i] == customer[i - 1]:
+            if product[i] < product[i - 1] or (product[i] == product[i - 1] and channel[i] < channel[i - 1]):
+                return UNSORTED
+            if product[i] == product[i - 1] and channel[i] == channel[i - 1]:
+                return TWICE
+    return SORTED
+
+
+@njit(cache=True, nogil=True)
+def _constant(column, first):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    for i in range(len(first) - 1):
+        for a in range(first[i] + 1, first[i + 1]):
+            if column[a] != column[first[i]]:
+                return False
+    return True
+
+
+class _Array:
+    """Pieces of one array, one after the other, in memory or in a file."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path, self.size = path, 0
+        self.pieces: list[Any] = []
+
+    def add(self, piece: np.ndarray) -> None:
+        """One more piece; in a file it begins at a multiple of 8 bytes, as mapped integers must."""
+        if self.path is None:
+            self.pieces.append(piece.copy() if piece.base is not None else piece)
+            return
+        self.pieces.append((piece.dtype, self.size, len(piece)))
+        with self.path.open("ab") as file:
+            file.write(np.ascontiguousarray(piece).data)
+            file.write(bytes(-piece.nbytes % 8))
+        self.size += piece.nbytes + -piece.nbytes % 8
+
+    def all(self) -> list[np.ndarray]:
+        """The pieces; those of a file are mapped."""
+        if self.path is None:
+            return self.pieces
+        if not self.size:
+            return [np.empty(0, kind) for kind, _, _ in self.pieces]
+        whole = np.memmap(self.path, np.uint8, mode="c").view(np.ndarray)
+        return [whole[at : at + count * kind.itemsize].view(kind) for kind, at, count in self.pieces]
+
+    def drop(self) -> None:
+        """Leave nothing behind."""
+        self.pieces = []
+        if self.path is not None:
+            self.path.unlink()
+
+
+class Store:
+    """Arcs on their way into the compact form.
+
+    Args:
+        arc_columns: ``product``, ``channel`` and the columns that vary between a customer's arcs.
+        group_columns: the columns that do not.
+        work: where the files go; None keeps everything in memory, a kind an arc.
+    """
+
+    def __init__(self, arc_columns: tuple[str, ...], group_columns: tuple[str, ...], work: Path | None) -> None:
+        self.arc_columns, self.group_columns, self.work = arc_columns, group_columns, work
+        if work is not None:
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True)
+        self.pair, self.group = Numbering(len(arc_columns)), Numbering(max(1, len(group_columns)))
+        self.most = 0
+        self.arrays = {name: self._array(name) for name in ("customer", "first", "value", "pair", "member")}
+
+    def _array(self, name: str) -> _Array:
+        return _Array(None if self.work is None else self.work / name)
+
+    def add(self, chunk: Chunk) -> None:
+        """Put whole customers behind those that are there."""
+        pair = self.pair.number(_rows(chunk.columns, self.arc_columns, slice(None), len(chunk.value)))
+        begin = chunk.first[:-1]
+        member = self.group.number(_rows(chunk.columns, self.group_columns, begin, len(begin)))
+        most = max(int(chunk.value.max(initial=0)), -int(chunk.value.min(initial=0)))
+        self.most = max(self.most, most)
+        value = chunk.value.astype(np.int32 if most < 1 << 31 else np.int64)
+        for low in range(0, len(chunk.customer), BLOCK):
+            high = min(len(chunk.customer), low + BLOCK)
+            arcs = slice(int(chunk.first[low]), int(chunk.first[high]))
+            first = chunk.first[low : high + 1] - arcs.start
+            for name, piece in (
+                ("customer", chunk.customer[low:high]),
+                ("value", value[arcs]),
+                ("first", first.astype(np.int64 if self.work is None or first[-1] >= 1 << 32 else np.uint32)),
+                ("pair", narrow(pair[arcs], self.pair.count)),
+                ("member", narrow(member[low:high], self.group.count)),
+            ):
+                self.arrays[name].add(piece)
+
+    def finish(self, limits: InstanceLimits) -> tuple[Kinds, list[Block]]:
+        """The kinds and the blocks, once all arcs are there."""
+        pairs, pair_of, groups, group_of = self._parts(limits)
+        parts = {name: array.all() for name, array in self.arrays.items()}
+        signs = np.array([limit.sign for limit in limits.limits], np.int64)
+        if self.work is not None and len(groups) * len(pairs) <= GRID and len(groups):
+            kinds = grid_kinds(pairs[:, 0].copy(), pairs[:, 1].copy(), pairs[:, 2:] * signs, groups)
+            kind, group = self._array("kind"), self._array("group")
+            for pair, member in zip(parts["pair"], parts["member"], strict=True):
+                kind.add(_tiny(pair_of[pair], len(pairs)))
+                group.add(_tiny(group_of[member], len(groups)))
+            width = len(pairs)
+            found = kind.all(), group.all()
+        else:
+            kinds, kind = self._flat(pairs, pair_of, groups, group_of, parts, signs)
+            width = 0
+            found = kind.all(), [np.empty(0, np.uint8)] * len(parts["first"])
+        for name in ("pair", "member"):
+            self.arrays[name].drop()
+        wholes = zip(parts["customer"], parts["first"], parts["value"], *found, strict=True)
+        return kinds, [Block(*arrays, width) for arrays in wholes]
+
+    def _parts(self, limits: InstanceLimits) -> tuple[Ints, Ints, Ints, Ints]:
+        """Distinct pairs (product, channel, part of each use) with the one of each row seen; groups likewise."""
+        arc = dict(zip(self.arc_columns, self.pair.known.T, strict=True))
+        own = dict(zip(self.group_columns, self.group.known.T, strict=False))
+        of_pair = np.stack([arc["product"], arc["channel"], *_shares(limits, arc, self.pair.count)], 1)
+        of_group = np.stack(_shares(limits, own, self.group.count), 1) if limits.limits else self.group.known[:, :0]
+        pairs, pair_of = np.unique(of_pair, axis=0, return_inverse=True)
+        groups, group_of = np.unique(of_group, axis=0, return_inverse=True)
+        return pairs, pair_of.reshape(-1), groups, group_of.reshape(-1)
+
+    def _flat(
+        self, pairs: Ints, pair_of: Ints, groups: Ints, group_of: Ints, parts: dict[str, list[Any]], signs: Ints
+    ) -> tuple[Kinds, _Array]:
+        """A kind an arc, of the combinations of group and pair that there are."""
+        seen = Numbering(1)
+        numbers = self._array("number")
+        for pair, member, first in zip(parts["pair"], parts["member"], parts["first"], strict=True):
+            code = np.repeat(group_of[member], np.diff(first.astype(np.int64))) * len(pairs) + pair_of[pair]
+            numbers.add(narrow(seen.number(code[:, None]), seen.count))
+        group, pair = np.divmod(seen.known[:, 0], max(1, len(pairs)))
+        uses = [Use(groups[group, m] * pairs[pair, m + 2], int(sign)) for m, sign in enumerate(signs)]
+        kinds, kind_of = reduce_kinds(pairs[pair, 0], pairs[pair, 1], uses)
+        kind = self._array("kind")
+        for number in numbers.all():
+            kind.add(narrow(kind_of[number], len(kinds)))
+        numbers.drop()
+        return kinds, kind
+
+
+def _rows(columns: dict[str, np.ndarray], names: Sequence[str], at: Any, count: int) -> Ints:
+    """Columns as rows, int64 [count, names]; one of zeros where there are none."""
+    rows = np.zeros((count, max(1, len(names))), np.int64)
+    for i, name in enumerate(names):
+        rows[:, i] = columns[name][at]
+    return rows
+
+
+def _shares(limits: InstanceLimits, column: dict[str, Ints], count: int) -> list[Ints]:
+    """What the columns at hand make of each limit's use: its conditions on them, times its units if they hold these."""
+    shares = []
+    for limit in limits.limits:
+        mask = np.ones(count, bool)
+        for name, values in limit.where.items():
+            if name in column:
+                mask &= np.isin(column[name], np.array(values, np.int64))
+        units = column[str(limit.counts)] if limit.counts != 1 and limit.counts in column else np.ones(count, np.int64)
+        shares.append(np.where(mask, units, 0))
+    return shares
+
+
+def _tiny(number: Ints, count: int) -> np.ndarray:
+    """Numbers below ``count`` in as few bytes as they need."""
+    return number.astype(np.uint8) if count <= 1 << 8 else narrow(number, count)

@@ -1,0 +1,305 @@
+"""Reads an assignment instance from files: ``arcs/*.parquet`` and ``limits.yml``, refusing whatever is wrong with it.
+
+The arcs are streamed, a file's row groups at a time, into the compact form of `models.assignment.problem`.
+What a fault is told with: file, row (from 0 in its file) and column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field as Key
+from pydantic import StrictInt, model_validator
+
+from conf.documents import Strict, read_yaml, validate
+from conf.errors import MendableError
+from models.assignment.problem import LARGEST, PICO, Ints, Kinds, Limits, Problem
+from planning.instance.arc_store import TWICE, UNSORTED, Chunk, Store, constant, sorted_arcs
+
+OWN = {"customer": pa.int64(), "product": pa.int16(), "channel": pa.int16(), "value": pa.int64()}
+_BATCH = 1 << 20  # arcs read at once
+Item = TypeVar("Item")
+
+
+class InstanceLimit(Strict):
+    """A limit of an instance: ``counts`` is 1 or the name of an integer column whose sum counts."""
+
+    name: str = Key(min_length=1)
+    at_most: StrictInt | None = None
+    at_least: StrictInt | None = None
+    counts: Literal[1] | str = 1
+    where: dict[str, list[StrictInt]] = {}
+
+    @model_validator(mode="after")
+    def _one_side(self) -> InstanceLimit:
+        if (self.at_most is None) == (self.at_least is None):
+            raise ValueError("give exactly one of at_most and at_least, an integer")
+        if not -(1 << 63) <= self.amount < 1 << 63:
+            raise ValueError("the amount does not fit 64 bits")
+        if self.counts == 1 and self.amount < 0:
+            raise ValueError("a number of arcs cannot be negative")
+        return self
+
+    @property
+    def amount(self) -> int:
+        """The amount, whichever side it is on."""
+        found = self.at_most if self.at_least is None else self.at_least
+        assert found is not None
+        return found
+
+    @property
+    def sign(self) -> int:
+        """+1 for at most, -1 for at least."""
+        return 1 if self.at_least is None else -1
+
+
+class InstanceLimits(Strict):
+    """``limits.yml`` of an instance."""
+
+    choose: Literal["at_most_one", "exactly_one"] = "at_most_one"
+    limits: tuple[InstanceLimit, ...] = ()
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An instance as read: the problem, the limits as written, and warnings."""
+
+    problem: Problem
+    limits: InstanceLimits
+    warnings: tuple[str, ...]
+
+
+def read_limits(path: Path) -> InstanceLimits:
+    """Read and check ``limits.yml``.
+
+    Raises:
+        MendableError: names the limit's line and what is wrong.
+    """
+    document = read_yaml(path)
+    found = validate(InstanceLimits, document)
+    seen: dict[str, int] = {}
+    for i, limit in enumerate(found.limits):
+        if limit.name in seen:
+            raise MendableError(
+                f"limit {limit.name!r} is given twice",
+                where=document.where(("limits", i)),
+                remedy=f"it is also limit {seen[limit.name] + 1} of the list: rename one",
+            )
+        seen[limit.name] = i
+    return found
+
+
+def arc_files(folder: Path) -> list[Path]:
+    """The files of arcs in the order in which they are read.
+
+    Raises:
+        MendableError: there are none.
+    """
+    files = sorted((folder / "arcs").glob("*.parquet"), key=lambda path: path.name)
+    if not files:
+        raise MendableError(
+            "the instance has no arcs", where=str(folder / "arcs"), remedy="put Parquet files of arcs there"
+        )
+    return files
+
+
+def read_instance(folder: Path, work: Path | None = None) -> Instance:
+    """Read an instance whole.
+
+    Args:
+        folder: the instance.
+        work: an empty folder for the compact form, which is then mapped into memory; None keeps the arcs in memory,
+            each with its kind.
+
+    Raises:
+        MendableError: anything malformed: file, row, column.
+    """
+    limits = read_limits(folder / "limits.yml")
+    wanted = used_columns(limits)
+    files = arc_files(folder)
+    fixed = wanted[2:]
+    store: Store | None = None
+    while store is None:
+        try:
+            store = _stored(files, wanted, fixed, work)
+        except _Varies as found:
+            fixed = tuple(name for name in fixed if name not in found.columns)
+    kinds, blocks = store.finish(limits)
+    problem = Problem(blocks, kinds, limits_of(limits), limits.choose == "exactly_one", store.most)
+    if PICO * store.most >= LARGEST or any(int(u) >= LARGEST for u in kinds.largest):
+        raise MendableError(
+            "integers of the instance leave 62 bits",
+            where=str(folder),
+            remedy="values must stay below 4.6e12 micro-yuan and uses below 4.6e18: scale them down",
+        )
+    return Instance(problem, limits, warnings_of(limits, kinds))
+
+
+class _Varies(Exception):  # noqa: N818 - what is found
+    """Columns that are not the same for all arcs of a customer."""
+
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        super().__init__(", ".join(columns))
+        self.columns = columns
+
+
+def _stored(files: list[Path], wanted: tuple[str, ...], fixed: tuple[str, ...], work: Path | None) -> Store:
+    """All arcs in the store, ``fixed`` taken once a customer.
+
+    Raises:
+        _Varies: some of ``fixed`` are not the same for all arcs of a customer.
+    """
+    store = Store(tuple(name for name in wanted if name not in fixed), fixed, work)
+    for chunk in chunks(files, wanted):
+        vary = tuple(name for name in fixed if not constant(chunk.columns[name], chunk.first))
+        if vary:
+            raise _Varies(vary)
+        store.add(chunk)
+    return store
+
+
+def limits_of(limits: InstanceLimits) -> Limits:
+    """The limits in the at-most form."""
+    sign = np.array([limit.sign for limit in limits.limits], np.int64)
+    amount = np.array([limit.amount for limit in limits.limits], np.int64) * sign
+    return Limits(tuple(limit.name for limit in limits.limits), amount, sign)
+
+
+def used_columns(limits: InstanceLimits) -> tuple[str, ...]:
+    """``product`` and ``channel``, then the columns that limits name, in the alphabet."""
+    named = {key for limit in limits.limits for key in limit.where}
+    named |= {limit.counts for limit in limits.limits if isinstance(limit.counts, str)}
+    return ("product", "channel", *sorted(named - {"product", "channel"}))
+
+
+def warnings_of(limits: InstanceLimits, kinds: Kinds) -> tuple[str, ...]:
+    """Limits that no arc touches."""
+    touched = set(np.unique(kinds.limit).tolist())
+    return tuple(f"limit {limit.name}: no arc counts" for i, limit in enumerate(limits.limits) if i not in touched)
+
+
+def chunks(files: list[Path], wanted: tuple[str, ...]) -> Iterator[Chunk]:
+    """Stream the arcs; a customer that goes on in the next batch or file waits for it.
+
+    Raises:
+        MendableError: a missing or ill-typed column, a null, customers out of order, an arc twice.
+    """
+    names = list(dict.fromkeys(("customer", "value", *wanted)))
+    rest: dict[str, np.ndarray] = {}
+    last: int | None = None
+    path, row = files[0], 0
+    for path, row, batch in ahead(_batches(files, names)):
+        if not batch.num_rows:
+            continue
+        table = _integers(batch, names, path, row)
+        customer = table["customer"]
+        _ascending(customer, last, path, row)
+        last = int(customer[-1])
+        whole = {name: np.concatenate((rest[name], table[name])) for name in names} if rest else table
+        cut = int(np.searchsorted(whole["customer"], last))
+        if cut:
+            yield _chunk({name: column[:cut] for name, column in whole.items()}, path, row)
+        rest = {name: column[cut:] for name, column in whole.items()}
+    if rest:
+        yield _chunk(rest, path, row)
+
+
+def _batches(files: list[Path], names: list[str]) -> Iterator[tuple[Path, int, pa.RecordBatch]]:
+    for path in files:
+        row = 0
+        with _opened(path, names) as file:
+            for batch in file.iter_batches(batch_size=_BATCH, columns=names):
+                yield path, row, batch
+                row += batch.num_rows
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The items; the next is made by another thread while one is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
+
+
+def _opened(path: Path, names: list[str]) -> pq.ParquetFile:
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise MendableError(
+            f"not a Parquet file: {str(error).splitlines()[0]}", where=str(path), remedy="write it again"
+        ) from error
+    schema = file.schema_arrow
+    for name in names:
+        if name not in schema.names:
+            raise MendableError(
+                f"no column {name!r}",
+                where=f"{path.name}, column {name}",
+                remedy=f"its columns are: {', '.join(schema.names)}; limits.yml may only name these",
+            )
+        kind = schema.field(name).type
+        fits = kind == OWN[name] if name in OWN else pa.types.is_integer(kind) and kind != pa.uint64()
+        if not fits:
+            raise MendableError(
+                f"column {name!r} is {kind}, not {OWN.get(name, 'an integer')}",
+                where=f"{path.name}, column {name}",
+                remedy="cast it before writing the file",
+            )
+    return file
+
+
+def _integers(batch: pa.RecordBatch, names: list[str], path: Path, row: int) -> dict[str, np.ndarray]:
+    for name in names:
+        if batch.column(name).null_count:
+            at = int(np.flatnonzero(batch.column(name).is_null().to_numpy(zero_copy_only=False))[0])
+            raise MendableError(
+                "a null", where=f"{path.name}, row {row + at}, column {name}", remedy="every cell must have an integer"
+            )
+    table = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in names}
+    for name, column in table.items():
+        if column.dtype == np.int64 and len(column) and int(column.min()) == -(1 << 63):
+            raise MendableError(
+                "an integer without a positive",
+                where=f"{path.name}, row {row + int(column.argmin())}, column {name}",
+                remedy="the least int64 has no counterpart: use a smaller magnitude",
+            )
+    return table
+
+
+def _ascending(customer: Ints, last: int | None, path: Path, row: int) -> None:
+    falls = np.flatnonzero(customer[1:] < customer[:-1])
+    at = -1 if last is not None and len(customer) and int(customer[0]) < last else int(falls[0]) if len(falls) else -2
+    if at != -2:
+        raise MendableError(
+            f"customers are out of order: {int(customer[at + 1])} comes too late",
+            where=f"{path.name}, row {row + at + 1}, column customer",
+            remedy="sort by customer; a customer's arcs are consecutive across files in name order",
+        )
+
+
+def _chunk(table: dict[str, np.ndarray], path: Path, row: int) -> Chunk:
+    """Sort the arcs within customers where they are not, and refuse an arc that is there twice."""
+    customer, product, channel = table["customer"], table["product"], table["channel"]
+    state = sorted_arcs(customer, product, channel)
+    if state == UNSORTED:
+        order = np.lexsort((channel, product, customer))
+        table = {name: column[order] for name, column in table.items()}
+        customer, product, channel = table["customer"], table["product"], table["channel"]
+        state = sorted_arcs(customer, product, channel)
+    if state == TWICE:
+        same = (customer[1:] == customer[:-1]) & (product[1:] == product[:-1]) & (channel[1:] == channel[:-1])
+        at = int(np.flatnonzero(same)[0])
+        raise MendableError(
+            f"an arc twice: customer {customer[at]}, product {product[at]}, channel {channel[at]}",
+            where=f"{path.name}, near row {row}, column product",
+            remedy="keep one of them",
+        )
+    begin = np.concatenate(([0], np.flatnonzero(customer[1:] != customer[:-1]) + 1, [len(customer)]))
+    return Chunk(customer[begin[:-1]], begin, table["value"], table)

@@ -1,0 +1,126 @@
+"""The frozen inputs of a night's decision, in ``$CPC_HOME/runs/<run_id>/``: what a replay, a what-if and the checker read.
+
+``instance/`` is the exploiters' problem as `cpc solve` reads it; ``plan/`` what was solved and proved;
+``population.parquet`` every active customer with role, masks and what limits see of them; ``others.parquet`` the arcs
+of explorers and controls; ``inbound.parquet`` scored offers of inbound channels; ``inputs.json`` the rest.
+``active/`` is what what-ifs made for the next ones (`planning.whatif.active_sets`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import yaml
+
+from conf.errors import MendableError
+from conf.settings import Settings
+from models.assignment.roles import EXPLOIT
+from planning.instance.solve import checked
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A night's frozen decision inputs.
+
+    Attributes:
+        folder: ``$CPC_HOME/runs/<run_id>``.
+    """
+
+    folder: Path
+
+    @property
+    def instance(self) -> Path:
+        """The exploiters' assignment instance."""
+        return self.folder / "instance"
+
+    @property
+    def plan(self) -> Path:
+        """The plan and its certificate."""
+        return self.folder / "plan"
+
+    def inputs(self) -> dict[str, Any]:
+        """Date, seed, shares, amounts, channels, prices to start from."""
+        return json.loads((self.folder / "inputs.json").read_text(encoding="utf-8"))
+
+    def table(self, name: str) -> pa.Table:
+        """``population``, ``others`` or ``inbound``."""
+        return pq.read_table(self.folder / f"{name}.parquet")
+
+
+def frozen_run(settings: Settings, run: str) -> Frozen:
+    """The frozen inputs of a run.
+
+    Raises:
+        MendableError: there are none.
+    """
+    found = Frozen(settings.home / "runs" / run)
+    if not run or "/" in run or not (found.folder / "inputs.json").exists():
+        known = sorted(p.parent.name for p in (settings.home / "runs").glob("*/inputs.json"))
+        raise MendableError(
+            f"no frozen inputs of run {run!r}",
+            where=str(settings.home / "runs"),
+            remedy=f"choose one of: {', '.join(known[-5:])}" if known else "run a night first: `cpc nightly`",
+        )
+    return found
+
+
+def freeze(
+    folder: Path, inputs: dict[str, Any], limits: dict[str, Any], arcs: pa.Table, tables: dict[str, pa.Table]
+) -> Frozen:
+    """Write a run's inputs, whole or not at all; what an earlier attempt left is replaced."""
+    draft = folder.with_name(folder.name + ".draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    (draft / "instance" / "arcs").mkdir(parents=True)
+    pq.write_table(arcs, draft / "instance" / "arcs" / "part-00000.parquet", compression="zstd")
+    write_limits(draft / "instance" / "limits.yml", limits)
+    for name, rows in tables.items():
+        pq.write_table(rows, draft / f"{name}.parquet", compression="zstd")
+    text = json.dumps(inputs, indent=1, sort_keys=True, default=str) + "\n"
+    (draft / "inputs.json").write_text(text, encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.replace(folder)
+    return Frozen(folder)
+
+
+def take_back(frozen: Frozen, arcs: pa.Table) -> None:
+    """Add arcs to a run's problem: those of exploiters to the instance, the others' beside it; customers stay ascending.
+
+    Args:
+        frozen: the run.
+        arcs: with the columns of the instance's arcs; none that is there already.
+    """
+    population = frozen.table("population")
+    place = pc.index_in(arcs["customer"], value_set=population["customer_id"].combine_chunks())
+    mine = pc.equal(population["role"].take(place), EXPLOIT)
+    order = [(name, "ascending") for name in ("customer", "product", "channel")]
+    for path, more in (
+        (frozen.instance / "arcs" / "part-00000.parquet", arcs.filter(mine)),
+        (frozen.folder / "others.parquet", arcs.filter(pc.invert(mine))),
+    ):
+        rows = pq.read_table(path)
+        draft = path.with_suffix(".draft")
+        joined = pa.concat_tables([rows, more.select(rows.column_names).cast(rows.schema)]).sort_by(order)
+        pq.write_table(joined, draft, compression="zstd")
+        draft.replace(path)
+
+
+def write_limits(path: Path, limits: dict[str, Any]) -> None:
+    """``limits.yml`` of an instance."""
+    path.write_text(yaml.safe_dump(limits, sort_keys=False, allow_unicode=True, width=200), encoding="utf-8")
+
+
+def certified(settings: Settings, run: str) -> dict[str, Any]:
+    """The checker's figures on a run's frozen instance and plan (the stored set of arcs: what pruning kept).
+
+    Raises:
+        MendableError: there is no such run, or the checker refuses its plan.
+    """
+    frozen = frozen_run(settings, run)
+    return {"run_id": run, "covers": "stored arcs", **checked(frozen.instance, frozen.plan)}

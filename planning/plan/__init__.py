@@ -1,0 +1,1 @@
+"""From prices to decisions: exploration, controls, reasons, offers."""

@@ -1,0 +1,109 @@
+"""A night's decision, row by row of the population, and the table `assignment` that it becomes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.assignment.problem import PICO, Floats, Ints
+from models.assignment.roles import EXPLOIT, NAMES
+from models.assignment.solve import Solution
+from planning.instance.reader import Instance
+from planning.limits.arc_classes import Arcs
+
+
+@dataclass
+class Decision:
+    """The decision of a night, row by row of the population.
+
+    Attributes:
+        population: the frozen population, customers ascending.
+        arcs: outbound arcs and classes.
+        solution: of the exploiters' problem.
+        instance: that problem.
+        given: arc given (place in ``arcs``; -1 none), int64 [n].
+        greedy: arc that the customer gets as an exploiter.
+        value: micro-yuan of the arc given; ``known`` says where it was scored.
+        marginal, reason, pscore: columns of ``assignment``.
+        withdrawn: explorers who got none because a limit was full.
+        left: what the best arc of an explorer or control would leave at the final prices, micro-yuan; 0 for exploiters.
+    """
+
+    population: pa.Table
+    arcs: Arcs
+    solution: Solution
+    instance: Instance
+    given: Ints
+    greedy: Ints
+    value: Ints
+    known: np.ndarray
+    marginal: np.ndarray
+    reason: np.ndarray
+    pscore: Floats
+    withdrawn: int
+    left: Ints
+
+    @property
+    def customer(self) -> Ints:
+        """Ids of the population."""
+        return self.population["customer_id"].to_numpy()
+
+    @property
+    def role(self) -> np.ndarray:
+        """Roles of the population."""
+        return self.population["role"].to_numpy()
+
+
+def assignment_table(night: Decision, inputs: dict[str, Any]) -> pa.Table:
+    """Rows of ``assignment``: every active customer, ascending."""
+    given, greedy = night.given, night.greedy
+    none, n = given < 0, len(given)
+    price = night.arcs.price(night.solution.dual.prices)[night.arcs.classes, np.maximum(given, 0)]
+    ghost = np.where(night.role == EXPLOIT, -1, greedy)
+    run = inputs["run_id"]
+    ids = pc.binary_join_element_wise(pa.scalar(run), pc.cast(pa.array(night.customer), pa.string()), ":")
+
+    def of(values: Ints, place: Ints) -> pa.Array:
+        return pa.array(values[np.maximum(place, 0)], pa.int16(), mask=place < 0)
+
+    return pa.table(
+        {
+            "business_date": pa.array([dt.date.fromisoformat(inputs["date"])] * n, pa.date32()),
+            "run_id": pa.array([run] * n),
+            "decision_id": ids,
+            "customer_id": night.population["customer_id"],
+            "product": of(night.arcs.product, given),
+            "channel": of(night.arcs.channel, given),
+            "value_micro": pa.array(night.value, mask=none | ~night.known),
+            "price_micro": pa.array(-((-price) // PICO), mask=none),
+            "role": pa.array([NAMES[r] for r in night.role.tolist()]),
+            "reason": pa.array(night.reason, pa.string()),
+            "pscore": pa.array(night.pscore),
+            "marginal": pa.array(night.marginal),
+            "eligible_hash": night.population["eligible_hash"],
+            "ghost_product": of(night.arcs.product, ghost),
+            "ghost_channel": of(night.arcs.channel, ghost),
+        }
+    )
+
+
+def table_hash(table: pa.Table) -> str:
+    """SHA-256 of a table's content, column by column in the order of its schema."""
+    digest = hashlib.sha256()
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(pc.is_null(column).to_numpy(zero_copy_only=False)).tobytes())
+        if pa.types.is_string(column.type):
+            digest.update("\0".join(pc.fill_null(column, "").to_pylist()).encode())
+        else:
+            filled = pc.cast(column, pa.int32()) if pa.types.is_date(column.type) else column
+            filler = False if pa.types.is_boolean(filled.type) else 0
+            digest.update(np.ascontiguousarray(pc.fill_null(filled, filler).to_numpy(zero_copy_only=False)).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,111 @@
+"""What explorers are given tonight, and the propensity of every row: draws, quotas, reserves.
+
+docs/developer/assignment.md, "Roles, exploration, pscore".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from models.assignment import explore as ex
+from models.assignment.problem import Floats, Ints
+from models.assignment.roles import CONTROL, EXPLORE, key, uniform
+from models.assignment.sample import hashes
+from planning.limits.arc_classes import Thinning, eligible_arcs, hold_within
+from planning.plan.decision import Decision
+
+BATCH = 1 << 16
+
+
+def explore(night: Decision, best: Ints, inputs: dict[str, Any]) -> None:
+    """Give explorers what they draw, and say of all who could have been one how probable their row was.
+
+    Args:
+        night: roles, prices and what everybody gets as an exploiter; its rows are filled in.
+        best: up to five arcs of each customer, the best at last night's prices, int64 [n, 5]; -1 where fewer.
+        inputs: the frozen inputs.
+    """
+    arcs, role = night.arcs, night.role
+    epsilon = float(inputs["explore"])
+    masks = night.population["masks"].combine_chunks().flatten().to_numpy().reshape(len(role), -1)
+
+    def weights(part: slice) -> Floats:
+        marks = np.zeros((len(role[part]), len(arcs.product) + 1), bool)
+        np.put_along_axis(marks, np.where(best[part] >= 0, best[part], len(arcs.product)), True, 1)
+        found = ex.draw_weights(eligible_arcs(masks[part], arcs), marks[:, :-1])
+        found[role[part] == CONTROL] = 0.0
+        return found
+
+    expected = np.zeros(arcs.uses.shape[1:])
+    for part in _parts(len(role)):
+        np.add.at(expected, arcs.classes[part], epsilon * weights(part))
+    order = {c: i for i, c in enumerate(dict.fromkeys(arcs.channel.tolist()))}
+    channels = np.array([order[c] for c in arcs.channel.tolist()], np.int64)
+    held = hold_within(
+        arcs, expected, np.array(inputs["reserves"], np.int64), np.array(inputs["capped"], bool), channels
+    )
+    drew = _drawn(night, weights, held, inputs)
+    passing = _pass_probability(night, drew, held, channels)
+    _give(night, drew, held, channels, inputs)
+    for part in _parts(len(role)):
+        chances = ex.propensity(weights(part), held.thin[arcs.classes[part]], channels, passing[part])
+        score = ex.pscore(epsilon, night.greedy[part], night.given[part], chances)
+        able = (role[part] != CONTROL) & eligible_arcs(masks[part], arcs).any(1)
+        night.pscore[part] = np.where(able, score, 1.0)
+
+
+def _parts(rows: int) -> Iterator[slice]:
+    return (slice(lo, lo + BATCH) for lo in range(0, rows, BATCH))
+
+
+def _drawn(night: Decision, weights: Callable[[slice], Floats], held: Thinning, inputs: dict[str, Any]) -> Ints:
+    """The arc that each explorer draws before quotas, thinned; -1 none."""
+    drew = np.full(len(night.role), -1, np.int64)
+    number = key(inputs["seed"], "draw", inputs["date"])
+    for part in _parts(len(drew)):
+        drew[part] = ex.draw(weights(part) * held.thin[night.arcs.classes[part]], uniform(night.customer[part], number))
+    drew[night.role != EXPLORE] = -1
+    return drew
+
+
+def _pass_probability(night: Decision, drew: Ints, held: Thinning, channels: Ints) -> Floats:
+    """P(a draw of the customer in a cell passes its quota), given what the others drew tonight, [n, C].
+
+    Of 1 + X drawers the K smallest hashes stay, and the customer's own rank is uniform: P = min(1, K / (1 + X)).
+    What the others drew is known when this is logged, and nobody's own role or draw is in it but by the count of others.
+    """
+    count, centres = held.quota.shape
+    centre, mine = night.arcs.centre[night.arcs.classes], np.where(drew >= 0, channels[drew], -1)
+    has = drew >= 0
+    drawers = np.bincount(mine[has] * centres + centre[has], minlength=count * centres).reshape(count, centres)
+    others = drawers[:, centre].T - (mine[:, None] == np.arange(count))
+    return np.minimum(1.0, held.quota[:, centre].T / (1.0 + others))
+
+
+def _give(night: Decision, drew: Ints, held: Thinning, channels: Ints, inputs: dict[str, Any]) -> None:
+    """Give explorers what they drew as far as quotas and limits allow; ``withdrawn`` counts whom a limit refused."""
+    arcs, arc = night.arcs, drew.copy()
+    night.reason[night.role == EXPLORE] = "explore_none"
+    order = hashes(night.customer, key(inputs["seed"], "quota", inputs["date"]))
+    centre = arcs.centre[arcs.classes]
+    for c, z in np.ndindex(*held.quota.shape):
+        mine = np.flatnonzero((arc >= 0) & (channels[arc] == c) & (centre == z))
+        out = mine[~ex.keep_smallest(order[mine], int(held.quota[c, z]))]
+        arc[out] = -1
+        night.reason[out] = "explore_quota"
+    amount, used = np.array(inputs["amounts"], np.int64), np.array(night.solution.plan.used, np.int64)
+    for m in np.flatnonzero(inputs["capped"]):
+        who = np.flatnonzero(arc >= 0)
+        who = who[np.argsort(order[who], kind="stable")]
+        use = arcs.uses[m][arcs.classes[who], arc[who]]
+        out = who[(np.cumsum(use) + used[m] > amount[m]) & (use > 0)]
+        arc[out] = -1
+        night.reason[out] = "explore_withdrawn"
+        night.marginal[out] = True
+        night.withdrawn += len(out)
+    has = np.flatnonzero(arc >= 0)
+    night.given[has] = arc[has]
+    night.reason[has] = "explored"

@@ -1,0 +1,201 @@
+"""Tonight's plan against all arcs: the bound over those that pruning dropped too, and which of them would win.
+
+One pass streams every eligible arc from the scorer at the final prices; nothing is stored. A dropped arc may win as
+long as the bound over all arcs stays near the plan: that figure is what pruning is judged by. Where it does not, the
+dropped arcs that win are taken back (`planning.plan.column_generation`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from conf.catalogue import load_catalogue
+from jobs.score import Block, Task, blocks, plan
+from models.affinity.scorer import Menu
+from models.assignment.problem import PICO, Ints
+from models.assignment.roles import EXPLOIT
+from models.cores import cores
+from planning.instance.reader import read_limits
+from planning.instance.run_folder import Frozen
+from planning.limits.arc_classes import Arcs, menu_arcs
+from planning.limits.menu_charges import closed, menu
+from planning.plan.switching_cost import favoured
+from runtime.night import Night
+
+_ALONE = 64 << 20  # bytes of `eligible` up to which this process does it
+#: Dropped arcs of a customer that are taken back at once.
+TAKEN_BACK = 2
+WINNERS = pa.schema([("customer", pa.int64()), ("product", pa.int16()), ("channel", pa.int16()), ("value", pa.int64())])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a pass over some customers finds.
+
+    Attributes:
+        total: sum of exploiters' best reduced values, each rounded up, micro-yuan.
+        arcs: eligible outbound arcs of exploiters.
+        winners: dropped arcs, of any role, better than the best kept one of their customer; at most two a customer.
+    """
+
+    total: int
+    arcs: int
+    winners: pa.Table
+
+
+def bound_of_all_arcs(night: Night, frozen: Frozen, prices: Mapping[str, int]) -> dict[str, Any]:
+    """``bound_all_arcs`` (micro-yuan, exact) and ``arcs_all``; why not, where tonight's scorer is not there any more.
+
+    Args:
+        night: tonight.
+        frozen: the run's inputs.
+        prices: ``price_pico`` by limit, signed as in certificates.
+    """
+    seen = seen_at(night, frozen, prices)
+    if isinstance(seen, str):
+        return {"all_arcs": f"not verified: {seen}"}
+    return {"bound_all_arcs": bound_at(frozen, prices, seen), "arcs_all": seen.arcs}
+
+
+def seen_at(night: Night, frozen: Frozen, prices: Mapping[str, int]) -> Seen | str:
+    """One pass over all eligible arcs at given prices; or why there can be none."""
+    if not night.lake.files("customer_features", night.partition):
+        return "the snapshot of this night is not there"
+    scored = night.lake.arrow("candidate", partition=night.partition, columns=["model_version"])
+    task, files, _ = plan(night)
+    if set(scored["model_version"].unique().to_pylist()) - {task.model_version}:
+        return "another model has become champion since these arcs were scored"
+    see = partial(seen_in_file, task, folder=str(frozen.folder), prices=tuple(sorted(prices.items())))
+    if sum(Path(path).stat().st_size for path in files) <= _ALONE:
+        with ThreadPoolExecutor(cores()) as pool:
+            parts = list(pool.map(see, files))
+    else:
+        parts = night.spark.sparkContext.parallelize(files, len(files)).map(see).collect()
+    winners = pa.concat_tables([WINNERS.empty_table(), *(part.winners for part in parts)])
+    return Seen(sum(part.total for part in parts), sum(part.arcs for part in parts), winners)
+
+
+def bound_at(frozen: Frozen, prices: Mapping[str, int], seen: Seen) -> int:
+    """The bound over all arcs, micro-yuan: what limits charge for their amounts and what customers' best arcs leave."""
+    charged = sum(prices[limit.name] * limit.amount for limit in read_limits(frozen.instance / "limits.yml").limits)
+    return -((-charged) // PICO) + seen.total
+
+
+def seen_in_file(task: Task, path: str, *, folder: str, prices: tuple[tuple[str, int], ...]) -> Seen:
+    """A task: what a pass finds of the customers of a file of ``eligible``."""
+    frozen = Frozen(Path(folder))
+    population, inputs = frozen.table("population"), frozen.inputs()
+    limits = read_limits(frozen.instance / "limits.yml")
+    arcs = menu_arcs(population, inputs, limits)
+    signed = dict(prices)
+    charge = arcs.price(np.array([signed[limit.name] * limit.sign for limit in limits.limits], np.int64))
+    customer, role = population["customer_id"].to_numpy(), population["role"].to_numpy()
+    catalogue = load_catalogue(Path(task.catalogue))
+    places, possible, all_ = outbound_places(catalogue, arcs), ~closed(catalogue), menu(catalogue)
+    stays, cost = frozen.table("stays"), int(inputs["switch_cost"])
+    held = kept_arcs(frozen, path)
+    total = count = 0
+    winners = [WINNERS.empty_table()]
+    for scored in blocks(task, path):
+        block = staying(replace(scored, eligible=scored.eligible & possible), all_, stays, cost)
+        row = np.searchsorted(customer, block.customers)
+        mine = role[row] == EXPLOIT
+        best, able = best_reduced(block, arcs.classes[row], charge, places, mine)
+        total += int((-((-best) // PICO)).sum())
+        count += able
+        winners.append(dropped_winners(block, arcs, charge[arcs.classes[row]], places, marks(held, block, arcs)))
+    return Seen(total, count, pa.concat_tables(winners))
+
+
+def staying(block: Block, menu_: Menu, stays: pa.Table, cost: int) -> Block:
+    """The block with the values that are decided on: those of favoured arcs are ``cost`` higher."""
+    if not stays.num_rows:
+        return block
+    shape = block.eligible.shape
+    customer, product, channel = (
+        np.broadcast_to(x, shape).ravel() for x in (block.customers[:, None], menu_.product(), menu_.channel())
+    )
+    value = block.scores.value + cost * favoured(stays, customer, product, channel).reshape(shape)
+    return replace(block, scores=replace(block.scores, value=value))
+
+
+def kept_arcs(frozen: Frozen, path: str) -> pa.Table:
+    """``customer, product, channel`` of the run's outbound arcs, of the customers of a file of ``eligible``, ascending."""
+    customers = pq.read_table(path, columns=["customer_id"], partitioning=None)["customer_id"]
+    span = pc.min_max(customers).as_py()
+    key = ds.field("customer")
+    near = (key >= (span["min"] or 0)) & (key <= (span["max"] or 0))
+    columns = ["customer", "product", "channel"]
+    sources = (frozen.instance / "arcs", frozen.folder / "others.parquet")
+    return pa.concat_tables([ds.dataset(source).to_table(columns=columns, filter=near) for source in sources]).sort_by(
+        "customer"
+    )
+
+
+def marks(held: pa.Table, block: Block, arcs: Arcs) -> np.ndarray:
+    """Which outbound arcs of a block's customers the run's problem holds, bool [n, A]."""
+    kept = np.zeros((len(block.customers), len(arcs.product)), bool)
+    customer = held["customer"].to_numpy()
+    low = int(np.searchsorted(customer, block.customers[0], "left"))
+    high = int(np.searchsorted(customer, block.customers[-1], "right"))
+    rows = held.slice(low, high - low)
+    who = np.searchsorted(block.customers, rows["customer"].to_numpy())
+    mine = block.customers[who] == rows["customer"].to_numpy()
+    place = arcs.of(rows["product"].to_numpy(), rows["channel"].to_numpy())
+    kept[who[mine], place[mine]] = True
+    return kept
+
+
+def dropped_winners(block: Block, arcs: Arcs, charge: Ints, places: Ints, kept: np.ndarray) -> pa.Table:
+    """Dropped arcs whose reduced value is above 0 and above every kept arc's of their customer, the best of each.
+
+    Args:
+        block: customers with all arcs of the menu scored.
+        arcs: outbound arcs.
+        charge: of each customer's class, pico-yuan [n, A].
+        places: of each arc of the menu its place among outbound arcs; -1 where it is inbound.
+        kept: which outbound arcs the problem holds, bool [n, A].
+    """
+    out = np.flatnonzero(places >= 0)
+    place = places[out]
+    able, value = block.eligible[:, out], block.scores.value[:, out]
+    reduced = np.where(able, value * PICO - charge[:, place], 0)
+    best = np.where(kept[:, place], reduced, 0).max(axis=1, initial=0)
+    wins = able & ~kept[:, place] & (reduced > best[:, None])
+    order = np.argsort(np.where(wins, -reduced, 1), axis=1, kind="stable")[:, :TAKEN_BACK]
+    row, rank = np.nonzero(np.take_along_axis(wins, order, 1))
+    arc = order[row, rank]
+    return pa.table(
+        [
+            pa.array(block.customers[row]),
+            pa.array(arcs.product[place[arc]], pa.int16()),
+            pa.array(arcs.channel[place[arc]], pa.int16()),
+            pa.array(value[row, arc]),
+        ],
+        schema=WINNERS,
+    )
+
+
+def outbound_places(catalogue: Any, arcs: Arcs) -> Ints:
+    """Of each arc of the menu its place among outbound arcs; -1 where it is inbound."""
+    menu_ = menu(catalogue)
+    return np.where(menu_.outbound(), arcs.of(menu_.product(), menu_.channel()), -1)
+
+
+def best_reduced(block: Block, classes: Ints, charge: Ints, places: Ints, mine: np.ndarray) -> tuple[Ints, int]:
+    """Best reduced value (pico-yuan, at least 0: none) of the customers that are ``mine``, and how many arcs they have."""
+    out = np.flatnonzero(places >= 0)
+    able = block.eligible[mine][:, out]
+    reduced = block.scores.value[mine][:, out] * PICO - charge[classes[mine]][:, places[out]]
+    return np.maximum(np.where(able, reduced, 0).max(axis=1, initial=0), 0), int(able.sum())

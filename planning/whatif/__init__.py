@@ -1,0 +1,1 @@
+"""The same night decided otherwise: replay, what-if, sensitivity."""

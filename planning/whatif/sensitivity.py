@@ -1,0 +1,318 @@
+"""What a limit is worth: price left and right of tonight's amount, value over amounts, least amount for a value.
+
+A price by the dual is a slope at one point, and of a plan of whole contacts at that: a marketer who asks what ten more
+agents bring wants the plan solved again with ten more. So each price here is a difference of two solved plans over a
+step that is large against the gap, with the interval that both proofs leave: V in [primal, bound] at each end.
+docs/developer/assignment.md, "Prices, left and right".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from conf.errors import MendableError
+from models.assignment.problem import PICO, Ints
+from planning.instance.reader import InstanceLimit
+from planning.whatif.whatif import Answer, Base, what_if
+
+#: The step of a price is so large that the value changes by at least so many times what the proof leaves open.
+STEP_OVER_GAP = 10
+#: ... and at least this share of the amount, for a unit more or less of a large amount is nothing.
+LEAST_STEP = 0.01
+#: Solves of a goal seek at most.
+TRIES = 24
+
+
+@dataclass(frozen=True)
+class Point:
+    """A plan under another amount of one limit.
+
+    Attributes:
+        amount: of the limit, as written in the exploiters' instance.
+        primal, bound: micro-yuan; None where the limits cannot be kept together.
+        used: of the limit.
+        price_yuan: of the limit by the dual, yuan a unit.
+        contacts: in the plan.
+        conflict: why there is no plan; empty where there is one.
+        answer: the whole answer; None where there is none, or at tonight's amount.
+    """
+
+    amount: int
+    primal: int | None = None
+    bound: int | None = None
+    used: int | None = None
+    price_yuan: float | None = None
+    contacts: int | None = None
+    conflict: str = ""
+    answer: Answer | None = field(default=None, repr=False, compare=False)
+
+    def row(self) -> dict[str, Any]:
+        """The point as figures, money in yuan."""
+        told = {"amount": self.amount, "used": self.used, "price_yuan": self.price_yuan, "contacts": self.contacts}
+        for name, micro in (("value_yuan", self.primal), ("bound_yuan", self.bound)):
+            told[name] = None if micro is None else micro * 1e-6
+        return told | ({"conflict": self.conflict} if self.conflict else {})
+
+
+@dataclass(frozen=True)
+class Side:
+    """What a unit of a limit is worth on one side of tonight's amount.
+
+    Attributes:
+        tried: the other amount that was solved for; equal to tonight's where there is no such side.
+        price_yuan: change of the value a unit, yuan (at most 0 for an at-least limit).
+        low, high: what both proofs leave open around it.
+        conflict: why there is no plan at ``tried``.
+    """
+
+    tried: int
+    price_yuan: float | None
+    low: float | None
+    high: float | None
+    conflict: str = ""
+
+
+def limit_named(base: Base, name: str) -> InstanceLimit:
+    """A limit of the run's instance.
+
+    Raises:
+        MendableError: there is none of that name.
+    """
+    known = {limit.name: limit for limit in base.instance.limits.limits}
+    if name not in known:
+        raise MendableError(f"no limit {name!r}", where="--limit", remedy=f"choose one of: {', '.join(known)}")
+    return known[name]
+
+
+def binding(base: Base) -> list[str]:
+    """Limits that charge something at the run's final prices, dearest use of the whole amount first."""
+    rows = [row for row in base.said["limits"] if row["price_pico"]]
+    rows.sort(key=lambda row: (-abs(row["price_pico"] * (row["amount"] or row["used"])), row["name"]))
+    return [row["name"] for row in rows]
+
+
+def tonight(base: Base, name: str) -> Point:
+    """The run itself, as a point of the curve of a limit."""
+    row = next(row for row in base.said["limits"] if row["name"] == name)
+    contacts = sum(int((arcs >= 0).sum()) for arcs in base.arcs)
+    return Point(
+        row["amount"], base.said["primal"], base.said["bound"], row["used"], row["price_pico"] * 1e-12, contacts
+    )
+
+
+def point(base: Base, name: str, amount: int, near: Point | None = None, plans: Sequence[list[Ints]] = ()) -> Point:
+    """Everybody reassigned under another amount of one limit.
+
+    Args:
+        base: the run.
+        name: the limit.
+        amount: its other amount.
+        near: a point solved before, whose prices are the start.
+        plans: plans known to be there.
+    """
+    here = tonight(base, name)
+    if amount == here.amount:
+        return here
+    start = prices_of(near.answer) if near is not None and near.answer is not None else None
+    try:
+        answer = what_if(base, {name: amount}, start, plans)
+    except MendableError as error:
+        return Point(amount, conflict=error.what)
+    figures = answer.figures
+    row = next(row for row in figures["limits"] if row["limit"] == name)
+    solution = answer.solution
+    return Point(
+        amount,
+        solution.plan.primal,
+        solution.dual.bound,
+        row["used"],
+        row["price_yuan"],
+        figures["contacts"],
+        answer=answer,
+    )
+
+
+def prices_of(answer: Answer) -> dict[str, int]:
+    """Final prices by limit, signed as in certificates."""
+    limits = answer.solution.dual.prices
+    return {
+        row["limit"]: int(p) * sign for row, p, sign in zip(answer.figures["limits"], limits, answer.signs, strict=True)
+    }
+
+
+def step_of(base: Base, name: str) -> int:
+    """By how much a limit is moved for its price: large against the gap, at least 1 % of the amount, at least 1."""
+    row = next(row for row in base.said["limits"] if row["name"] == name)
+    open_ = max(1, base.said["bound"] - base.said["primal"])
+    by_gap = math.ceil(STEP_OVER_GAP * open_ * PICO / abs(row["price_pico"])) if row["price_pico"] else 0
+    return max(1, by_gap, math.ceil(LEAST_STEP * abs(row["amount"])))
+
+
+def sides(base: Base, name: str) -> tuple[Side, Side]:
+    """The price of a limit to the left (a smaller amount) and to the right (a larger one) of tonight's.
+
+    Where the limit is a share its amount is 0 and is moved in units of use to either side; elsewhere it stays at least 0.
+    """
+    limit, here, step = limit_named(base, name), tonight(base, name), step_of(base, name)
+    least = -(1 << 62) if limit.counts != 1 and here.amount == 0 else 0
+    less = point(base, name, max(least, here.amount - step))
+    more = point(base, name, here.amount + step)
+    return side(here, less), side(here, more)
+
+
+def side(here: Point, there: Point) -> Side:
+    """The price between two points: a difference of values over a difference of amounts."""
+    width = there.amount - here.amount
+    if width == 0 or there.primal is None or there.bound is None:
+        return Side(there.amount, None, None, None, there.conflict)
+    assert here.primal is not None
+    assert here.bound is not None
+    ends = ((there.primal - here.bound) / width * 1e-6, (there.bound - here.primal) / width * 1e-6)
+    return Side(there.amount, (there.primal - here.primal) / width * 1e-6, min(ends), max(ends))
+
+
+def differ(left: Side, right: Side) -> bool:
+    """Whether the two sides are proved to have different prices: their intervals have nothing in common."""
+    ends = (left.low, left.high, right.low, right.high)
+    if any(end is None for end in ends):
+        return False
+    return bool(ends[0] > ends[3] or ends[1] < ends[2])  # type: ignore[operator]
+
+
+def price_row(base: Base, name: str) -> dict[str, Any]:
+    """A limit's price by the dual and by solving again on either side."""
+    here = tonight(base, name)
+    left, right = sides(base, name)
+    return {
+        "limit": name,
+        "amount": here.amount,
+        "used": here.used,
+        "price_yuan": here.price_yuan,
+        "left": left.__dict__,
+        "right": right.__dict__,
+        "differ": differ(left, right),
+    }
+
+
+def around(base: Base, name: str) -> tuple[int, int]:
+    """The range of a curve where none is given: from half to twice tonight's amount; of a share, whose amount is 0, some steps."""
+    now, step = limit_named(base, name).amount, step_of(base, name)
+    return (now // 2, 2 * now) if now > 0 else (now - 5 * step, now + 5 * step)
+
+
+def curve(base: Base, name: str, low: int, high: int, points: int = 9) -> list[Point]:
+    """The value over amounts of one limit from ``low`` to ``high``, tonight's amount among them, ascending.
+
+    Each point starts at the prices of its neighbour; a plan that keeps a narrower amount is known at every wider one, so the
+    curve never falls where a limit is loosened.
+
+    Raises:
+        MendableError: no such limit, or no range.
+    """
+    limit, here = limit_named(base, name), tonight(base, name)
+    if not low < high or points < 2:
+        raise MendableError(
+            f"no range from {low} to {high} with {points} points",
+            where="--from, --to, --points",
+            remedy="give --from less than --to and at least 2 points",
+        )
+    asked = {low + round(k * (high - low) / (points - 1)) for k in range(points)} | {here.amount}
+    found: dict[int, Point] = {here.amount: here}
+    for part in (
+        sorted(a for a in asked if a > here.amount),
+        sorted((a for a in asked if a < here.amount), reverse=True),
+    ):
+        near = here
+        for amount in part:
+            near = found[amount] = point(base, name, amount, near)
+    ordered = sorted(found.values(), key=lambda at: at.amount)
+    wider = ordered if limit.sign > 0 else ordered[::-1]
+    done: list[Point] = []
+    for at in wider:
+        before = done[-1] if done else None
+        if before is not None and before.primal is not None and (at.primal is None or before.primal > at.primal):
+            at = _at_least(at, before)
+        done.append(at)
+    return done if limit.sign > 0 else done[::-1]
+
+
+def _at_least(at: Point, before: Point) -> Point:
+    """The point with the plan of a narrower amount, which is worth more."""
+    bound = before.bound if at.bound is None else at.bound
+    return Point(at.amount, before.primal, bound, before.used, at.price_yuan, before.contacts, "", before.answer)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """An amount that reaches a value.
+
+    Attributes:
+        reached: the least amount found (the greatest of an at-least limit), with its plan.
+        missed: the nearest amount whose plan does not reach it; None where none was tried.
+        proved: at ``missed`` the bound itself is below the value: no plan there reaches it.
+        solves: how often everybody was reassigned.
+    """
+
+    reached: Point
+    missed: Point | None
+    proved: bool
+    solves: int
+
+
+def least_amount(base: Base, name: str, value_micro: int, tries: int = TRIES) -> Goal:
+    """The least amount of an at-most limit (the greatest of an at-least one) whose plan is worth ``value_micro``.
+
+    The value is concave in the amount: the next amount tried is where the chord through the two ends meets the value,
+    or the middle where the last chord cut off less than half.
+
+    Raises:
+        MendableError: no such limit, or no amount reaches the value.
+    """
+    limit, here = limit_named(base, name), tonight(base, name)
+    free = 4 * max(1, abs(limit.amount)) + base.said["customers"] * base.largest(name) if limit.sign > 0 else 0
+    solves = 0
+    if _reaches(here, value_micro):
+        good: Point = here
+        bad = point(base, name, 0 if limit.sign > 0 else limit.amount * 4 + base.said["customers"], here)
+        solves += 1
+        if _reaches(bad, value_micro):
+            return Goal(bad, None, False, solves)
+    else:
+        good, bad = point(base, name, free, here), here
+        solves += 1
+        if not _reaches(good, value_micro):
+            best = "is in conflict" if good.primal is None else f"the plan is worth {good.primal / 1e6:,.2f} 元"
+            raise MendableError(
+                f"no amount of {name} reaches {value_micro / 1e6:,.2f} 元",
+                where="--value",
+                remedy=f"without this limit {best}",
+            )
+    halve = False
+    while abs(good.amount - bad.amount) > 1 and solves < tries:
+        span = abs(good.amount - bad.amount)
+        near = good if good.answer is not None else bad
+        tried = point(base, name, between(good, bad, value_micro, halve), near)
+        solves += 1
+        if _reaches(tried, value_micro):
+            good = tried
+        else:
+            bad = tried
+        halve = abs(good.amount - bad.amount) > span / 2
+    return Goal(good, bad, bad.bound is None or bad.bound < value_micro, solves)
+
+
+def _reaches(at: Point, value_micro: int) -> bool:
+    return at.primal is not None and at.primal >= value_micro
+
+
+def between(good: Point, bad: Point, value_micro: int, halve: bool) -> int:
+    """An amount strictly between two: where the chord meets the value, or the middle."""
+    low, high = sorted((good.amount, bad.amount))
+    middle = (low + high) // 2
+    if not halve and bad.primal is not None and good.primal is not None and good.primal > bad.primal:
+        share = (value_micro - bad.primal) / (good.primal - bad.primal)
+        middle = round(bad.amount + share * (good.amount - bad.amount))
+    return min(max(middle, low + 1), high - 1)

@@ -1,0 +1,274 @@
+"""What a change of limits would do to everybody, from a run's frozen inputs; writes nothing live.
+
+The solve starts at the run's final prices and looks only at customers who may change their mind (`planning.whatif.active_sets`);
+where that is not enough, at everybody. Without a change it starts where the run did, so it returns the run's bytes.
+The run's plan stays the incumbent wherever it still keeps the limits: a relaxed limit never lowers the value.
+What a limit is worth, one amount after another: `planning.whatif.sensitivity`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from conf.errors import MendableError
+from models.assignment.active_set import ROOMS, Active, active_set, box_of
+from models.assignment.problem import Ints, Limits, Problem
+from models.assignment.repair import Plan, used_by, value_of
+from models.assignment.resolve import solve_again
+from models.assignment.solve import Goal, Solution
+from planning.instance.plan_files import chosen, records
+from planning.instance.reader import Instance, InstanceLimit, InstanceLimits, limits_of, read_instance
+from planning.instance.run_folder import Frozen
+from planning.instance.solve import solved, with_start
+from planning.whatif.active_sets import key_of, read_active, rounded_change, write_active
+
+#: Customers from which on it pays to look at some of them only.
+FEWEST = 10_000
+
+
+@dataclass(frozen=True)
+class Base:
+    """A run as it was decided.
+
+    Attributes:
+        frozen: its inputs.
+        instance: the exploiters' problem.
+        said: its certificate.
+        arcs: the plan, each block's arcs.
+    """
+
+    frozen: Frozen
+    instance: Instance
+    said: dict[str, Any]
+    arcs: list[Ints]
+
+    @property
+    def plan(self) -> Plan:
+        """The plan with what it is worth and uses, as certified."""
+        signs = self.instance.problem.limits.sign
+        used = [row["used"] * int(sign) for row, sign in zip(self.said["limits"], signs, strict=True)]
+        return Plan(self.arcs, self.said["primal"], used)
+
+    @property
+    def prices(self) -> dict[str, int]:
+        """Final prices by limit."""
+        return {row["name"]: row["price_pico"] for row in self.said["limits"]}
+
+    def largest(self, name: str) -> int:
+        """The largest use of a limit by one arc, at least 1."""
+        return int(self.instance.problem.scale[self.instance.problem.limits.names.index(name)])
+
+
+def base_of(frozen: Frozen) -> Base:
+    """Read a run."""
+    instance = read_instance(frozen.instance)
+    said = json.loads((frozen.plan / "certificate.json").read_text(encoding="utf-8"))
+    table = pq.read_table(frozen.plan / "assignment")
+    product = table["product"].fill_null(-1).to_numpy().astype(np.int64)
+    channel = table["channel"].fill_null(-1).to_numpy().astype(np.int64)
+    arcs, at = [], 0
+    for block in instance.problem.blocks:
+        rows = slice(at, at + len(block))
+        arcs.append(_places(instance.problem, block, product[rows], channel[rows]))
+        at += len(block)
+    return Base(frozen, instance, said, arcs)
+
+
+def _places(problem: Problem, block: Any, product: Ints, channel: Ints) -> Ints:
+    owner = np.repeat(np.arange(len(block)), np.diff(block.first))
+    kind = block.kind.astype(np.int64)
+    hit = np.flatnonzero(
+        (problem.kinds.product[kind] == product[owner]) & (problem.kinds.channel[kind] == channel[owner])
+    )
+    arc = np.full(len(block), -1, np.int64)
+    arc[owner[hit]] = hit
+    return arc
+
+
+def parse_changes(texts: list[str], base: Base) -> dict[str, int]:
+    """``limits.NAME.amount=V`` → amounts of the exploiters' problem: V less the explorers' reserve in proportion.
+
+    Raises:
+        MendableError: another form, an unknown limit, or no integer.
+    """
+    found: dict[str, int] = {}
+    reserves = dict(zip((x.name for x in base.instance.limits.limits), base.frozen.inputs()["reserves"], strict=True))
+    for text in texts:
+        path, _, value = text.partition("=")
+        parts = path.strip().split(".")
+        known = {limit.name: limit for limit in base.instance.limits.limits}
+        if len(parts) != 3 or parts[0] != "limits" or parts[2] != "amount" or parts[1] not in known:
+            raise MendableError(
+                f"cannot change {text!r}",
+                where="--set",
+                remedy=f"write limits.NAME.amount=V with NAME one of: {', '.join(known)}",
+            )
+        try:
+            whole = int(value)
+        except ValueError as error:
+            raise MendableError(f"{value!r} is no integer", where="--set", remedy="amounts are integers") from error
+        limit = known[parts[1]]
+        all_of = limit.amount + reserves[limit.name]
+        kept = whole * reserves[limit.name] // all_of if all_of else 0
+        found[limit.name] = whole - kept
+    return found
+
+
+def changed(instance: Instance, amounts: Mapping[str, int]) -> Instance:
+    """The instance with other amounts."""
+    rows = []
+    for limit in instance.limits.limits:
+        data = limit.model_dump(exclude_none=True)
+        if limit.name in amounts:
+            data["at_most" if limit.at_most is not None else "at_least"] = amounts[limit.name]
+        rows.append(InstanceLimit(**data))
+    limits = InstanceLimits(choose=instance.limits.choose, limits=tuple(rows))
+    return replace(instance, limits=limits, problem=replace(instance.problem, limits=limits_of(limits)))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a change does.
+
+    Attributes:
+        solution: of the changed problem.
+        figures: against the run.
+        signs: +1 at most, -1 at least, of each limit.
+    """
+
+    solution: Solution
+    figures: dict[str, Any]
+    signs: tuple[int, ...]
+
+
+def what_if(
+    base: Base, amounts: Mapping[str, int], start: Mapping[str, int] | None = None, plans: Iterable[list[Ints]] = ()
+) -> Answer:
+    """Reassign everybody under other amounts.
+
+    Args:
+        base: the run.
+        amounts: of the limits that change, by name.
+        start: prices to start from, signed as in certificates; the run's final ones if not given.
+        plans: other plans that are kept where they keep the limits and are worth more.
+
+    Raises:
+        MendableError: the changed limits conflict.
+    """
+    inputs = base.frozen.inputs()
+    before = {limit.name: limit.amount for limit in base.instance.limits.limits}
+    same = all(before[name] == amount for name, amount in amounts.items())
+    instance = changed(base.instance, amounts)
+    first = inputs["start"] if same else dict(start or base.prices)
+    goal = with_start(Goal(gap=inputs["gap"]), instance, first)
+    found = None if same else by_active_set(base, instance.problem, goal)
+    solution, looked = found or (solved(instance, goal, str(base.frozen.instance)), instance.problem.customers)
+    if not same:
+        solution = with_incumbent(solution, instance.problem, base.plan)
+        for arcs in plans:
+            own = Plan(arcs, value_of(instance.problem, arcs), used_by(instance.problem, arcs))
+            solution = with_incumbent(solution, instance.problem, own)
+    signs = tuple(int(sign) for sign in instance.problem.limits.sign)
+    return Answer(solution, _figures(base, instance, solution) | {"customers_looked_at": looked}, signs)
+
+
+def with_incumbent(solution: Solution, problem: Problem, plan: Plan) -> Solution:
+    """A plan that is there already where it keeps the limits and is worth more."""
+    keeps = all(u <= int(b) for u, b in zip(plan.used, problem.limits.amount, strict=True))
+    if keeps and plan.primal > solution.plan.primal:
+        return replace(solution, plan=plan, method=solution.method + " + incumbent")
+    return solution
+
+
+def by_active_set(base: Base, problem: Problem, goal: Goal) -> tuple[Solution, int] | None:
+    """The solution under other limits and how many customers it looked at; None where everybody has to be looked at.
+
+    The sets are made for a round change of the same limits in the same directions, so that what is found does not
+    depend on what was asked before.
+    """
+    wide = rounded_change(base.instance.problem.limits, problem.limits, base.plan.used)
+    if wide is None or problem.customers < FEWEST:
+        return None
+    for room in ROOMS:
+        active = active_of(base, wide, room)
+        if active is None:
+            break
+        found = solve_again(problem, active, goal)
+        if isinstance(found, Solution):
+            return found, active.customers
+        if not active.leans(found.prices):
+            break
+    return None
+
+
+def active_of(base: Base, limits: Limits, room: float) -> Active | None:
+    """Who may change their mind under other limits, as kept with the run or made now; None where integers are too large."""
+    problem, path = base.instance.problem, base.frozen.folder / "active" / key_of(base.said, limits, room)
+    found = read_active(path, problem, base.arcs)
+    if found is None:
+        prices = np.array([row["price_pico"] for row in base.said["limits"]], np.int64) * problem.limits.sign
+        found = active_set(problem, prices, box_of(problem, prices, limits, room))
+        if found is not None:
+            write_active(path, found, base.arcs)
+    return found
+
+
+def plan_sha(problem: Problem, plan: Plan) -> str:
+    """The hash that certificates state."""
+    digest = hashlib.sha256()
+    for block, arc in zip(problem.blocks, plan.arcs, strict=True):
+        digest.update(records(block.customer, *chosen(block, arc, problem.kinds)))
+    return digest.hexdigest()
+
+
+def _figures(base: Base, instance: Instance, solution: Solution) -> dict[str, Any]:
+    was, bound_was = base.said["primal"], base.said["bound"]
+    primal, bound = solution.plan.primal, solution.dual.bound
+    low, high = (primal - bound_was) * 1e-6, (bound - was) * 1e-6
+    change = (primal - was) * 1e-6
+    moved = sum(int((a != b).sum()) for a, b in zip(solution.plan.arcs, base.arcs, strict=True))
+    contacts = sum(int((a >= 0).sum()) for a in solution.plan.arcs)
+    contacts_was = sum(int((a >= 0).sum()) for a in base.arcs)
+    sha = plan_sha(instance.problem, solution.plan)
+    signs = instance.problem.limits.sign
+    return {
+        "value_yuan": primal * 1e-6,
+        "change_yuan": change,
+        "change_at_least": low,
+        "change_at_most": high,
+        "wide": bool(high - low > 0.1 * abs(change)) and moved > 0,
+        "gap": solution.gap,
+        "contacts": contacts,
+        "contacts_change": contacts - contacts_was,
+        "customers_who_change": moved,
+        "passes": solution.passes,
+        "seconds": round(solution.seconds, 3),
+        "same_bytes": sha == base.said["assignment_sha256"],
+        "assignment_sha256": sha,
+        "limits": [
+            {
+                "limit": row["name"],
+                "amount_was": row["amount"],
+                "amount": int(b * s),
+                "used_was": row["used"],
+                "used": u * int(s),
+                "price_yuan_was": row["price_pico"] * 1e-12,
+                "price_yuan": int(p * s) * 1e-12,
+            }
+            for row, b, s, u, p in zip(
+                base.said["limits"],
+                instance.problem.limits.amount,
+                signs,
+                solution.plan.used,
+                solution.dual.prices,
+                strict=True,
+            )
+        ],
+    }

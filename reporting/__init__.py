@@ -1,0 +1,1 @@
+"""Tell: reads tables and writes none."""

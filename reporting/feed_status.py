@@ -1,0 +1,199 @@
+"""What has become of every feed: expected, loaded, late, refused or missing; and who reads it.
+
+Pure functions over the ledger (`ops_delivery`), what lies in the landing folder (`landing`) and the catalogue.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conf.catalogue import Catalogue
+from conf.dates import cut_off, month_end
+from conf.feed import Feed
+from jobs.ingest.ledger import deadline
+
+Row = Mapping[str, Any]
+#: What a feed can be, from good to bad.
+STATES = ("loaded", "partly", "ready", "waiting", "late", "refused", "missing", "not due")
+
+
+@dataclass(frozen=True)
+class FeedState:
+    """One feed on one night.
+
+    Attributes:
+        data_date: what the night expects of it.
+        state: one of ``STATES``.
+        code: of the file level, of what was seen last; empty if nothing was.
+        periods: loaded and expected (24 hours of an hourly feed, else 1).
+        stand_in: data date whose last good data stands in; None where nothing is lacking or nothing can.
+    """
+
+    feed: Feed
+    data_date: dt.date
+    state: str
+    code: str = ""
+    periods: tuple[int, int] = (0, 1)
+    files: int = 0
+    rows: int = 0
+    quarantined: int = 0
+    resend: int | None = None
+    arrived_at: dt.datetime | None = None
+    stand_in: dt.date | None = None
+    reason: str = ""
+
+    def as_row(self) -> dict[str, Any]:
+        """What ``cpc feeds status --json`` prints."""
+        feed = self.feed
+        return {
+            "feed": feed.code,
+            "service": feed.service,
+            "dialect": feed.dialect,
+            "granularity": feed.granularity,
+            "required": feed.required,
+            "data_date": self.data_date,
+            "deadline": deadline(feed, self.data_date),
+            "state": self.state,
+            "code": self.code,
+            "periods_loaded": self.periods[0],
+            "periods": self.periods[1],
+            "files": self.files,
+            "rows": self.rows,
+            "quarantined": self.quarantined,
+            "resend": self.resend,
+            "arrived_at": self.arrived_at,
+            "stand_in": self.stand_in,
+            "reason": self.reason,
+        }
+
+
+def expected(feed: Feed, night: dt.date) -> dt.date:
+    """The data date that the night of ``night`` expects of a feed: yesterday, or the last month that is due."""
+    yesterday = night - dt.timedelta(days=1)
+    if feed.granularity != "monthly":
+        return yesterday
+    last = yesterday if month_end(yesterday) == yesterday else yesterday.replace(day=1) - dt.timedelta(days=1)
+    while deadline(feed, last) > cut_off(night):
+        last = last.replace(day=1) - dt.timedelta(days=1)
+    return last
+
+
+def states(catalogue: Catalogue, ledger: Iterable[Row], landing: Iterable[Row], night: dt.date) -> list[FeedState]:
+    """Every feed of the catalogue on the night of ``night``, in order of their codes.
+
+    Args:
+        catalogue: the feeds.
+        ledger: rows of ``ops_delivery``.
+        landing: rows of ``landing``.
+        night: the decision date.
+    """
+    of_feed: dict[str, list[Row]] = defaultdict(list)
+    found: dict[tuple[str, dt.date], list[Row]] = defaultdict(list)
+    for row in ledger:
+        of_feed[row["feed"]].append(row)
+    for row in landing:
+        if row["feed"] is not None:
+            found[row["feed"], row["data_date"]].append(row)
+    return [
+        state_of(feed, of_feed[code], found[code, expected(feed, night)], night)
+        for code, feed in sorted(catalogue.feeds.items())
+    ]
+
+
+def state_of(feed: Feed, ledger: Sequence[Row], landing: Sequence[Row], night: dt.date) -> FeedState:
+    """One feed on one night.
+
+    Args:
+        feed: its contract.
+        ledger: its rows of ``ops_delivery``, of all dates.
+        landing: its rows of ``landing`` of the date that is expected.
+        night: the decision date.
+    """
+    date, limit = expected(feed, night), cut_off(night)
+    wanted = 24 if feed.granularity == "hourly" else 1
+    judged = [row for row in ledger if row["data_date"] == date]
+    taken = [row for row in judged if row["state"] == "accepted" and row["arrived_at"] < limit]
+    if taken:
+        hours = len({row["hour"] for row in taken})
+        late = any(row["code"] == "94" for row in taken)
+        return FeedState(
+            feed,
+            date,
+            "loaded" if hours >= wanted else "partly",
+            "94" if late else "00",
+            (hours, wanted),
+            len(taken),
+            sum(row["loaded"] for row in taken),
+            sum(row["quarantined"] for row in taken),
+            max(row["resend"] for row in taken),
+            max(row["arrived_at"] for row in taken),
+            reason="after its deadline, before the cut-off" if late else "",
+        )
+    state, code, reason, arrived = _not_loaded(feed, judged, landing, night)
+    return FeedState(
+        feed,
+        date,
+        state,
+        code,
+        (0, wanted),
+        files=len(landing),
+        arrived_at=arrived,
+        stand_in=_stand_in(feed, ledger, date, limit),
+        reason=reason,
+    )
+
+
+def _not_loaded(
+    feed: Feed, judged: Sequence[Row], landing: Sequence[Row], night: dt.date
+) -> tuple[str, str, str, dt.datetime | None]:
+    limit = cut_off(night)
+    refused = [row for row in judged if row["state"] == "refused"]
+    if refused:
+        last = max(refused, key=lambda row: (row["resend"], row["file"]))
+        return "refused", last["code"], last["reason"] or "", last["arrived_at"]
+    known = [row for row in landing if row["arrived_at"] is not None]
+    arrived = max((row["arrived_at"] for row in known), default=None)
+    if any(row["arrived_at"] >= limit for row in known):
+        return "late", "", "arrived after the cut-off: the next night loads it", arrived
+    if bad := [row for row in landing if row["state"] == "refused"]:
+        return "refused", bad[0]["code"], bad[0]["reason"], arrived
+    if known:
+        return "ready", "", "not loaded yet: cpc ingest", arrived
+    if landing:
+        return "waiting", "01", landing[0]["reason"], None
+    if deadline(feed, expected(feed, night)) > limit:
+        return "not due", "", "", None
+    return "missing", "", "nothing has come", None
+
+
+def _stand_in(feed: Feed, ledger: Sequence[Row], date: dt.date, limit: dt.datetime) -> dt.date | None:
+    """The last good data date that may stand in."""
+    days = feed.stand_in_days * (31 if feed.granularity == "monthly" else 1)
+    good = [
+        row["data_date"]
+        for row in ledger
+        if row["state"] == "accepted"
+        and row["arrived_at"] < limit
+        and date - dt.timedelta(days) <= row["data_date"] < date
+    ]
+    return max(good, default=None)
+
+
+def readers(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:
+    """Schema → what its records reach: entities, with the families of features that are made of them."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, schema in sorted(catalogue.schemas.items()):
+        reached = []
+        for entity in sorted({conform.entity for conform in schema.conform}):
+            families = [
+                family.family
+                for family in catalogue.features.families
+                if family.source == entity and (not family.schemas or name in family.schemas)
+            ]
+            reached.append(entity + (f" → {', '.join(families)}" if families else ""))
+        found[name] = tuple(reached)
+    return found

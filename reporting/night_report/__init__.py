@@ -1,0 +1,48 @@
+"""The night report: one self-contained HTML page, in English and Chinese, that a marketer opens at breakfast.
+
+``facts`` gathers, ``view`` turns facts into what the page shows, ``charts`` draws, ``page.html.j2`` lays out.
+The page is the same for the same night; only what stands under *operational* depends on the clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from reporting.night_report.facts import Facts, gather
+from reporting.night_report.view import view
+from runtime.night import Night
+
+FOLDER = Path(__file__).resolve().parent
+
+
+def write(night: Night, run_id: str, path: Path) -> str:
+    """Write the report of tonight's run; returns the SHA-256 of all but what the clock decides."""
+    facts = gather(night, run_id)
+    page = render(facts, night)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_text(page, encoding="utf-8")
+    draft.replace(path)
+    return hashlib.sha256(render(facts, night, operational=False).encode()).hexdigest()
+
+
+def render(facts: Facts, night: Night, *, operational: bool = True) -> str:
+    """The page as text.
+
+    Args:
+        facts: what to show.
+        night: for the names of products and channels.
+        operational: whether to show how long the jobs took.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("page.html.j2")
+    return page.render(view(facts, night.catalogue, night.settings.demo, operational=operational))

@@ -1,0 +1,211 @@
+"""What the night report says: small tables and counts gathered from the lake, nothing formatted yet."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.feed import Feed
+from runtime.night import Night
+
+#: Rows a batch while counting a plan.
+BATCH = 262_144
+#: Names of steps of the funnel that are no rules of rules.yml.
+BUILT_IN = {
+    "on_sale": ("not on sale on this date", "不在销售期"),
+    "product_eligible": ("the product's own condition", "产品办理条件"),
+    "channel_eligible": ("the channel's own condition", "渠道适用条件"),
+}
+
+
+@dataclass
+class Plan:
+    """A night's plan in counts: customers by role, arcs by (product, channel), reasons, value."""
+
+    customers: int = 0
+    value_micro: int = 0
+    roles: Counter[str] = field(default_factory=Counter)
+    arcs: Counter[tuple[int, int]] = field(default_factory=Counter)
+    value: Counter[tuple[int, int]] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def contacts(self) -> int:
+        """Customers with an outbound arc."""
+        return sum(self.arcs.values())
+
+    def by(self, position: int, of: Counter[tuple[int, int]] | None = None) -> dict[int, int]:
+        """Arcs (or ``of``) summed by product (0) or channel (1)."""
+        totals: dict[int, int] = {}
+        for key, count in (self.arcs if of is None else of).items():
+            totals[key[position]] = totals.get(key[position], 0) + count
+        return totals
+
+
+def count_plan(batches: Iterable[pa.RecordBatch]) -> Plan:
+    """Count batches of ``role, product, channel, value_micro, reason``."""
+    plan = Plan()
+    for batch in batches:
+        table = pa.Table.from_batches([batch])
+        keys = ["role", "product", "channel", "reason"]
+        for row in table.group_by(keys).aggregate([("value_micro", "sum"), ([], "count_all")]).to_pylist():
+            count = row["count_all"]
+            plan.customers += count
+            plan.roles[row["role"]] += count
+            plan.reasons[row["reason"]] += count
+            if row["product"] is not None:
+                arc = (row["product"], row["channel"])
+                plan.arcs[arc] += count
+                plan.value[arc] += row["value_micro_sum"] or 0
+                plan.value_micro += row["value_micro_sum"] or 0
+    return plan
+
+
+def read_plan(night: Night, date: dt.date) -> Plan:
+    """The plan of ``date`` in counts."""
+    dataset = night.lake.delta("assignment").to_pyarrow_dataset()
+    columns = ["role", "product", "channel", "value_micro", "reason"]
+    that_night = pc.field("business_date") == pa.scalar(date)
+    return count_plan(dataset.to_batches(columns=columns, filter=that_night, batch_size=BATCH))
+
+
+@dataclass(frozen=True)
+class FeedState:
+    """One feed on the newest data date: its state is the key of a colour."""
+
+    feed: Feed
+    state: str  # good, late, partly, refused, missing, idle
+    rows: int
+    quarantined: int
+    files: int
+    tip: str
+
+
+def feed_states(feeds: Mapping[str, Feed], deliveries: Sequence[Mapping[str, Any]], date: dt.date) -> list[FeedState]:
+    """The state of every feed for the data date ``date``, in the order of the catalogue.
+
+    Args:
+        feeds: feeds by code.
+        deliveries: rows of ``ops_delivery`` of that data date.
+        date: the data date; a monthly feed is due on the last day of a month only.
+    """
+    by_feed: dict[str, list[Mapping[str, Any]]] = {}
+    for row in deliveries:
+        by_feed.setdefault(row["feed"], []).append(row)
+    month_ends = (date + dt.timedelta(days=1)).day == 1
+    return [
+        _state(feed, by_feed.get(code, []), due=feed.granularity != "monthly" or month_ends)
+        for code, feed in sorted(feeds.items())
+    ]
+
+
+def _state(feed: Feed, rows: Sequence[Mapping[str, Any]], *, due: bool) -> FeedState:
+    taken = [row for row in rows if row["state"] in {"accepted", "duplicate"}]
+    loaded = sum(row["loaded"] or 0 for row in taken)
+    aside = sum(row["quarantined"] or 0 for row in taken)
+    refused = [row for row in rows if row["state"] == "refused"]
+    if taken:
+        late = any(row["code"] == "94" for row in taken)
+        state = "late" if late else "partly" if aside or refused else "good"
+        tip = f"{loaded:,} rows, {aside:,} set aside" + (", late 迟到" if late else "")
+    elif refused:
+        state, tip = "refused", f"refused 拒收: {refused[0]['code']} {refused[0]['reason'] or ''}".strip()
+    else:
+        state, tip = ("missing", "not delivered 未到") if due else ("idle", "not due 未到期")
+    return FeedState(feed, state, loaded, aside, len(rows), tip)
+
+
+def job_figures(night: Night, date: dt.date, run_id: str | None = None) -> dict[str, dict[str, Any]]:
+    """Figures of the latest run of every job on ``date`` (of one run if given), with ``seconds`` and ``state``."""
+    rows = night.lake.arrow("ops_run", partition={"business_date": date}).to_pylist()
+    found: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: (row["run_id"] == run_id, row["started_at"])):
+        found[row["job"]] = {**json.loads(row["figures"] or "{}"), "seconds": row["seconds"], "state": row["state"]}
+    return found
+
+
+def last_training(night: Night) -> dict[str, Any]:
+    """Figures of the newest training not after tonight; empty if there was none."""
+    runs = night.lake.arrow("ops_run", columns=["business_date", "job", "state", "figures", "started_at"]).to_pylist()
+    mine = [r for r in runs if r["job"] == "train" and r["state"] != "failed" and r["business_date"] <= night.date]
+    newest = max(mine, key=lambda row: (row["business_date"], row["started_at"]), default=None)
+    return json.loads(newest["figures"]) if newest else {}
+
+
+def funnel_rows(night: Night) -> list[dict[str, Any]]:
+    """The funnel of tonight in order, each rule with its reasons in both languages."""
+    reasons = {rule.name: (rule.reason, rule.reason_zh) for rule in night.catalogue.rules}
+    rows = night.lake.arrow("funnel", partition=night.partition).sort_by("position").to_pylist()
+    for row in rows:
+        known = reasons.get(row["rule"]) or BUILT_IN.get(row["rule"], (row["rule"], ""))
+        row["reason"], row["reason_zh"] = row.get("reason") or known[0], row.get("reason_zh") or known[1]
+    return rows
+
+
+def limit_rows(night: Night) -> list[dict[str, Any]]:
+    """Tonight's limits with use and price, dearest first, and the label of each."""
+    labels = {limit.name: limit.label_zh for limit in night.catalogue.limits}
+    rows = night.lake.arrow("limit_price", partition=night.partition).to_pylist()
+    before = {row["limit"]: row for row in night.lake.arrow("limit_price", partition=_eve(night)).to_pylist()}
+    for row in rows:
+        row["label_zh"] = labels.get(row["limit"], "")
+        row["price_before"] = before[row["limit"]]["price_yuan"] if row["limit"] in before else None
+        # what the limit costs tonight: price times amount, in 元
+        row["worth_yuan"] = abs(row["price_pico"] * row["amount"]) / 1e12
+    return sorted(rows, key=lambda row: (-row["worth_yuan"], row["limit"]))
+
+
+def _eve(night: Night) -> dict[str, Any]:
+    return {"business_date": night.date - dt.timedelta(days=1)}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the page needs."""
+
+    date: dt.date
+    run_id: str
+    feeds: list[FeedState]
+    funnel: list[dict[str, Any]]
+    plan: Plan
+    before: Plan
+    offers: dict[int, int]  # recommendations by channel id
+    limits: list[dict[str, Any]]
+    jobs: dict[str, dict[str, Any]]
+    jobs_before: dict[str, dict[str, Any]]
+    training: dict[str, Any]
+    kpis: list[dict[str, Any]]
+    checks: Counter[tuple[str, bool]]
+
+
+def gather(night: Night, run_id: str) -> Facts:
+    """Read everything from the lake."""
+    last = night.date - dt.timedelta(days=1)
+    deliveries = night.lake.arrow("ops_delivery", partition={"data_date": last}).to_pylist()
+    checks = night.lake.arrow("ops_quality", partition=night.partition, columns=["severity", "success"]).to_pylist()
+    shown = night.lake.arrow("recommendation", partition=night.partition, columns=["channel"])
+    offers = shown.group_by("channel").aggregate([([], "count_all")]).to_pylist()
+    return Facts(
+        date=night.date,
+        run_id=run_id,
+        feeds=feed_states(night.catalogue.feeds, deliveries, last),
+        funnel=funnel_rows(night),
+        plan=read_plan(night, night.date),
+        before=read_plan(night, last),
+        offers={row["channel"]: row["count_all"] for row in sorted(offers, key=lambda row: row["channel"])},
+        limits=limit_rows(night),
+        jobs=job_figures(night, night.date, run_id),
+        jobs_before=job_figures(night, last),
+        training=last_training(night),
+        kpis=sorted(
+            night.lake.arrow("kpi", partition=night.partition).to_pylist(), key=lambda row: (row["kpi"], row["slice"])
+        ),
+        checks=Counter((row["severity"], row["success"]) for row in checks),
+    )

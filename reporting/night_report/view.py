@@ -1,0 +1,347 @@
+"""From facts to what the page shows: tiles, charts and tables, every text ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from conf.catalogue import Catalogue
+from conf.offer import MICRO, Channel, Product
+from reporting.kpi import RATIOS
+from reporting.night_report import charts
+from reporting.night_report.facts import Facts, FeedState
+
+STATES = {
+    "good": "complete 完整",
+    "partly": "records set aside 部分隔离",
+    "late": "late 迟到",
+    "refused": "refused 拒收",
+    "missing": "not delivered 未到",
+    "idle": "not due 未到期",
+}
+DIALECTS = ("avl", "verf", "vgop", "jsonl")
+#: Parts of the names of figures that the clock decides; they are shown under *operational* only, if at all.
+CLOCKED = ("seconds", "per_second")
+#: Limits shown before the rest is folded away.
+SHOWN_LIMITS = 16
+
+
+def view(facts: Facts, catalogue: Catalogue, demo: str, *, operational: bool) -> dict[str, Any]:
+    """Everything ``page.html.j2`` names."""
+    products = {product.id: product for product in catalogue.products}
+    channels = {channel.id: channel for channel in catalogue.channels}
+    return {
+        "date": facts.date.isoformat(),
+        "run_id": facts.run_id,
+        "demo": demo,
+        "tiles": tiles(facts),
+        "feeds": feed_section(facts.feeds),
+        "checks": check_section(facts),
+        "funnel": funnel_section(facts),
+        "plan": plan_section(facts, products, channels),
+        "limits": limit_section(facts.limits),
+        "model": model_section(facts),
+        "kpis": kpi_section(facts),
+        "yesterday": yesterday_section(facts),
+        "proof": proof(facts),
+        "jobs": operational_section(facts) if operational else [],
+    }
+
+
+def yuan(micro: float) -> str:
+    """Micro-元 as 元."""
+    return f"{micro / MICRO:,.0f} 元"
+
+
+def tile(label: str, label_zh: str, value: str, note: str = "", tone: str = "") -> dict[str, str]:
+    """A figure at the top of the page."""
+    return {"label": label, "label_zh": label_zh, "value": value, "note": note, "tone": tone}
+
+
+def change(now: float, before: float) -> str:
+    """Now against the night before, as people say it; nothing where there was no night before."""
+    if not before:
+        return "no night before 无前夜"
+    return f"{(now - before) / abs(before):+.1%} vs last night 较前夜"
+
+
+def proof(facts: Facts) -> dict[str, Any]:
+    """What the solver and the checker say, by the names they use."""
+    assign, prove = facts.jobs.get("assign", {}), facts.jobs.get("prove", {})
+    both = {**assign, **prove}
+    return {
+        "gap": both.get("gap"),
+        "bound": both.get("bound"),
+        "primal": both.get("primal"),
+        "lift": both.get("lift"),
+        "lift_no_budget": both.get("lift_no_budget"),
+        "method": assign.get("method"),
+        "checked": bool(prove) and prove["state"] != "failed",
+    }
+
+
+def tiles(facts: Facts) -> list[dict[str, str]]:
+    """The figures that are read first."""
+    due = [feed for feed in facts.feeds if feed.state != "idle"]
+    arrived = [feed for feed in due if feed.state not in {"missing", "refused"}]
+    rows, aside = sum(feed.rows for feed in facts.feeds), sum(feed.quarantined for feed in facts.feeds)
+    found = proof(facts)
+    plan, before = facts.plan, facts.before
+    gap = found["gap"]
+    lift = found["lift"] if found["lift_no_budget"] is None else found["lift_no_budget"]
+    return [
+        tile(
+            "feeds in",
+            "接口到达",
+            f"{len(arrived)} / {len(due)}",
+            f"{rows:,} rows 行",
+            "" if len(arrived) == len(due) else "warn",
+        ),
+        tile("set aside", "隔离记录", f"{aside:,}", f"{aside / max(rows + aside, 1):.3%} of records"),
+        tile("customers decided", "决策客户", f"{plan.customers:,}", change(plan.customers, before.customers)),
+        tile("contacts", "触达计划", f"{plan.contacts:,}", change(plan.contacts, before.contacts)),
+        tile("predicted value", "预测价值", yuan(plan.value_micro), change(plan.value_micro, before.value_micro)),
+        tile(
+            "certified gap",
+            "认证最优差距",
+            "–" if gap is None else f"{gap:.1e}",
+            "at most this far from the best plan 距最优上界",
+        ),
+        tile(
+            "lift over caps in turn",
+            "较逐级限额提升",
+            "–" if lift is None else f"{lift:+.1%}",
+            _lift_note(found["lift"], found["lift_no_budget"]),
+        ),
+        tile(
+            "certificate",
+            "证明",
+            "accepted 通过" if found["checked"] else "not checked 未验",
+            "by an independent program 独立校验",
+            "good" if found["checked"] else "warn",
+        ),
+    ]
+
+
+def _lift_note(whole: float | None, rich: float | None) -> str:
+    """What the lift is of. It is told with budgets open: one that binds makes arbitrate-then-cap look poor."""
+    apart = "" if rich is None or whole is None else f", budgets open 不计预算; {whole:+.1%} with them"
+    return f"of predicted value, not measured 预测值{apart}"
+
+
+def feed_section(feeds: Sequence[FeedState]) -> dict[str, Any]:
+    """A cell a feed by dialect, a legend, and a table of those that need a look."""
+    groups = []
+    for dialect in DIALECTS:
+        mine = [feed for feed in feeds if feed.feed.dialect == dialect]
+        if mine:
+            cells = [(state.state, state.tip, f"{state.feed.code} {state.feed.label}") for state in mine]
+            groups.append(
+                {"name": dialect, "count": len(mine), "svg": charts.cells(cells, label=f"feeds of {dialect}")}
+            )
+    counts = {state: sum(feed.state == state for feed in feeds) for state in STATES}
+    order = {"refused": 0, "missing": 1, "late": 2, "partly": 3}
+    odd = sorted((f for f in feeds if f.state in order), key=lambda f: (order[f.state], -f.quarantined, f.feed.code))
+    return {
+        "groups": groups,
+        "legend": [(state, text, counts[state]) for state, text in STATES.items() if counts[state]],
+        "odd": [
+            {
+                "code": f.feed.code,
+                "label": f.feed.label,
+                "state": f.state,
+                "tip": f.tip,
+                "required": f.feed.required,
+                "owner": f.feed.owner,
+            }
+            for f in odd[:20]
+        ],
+        "more": max(len(odd) - 20, 0),
+    }
+
+
+def check_section(facts: Facts) -> dict[str, int]:
+    """Quality checks passed, and failed by how much they matter."""
+    return {
+        "passed": sum(n for (_, success), n in facts.checks.items() if success),
+        "stop": facts.checks[("stop", False)],
+        "warn": facts.checks[("warn", False)] + facts.checks[("info", False)],
+    }
+
+
+def funnel_section(facts: Facts) -> dict[str, Any]:
+    """The funnel's chart: rules that removed something, then what is left."""
+    steps = [
+        (f"{row['reason']} {row['reason_zh']}", row["arcs_before"], row["arcs_removed"])
+        for row in facts.funnel
+        if row["arcs_removed"]
+    ]
+    last = facts.funnel[-1] if facts.funnel else {"arcs_before": 0, "arcs_removed": 0, "customers_left": 0}
+    return {
+        "svg": charts.funnel(steps, label="arcs left by each rule"),
+        "idle": [row["rule"] for row in facts.funnel if not row["arcs_removed"]],
+        "start": facts.funnel[0]["arcs_before"] if facts.funnel else 0,
+        "left": last["arcs_before"] - last["arcs_removed"],
+        "customers": last["customers_left"],
+    }
+
+
+def plan_section(facts: Facts, products: Mapping[int, Product], channels: Mapping[int, Channel]) -> dict[str, Any]:
+    """Who gets what: by channel, by product, both, roles, reasons for nothing, and the offers of those who come."""
+    plan, before = facts.plan, facts.before
+    outbound = [c for c in channels.values() if c.direction == "outbound"]
+    per_channel, was = plan.by(1), before.by(1)
+    value = plan.by(1, plan.value)
+    rows = [
+        (f"{c.label} {c.label_zh}", float(per_channel.get(c.id, 0)), f"{yuan(value.get(c.id, 0))} predicted")
+        for c in outbound
+    ]
+    per_product, product_was = plan.by(0), before.by(0)
+    product_value = plan.by(0, plan.value)
+    best = sorted(per_product, key=lambda p: (-per_product[p], p))
+    shown = [products[p] for p in best if p in products]
+    return {
+        "channels": charts.bars(rows, label="contacts by channel", before=_ticks(outbound, was, before.contacts)),
+        "products": charts.bars(
+            [(f"{p.label_zh}", float(per_product[p.id]), f"{p.label}: {yuan(product_value[p.id])}") for p in shown],
+            label="contacts by product",
+            before=_ticks(shown, product_was, before.contacts),
+        ),
+        "heat": charts.heat(
+            [f"{p.label_zh} {p.label}"[:26] for p in shown],
+            [c.label_zh for c in outbound],
+            [[float(plan.arcs.get((p.id, c.id), 0)) for c in outbound] for p in shown],
+            label="contacts by product and channel",
+        ),
+        "roles": [(role, plan.roles[role], plan.roles[role] / max(plan.customers, 1)) for role in sorted(plan.roles)],
+        "reasons": plan.reasons.most_common(8),
+        "offers": [
+            (f"{channels[c].label} {channels[c].label_zh}", count)
+            for c, count in facts.offers.items()
+            if c in channels and channels[c].direction == "inbound"  # the others are alternates of contacts
+        ],
+        "has_before": bool(before.customers),
+    }
+
+
+def _ticks(rows: Sequence[Product] | Sequence[Channel], was: Mapping[int, int], any_before: int) -> list[float | None]:
+    return [float(was.get(row.id, 0)) if any_before else None for row in rows]
+
+
+def limit_section(limits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Every limit: use, price of one unit more, and what it costs tonight."""
+    rows = [
+        {
+            "name": row["limit"],
+            "label_zh": row["label_zh"],
+            "kind": "≤" if row["kind"] == "at_most" else "≥",
+            "amount": amount(row["amount"], row["unit"]),
+            "used": amount(row["used"], row["unit"]),
+            "unit": "元" if "micro" in row["unit"] else row["unit"],
+            "meter": charts.meter(row["used"], row["amount"], floor=row["kind"] == "at_least"),
+            "price": price(row["price_yuan"]),
+            "worth": f"{row['worth_yuan']:,.0f}" if row["worth_yuan"] >= 0.5 else "",
+            "before": "–" if row["price_before"] is None else price(row["price_before"]),
+        }
+        for row in limits
+    ]
+    dear = [(row["limit"], row["worth_yuan"], "") for row in limits if row["worth_yuan"] >= 0.5][:10]
+    return {
+        "rows": rows[:SHOWN_LIMITS],
+        "folded": rows[SHOWN_LIMITS:],
+        "binding": sum(bool(row["price_pico"]) for row in limits),
+        "svg": charts.bars(dear, label="what the dearest limits cost tonight, 元", left=230) if dear else "",
+    }
+
+
+def amount(value: int, unit: str) -> str:
+    """An amount in its unit; micro-元 are shown as 元."""
+    return f"{value / MICRO:,.0f}" if "micro" in unit else f"{value:,}"
+
+
+def price(value: float) -> str:
+    """A price in 元; prices below a fen keep their digits."""
+    return "0" if not value else f"{value:,.2f}" if abs(value) >= 0.01 else f"{value:.2g}"
+
+
+def model_section(facts: Facts) -> dict[str, Any]:
+    """Figures of the last training, and its calibration where training logged one."""
+    flat = {key: value for key, value in facts.training.items() if isinstance(value, int | float | str)}
+    points = [
+        (float(point["predicted"]), float(point["observed"]), float(point["weight"]))
+        for point in facts.training.get("reliability", [])
+    ]
+    return {
+        "figures": [
+            (key, f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else v)
+            for key, v in flat.items()
+            if not _clocked(key)
+        ],
+        "calibration": charts.calibration(points, label="calibration") if points else "",
+        "score": [
+            (key, value)
+            for key, value in facts.jobs.get("score", {}).items()
+            if isinstance(value, int | str) and key != "state" and not _clocked(key)
+        ][:8],
+    }
+
+
+def _clocked(name: str) -> bool:
+    return any(part in name for part in CLOCKED)
+
+
+def kpi_section(facts: Facts) -> dict[str, Any]:
+    """Contact figures of matured decisions, for all and by channel; and against control."""
+    values = {(row["kpi"], row["slice"]): row["value"] for row in facts.kpis}
+    slices = ["all", *sorted({s for _, s in values if s.startswith("channel:")})]
+    table = [
+        {
+            "label": ratio.label,
+            "label_zh": ratio.label_zh,
+            "cells": [_figure(values.get((ratio.name, s)), rate=ratio.name.endswith("_rate")) for s in slices],
+        }
+        for ratio in RATIOS
+        if ("all" in slices) and values.get((ratio.name, "all")) is not None
+    ]
+    return {
+        "slices": [s.removeprefix("channel:") for s in slices],
+        "table": table,
+        "roi": _figure(values.get(("roi", "all"))),
+        "incremental": _figure(values.get(("incremental_margin_yuan_per_1000", "all"))),
+    }
+
+
+def _figure(value: float | None, *, rate: bool = False) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2%}" if rate else f"{value:,.2f}"
+
+
+def yesterday_section(facts: Facts) -> list[tuple[str, str, str, str]]:
+    """Tonight against the night before: label, tonight, before, change."""
+    now, then = facts.plan, facts.before
+    if not then.customers:
+        return []
+    pairs = [
+        ("customers decided 决策客户", now.customers, then.customers),
+        ("contacts 触达", now.contacts, then.contacts),
+        ("products in the plan 涉及产品", len(now.by(0)), len(then.by(0))),
+        ("explored 探索", now.roles["explore"], then.roles["explore"]),
+        ("control 对照", now.roles["control"], then.roles["control"]),
+    ]
+    rows = [(name, f"{a:,}", f"{b:,}", change(a, b).split(" ")[0]) for name, a, b in pairs]
+    value = (yuan(now.value_micro), yuan(then.value_micro), change(now.value_micro, then.value_micro).split(" ")[0])
+    rows.insert(2, ("predicted value 预测价值", *value))
+    gap, was = (jobs.get("assign", {}).get("gap") for jobs in (facts.jobs, facts.jobs_before))
+    if gap is not None and was is not None:
+        rows.append(("certified gap 认证差距", f"{gap:.1e}", f"{was:.1e}", ""))
+    if (churn := facts.jobs.get("assign", {}).get("churn")) is not None:
+        rows.append(("customers whose offer changed 方案变更", f"{churn:.1%}", "", ""))
+    return rows
+
+
+def operational_section(facts: Facts) -> list[tuple[str, float, float]]:
+    """Seconds a job took, and the share of the night."""
+    seconds = {job: float(figures["seconds"]) for job, figures in facts.jobs.items()}
+    total = sum(seconds.values()) or 1.0
+    return [(job, value, value / total) for job, value in seconds.items()]

@@ -1,0 +1,1 @@
+"""How a job runs: nights, the lake, Spark, runs and their records, keys."""

@@ -1,0 +1,126 @@
+"""Which run this is: the decision date and a hash of everything that goes in.
+
+Deliveries (ids and contents), configuration, seeds, the shipped sources and the champion's text: the same
+inputs have the same ``run_id`` on any machine, and any change of one of them has another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from runtime.night import Night
+
+_HOUSE = Path(__file__).resolve().parent.parent
+_ROOMS = (
+    "conf",
+    "dialects",
+    "runtime",
+    "features",
+    "models",
+    "certify",
+    "expectations",
+    "planning",
+    "reporting",
+    "serving",
+    "jobs",
+)
+
+
+def run_id(night: Night) -> str:
+    """The id of the night's run as pinned when its deliveries were loaded; computed where nothing is pinned."""
+    attempt = read_attempt(night)
+    return attempt.run_id if attempt else compute(night)
+
+
+def compute(night: Night, extra_deliveries: Iterable[str] = ()) -> str:
+    """The id that tonight's inputs give: ``<D>-<12 hex digits>``.
+
+    Args:
+        night: the night.
+        extra_deliveries: delivery ids that the caller is about to record in the ledger (the loader's own).
+    """
+    inputs = {
+        "date": night.date.isoformat(),
+        "deliveries": sorted({*deliveries(night), *extra_deliveries}),
+        "settings": night.settings.model_dump(mode="json", exclude={"name", "spark", "serving", "mlflow"}),
+        "catalogue": _hash_files(str(night.catalogue.root)),
+        "sources": sources(),
+        "model": champion_hash(night),
+    }
+    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    return f"{night.date.isoformat()}-{digest[:12]}"
+
+
+def sources() -> str:
+    """Hash of the shipped sources: which code this is."""
+    return _hash_files(str(_HOUSE))
+
+
+def deliveries(night: Night) -> list[str]:
+    """Ids of the accepted deliveries that the night may see: data before D, arrived before the cut-off."""
+    ledger = night.lake.arrow("ops_delivery", columns=["delivery_id", "data_date", "arrived_at", "state"])
+    seen = pc.and_(
+        pc.and_(pc.less(ledger["data_date"], night.date), pc.less(ledger["arrived_at"], night.cut_off)),
+        pc.is_in(ledger["state"], value_set=pa.array(["accepted", "replaced"])),
+    )
+    return sorted(set(ledger.filter(seen)["delivery_id"].to_pylist()))
+
+
+def champion_hash(night: Night) -> str:
+    """Hash of the champion's text as registered, empty while there is none."""
+    from models.lifecycle.registry import champion_text_hash
+
+    return champion_text_hash(night.settings)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How far the night has come: its pinned id, the jobs done under it, and whether all are."""
+
+    run_id: str
+    done: tuple[str, ...] = ()
+    finished: bool = False
+
+
+def read_attempt(night: Night) -> Attempt | None:
+    """The last attempt at this night, None if there was none."""
+    path = _attempt_path(night)
+    if not path.exists():
+        return None
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return Attempt(data["run_id"], tuple(data["done"]), data["finished"])
+
+
+def write_attempt(night: Night, attempt: Attempt) -> None:
+    """Record an attempt, atomically: a killed process leaves the old record or the new one."""
+    path = _attempt_path(night)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(asdict(attempt)) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def _attempt_path(night: Night) -> Path:
+    return night.settings.home / "runs" / f"attempt-{night.date}.json"
+
+
+@lru_cache(maxsize=16)
+def _hash_files(root: str) -> str:
+    """Hash of the sources and YAML below ``root`` (the house: its rooms only)."""
+    base = Path(root)
+    folders = [base / room for room in _ROOMS] if base == _HOUSE else [base]
+    digest = hashlib.sha256()
+    for path in sorted(
+        p for folder in folders for p in folder.rglob("*") if p.suffix in {".py", ".yml", ".sql", ".j2"}
+    ):
+        digest.update(str(path.relative_to(base)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

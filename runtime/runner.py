@@ -1,0 +1,218 @@
+"""Runs jobs: takes the lease, times them, keeps the run record (``ops_run``), resumes after a crash.
+
+The Airflow tasks and ``cpc nightly`` both end here, so a night is the same night whoever started it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from filelock import FileLock, Timeout
+
+from conf.dates import parse_date
+from conf.errors import MendableError
+from conf.settings import load_settings
+from runtime.night import Figures, Night
+from runtime.night_order import Step, compiled, load
+from runtime.run_id import Attempt, compute, read_attempt, write_attempt
+from runtime.run_record import MARK, line
+
+#: The job whose end fixes what the night may read, and with it the run's id.
+PINS = "ingest"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the run record says of a job."""
+
+    job: str
+    state: str
+    seconds: float
+    figures: Figures
+
+
+@contextlib.contextmanager
+def lease(night: Night) -> Iterator[None]:
+    """Hold the home for one night at a time; the lock dies with its process, so a killed owner blocks nobody.
+
+    Raises:
+        MendableError: another process is running a night here.
+    """
+    home = night.settings.home
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(str(home / "night.lock"), timeout=0, is_singleton=True)
+        lock.acquire()
+    except Timeout as error:
+        owner = home / "night.owner"
+        who = owner.read_text(encoding="utf-8").strip() if owner.exists() else "unknown"
+        raise MendableError(
+            "another night is running here",
+            where=f"{home} (held by {who})",
+            remedy="wait until it ends, or stop that process; nothing was changed",
+        ) from error
+    except OSError as error:
+        raise MendableError(
+            f"cannot write to the home: {error.strerror}",
+            where=str(home),
+            remedy="free disk space or mend its permissions, then run again: nothing is lost",
+        ) from error
+    try:
+        (home / "night.owner").write_text(f"process {os.getpid()} on {socket.gethostname()}, night {night.date}\n")
+        yield
+    finally:
+        lock.release()
+
+
+def run_task(job: str, date: str) -> dict[str, Any]:
+    """One job as an Airflow task: by name and decision date, in the environment of the process."""
+    settings = load_settings()
+    record = run_job(job, Night(parse_date(date), settings, settings.landing))
+    sys.stdout.write(MARK + line(record.job, record.state, record.seconds, record.figures) + "\n")
+    return {name: value for name, value in record.figures.items() if isinstance(value, int | float | str)}
+
+
+def run_job(job: str, night: Night) -> Record:
+    """Run one job of the night and record it.
+
+    Raises:
+        MendableError: what the job raises, unchanged; the record says ``failed``.
+    """
+    with lease(night), _disk_trouble(night):
+        module = load(job)
+        started = dt.datetime.now(dt.UTC)
+        clock = time.perf_counter()
+        try:
+            figures = module.run(night)
+        except Exception as error:
+            failed = Record(job, "failed", time.perf_counter() - clock, {"error": str(error).splitlines()[0]})
+            with contextlib.suppress(OSError):  # the first error is the one to show
+                _keep(night, failed, started)
+            raise
+        record = Record(job, "degraded" if figures.get("degraded") else "done", time.perf_counter() - clock, figures)
+        if job == PINS:
+            pin(night)
+        _keep(night, record, started)
+        _mark_done(night, job)
+        return record
+
+
+@contextlib.contextmanager
+def _disk_trouble(night: Night) -> Iterator[None]:
+    """Say of a full or read-only disk what to do about it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {28, 30, 13}:  # no space, read-only, not permitted
+            raise
+        raise MendableError(
+            f"cannot write: {error.strerror}",
+            where=str(error.filename or night.settings.home),
+            remedy="free disk space or mend permissions, then run again: finished jobs are kept",
+        ) from error
+
+
+def pin(night: Night) -> None:
+    """Fix the run's id; an unfinished attempt with the same inputs is carried on, anything else starts anew."""
+    identity = compute(night)
+    last = read_attempt(night)
+    if last is None or last.finished or last.run_id != identity:
+        write_attempt(night, Attempt(identity))
+
+
+def _mark_done(night: Night, job: str) -> None:
+    """Note a job of the attempt; with the night's last one it is finished, whoever started the jobs."""
+    attempt = read_attempt(night)
+    if attempt is not None and not attempt.finished:
+        last = job == compiled("nightly")[-1].job
+        write_attempt(night, Attempt(attempt.run_id, tuple(dict.fromkeys((*attempt.done, job))), finished=last))
+
+
+def _keep(night: Night, record: Record, started: dt.datetime) -> None:
+    """Replace the job's row of this run in ``ops_run`` (a few rows a night).
+
+    What ran before the run's id was fixed is kept as unpinned, and goes to the run when it is.
+    """
+    attempt = read_attempt(night)
+    unpinned = f"{night.date}-unpinned"
+    run_id = attempt.run_id if attempt and not _precedes_pin(record.job) else unpinned
+    kept = night.lake.arrow("ops_run", partition=night.partition)
+    rows = {(row["run_id"], row["job"]): row for row in kept.to_pylist()}
+    if record.job == PINS:
+        waiting = [key for key in rows if key[0] == unpinned]
+        rows |= {(run_id, job): {**rows.pop((old, job)), "run_id": run_id} for old, job in waiting}
+    rows[run_id, record.job] = {
+        "run_id": run_id,
+        "business_date": night.date,
+        "job": record.job,
+        "state": record.state,
+        "figures": json.dumps(dict(record.figures), ensure_ascii=False, default=str),
+        "started_at": started,
+        "seconds": record.seconds,
+        "host": socket.gethostname(),
+    }
+    table = pa.Table.from_pylist(list(rows.values()), schema=kept.schema)
+    night.lake.replace_arrow("ops_run", table, partition=night.partition)
+
+
+def _precedes_pin(job: str) -> bool:
+    names = [step.job for step in compiled("nightly")]
+    return job in names[: names.index(PINS)]
+
+
+def plan(run: str, first: str | None = None, last: str | None = None) -> list[Step]:
+    """The steps of a run from ``first`` to ``last``.
+
+    Raises:
+        MendableError: the run has no such job.
+    """
+    steps = compiled(run)
+    names = [step.job for step in steps]
+    for name, option in ((first, "--from"), (last, "--until")):
+        if name is not None and name not in names:
+            raise MendableError(
+                f"no job {name!r} in the night", where=option, remedy=f"choose one of: {', '.join(names)}"
+            )
+    start = names.index(first) if first else 0
+    end = names.index(last) + 1 if last else len(names)
+    return steps[start:end]
+
+
+def run_night(
+    night: Night,
+    steps: Sequence[Step],
+    told: Callable[[str, Record | None], None] = lambda job, record: None,
+) -> list[Record]:
+    """Run the steps in order under one lease; after a crash, jobs done under the same inputs are not done again.
+
+    Args:
+        night: the night.
+        steps: from ``plan``.
+        told: called before a job (with None) and after it (with its record).
+    """
+    records: list[Record] = []
+    before = read_attempt(night)
+    resumable = set(before.done) if before and not before.finished and before.run_id == compute(night) else set()
+    with lease(night):
+        for step in steps:
+            attempt = read_attempt(night)
+            carried = attempt is not None and before is not None and attempt.run_id == before.run_id
+            whole = step.job not in {"scan", PINS}  # what has landed is always looked at again
+            if carried and whole and step.job in resumable and len(steps) > 1:
+                record = Record(step.job, "kept", 0.0, {})
+            else:
+                told(step.job, None)
+                record = run_job(step.job, night)
+            told(step.job, record)
+            records.append(record)
+    return records

@@ -1,0 +1,1 @@
+"""Hand out: what is published, to whom, and what is taken back."""

@@ -1,0 +1,292 @@
+"""Stock through the day, in the serving store: an accepted offer takes of it, what is gone is not offered any more.
+
+A shown offer takes nothing. An acceptance takes one of each stock of its product or, where any is empty, none; with it the
+customer's pending outbound contacts of that date are withdrawn. Every hour the charge of what would not last is raised
+until those whose offer is worth more than charge x P(accept) will take what is left, at the day's pace so far.
+
+The store keeps ``stock``, ``stock_product`` and ``acceptance``; view ``offer`` is what a channel may show now: what the night drew,
+in the order drawn (no alternates of outbound contacts: these have no ``p_accept``), less what is stopped, accepted,
+sold out or priced out. Of a slate with something hidden the logged probability is null: it is no draw any more.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from psycopg import sql
+
+from conf.catalogue import Catalogue
+from conf.errors import MendableError
+from conf.offer import Limit
+from planning.limits.columns import columns_of
+from serving.store import SCHEMA, Connection
+
+#: Before so many acceptances of a stock its pace says nothing.
+ENOUGH = 10
+_TABLES = """
+CREATE TABLE IF NOT EXISTS {schema}.stock (
+    business_date date NOT NULL, name text NOT NULL, remaining bigint NOT NULL CHECK (remaining >= 0),
+    charge_micro bigint NOT NULL DEFAULT 0, PRIMARY KEY (business_date, name));
+CREATE TABLE IF NOT EXISTS {schema}.stock_product (
+    business_date date NOT NULL, name text NOT NULL, product smallint NOT NULL,
+    PRIMARY KEY (business_date, product, name));
+CREATE TABLE IF NOT EXISTS {schema}.acceptance (
+    business_date date NOT NULL, customer_id bigint NOT NULL, product smallint NOT NULL, channel smallint NOT NULL,
+    decision_id text NOT NULL, accepted_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (business_date, customer_id, product));
+CREATE OR REPLACE VIEW {schema}.offer AS
+WITH seen AS (
+    SELECT r.*,
+        EXISTS (SELECT FROM {schema}.stock s JOIN {schema}.stock_product p USING (business_date, name)
+            WHERE p.business_date = r.business_date AND p.product = r.product
+            AND (s.remaining = 0 OR r.value_micro <= s.charge_micro * r.p_accept))
+        OR EXISTS (SELECT FROM {schema}.acceptance a WHERE a.business_date = r.business_date
+            AND a.customer_id = r.customer_id AND a.product = r.product) AS hidden
+    FROM {schema}.recommendation r WHERE NOT r.withdrawn AND r.p_accept IS NOT NULL)
+SELECT business_date, decision_id, customer_id, channel,
+    row_number() OVER slate AS rank, product, value_micro, valid_until,
+    CASE WHEN any_hidden THEN NULL ELSE slate_probability END AS slate_probability, p_accept
+FROM (SELECT *, bool_or(hidden) OVER (PARTITION BY business_date, customer_id, channel) AS any_hidden FROM seen) x
+WHERE NOT hidden WINDOW slate AS (PARTITION BY business_date, customer_id, channel ORDER BY rank);
+"""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What came of an acceptance.
+
+    Attributes:
+        taken: whether the customer has it; False means a stock is empty.
+        again: it was accepted before, and nothing more was taken.
+        withdrawn: outbound contacts of the date that were cancelled.
+    """
+
+    taken: bool
+    again: bool = False
+    withdrawn: int = 0
+
+
+def _run(store: Connection, text: str, given: Mapping[str, Any]) -> Any:
+    return store.execute(sql.SQL(text).format(schema=sql.Identifier(SCHEMA)), given)
+
+
+def of_products(limit: Limit) -> bool:
+    """Whether a limit is stock of products that any channel takes from: a cap on contacts of products alone."""
+    return limit.side == "at_most" and limit.counts == "contacts" and set(limit.where) == {"product"}
+
+
+def open_day(store: Connection, date: dt.date, prices: pa.Table, catalogue: Catalogue) -> int:
+    """Set the stocks of a published night: amounts less what its contacts offer and what was accepted since.
+
+    Args:
+        store: the transaction that publishes.
+        date: the decision date.
+        prices: its rows of ``limit_price``.
+        catalogue: for limits and products.
+
+    Returns:
+        How many stocks there are.
+    """
+    store.execute(sql.SQL(_TABLES).format(schema=sql.Identifier(SCHEMA)))
+    limits = {limit.name: limit for limit in catalogue.limits if of_products(limit)}
+    _run(store, "DELETE FROM {schema}.stock_product WHERE business_date = %(date)s", {"date": date})
+    found = [row for row in prices.to_pylist() if row["limit"] in limits]
+    for row in found:
+        for product in columns_of(limits[row["limit"]].where, catalogue)["product"]:
+            _run(
+                store,
+                "INSERT INTO {schema}.stock_product VALUES (%(date)s, %(name)s, %(product)s)",
+                {"date": date, "name": row["limit"], "product": product},
+            )
+        left = row["amount"] + (row["reserve"] or 0) - row["used"] - (row["used_explore"] or 0)
+        _run(
+            store,
+            "INSERT INTO {schema}.stock (business_date, name, remaining) SELECT %(date)s, %(name)s, greatest(0, %(left)s - "
+            "count(a.*)) FROM {schema}.stock_product p LEFT JOIN {schema}.acceptance a USING (business_date, product) "
+            "WHERE p.business_date = %(date)s AND p.name = %(name)s "
+            "ON CONFLICT (business_date, name) DO UPDATE SET remaining = excluded.remaining",
+            {"date": date, "name": row["limit"], "left": left},
+        )
+    return len(found)
+
+
+def is_open(store: Connection, date: dt.date) -> bool:
+    """Whether a night is published with its stocks."""
+    [(there,)] = store.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{SCHEMA}.offer",)).fetchall()
+    asked = "SELECT 1 FROM {schema}.night WHERE business_date = %(date)s AND state = 'published'"
+    return bool(there) and _run(store, asked, {"date": date}).fetchone() is not None
+
+
+def offers(store: Connection, date: dt.date, customer: int, channel: int | None = None) -> list[dict[str, Any]]:
+    """What a customer may be shown now, by channel, best first."""
+    cursor = _run(
+        store,
+        "SELECT channel, rank, product, value_micro, p_accept, slate_probability, decision_id FROM {schema}.offer "
+        "WHERE business_date = %(date)s AND customer_id = %(customer)s "
+        "AND (%(channel)s::int IS NULL OR channel = %(channel)s) ORDER BY channel, rank",
+        {"date": date, "customer": customer, "channel": channel},
+    )
+    return _rows(cursor)
+
+
+def _rows(cursor: Any) -> list[dict[str, Any]]:
+    names = [column.name for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def accept(
+    store: Connection,
+    date: dt.date,
+    customer: int,
+    product: int,
+    channel: int,
+    outbound: Iterable[int],
+) -> Accepted:
+    """Take an offer for a customer: stock first, all or nothing, once however often it is said.
+
+    Args:
+        store: the transaction: it ends before anybody else sees the stock.
+        date: the decision date of the offer.
+        customer: id.
+        product: id.
+        channel: id of the channel where it was accepted.
+        outbound: ids of outbound channels, whose pending contacts are withdrawn.
+
+    Raises:
+        MendableError: the customer was not offered this here.
+    """
+    facts = {"date": date, "customer": customer, "product": product, "channel": channel, "outbound": list(outbound)}
+    mine = "business_date = %(date)s AND customer_id = %(customer)s"
+    offered = _run(
+        store,
+        "SELECT decision_id FROM {schema}.recommendation WHERE " + mine + " AND product = %(product)s AND "
+        "channel = %(channel)s AND NOT withdrawn AND p_accept IS NOT NULL",
+        facts,
+    ).fetchone()
+    if offered is None:
+        raise MendableError(
+            f"customer {customer} was not offered product {product} on channel {channel} on {date}",
+            where="cpc offers accept",
+            remedy="`cpc offers show CUSTOMER` lists what is offered",
+        )
+    left = _run(
+        store,
+        "SELECT s.remaining FROM {schema}.stock s JOIN {schema}.stock_product p USING (business_date, name) "
+        "WHERE business_date = %(date)s AND p.product = %(product)s ORDER BY name FOR UPDATE OF s",
+        facts,
+    ).fetchall()
+    taken = "SELECT 1 FROM {schema}.acceptance WHERE " + mine + " AND product = %(product)s"
+    if _run(store, taken, facts).fetchone():
+        return Accepted(taken=True, again=True)
+    if any(remaining == 0 for (remaining,) in left):
+        return Accepted(taken=False)
+    new = _run(
+        store,
+        "INSERT INTO {schema}.acceptance (business_date, customer_id, product, channel, decision_id) VALUES "
+        "(%(date)s, %(customer)s, %(product)s, %(channel)s, %(decision)s) ON CONFLICT DO NOTHING",
+        facts | {"decision": offered[0]},
+    ).rowcount
+    if not new:  # a product without stock, accepted twice at once
+        return Accepted(taken=True, again=True)
+    _run(
+        store,
+        "UPDATE {schema}.stock s SET remaining = remaining - 1 FROM {schema}.stock_product p WHERE "
+        "s.business_date = %(date)s AND p.business_date = s.business_date AND p.name = s.name AND "
+        "p.product = %(product)s",
+        facts,
+    )
+    cancelled = _run(
+        store,
+        "UPDATE {schema}.assignment SET withdrawn = true WHERE " + mine + " AND NOT withdrawn AND "
+        "channel = ANY(%(outbound)s)",
+        facts,
+    ).rowcount
+    return Accepted(taken=True, withdrawn=cancelled)
+
+
+def stops(store: Connection, date: dt.date, catalogue: Catalogue) -> pa.Table:
+    """Outbound channels of customers who accepted an offer of a date: ``customer_id, channel``, as `serving.stops`.
+
+    A night that is published again leaves their contacts cancelled.
+    """
+    schema = pa.schema([("customer_id", pa.int64()), ("channel", pa.string())])
+    [(there,)] = store.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{SCHEMA}.acceptance",)).fetchall()
+    if not there:
+        return schema.empty_table()
+    asked = "SELECT DISTINCT customer_id FROM {schema}.acceptance WHERE business_date = %(date)s ORDER BY 1"
+    who = [customer for (customer,) in _run(store, asked, {"date": date}).fetchall()]
+    codes = [channel.code for channel in catalogue.channels if channel.direction == "outbound"]
+    rows = [{"customer_id": customer, "channel": code} for customer in who for code in codes]
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def refresh(store: Connection, date: dt.date, passed: float) -> list[dict[str, Any]]:
+    """Charge stocks that would not last the day at its pace so far; release those that will.
+
+    With so many accepted in the share of the day's visits that has passed, the rest of the day would take
+    accepted x (1 − passed) / passed. Where that is more than is left, offers are kept from the one that is worth most for
+    each expected acceptance downward, until these would take what is left.
+
+    Args:
+        store: the transaction.
+        date: the decision date.
+        passed: share of the day's visits that lies behind, 0 … 1.
+
+    Returns:
+        A row a stock: what is left, what was accepted, what the rest of the day would take, the charge in micro-元 for each
+        acceptance.
+
+    Cost: one pass over the date's offers of each product that is running short.
+    """
+    rows = _rows(
+        _run(
+            store,
+            "SELECT s.name, s.remaining, (SELECT count(*) FROM {schema}.acceptance a JOIN {schema}.stock_product p "
+            "USING (business_date, product) WHERE business_date = s.business_date AND p.name = s.name) AS accepted "
+            "FROM {schema}.stock s WHERE s.business_date = %(date)s ORDER BY s.name FOR UPDATE",
+            {"date": date},
+        )
+    )
+    for row in rows:
+        row["expected"] = round(row["accepted"] * (1.0 - passed) / passed) if passed > 0 else 0
+        short = row["accepted"] >= ENOUGH and row["expected"] > row["remaining"] > 0
+        row["charge_micro"] = _charge(store, date, row["name"], row["remaining"] / row["expected"]) if short else 0
+        _run(
+            store,
+            "UPDATE {schema}.stock SET charge_micro = %(charge)s WHERE business_date = %(date)s AND name = %(name)s",
+            {"date": date, "name": row["name"], "charge": row["charge_micro"]},
+        )
+    return rows
+
+
+def _charge(store: Connection, date: dt.date, name: str, share: float) -> int:
+    """The charge, micro-元, above which a share of the expected acceptances of a stock's offers is worth more.
+
+    Sums are decimal: the same whatever the order in which the database adds.
+    """
+    [(charge,)] = _run(
+        store,
+        "WITH worth AS (SELECT r.value_micro / r.p_accept AS w, r.p_accept::numeric AS p FROM {schema}.recommendation r JOIN "
+        "{schema}.stock_product s USING (business_date, product) WHERE business_date = %(date)s AND s.name = %(name)s AND "
+        "NOT r.withdrawn AND r.p_accept > 0 AND NOT EXISTS (SELECT FROM {schema}.acceptance a WHERE "
+        "a.business_date = r.business_date AND a.customer_id = r.customer_id AND a.product = r.product)), "
+        "upto AS (SELECT w, sum(p) OVER (ORDER BY w DESC) AS u, sum(p) OVER () AS whole FROM worth) "
+        "SELECT ceil(max(w))::bigint FROM upto WHERE u > %(share)s::numeric * whole",
+        {"date": date, "name": name, "share": share},
+    ).fetchall()
+    return int(charge or 0)
+
+
+def stocks(store: Connection, date: dt.date) -> list[dict[str, Any]]:
+    """What is left of each stock, and its charge."""
+    return _rows(
+        _run(
+            store,
+            "SELECT name, remaining, charge_micro FROM {schema}.stock WHERE business_date = %(date)s ORDER BY name",
+            {"date": date},
+        )
+    )

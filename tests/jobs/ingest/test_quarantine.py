@@ -1,0 +1,69 @@
+"""Records that were set aside: sealed where they lie, shown by their shape."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from cryptography.fernet import Fernet
+from typer.testing import CliRunner
+
+from cli.feeds import app
+from conf.errors import MendableError
+from reporting.quarantine import masked, set_aside, shape
+from tests.jobs.ingest.conftest import DAY, Desk
+
+BAD = b"7\x80100\xb6\xab00000007\xff"
+
+
+def test_bytes_of_a_record_lie_encrypted_and_are_shown_by_their_shape(desk: Desk) -> None:
+    desk.send("strict_vgop", list(range(60)), raw={7: BAD})
+    desk.load()
+    night = desk.night()
+    [row] = set_aside(night.lake, "strict_vgop", DAY, 20)
+    assert BAD not in row["raw"]
+    for path in night.lake.path("ops_quarantine").rglob("*.parquet"):
+        assert BAD not in path.read_bytes()
+    [told] = masked(night, [row])
+    assert told["shape"] == "0\\x80000文00000000\\xff"
+    assert (told["line"], told["code"]) == (8, row["code"])
+    assert "raw" not in told
+    assert set_aside(night.lake, "plain_avl", None, 20) == []
+
+
+def test_without_the_key_nothing_is_shown(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.send("strict_vgop", list(range(60)), raw={7: BAD})
+    desk.load()
+    night = desk.night()
+    rows = set_aside(night.lake, "strict_vgop", None, 20)
+    monkeypatch.setenv("CPC_VAULT_KEY", Fernet.generate_key().decode())
+    with pytest.raises(MendableError, match="does not open"):
+        masked(night, rows)
+    monkeypatch.delenv("CPC_VAULT_KEY")
+    (night.settings.home / "secrets" / "vault.key").unlink()
+    with pytest.raises(MendableError, match="missing"):
+        masked(night, rows)
+
+
+@pytest.mark.parametrize(
+    ("raw", "encoding", "told"),
+    [
+        ("10000000001|张三|Ab-1".encode("gb18030"), "gb18030", "00000000000|文文|aa-0"),
+        (b'{"no": "7"}\n', "utf-8", '{"aa": "0"}\\x0a'),
+        (b"x" * 200, "utf-8", "a" * 120 + "…"),
+        (b"", "gb18030", ""),
+    ],
+)
+def test_a_shape_says_nothing_of_what_is_in_it(raw: bytes, encoding: str, told: str) -> None:
+    assert shape(raw, encoding) == told
+
+
+def test_the_command_tells_place_and_reason(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.send("strict_vgop", list(range(60)), raw={7: BAD})
+    desk.load()
+    monkeypatch.setenv("CPC_HOME", str(desk.settings.home))
+    told = CliRunner().invoke(app, ["feeds", "aside", "strict_vgop", "--date", str(DAY), "--json"])
+    assert told.exit_code == 0, told.output
+    [row] = json.loads(told.stdout)
+    assert row["file"].endswith(".dat")
+    assert row["shape"].startswith("0")

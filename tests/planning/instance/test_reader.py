@@ -1,0 +1,257 @@
+"""`cpc solve` and `cpc certify` on files: identical bytes however the rows lie, and every malformed input refused."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from cli.assignment import app
+from conf.errors import MendableError
+from models.assignment import dual_evaluation
+from planning.instance.reader import read_instance
+
+LIMITS: list[dict[str, Any]] = [
+    {"name": "calls", "at_most": 300, "counts": 1, "where": {"channel": [0]}},
+    {"name": "budget", "at_most": 900_000, "counts": "cost"},
+    {"name": "floor", "at_least": 120, "counts": 1, "where": {"product": [2], "segment": [1, 3]}},
+]
+
+
+def arcs(customers: int = 3_000, seed: int = 1) -> pa.Table:
+    random = np.random.default_rng(seed)
+    customer = np.repeat(np.arange(customers) * 7 + 3, 6)
+    product, channel = np.tile(np.arange(6) % 3, customers), np.tile(np.arange(6) // 3, customers)
+    kept = random.random(len(customer)) < 0.7
+    value = (random.exponential(1.0, len(customer)) * 1e6).astype(np.int64) // 100_000 * 100_000 - 200_000
+    table = pa.table(
+        {
+            "customer": pa.array(customer),
+            "product": pa.array(product, pa.int16()),
+            "channel": pa.array(channel, pa.int16()),
+            "value": pa.array(value),
+            "segment": pa.array(np.repeat(random.integers(0, 5, customers), 6), pa.int32()),
+            "cost": pa.array(np.where(channel == 0, 2_000, 150)),
+        }
+    )
+    return table.filter(pa.array(kept))
+
+
+def write(folder: Path, table: pa.Table, pieces: int = 1, limits: Any = LIMITS, **head: Any) -> Path:
+    (folder / "arcs").mkdir(parents=True)
+    cuts = np.linspace(0, table.num_rows, pieces + 1).astype(int)
+    for i, (low, high) in enumerate(itertools.pairwise(cuts)):
+        pq.write_table(table.slice(low, high - low), folder / "arcs" / f"{i:03d}.parquet", row_group_size=777)
+    (folder / "limits.yml").write_text(yaml.safe_dump({**head, "limits": limits}, sort_keys=False))
+    return folder
+
+
+def shuffled_within(table: pa.Table) -> pa.Table:
+    """A customer's arcs in another order."""
+    random = np.random.default_rng(5)
+    return table.take(np.lexsort((random.random(table.num_rows), table["customer"].to_numpy())))
+
+
+def solved(instance: Path, out: Path, *options: str) -> dict[str, Any]:
+    told = CliRunner().invoke(app, ["solve", str(instance), "--out", str(out), "--json", *options])
+    assert told.exit_code == 0, told.output
+    said: dict[str, Any] = json.loads((out / "certificate.json").read_text())
+    return said
+
+
+def essence(said: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in said.items() if k != "seconds"}
+
+
+@pytest.mark.whole
+def test_shuffles_shards_and_threads_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = solved(write(tmp_path / "a", arcs()), tmp_path / "out-a")
+    assert one["gap"] <= 1e-3
+    monkeypatch.setattr(dual_evaluation, "cores", lambda: 3)
+    monkeypatch.setattr("planning.instance.arc_store.BLOCK", 400)
+    other = solved(write(tmp_path / "b", shuffled_within(arcs()), pieces=7), tmp_path / "out-b")
+    assert essence(one) == essence(other)
+    plans = [pq.read_table(tmp_path / name / "assignment") for name in ("out-a", "out-b")]
+    assert plans[0].equals(plans[1])
+    told = CliRunner().invoke(app, ["certify", str(tmp_path / "b"), str(tmp_path / "out-b"), "--json"])
+    assert json.loads(told.stdout)["verdict"] == "accepted"
+
+
+@pytest.mark.spark
+def test_spark_gives_the_bytes_of_threads(tmp_path: Path, spark: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CPC_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("planning.instance.arc_store.BLOCK", 500)
+    instance = write(tmp_path / "a", arcs(), pieces=3)
+    here = solved(instance, tmp_path / "local", "--engine", "local")
+    there = solved(instance, tmp_path / "spark", "--engine", "spark")
+    assert essence(here) == essence(there)
+
+
+@pytest.mark.whole
+def test_a_conflict_is_named_with_its_ray_and_nothing_is_written(tmp_path: Path) -> None:
+    floor = {"name": "too_many", "at_least": 2_000, "counts": 1, "where": {"channel": [0]}}
+    instance = write(tmp_path / "a", arcs(), limits=[*LIMITS, floor])
+    with pytest.raises(MendableError, match="calls, too_many; ray"):
+        CliRunner().invoke(app, ["solve", str(instance), "--out", str(tmp_path / "out")], catch_exceptions=False)
+    assert not (tmp_path / "out").exists()
+
+
+def column(name: str, values: Any, kind: Any = None) -> pa.Table:
+    table = arcs(20)
+    at = table.column_names.index(name)
+    return table.set_column(at, name, pa.array(values, kind or table.schema.field(name).type))
+
+
+def put(name: str, row: int, value: Any) -> pa.Table:
+    values = arcs(20)[name].to_pylist()
+    values[row] = value
+    return column(name, values)
+
+
+BAD_ARCS = [
+    (lambda: put("value", 7, None), "a null", "row 7, column value"),
+    (lambda: column("value", [0.5] * arcs(20).num_rows, pa.float64()), "is double", "column value"),
+    (lambda: column("product", [1] * arcs(20).num_rows, pa.int32()), "is int32", "column product"),
+    (lambda: column("cost", ["x"] * arcs(20).num_rows, pa.string()), "is string", "column cost"),
+    (lambda: put("customer", 9, 0), "out of order", "row 9, column customer"),
+    (lambda: pa.concat_tables([arcs(20).slice(0, 1), arcs(20)]), "an arc twice", "column product"),
+    (lambda: arcs(20).drop_columns(["cost"]), "no column 'cost'", "column cost"),
+    (lambda: put("cost", 4, -(1 << 63)), "without a positive", "row 4, column cost"),
+    (lambda: put("value", 3, 1 << 45), "62 bits", ""),
+]
+
+
+@pytest.mark.parametrize(("table", "what", "where"), BAD_ARCS)
+def test_malformed_arcs_are_refused(tmp_path: Path, table: Any, what: str, where: str) -> None:
+    with pytest.raises(MendableError) as told:
+        read_instance(write(tmp_path / "a", table()))
+    assert what in str(told.value)
+    assert where in str(told.value)
+
+
+BAD_LIMITS: list[tuple[list[dict[str, Any]], str]] = [
+    ([{"name": "a", "at_most": 1, "at_least": 1}], "exactly one of"),
+    ([{"name": "a"}], "exactly one of"),
+    ([{"name": "a", "at_most": 1.5}], "integer"),
+    ([{"name": "a", "at_most": float("nan")}], "integer"),
+    ([{"name": "a", "at_most": -1}], "cannot be negative"),
+    ([{"name": "a", "at_most": 1 << 63, "counts": "cost"}], "64 bits"),
+    ([{"name": "a", "at_most": 1, "wher": {}}], "wher"),
+    ([{"name": "a", "at_most": 1, "counts": "nothing"}], "no column 'nothing'"),
+    ([{"name": "a", "at_most": 1, "where": {"nowhere": [1]}}], "no column 'nowhere'"),
+    ([{"name": "a", "at_most": 1}, {"name": "a", "at_most": 2}], "twice"),
+]
+
+
+@pytest.mark.parametrize(("limits", "told"), BAD_LIMITS)
+def test_malformed_limits_are_refused(tmp_path: Path, limits: list[dict[str, Any]], told: str) -> None:
+    with pytest.raises(MendableError, match=told):
+        read_instance(write(tmp_path / "a", arcs(20), limits=limits))
+
+
+def test_an_empty_segment_is_a_warning(tmp_path: Path) -> None:
+    empty = {"name": "nobody", "at_most": 1, "where": {"segment": [99]}}
+    assert read_instance(write(tmp_path / "a", arcs(20), limits=[empty])).warnings == ("limit nobody: no arc counts",)
+    floor = {"name": "nobody", "at_least": 1, "where": {"segment": [99]}}
+    instance = write(tmp_path / "b", arcs(20), limits=[floor])
+    with pytest.raises(MendableError, match="nobody"):
+        CliRunner().invoke(app, ["solve", str(instance), "--out", str(tmp_path / "out")], catch_exceptions=False)
+
+
+MORE_BAD_LIMITS: list[tuple[dict[str, Any], str]] = [
+    ({"limits": [{"name": "a", "at_most": 1, "counts": 2}]}, "counts"),
+    ({"limits": [{"name": "a", "at_most": 1, "counts": ["cost"]}]}, "counts"),
+    ({"limits": [{"name": "a", "at_most": 1, "where": {"product": 1}}]}, "product"),
+    ({"limits": [{"name": "a", "at_most": 1, "where": {"product": [1.5]}}]}, "integer"),
+    ({"limits": [{"name": "a", "at_most": True}]}, "integer"),
+    ({"limits": [{"at_most": 1}]}, "name"),
+    ({"limits": [{"name": "", "at_most": 1}]}, "name"),
+    ({"limits": [], "choose": "some"}, "choose"),
+    ({"limits": [], "budget": 5}, "budget"),
+    ({"limits": {"name": "a", "at_most": 1}}, "limits"),
+]
+
+
+@pytest.mark.parametrize(("document", "told"), MORE_BAD_LIMITS)
+def test_malformed_documents_are_refused_with_what_is_wrong(
+    tmp_path: Path, document: dict[str, Any], told: str
+) -> None:
+    instance = write(tmp_path / "a", arcs(20))
+    (instance / "limits.yml").write_text(yaml.safe_dump(document))
+    with pytest.raises(MendableError, match=told) as error:
+        read_instance(instance)
+    assert "limits.yml" in str(error.value)
+
+
+def test_files_that_are_not_there_or_no_parquet_are_named(tmp_path: Path) -> None:
+    instance = write(tmp_path / "a", arcs(20))
+    (instance / "arcs" / "000.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(MendableError, match=r"not a Parquet file.*") as error:
+        read_instance(instance)
+    assert "000.parquet" in str(error.value)
+    (instance / "arcs" / "000.parquet").unlink()
+    with pytest.raises(MendableError, match="has no arcs"):
+        read_instance(instance)
+    (instance / "limits.yml").unlink()
+    with pytest.raises(MendableError, match=r"limits\.yml"):
+        read_instance(write(tmp_path / "b", arcs(20)) and instance)
+
+
+def test_order_and_repetition_are_judged_across_files(tmp_path: Path) -> None:
+    instance = write(tmp_path / "a", arcs(40), pieces=2)
+    first, second = (instance / "arcs" / f"00{i}.parquet" for i in range(2))
+    pq.write_table(pq.read_table(second), instance / "arcs" / "00.parquet")  # comes before both
+    with pytest.raises(MendableError, match="out of order") as error:
+        read_instance(instance)
+    assert "000.parquet, row 0, column customer" in str(error.value)
+    (instance / "arcs" / "00.parquet").unlink()
+    table = pq.read_table(first)
+    pq.write_table(pa.concat_tables([table.slice(table.num_rows - 1, 1), pq.read_table(second)]), second)
+    with pytest.raises(MendableError, match="an arc twice"):
+        read_instance(instance)
+
+
+@pytest.mark.parametrize("limits", [[], LIMITS[:2]])
+def test_all_values_negative_contacts_nobody(tmp_path: Path, limits: list[dict[str, Any]]) -> None:
+    table = arcs(60)
+    loss = table.set_column(3, "value", pa.array(-1 - np.arange(table.num_rows)))
+    instance = write(tmp_path / "a", loss, limits=limits)
+    said = solved(instance, tmp_path / "out")
+    assert (said["primal"], said["bound"], said["gap"]) == (0, 0, 0.0)
+    assert pq.read_table(tmp_path / "out" / "assignment")["product"].null_count == said["customers"] == 60
+    told = CliRunner().invoke(app, ["certify", str(instance), str(tmp_path / "out"), "--json"])
+    assert json.loads(told.stdout)["verdict"] == "accepted"
+
+
+@pytest.mark.whole
+def test_exit_is_2_with_file_and_row_and_nothing_is_left(tmp_path: Path) -> None:
+    instance, out = write(tmp_path / "a", put("value", 7, None)), tmp_path / "out"
+    run = subprocess.run(
+        [sys.executable, "-m", "cli", "solve", str(instance), "--out", str(out)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert "000.parquet, row 7, column value" in run.stdout + run.stderr
+    assert "Traceback" not in run.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a"]
+
+
+def test_a_plan_that_the_checker_refuses_is_exit_2(tmp_path: Path) -> None:
+    instance = write(tmp_path / "a", arcs(60), limits=LIMITS[:2])
+    solved(instance, tmp_path / "out")
+    path = tmp_path / "out" / "certificate.json"
+    path.write_text(path.read_text().replace('"primal": ', '"primal": 1'))
+    with pytest.raises(MendableError, match="refused: primal is"):
+        CliRunner().invoke(app, ["certify", str(instance), str(tmp_path / "out")], catch_exceptions=False)

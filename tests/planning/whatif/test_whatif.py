@@ -1,0 +1,119 @@
+"""What-if, goal seek and replay on a decided night."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from cli import limits
+from cli.assignment import app
+from conf.errors import MendableError
+from planning.instance.plan_files import write_plan
+from planning.instance.run_folder import frozen_run, write_limits
+from planning.instance.solve import checked
+from planning.whatif.replay import replay
+from planning.whatif.whatif import Base, base_of, changed, parse_changes, what_if
+from runtime.night import Night
+from runtime.run_id import run_id, sources
+
+
+@pytest.fixture
+def base(decided: Night) -> Base:
+    return base_of(frozen_run(decided.settings, run_id(decided)))
+
+
+def test_no_change_returns_the_same_bytes_and_more_is_never_worth_less(base: Base) -> None:
+    same = what_if(base, {})
+    assert same.figures["same_bytes"]
+    assert same.figures["customers_who_change"] == 0
+    amount = {limit.name: limit.amount for limit in base.instance.limits.limits}
+    wider = what_if(base, {"sms_day": amount["sms_day"] * 2, "wechat_day": amount["wechat_day"] * 2})
+    assert wider.figures["value_yuan"] >= base.said["primal"] * 1e-6
+    assert wider.figures["change_at_least"] <= wider.figures["change_yuan"] <= wider.figures["change_at_most"]
+    narrower = what_if(base, {"wechat_day": amount["wechat_day"] // 2})
+    assert narrower.figures["value_yuan"] < base.said["primal"] * 1e-6
+    row = next(r for r in narrower.figures["limits"] if r["limit"] == "wechat_day")
+    assert row["used"] <= amount["wechat_day"] // 2
+
+
+def test_a_what_if_looks_at_those_who_may_change_their_mind_and_the_checker_accepts_it(
+    base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("planning.whatif.whatif.FEWEST", 0)
+    amount = next(limit.amount for limit in base.instance.limits.limits if limit.name == "wechat_day")
+    asked = {"wechat_day": amount * 92 // 100}
+    first = what_if(base, asked)
+    assert first.figures["customers_looked_at"] < base.said["customers"]
+    kept = list((base.frozen.folder / "active").iterdir())
+    assert len(kept) == 1
+    what_if(base, {"wechat_day": amount * 95 // 100})
+    assert list((base.frozen.folder / "active").iterdir()) == kept
+    assert what_if(base, asked).figures["assignment_sha256"] == first.figures["assignment_sha256"]
+    assert what_if(base, {}).figures["same_bytes"]
+    instance = changed(base.instance, asked)
+    shutil.copytree(base.frozen.instance, tmp_path / "instance")
+    write_limits(tmp_path / "instance" / "limits.yml", instance.limits.model_dump(exclude_none=True))
+    said = write_plan(tmp_path / "plan", instance.problem, first.solution)
+    found = checked(tmp_path / "instance", tmp_path / "plan")
+    assert found["bound"] == said["bound"] == first.solution.dual.bound
+
+
+def test_changes_are_read_strictly(base: Base) -> None:
+    reserve = dict(zip((x.name for x in base.instance.limits.limits), base.frozen.inputs()["reserves"], strict=True))
+    now = next(x.amount for x in base.instance.limits.limits if x.name == "sms_day") + reserve["sms_day"]
+    assert parse_changes([f"limits.sms_day.amount={now}"], base) == {"sms_day": now - reserve["sms_day"]}
+    for text in ("sms_day=4", "limits.nothing.amount=4", "limits.sms_day.amount=four"):
+        with pytest.raises(MendableError):
+            parse_changes([text], base)
+
+
+@pytest.mark.whole
+def test_a_replay_is_identical_until_a_byte_is_changed(decided: Night, base: Base) -> None:
+    run = run_id(decided)
+    found = replay(decided.settings, run)
+    assert found.identical
+    assert found.difference == ""
+    rows = decided.lake.arrow("assignment", partition=decided.partition).to_pylist()
+    rows[5]["pscore"] += 1e-12
+    schema = decided.lake.arrow("assignment").schema
+    decided.lake.replace_arrow("assignment", pa.Table.from_pylist(rows, schema=schema), partition=decided.partition)
+    changed = replay(decided.settings, run)
+    assert not changed.identical
+    assert "pscore" in changed.difference
+    assert changed.verdict().startswith("different: ")
+
+
+@pytest.mark.whole
+def test_another_code_is_named_before_a_difference_is_called_a_fault(decided: Night, base: Base) -> None:
+    run, path = run_id(decided), base.frozen.folder / "inputs.json"
+    found = replay(decided.settings, run)
+    assert found.decided_by == found.replayed_by == sources()[:12]
+    inputs = json.loads(path.read_text())
+    path.write_text(json.dumps({**inputs, "code": "0123456789ab"}))
+    assert replay(decided.settings, run).verdict() == "identical"  # another code that decides the same
+    path.write_text(json.dumps({**inputs, "code": "0123456789ab", "seed": inputs["seed"] + 1}))
+    said = replay(decided.settings, run).verdict()
+    assert said.startswith(
+        f"decided by code 0123456789ab, replayed by code {found.replayed_by}, which decides otherwise: "
+    )
+    path.write_text(json.dumps({k: v for k, v in inputs.items() if k != "code"} | {"seed": inputs["seed"] + 1}))
+    assert replay(decided.settings, run).verdict().startswith("decided by a code that was not recorded")
+
+
+@pytest.mark.whole
+def test_the_commands_speak(decided: Night, base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CPC_HOME", str(decided.settings.home))
+    runner = CliRunner()
+    told = runner.invoke(limits.app, ["whatif", "--json"])
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout)["same_bytes"] is True
+    told = runner.invoke(app, ["replay", run_id(decided)])
+    assert told.exit_code == 0
+    assert "identical" in told.stdout
+    told = runner.invoke(app, ["certify", "--run", run_id(decided), "--json"])
+    assert json.loads(told.stdout)["verdict"] == "accepted"

@@ -1,0 +1,205 @@
+import re
+import shutil
+from collections import Counter
+
+import pyarrow as pa
+import pytest
+
+from conf.feed import Feed
+from jobs import publish
+from reporting.night_report import charts, render
+from reporting.night_report.facts import count_plan, feed_states, gather
+from reporting.night_report.view import change, price, view
+
+GOOD = {"accepted": True, "gap": 3.1e-5}
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def feed(code, granularity="daily"):
+    return Feed.model_validate(
+        {
+            "code": code,
+            "label": "接口",
+            "source": "crm",
+            "service": "hotline",
+            "dialect": "avl",
+            "schema": "s",
+            "delimiter": "$",
+            "granularity": granularity,
+            "unit_code": "10001",
+            "owner": "o",
+            "purpose": "p",
+        }
+    )
+
+
+def delivered(code, state="accepted", loaded=5, quarantined=0, reason="00"):
+    return {"feed": code, "state": state, "loaded": loaded, "quarantined": quarantined, "code": reason, "reason": ""}
+
+
+def test_every_state_of_a_feed_is_told_apart():
+    feeds = {code: feed(code) for code in ("good", "late", "partly", "refused", "missing")}
+    feeds["idle"] = feed("idle", "monthly")
+    rows = [
+        delivered("good"),
+        delivered("late", reason="94"),
+        delivered("partly", quarantined=2),
+        delivered("refused", "refused", 0, reason="06"),
+        delivered("good", loaded=7),
+    ]
+    import datetime as dt
+
+    states = feed_states(feeds, rows, dt.date(2026, 1, 8))
+    assert {state.feed.code: state.state for state in states} == {code: code for code in feeds}
+    assert next(state.rows for state in states if state.feed.code == "good") == 12
+    month_end = feed_states(feeds, [], dt.date(2026, 1, 31))
+    assert next(state.state for state in month_end if state.feed.code == "idle") == "missing"
+
+
+def test_a_plan_is_counted_the_same_in_any_batches():
+    rows = pa.table(
+        {
+            "role": ["exploit", "control", "explore", "exploit"],
+            "product": pa.array([3, None, 3, 4], pa.int16()),
+            "channel": pa.array([1, None, 1, 0], pa.int16()),
+            "value_micro": [10, 0, 5, 7],
+            "reason": ["a", "b", "a", "a"],
+        }
+    )
+    whole, single = count_plan(rows.to_batches()), count_plan(rows.to_batches(max_chunksize=1))
+    assert whole == single
+    assert whole.customers == 4
+    assert whole.arcs == Counter({(3, 1): 2, (4, 0): 1})
+    assert whole.value_micro == 22
+    assert whole.by(0) == {3: 2, 4: 1}
+
+
+@pytest.mark.whole
+def test_the_page_stands_alone_and_shows_the_night(planned):
+    night = planned(verdict=GOOD)
+    publish.run(night)
+    page = (publish.published(night) / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"(src|href)=|@import|url\(|<script", page)
+    for words in ("sms_day", "短厅日发送量", "0.42", "3.1e-05", "+7.1%", "客户拒绝营销", "accepted 通过"):
+        assert words in page, words
+    plan = view(gather(night, "r"), night.catalogue, "", operational=False)["plan"]
+    assert "Agent call 人工外呼" in plan["channels"]
+
+
+@pytest.mark.whole
+def test_the_night_before_is_compared_where_there_is_one(planned):
+    import datetime as dt
+
+    publish.run(planned(dt.date(2026, 1, 8), verdict=GOOD))
+    night = planned(verdict=GOOD)
+    publish.run(night)
+    facts = gather(night, "r")
+    shown = view(facts, night.catalogue, "", operational=False)
+    rows = {row[0].split(" ")[0]: row[1:] for row in shown["yesterday"]}
+    assert rows["customers"] == ("240", "240", "+0.0%")
+    alone = view(gather(planned(dt.date(2026, 1, 5), verdict=GOOD), "r"), night.catalogue, "", operational=False)
+    assert alone["yesterday"] == []
+
+
+def test_only_the_operational_part_depends_on_the_clock(planned):
+    night = planned(verdict=GOOD)
+    facts = gather(night, "r")
+    for job in facts.jobs.values():
+        job["seconds"] += 1.5
+    assert render(gather(night, "r"), night) != render(facts, night)
+    assert render(gather(night, "r"), night, operational=False) == render(facts, night, operational=False)
+
+
+def test_a_rate_is_the_clock_s_too(planned):
+    night = planned(verdict=GOOD)
+    facts = gather(night, "r")
+    facts.jobs["score"] = {"seconds": 1.0, "state": "done", "arcs": 40, "arcs_per_second": 7}
+    assert view(facts, night.catalogue, "", operational=False)["model"]["score"] == [("arcs", 40)]
+
+
+def test_text_from_outside_is_escaped(planned):
+    night = planned(verdict=GOOD)
+    facts = gather(night, "<script>alert(1)</script>")
+    facts.plan.reasons["<img src=x onerror=alert(1)>"] = 1000
+    page = render(facts, night)
+    assert "<script>" not in page
+    assert "<img" not in page
+    assert "<b>" not in charts.bars([("<b>x", 1.0, "<b>")], label="<b>")
+
+
+def test_charts_hold_at_the_edges():
+    assert "0" in charts.bars([("none", 0.0, "")], label="nothing")
+    assert "var(--red)" in charts.meter(3, 9, floor=True)
+    assert "var(--green)" in charts.meter(9, 9, floor=True)
+    assert "var(--amber)" in charts.meter(9, 9, floor=False)
+    assert "var(--blue)" in charts.meter(0, 0, floor=False)
+    assert charts.heat([], [], [], label="empty").startswith("<svg")
+    assert charts.calibration([(0.1, 0.1, 5.0)], label="c").count("<circle") == 1
+    assert [charts.short(v) for v in (0, 12, 1234, 56789, 4.5e6, 0.25)] == [
+        "0",
+        "12",
+        "1,234",
+        "56.8 k",
+        "4.5 M",
+        "0.25",
+    ]
+
+
+def test_figures_are_said_plainly():
+    assert change(110, 100) == "+10.0% vs last night 较前夜"
+    assert change(110, 0) == "no night before 无前夜"
+    assert [price(v) for v in (0, 0.42, -1.5, 0.0004)] == ["0", "0.42", "-1.50", "0.0004"]
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is absent: install it, or run .ci/run")
+def test_a_browser_shows_the_page(planned, tmp_path):
+    import datetime as dt
+
+    from playwright.sync_api import sync_playwright
+
+    publish.run(planned(dt.date(2026, 1, 8), verdict=GOOD))
+    night = planned(verdict=GOOD)
+    publish.run(night)
+    asked, faults = [], []
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1240, "height": 900})
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda fault: faults.append(str(fault)))
+        page.goto((publish.published(night) / "report.html").as_uri())
+        page.screenshot(path=tmp_path / "report.png", full_page=True)
+        assert len(asked) == 1  # nothing but the page itself
+        assert faults == []
+        assert page.locator(".tile").count() == 8
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1240
+        for section in ("plan", "limits", "funnel", "feeds", "yesterday"):
+            box = page.locator(f"#{section}").bounding_box()
+            assert box["height"] > 80, section
+        page.set_viewport_size({"width": 420, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 420
+        browser.close()
+    assert (tmp_path / "report.png").stat().st_size > 50_000
+
+
+def test_the_last_training_is_shown_with_its_calibration(planned):
+    import json
+
+    night = planned(verdict=GOOD)
+    kept = night.lake.arrow("ops_run", partition=night.partition).to_pylist()
+    figures = {
+        "auc": 0.7312,
+        "calibration": "isotonic",
+        "version": "3",
+        "keep_seconds": 1.5,
+        "reliability": [
+            {"predicted": 0.01, "observed": 0.012, "weight": 900.0},
+            {"predicted": 0.05, "observed": 0.04, "weight": 100.0},
+        ],
+    }
+    row = {**kept[0], "job": "train", "figures": json.dumps(figures)}
+    rows = pa.Table.from_pylist([*kept, row], schema=night.lake.arrow("ops_run").schema)
+    night.lake.replace_arrow("ops_run", rows, partition=night.partition)
+    model = view(gather(night, "r"), night.catalogue, "", operational=False)["model"]
+    assert dict(model["figures"]) == {"auc": "0.7312", "calibration": "isotonic", "version": "3"}
+    assert model["calibration"].count("<circle") == 2

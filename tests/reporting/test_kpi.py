@@ -1,0 +1,56 @@
+"""Figures of contacts count contacts; figures against control count every decision of a role."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+import pytest
+
+from reporting.kpi import against_control, name_slices, planned, ratios, tally, window
+from runtime.night import Night
+
+RUN = "2026-01-08-0123456789ab"
+
+
+@pytest.mark.spark
+def test_what_follows_a_contact_is_counted_of_contacts(night: Callable[..., Night], spark) -> None:  # type: ignore[no-untyped-def]
+    tonight = night()
+    names = "customer_id, role, product, channel, attempted, reached, converted, reversed, opted_out, complained, margin_micro, run_id"
+    rows = [
+        (1, "exploit", 5, 2, True, True, True, False, False, False, 9_000_000, RUN),
+        (2, "exploit", 5, 2, True, False, False, False, True, False, 0, RUN),
+        (3, "exploit", None, None, False, False, False, False, True, True, 2_000_000, RUN),
+        (4, "control", None, None, False, False, False, False, True, False, 1_000_000, "other"),
+    ]
+    kinds = ["bigint", "string", "int", "int", *["boolean"] * 6, "bigint", "string"]
+    schema = ", ".join(f"{name.strip()} {kind}" for name, kind in zip(names.split(","), kinds, strict=True))
+    outcomes = spark.createDataFrame(rows, schema)
+    customers = spark.createDataFrame(
+        [(n, "gz", "gold") for n in range(1, 5)], "customer_id bigint, city string, grade string"
+    )
+    slices = name_slices(
+        tally(outcomes, customers, tonight.catalogue.channels), tonight.catalogue.products, tonight.catalogue.channels
+    )
+    told = {row["kpi"]: row["value"] for row in ratios(slices) if row["slice"] == "all"}
+    assert told["reached_rate"] == 0.5
+    assert told["conversion_rate"] == 1
+    assert told["opt_outs_per_10000"] == 5_000  # one of two contacts; those without a contact are not asked
+    assert told["complaints_per_10000"] == 0
+    assert told["margin_per_contact_yuan"] == 4.5
+    by_run = {row["kpi"]: row["value"] for row in ratios(slices) if row["slice"] == f"run:{RUN}"}
+    assert by_run == told  # both contacts are of this run
+    assert slices["run:other"]["decisions"] == 1
+    control = {row["kpi"]: row["value"] for row in against_control(slices)}
+    assert control["incremental_margin_yuan_per_1000"] == pytest.approx(1000 * (11 / 3 - 1))
+
+
+def test_a_run_record_becomes_figures() -> None:
+    rows = planned({"value_yuan": 900.5, "gap": 1e-5, "churn": None, "seconds": 3.0})
+    assert [(row["kpi"], row["value"]) for row in rows] == [("predicted_value_yuan", 900.5), ("certified_gap", 1e-5)]
+
+
+def test_the_window_ends_the_day_before() -> None:
+    first, last = window(dt.date(2026, 1, 9))
+    assert (last - first).days == 119
+    assert last == dt.date(2026, 1, 8)
