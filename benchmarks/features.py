@@ -1,7 +1,7 @@
 """The features of one family from 90 days of events: ours, DuckDB and Polars, from the same Parquet, in one run.
 
 Ours is the night's own code: daily partials of every night (`jobs.partials.build`), then the snapshot
-(`jobs.snapshot.Task`), each with its files written and published. The peers read the events once, aggregate every
+(`features.store.snapshots.Task`), each with its files written and published. The peers read the events once, aggregate every
 window from scratch and write one Parquet file. All see the same 35 features; the values are compared before a figure
 is told. ``day`` is what a night costs when 89 nights of partials are there already.
 """
@@ -30,8 +30,10 @@ from conf.featureset import FeatureSet
 from conf.partial import BUCKET_BITS
 from conf.settings import load_settings
 from features.anchor import Anchor
-from jobs import partials, snapshot
+from features.store import snapshots
+from jobs import partials
 from runtime import spark_tables
+from runtime.lake import arrow_schema, nullable, write_file
 from runtime.night import Night
 from runtime.parquet_files import WRITTEN, read_written
 
@@ -92,7 +94,7 @@ def make_events(night: Night, customers: int) -> int:
             if f.name != "data_date"
         ]
         rows = pa.Table.from_arrays(columns, [f.name for f in schema if f.name != "data_date"])
-        files.append(snapshot.write_file(night.lake.path("visit"), rows, {"data_date": date}))
+        files.append(write_file(night.lake.path("visit"), rows, {"data_date": date}))
     night.lake.delta("visit")
     night.lake.commit_files("visit", files)
     return a_day * DAYS
@@ -100,7 +102,7 @@ def make_events(night: Night, customers: int) -> int:
 
 def staging_schema(night: Night) -> pa.Schema:
     """The Arrow schema of ``visit``."""
-    return snapshot.nullable(snapshot.arrow_schema(night.lake.table("visit")))
+    return nullable(arrow_schema(night.lake.table("visit")))
 
 
 def build_partials(night: Night, family: Family, nights: list[dt.date]) -> int:
@@ -114,8 +116,8 @@ def build_snapshot(night: Night, family: Family, customers: int) -> list[str]:
     last = AS_OF - dt.timedelta(days=1)
     declared = FeatureSet((family,), ())
     ends = {family.family: [Anchor(AS_OF, last, {"page_feed": last})]}
-    task = snapshot.Task(
-        declared, ends, snapshot.partial_files(night, [AS_OF], ends, declared), night.lake.path("customer_features")
+    task = snapshots.Task(
+        declared, ends, snapshots.partial_files(night, [AS_OF], ends, declared), night.lake.path("customer_features")
     )
     buckets = ((customers - 1) >> BUCKET_BITS) + 1
     written = (

@@ -16,11 +16,11 @@ from scipy.stats import t as student
 
 from benchmarks.result import Result
 from conf.catalogue import load_catalogue
-from jobs.score import _PRIOR_NIGHTS, _TRAILING_NIGHTS
 from models.affinity.value import ArcMoney, values
 from models.assignment.arc_types import Use, reduce_kinds
 from models.assignment.problem import Block, Ints, Limits, Problem
 from models.assignment.solve import Goal, solve
+from planning.scoring import _PRIOR_NIGHTS, _TRAILING_NIGHTS
 
 #: Customers, worlds (seeds) and the factors of capacity that are looked at.
 AIMS = {"small": (1_000, 3, (1.0,)), "full": (3_000, 8, (0.5, 1.0, 2.0))}

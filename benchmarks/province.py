@@ -27,13 +27,13 @@ from benchmarks.homes import homes, night_of
 from benchmarks.province_learners import learned
 from benchmarks.province_truth import Box, expected_auc, open_box
 from benchmarks.result import Result
-from jobs import train
-from jobs.score import money
 from models.affinity.encode import encode, learn
 from models.affinity.scorer import Scorer, Scores, prepare
 from models.affinity.training import Learnt
 from models.cores import cores
+from models.lifecycle import fit as fitting
 from models.lifecycle import training_data
+from models.lifecycle.arcs import money
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -65,7 +65,7 @@ def measured(home: Path) -> dict[str, Any]:
     clock = time.perf_counter()
     data = training_data.read(night)
     read = time.perf_counter() - clock
-    learnt, _ = train.fit(night, data)
+    learnt, _ = fitting.fit(night, data)
     fitted = time.perf_counter() - clock - read
     box = open_box(night)
     bundle = learnt.bundle

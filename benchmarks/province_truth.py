@@ -21,16 +21,16 @@ import yaml
 from numpy.typing import NDArray
 
 from jobs.assign import population_of, shifts
-from jobs.score import masks_of
 from models.affinity.prune import prune
 from models.affinity.scorer import Menu
 from models.assignment.roles import EXPLOIT
 from models.assignment.solve import Goal, solve
+from models.lifecycle.arcs import masks_of, menu
 from models.lifecycle.training_data import candidates, partition
 from planning.instance.reader import read_instance
 from planning.limits.amounts import in_force
 from planning.limits.columns import arc_columns
-from planning.limits.menu_charges import floors, menu
+from planning.limits.menu_charges import floors
 from runtime.keys import pseudonym_key
 from runtime.night import Night
 

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from benchmarks.homes import homes, night_of
 from benchmarks.result import Result
-from jobs import train
 from models.affinity.encode import ARC_COLUMNS
 from models.affinity.response import weighed
 from models.affinity.signals import CHANNEL, Columns, Knobs, Rows, Signal, grow, parameters, select, signals
 from models.affinity.training import training_rows
+from models.lifecycle import fit as fitting
 from models.lifecycle import training_data
-from planning.limits.menu_charges import menu
+from models.lifecycle.arcs import menu
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -50,9 +50,11 @@ def compared(home: Path) -> list[dict[str, Any]]:
     """Log-loss of each shape on the late contacts of a home."""
     night = night_of(home)
     data = training_data.read(night)
-    sample, features = train.restrict(data, train.usable(train.drift(night, data), night.settings.affinity.drift_psi))
+    sample, features = fitting.restrict(
+        data, fitting.usable(fitting.drift(night, data), night.settings.affinity.drift_psi)
+    )
     table = menu(night.catalogue)
-    knobs = replace(train.knobs(night.settings.affinity, 0), trees=TREES)
+    knobs = replace(fitting.knobs(night.settings.affinity, 0), trees=TREES)
     sample = sample.take((sample.product < 0) | np.isin(sample.product, table.product()))
     _, rows = training_rows(sample, table, night.settings.affinity.late_share, 0)
     told = signals(rows)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Literal
 
 from pydantic import Field as Key
 from pydantic import model_validator
 
+from conf.dates import SHANGHAI
 from conf.documents import Strict
 
 Dialect = Literal["avl", "verf", "vgop", "jsonl"]
@@ -69,3 +71,11 @@ class Feed(Strict):
         if self.compression not in allowed:
             raise ValueError(f"dialect {self.dialect} is compressed as one of {sorted(allowed)}")
         return self
+
+
+def deadline(feed: Feed, data_date: dt.date) -> dt.datetime:
+    """When a delivery is due (UTC): the next day at the feed's time; of a month, its third day after the end."""
+    days = 3 if feed.granularity == "monthly" else 1
+    hour, minute = map(int, feed.deadline.split(":"))
+    local = dt.datetime.combine(data_date + dt.timedelta(days=days), dt.time(hour, minute), SHANGHAI)
+    return local.astimezone(dt.UTC)

@@ -172,7 +172,7 @@ def outdated(ledger: Iterable[Row], made: Mapping[dt.date, dt.datetime]) -> tupl
 
 def carry_out(night: Night, plan: Plan) -> Figures:
     """Conform, fold and take the snapshots anew, in this order; each step may be repeated."""
-    from jobs.snapshot import snapshots
+    from features.store.snapshots import snapshots
 
     if not (plan.entities or plan.families or plan.snapshots):
         return {}

@@ -10,10 +10,10 @@ import numpy as np
 
 from conf.catalogue import load_catalogue
 from conf.errors import MendableError
-from jobs.score import blocks, plan
 from models.affinity.bundle import load
 from models.affinity.scorer import BASES, prepare
-from planning.limits.menu_charges import menu
+from models.lifecycle.arcs import menu
+from planning.scoring import blocks, plan
 from runtime.night import Night
 
 #: Columns of ``candidate`` that a scored arc has too.

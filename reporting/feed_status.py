@@ -13,8 +13,7 @@ from typing import Any
 
 from conf.catalogue import Catalogue
 from conf.dates import cut_off, month_end
-from conf.feed import Feed
-from jobs.ingest.ledger import deadline
+from conf.feed import Feed, deadline
 
 Row = Mapping[str, Any]
 #: What a feed can be, from good to bad.

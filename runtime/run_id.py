@@ -76,7 +76,7 @@ def deliveries(night: Night) -> list[str]:
 
 def champion_hash(night: Night) -> str:
     """Hash of the champion's text as registered, empty while there is none."""
-    from models.lifecycle.registry import champion_text_hash
+    from runtime.model_pointer import champion_text_hash
 
     return champion_text_hash(night.settings)
 

@@ -32,10 +32,8 @@ def show(value: Any) -> str:
     return str(value)
 
 
-def figures_of(night: Night) -> dict[str, dict[str, Any]]:
-    """Figures by job, of the latest run of the night, with ``seconds`` and ``run_id``."""
+def record_of(night: Night, run_id: str, job: str) -> dict[str, Any] | None:
+    """State and figures of a job in the run record of ``run_id``; None where it has not run."""
     rows = night.lake.arrow("ops_run", partition=night.partition).to_pylist()
-    latest: dict[str, dict[str, Any]] = {}
-    for row in sorted(rows, key=lambda row: row["started_at"]):
-        latest[row["job"]] = {**json.loads(row["figures"]), "seconds": row["seconds"], "run_id": row["run_id"]}
-    return latest
+    mine = [row for row in rows if row["job"] == job and row["run_id"] == run_id]
+    return {"state": mine[0]["state"], **json.loads(mine[0]["figures"])} if mine else None

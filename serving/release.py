@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import pyarrow.compute as pc
 from conf.errors import MendableError
 from runtime import run_id as identity
 from runtime.night import Night
+from runtime.run_record import record_of
 
 JOB = "prove"
 
@@ -57,10 +57,3 @@ def fault_of(run_id: str, planned: Sequence[str], verdict: Mapping[str, Any] | N
 def verdict_of(night: Night, run_id: str) -> dict[str, Any] | None:
     """State and figures of the checker in the run record of ``run_id``; None where it has not run."""
     return record_of(night, run_id, JOB)
-
-
-def record_of(night: Night, run_id: str, job: str) -> dict[str, Any] | None:
-    """State and figures of a job in the run record of ``run_id``; None where it has not run."""
-    rows = night.lake.arrow("ops_run", partition=night.partition).to_pylist()
-    mine = [row for row in rows if row["job"] == job and row["run_id"] == run_id]
-    return {"state": mine[0]["state"], **json.loads(mine[0]["figures"])} if mine else None

@@ -32,6 +32,6 @@ def missing_snapshots(night: Night) -> list[dt.date]:
 
 def snapshot_dates(night: Night, dates: Sequence[dt.date]) -> None:
     """Build the snapshots of ``dates`` in one pass, each as it was known on its date."""
-    from jobs.snapshot import snapshots
+    from features.store.snapshots import snapshots
 
     snapshots(night, list(dates))

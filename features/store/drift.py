@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from expectations.measure import check
 from features.store.profile_page import profile
-from jobs.snapshot import SHIFT
+from features.store.snapshots import SHIFT
 from runtime.night import Night
 
 SUBJECT = "customer_features"

@@ -17,7 +17,7 @@ from conf.featureset import PROFILED
 from features.check import differing, example_events, family_snapshot, faults, placements
 from features.daily import examples_sql, valued_sql
 from features.sameness import constant, duplicates
-from jobs.snapshot import family_anchors
+from features.store.snapshots import family_anchors
 from runtime import spark_tables
 from runtime.duckdb_sql import over_files, over_rows
 from runtime.lake import arrow_schema, nullable

@@ -30,9 +30,10 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from conf.errors import MendableError
+from conf.feed import deadline
 from dialects import Refused
 from jobs.ingest.deliveries import SPAN, Work, identify, survey
-from jobs.ingest.ledger import Past, deadline, past_of, pending, verdict
+from jobs.ingest.ledger import Past, past_of, pending, verdict
 from jobs.ingest.return_reports import write_reports
 from jobs.ingest.task import Loaded, Loader
 from runtime import run_id as identity

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conf.dates import SHANGHAI
-from conf.feed import Feed
+from conf.feed import Feed, deadline
 from conf.schema import Schema
 from jobs.ingest.deliveries import File, Work
 
@@ -110,11 +109,3 @@ def verdict(work: Work, delivery_id: str, past: Past) -> tuple[str, str]:
     if work.arrived_at > deadline(work.feed, work.data_date):
         return "94", f"after the deadline of {work.feed.deadline}"
     return "00", ""
-
-
-def deadline(feed: Feed, data_date: dt.date) -> dt.datetime:
-    """When a delivery is due (UTC): the next day at the feed's time; of a month, its third day after the end."""
-    days = 3 if feed.granularity == "monthly" else 1
-    hour, minute = map(int, feed.deadline.split(":"))
-    local = dt.datetime.combine(data_date + dt.timedelta(days=days), dt.time(hour, minute), SHANGHAI)
-    return local.astimezone(dt.UTC)

@@ -1,12 +1,11 @@
 """A trained affinity model as a folder of text: LightGBM's model text and one JSON. No pickles.
 
 ``model.lgb`` is LightGBM's text over (kept customer features, arc attributes); ``bundle.json`` holds everything else:
-features and their categories, calibration, lifts, hazards. ``digest`` is the SHA-256 of both: what a run pins.
+features and their categories, calibration, lifts, hazards. A run pins the SHA-256 of both (`runtime.model_pointer.digest`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -110,11 +109,6 @@ def load(folder: Path) -> Bundle:
         trailing_micro=data["trailing_micro"],
         facts=data["facts"],
     )
-
-
-def digest(folder: Path) -> str:
-    """SHA-256 of the model's text and facts."""
-    return hashlib.sha256((folder / TEXT).read_bytes() + (folder / FACTS).read_bytes()).hexdigest()
 
 
 def _by_id(values: Mapping[int, float]) -> dict[str, float]:

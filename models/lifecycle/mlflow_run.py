@@ -23,7 +23,8 @@ from models.affinity.drift import Drift
 from models.affinity.training import Learnt
 from models.affinity.uplift import Gain
 from models.lifecycle.model_card import card, explorers_gain, plots
-from models.lifecycle.registry import client, register
+from models.lifecycle.registry import register
+from runtime.model_pointer import client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -17,14 +17,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from conf.errors import MendableError
-from jobs.score import masks_of, money
 from models.affinity.bundle import Bundle, load
 from models.affinity.encode import encode
 from models.affinity.promotion import Bounds, Rounds, judge
 from models.affinity.scorer import Menu, prepare
-from models.lifecycle.registry import champion, fetch, version_of
+from models.lifecycle.arcs import masks_of, menu, money
+from models.lifecycle.registry import version_of
 from models.lifecycle.training_data import dates_of, latest, partition, recent_of
-from planning.limits.menu_charges import menu
+from runtime.model_pointer import champion, fetch
 from runtime.night import Night
 
 Ints = NDArray[np.int64]

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from conf.documents import Strict
 from conf.errors import MendableError
-from jobs.snapshot import family_anchors, write_snapshots
+from features.store.snapshots import family_anchors, write_snapshots
 from models.lifecycle.training_data import candidates, dates_of, latest
 from runtime.duckdb_sql import Files, write_joined
 from runtime.lake import Lake, arrow_schema, nullable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from conf.errors import MendableError
 from conf.settings import Affinity
-from jobs import train
+from models.lifecycle import fit as fitting
 from models.lifecycle.mlflow_run import trial, tuning
 from models.lifecycle.training_data import read
 from runtime.night import Figures, Night
@@ -59,7 +59,7 @@ def run(night: Night, trials: int) -> Figures:
 
         def objective(asked: optuna.trial.Trial) -> float:
             values = suggested(asked)
-            learnt, _ = train.fit(changed(night, values), data)
+            learnt, _ = fitting.fit(changed(night, values), data)
             metrics = learnt.response.metrics
             trial(night.settings, parent, asked.number, values, metrics)
             asked.set_user_attr("values", values)
@@ -68,5 +68,5 @@ def run(night: Night, trials: int) -> Figures:
         study.optimize(objective, n_trials=trials)
         first, best = study.trials[0], study.best_trial
         chosen = best.user_attrs["values"]
-        figures = train.registered(changed(night, chosen), data, parent)
+        figures = fitting.registered(changed(night, chosen), data, parent)
     return {**figures, "trials": trials, "best": chosen, "goal_now": first.value, "goal_best": best.value}

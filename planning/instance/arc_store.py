@@ -22,7 +22,7 @@ from models.assignment.arc_types import Numbering, Use, grid_kinds, narrow, redu
 from models.assignment.problem import BLOCK, Block, Ints, Kinds
 
 if TYPE_CHECKING:
-    from planning.instance.reader import InstanceLimits
+    from planning.instance.limits import InstanceLimits
 
 #: What `sorted_arcs` finds.
 SORTED, UNSORTED, TWICE = 0, 1, 2

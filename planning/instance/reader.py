@@ -10,61 +10,20 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field as Key
-from pydantic import StrictInt, model_validator
 
-from conf.documents import Strict, read_yaml, validate
 from conf.errors import MendableError
-from models.assignment.problem import LARGEST, PICO, Ints, Kinds, Limits, Problem
+from models.assignment.problem import LARGEST, PICO, Ints, Problem
 from planning.instance.arc_store import TWICE, UNSORTED, Chunk, Store, constant, sorted_arcs
+from planning.instance.limits import InstanceLimits, limits_of, read_limits, used_columns, warnings_of
 
 OWN = {"customer": pa.int64(), "product": pa.int16(), "channel": pa.int16(), "value": pa.int64()}
 _BATCH = 1 << 20  # arcs read at once
 Item = TypeVar("Item")
-
-
-class InstanceLimit(Strict):
-    """A limit of an instance: ``counts`` is 1 or the name of an integer column whose sum counts."""
-
-    name: str = Key(min_length=1)
-    at_most: StrictInt | None = None
-    at_least: StrictInt | None = None
-    counts: Literal[1] | str = 1
-    where: dict[str, list[StrictInt]] = {}
-
-    @model_validator(mode="after")
-    def _one_side(self) -> InstanceLimit:
-        if (self.at_most is None) == (self.at_least is None):
-            raise ValueError("give exactly one of at_most and at_least, an integer")
-        if not -(1 << 63) <= self.amount < 1 << 63:
-            raise ValueError("the amount does not fit 64 bits")
-        if self.counts == 1 and self.amount < 0:
-            raise ValueError("a number of arcs cannot be negative")
-        return self
-
-    @property
-    def amount(self) -> int:
-        """The amount, whichever side it is on."""
-        found = self.at_most if self.at_least is None else self.at_least
-        assert found is not None
-        return found
-
-    @property
-    def sign(self) -> int:
-        """+1 for at most, -1 for at least."""
-        return 1 if self.at_least is None else -1
-
-
-class InstanceLimits(Strict):
-    """``limits.yml`` of an instance."""
-
-    choose: Literal["at_most_one", "exactly_one"] = "at_most_one"
-    limits: tuple[InstanceLimit, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,26 +33,6 @@ class Instance:
     problem: Problem
     limits: InstanceLimits
     warnings: tuple[str, ...]
-
-
-def read_limits(path: Path) -> InstanceLimits:
-    """Read and check ``limits.yml``.
-
-    Raises:
-        MendableError: names the limit's line and what is wrong.
-    """
-    document = read_yaml(path)
-    found = validate(InstanceLimits, document)
-    seen: dict[str, int] = {}
-    for i, limit in enumerate(found.limits):
-        if limit.name in seen:
-            raise MendableError(
-                f"limit {limit.name!r} is given twice",
-                where=document.where(("limits", i)),
-                remedy=f"it is also limit {seen[limit.name] + 1} of the list: rename one",
-            )
-        seen[limit.name] = i
-    return found
 
 
 def arc_files(folder: Path) -> list[Path]:
@@ -163,26 +102,6 @@ def _stored(files: list[Path], wanted: tuple[str, ...], fixed: tuple[str, ...], 
             raise _Varies(vary)
         store.add(chunk)
     return store
-
-
-def limits_of(limits: InstanceLimits) -> Limits:
-    """The limits in the at-most form."""
-    sign = np.array([limit.sign for limit in limits.limits], np.int64)
-    amount = np.array([limit.amount for limit in limits.limits], np.int64) * sign
-    return Limits(tuple(limit.name for limit in limits.limits), amount, sign)
-
-
-def used_columns(limits: InstanceLimits) -> tuple[str, ...]:
-    """``product`` and ``channel``, then the columns that limits name, in the alphabet."""
-    named = {key for limit in limits.limits for key in limit.where}
-    named |= {limit.counts for limit in limits.limits if isinstance(limit.counts, str)}
-    return ("product", "channel", *sorted(named - {"product", "channel"}))
-
-
-def warnings_of(limits: InstanceLimits, kinds: Kinds) -> tuple[str, ...]:
-    """Limits that no arc touches."""
-    touched = set(np.unique(kinds.limit).tolist())
-    return tuple(f"limit {limit.name}: no arc counts" for i, limit in enumerate(limits.limits) if i not in touched)
 
 
 def chunks(files: list[Path], wanted: tuple[str, ...]) -> Iterator[Chunk]:

@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from models.assignment.problem import PICO
-from planning.instance.reader import InstanceLimit, read_limits
+from planning.instance.limits import InstanceLimit, read_limits
 from planning.instance.run_folder import Frozen
 from planning.limits.arc_classes import menu_arcs
 
@@ -50,7 +50,7 @@ def charged(
     row: pa.Table, inputs: Mapping[str, Any], limits: Sequence[InstanceLimit], prices: Mapping[str, int]
 ) -> Charges:
     """The charges of the arcs of one row of the population."""
-    from planning.instance.reader import InstanceLimits
+    from planning.instance.limits import InstanceLimits
 
     arcs = menu_arcs(row, dict(inputs), InstanceLimits(limits=tuple(limits)))
     found: Charges = {}

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from models.assignment.problem import Floats, Ints
-from planning.instance.reader import InstanceLimits
+from models.assignment.problem import Ints
+from planning.instance.limits import InstanceLimits
 
 
 @dataclass(frozen=True)
@@ -88,83 +88,3 @@ def eligible_arcs(masks: Ints, arcs: Arcs) -> np.ndarray:
         if arcs.channel[a] < masks.shape[1]:
             out[:, a] = (masks[:, arcs.channel[a]] >> arcs.product[a]) & 1
     return out
-
-
-#: Share of a reserve that expected draws may take where quotas hold it exactly.
-SPARE = 0.9
-
-
-@dataclass(frozen=True)
-class Thinning:
-    """How exploration is held within its reserve.
-
-    Attributes:
-        thin: probability that a draw is kept, [classes, A].
-        quota: places of each cell (arc's channel, centre), int64 [channels, centres].
-        expected: expected use of each limit by explorers before thinning.
-    """
-
-    thin: Floats
-    quota: Ints
-    expected: Floats
-
-
-def hold_within(arcs: Arcs, drawn: Floats, reserve: Ints, capped: np.ndarray, channels: Ints) -> Thinning:
-    """Thin draws where a reserve would not last, and give each cell (channel x centre) its places.
-
-    Args:
-        arcs: arcs and classes.
-        drawn: expected draws by explorers, [classes, A].
-        reserve: of each limit.
-        capped: limits to hold: at most, no shares, bool [M].
-        channels: the channel of each arc as 0 .. C-1.
-    """
-    units = np.maximum(arcs.uses, 0)
-    expected = np.tensordot(units, drawn, axes=([1, 2], [0, 1])).astype(float)
-    count, centres = int(channels.max(initial=-1)) + 1, int(arcs.centre.max(initial=0)) + 1
-    parts = {(c, z): np.ix_(arcs.centre == z, channels == c) for c in range(count) for z in range(centres)}
-    thin = np.ones_like(drawn)
-    for m in np.flatnonzero(capped):
-        use = units[m].astype(float)
-        by_quota = all((use[part] > 0).all() or not use[part].any() for part in parts.values())
-        most = _ceiling(use, drawn, float(reserve[m]), by_quota=by_quota)
-        thin = np.minimum(thin, np.divide(most, use, out=np.ones_like(use), where=use > most))
-    kept = drawn * thin
-    quota = np.full((count, centres), 1 << 40, np.int64)
-    for m in np.flatnonzero(capped):
-        total = float((units[m] * kept).sum())
-        for (c, z), part in parts.items():
-            use = units[m][part]
-            if use.size and (use > 0).all():
-                mine = float((use * kept[part]).sum()) / total if total > 0 else 0.0
-                quota[c, z] = min(int(quota[c, z]), int(reserve[m] * mine / use.max()))
-    return Thinning(thin, quota, expected)
-
-
-def _ceiling(use: Floats, drawn: Floats, reserve: float, *, by_quota: bool) -> float:
-    """The most that an arc may use of a reserve in expectation, so that the reserve outlasts what is drawn.
-
-    An arc that uses u is kept with probability min(1, c / u): a call worth fifty messages is drawn the less often, and a money
-    reserve is not eaten up by the dearest channel. Draws of many customers are nearly Poisson, so c is the largest for
-    which mean + 2.33 sd stay within the reserve (once in a hundred times it does not last); where quotas hold it exactly the mean
-    may take nine tenths.
-
-    Args:
-        use: units that an arc uses, [classes, A].
-        drawn: expected draws, [classes, A].
-        reserve: units.
-        by_quota: whether every cell uses it with all its arcs or none.
-    """
-
-    def wanted(most: float) -> float:
-        each = np.minimum(use, most) * drawn
-        mean = float(each.sum())
-        return mean / SPARE if by_quota else mean + 2.33 * float((each * use).sum()) ** 0.5
-
-    low, high = 0.0, float(use.max(initial=0.0))
-    if wanted(high) <= reserve:
-        return high
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if wanted(middle) <= reserve else (low, middle)
-    return low

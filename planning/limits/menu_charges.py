@@ -10,41 +10,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from conf.catalogue import Catalogue
-from conf.offer import MICRO, Limit, Product
-from models.affinity.encode import Offer, Way
-from models.affinity.scorer import Menu
+from conf.offer import MICRO, Limit
 
-_GROUPS = ("voice", "message", "data", "terminal", "finance", "retail")
 Ints = NDArray[np.int64]
-
-
-def menu(catalogue: Catalogue) -> Menu:
-    """Products and channels of the catalogue, in order of id."""
-    offers = tuple(_offer(product) for product in catalogue.products)
-    ways = tuple(
-        Way(c.id, c.direction == "inbound", float(c.cost), float(c.seconds), float(c.block_days))
-        for c in catalogue.channels
-    )
-    return Menu(
-        offers=offers,
-        ways=ways,
-        groups=tuple(product.group for product in catalogue.products),
-        channels=tuple(channel.code for channel in catalogue.channels),
-        margin_micro=tuple(product.margin_micro for product in catalogue.products),
-        cost_micro=tuple(channel.cost_micro for channel in catalogue.channels),
-        launched=tuple(product.launch_date.toordinal() for product in catalogue.products),
-    )
-
-
-def _offer(product: Product) -> Offer:
-    return Offer(
-        product.id,
-        _GROUPS.index(product.group),
-        float(product.price),
-        product.margin_micro / MICRO,
-        float(product.subsidy),
-        float(product.term_months),
-    )
 
 
 def arcs_of(limit: Limit, catalogue: Catalogue) -> NDArray[np.bool_]:

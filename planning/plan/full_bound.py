@@ -21,16 +21,17 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from conf.catalogue import load_catalogue
-from jobs.score import Block, Task, blocks, plan
 from models.affinity.scorer import Menu
 from models.assignment.problem import PICO, Ints
 from models.assignment.roles import EXPLOIT
 from models.cores import cores
-from planning.instance.reader import read_limits
+from models.lifecycle.arcs import menu
+from planning.instance.limits import read_limits
 from planning.instance.run_folder import Frozen
 from planning.limits.arc_classes import Arcs, menu_arcs
-from planning.limits.menu_charges import closed, menu
+from planning.limits.menu_charges import closed
 from planning.plan.switching_cost import favoured
+from planning.scoring import Block, Task, blocks, plan
 from runtime.night import Night
 
 _ALONE = 64 << 20  # bytes of `eligible` up to which this process does it

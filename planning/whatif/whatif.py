@@ -23,8 +23,9 @@ from models.assignment.problem import Ints, Limits, Problem
 from models.assignment.repair import Plan, used_by, value_of
 from models.assignment.resolve import solve_again
 from models.assignment.solve import Goal, Solution
+from planning.instance.limits import InstanceLimit, InstanceLimits, limits_of
 from planning.instance.plan_files import chosen, records
-from planning.instance.reader import Instance, InstanceLimit, InstanceLimits, limits_of, read_instance
+from planning.instance.reader import Instance, read_instance
 from planning.instance.run_folder import Frozen
 from planning.instance.solve import solved, with_start
 from planning.whatif.active_sets import key_of, read_active, rounded_change, write_active

@@ -22,9 +22,9 @@ from benchmarks.province_truth import truth_of
 from conf.settings import load_settings
 from models.assignment.baseline import arbitrated, without_shares
 from models.assignment.solve import Goal, solve
+from models.lifecycle.arcs import menu
 from planning.instance.reader import read_instance
 from planning.instance.run_folder import frozen_run
-from planning.limits.menu_charges import menu
 from runtime.night import Night
 
 pytestmark = [pytest.mark.demo, pytest.mark.timeout(1500)]

@@ -9,7 +9,7 @@ import pytest
 from conf.errors import MendableError
 from jobs import publish
 from runtime import audit
-from serving import campaign_files
+from serving import campaign_files, publication
 from serving import store as serving
 from serving.release import fault_of
 
@@ -34,7 +34,7 @@ def test_a_night_is_published_to_store_files_and_report(planned, said):
     figures = publish.run(night)
 
     outbound = [row for row in night.lake.arrow("assignment").to_pylist() if row["channel"] is not None]
-    files = {path.name: rows_of(path) for path in publish.published(night).glob("contacts-*.csv")}
+    files = {path.name: rows_of(path) for path in publication.published(night).glob("contacts-*.csv")}
     assert figures["contacts"] == len(outbound)
     assert sum(map(len, files.values())) == len(outbound) - figures["without_number"]
     assert figures["without_number"] == sum(row["customer_id"] == 13 for row in outbound) == 1
@@ -46,7 +46,7 @@ def test_a_night_is_published_to_store_files_and_report(planned, said):
 
     assert stored(night, "SELECT count(*), count(channel) FROM cpc.assignment")[0] == (240, len(outbound))
     assert stored(night, "SELECT state, run_id FROM cpc.night") == [("published", "2026-01-09-feed00c0ffee")]
-    assert (publish.published(night) / "report.html").exists()
+    assert (publication.published(night) / "report.html").exists()
     served = {row["target"]: row["rows"] for row in night.lake.arrow("serving").to_pylist()}
     assert served["store:assignment"] == 240
     assert served["file:offers-website.csv"] == 480
@@ -55,7 +55,7 @@ def test_a_night_is_published_to_store_files_and_report(planned, said):
 def test_files_with_numbers_are_for_their_owner_only_and_each_leaves_an_audit_row(planned):
     night = planned(verdict=GOOD)
     publish.run(night)
-    for path in publish.published(night).glob("contacts-*.csv"):
+    for path in publication.published(night).glob("contacts-*.csv"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     written = night.lake.arrow("ops_audit").to_pylist()
     assert len(written) == sum(channel.direction == "outbound" for channel in night.catalogue.channels)
@@ -77,14 +77,14 @@ def test_who_refused_since_eligibility_is_not_contacted(planned, said):
     figures = publish.run(night)
     contacted = {
         row["decision_id"].rsplit("-", 1)[1]
-        for path in publish.published(night).glob("contacts-*.csv")
+        for path in publication.published(night).glob("contacts-*.csv")
         for row in rows_of(path)
     }
     assert contacted.isdisjoint({"2", "5", "8"})
     assert {"4", "6"} <= contacted
     assert figures["withdrawn"] == 3
     assert figures["contacts"] == before["contacts"] - 3
-    offers = {int(row["customer_id"]) for row in rows_of(publish.published(night) / "offers-website.csv")}
+    offers = {int(row["customer_id"]) for row in rows_of(publication.published(night) / "offers-website.csv")}
     assert 2 not in offers
     assert 5 in offers  # refused wechat only
     assert stored(night, "SELECT count(*) FROM cpc.assignment WHERE withdrawn")[0] == (3,)
@@ -114,7 +114,7 @@ def test_a_plan_without_an_accepted_certificate_is_not_published(planned, said, 
     with pytest.raises(MendableError, match=words) as refusal:
         publish.run(night)
     assert "cpc nightly --date 2026-01-09" in refusal.value.remedy
-    assert not publish.published(night).exists()
+    assert not publication.published(night).exists()
     assert stored(night, "SELECT business_date::text, state FROM cpc.night ORDER BY 1") == [
         ("2026-01-08", "published"),
         ("2026-01-09", "refused"),
@@ -140,7 +140,9 @@ def test_publishing_again_changes_no_byte(planned):
     night = planned(verdict=GOOD)
 
     def content():
-        return {path.name: path.read_bytes() for path in publish.published(night).iterdir() if path.suffix == ".csv"}
+        return {
+            path.name: path.read_bytes() for path in publication.published(night).iterdir() if path.suffix == ".csv"
+        }
 
     publish.run(night)
     first, served = content(), night.lake.arrow("serving").to_pylist()
@@ -154,10 +156,10 @@ def test_readers_see_the_last_night_until_the_new_one_is_whole(planned):
     night = planned(verdict=GOOD)
     publish.run(night)
     table = night.lake.table("assignment")
-    batches = list(publish.Plan(night, "r", pa.array([], pa.int64())).batches("assignment"))
+    batches = list(publication.Plan(night, "r", pa.array([], pa.int64())).batches("assignment"))
     with serving.connect(night.settings) as store:
         address = store.info.dsn
-        serving.load(store, table, night.date, [batches[0].slice(0, 7)], [publish.WITHDRAWN])
+        serving.load(store, table, night.date, [batches[0].slice(0, 7)], [publication.WITHDRAWN])
         with psycopg.connect(address) as reader:
             assert reader.execute("SELECT count(*) FROM cpc.assignment").fetchone() == (240,)
         serving.swap(store, table, night.date)
@@ -170,7 +172,7 @@ def test_the_store_follows_a_catalogue_that_grows_and_shrinks(planned):
     table = night.lake.table("limit_price")
     rows = night.lake.arrow("limit_price", partition=night.partition).select([c.name for c in table.columns])
     fewer = table.model_copy(update={"columns": tuple(c for c in table.columns if c.name != "unit")})
-    more = table.model_copy(update={"columns": (*table.columns, publish.WITHDRAWN)})
+    more = table.model_copy(update={"columns": (*table.columns, publication.WITHDRAWN)})
     for entry, content in (
         (fewer, rows.drop_columns(["unit"])),
         (more, rows.append_column("withdrawn", pa.array([False] * rows.num_rows))),

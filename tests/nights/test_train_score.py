@@ -18,8 +18,13 @@ import pytest
 from conf.errors import MendableError
 from conf.settings import Settings, load_settings
 from jobs import score, train
+from models.lifecycle import fit as fitting
 from models.lifecycle import registry
+from models.lifecycle.arcs import money as money_of
+from models.lifecycle.training_data import read
+from planning import scoring
 from planning.rescoring import COLUMNS, every_arc
+from runtime import model_pointer
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
 
@@ -158,10 +163,10 @@ def test_train_registers_a_champion_and_score_writes_candidates(world: Night) ->
     figures = json.loads((world.settings.home / "figures.json").read_text())
     assert figures["auc"] > 0.6
     assert 0.8 < figures["ratio"] < 1.2
-    pinned = registry.champion(world.settings)
+    pinned = model_pointer.champion(world.settings)
     assert (pinned.version, pinned.degraded) == ("1", "")
-    assert registry.champion_text_hash(world.settings) == pinned.sha256
-    again = train.fit(world, train.read(world))[0]
+    assert model_pointer.champion_text_hash(world.settings) == pinned.sha256
+    again = fitting.fit(world, read(world))[0]
     assert again.bundle.text == (pinned.folder / "model.lgb").read_text()  # the same tables give the same model
 
     figures = score.run(world)
@@ -224,9 +229,9 @@ def test_who_was_asked_of_late_answers_less(world: Night, monkeypatch: pytest.Mo
         return change
 
     tired_by = 0.3
-    load = score.load
-    monkeypatch.setattr(score, "load", lambda folder: replace(load(folder), wearout=tired_by))
-    score._scorer.cache_clear()
+    load = scoring.load
+    monkeypatch.setattr(scoring, "load", lambda folder: replace(load(folder), wearout=tired_by))
+    scoring._scorer.cache_clear()
     rewritten(world, "eligible", counted(2000))
     score.run(world)
     tired = world.lake.arrow("candidate").to_pandas().set_index(keys)["p_convert"].reindex(rested.index)
@@ -237,7 +242,7 @@ def test_who_was_asked_of_late_answers_less(world: Night, monkeypatch: pytest.Mo
     rewritten(world, "eligible", lambda rows: rows.drop_columns(["recent_milli"]))
     score.run(world)
     again = world.lake.arrow("candidate").to_pandas().set_index(keys)["p_convert"]
-    score._scorer.cache_clear()
+    scoring._scorer.cache_clear()
     assert again.equals(rested)
 
 
@@ -305,7 +310,7 @@ def test_no_champion_and_nothing_eligible(untrained: Night, night: Callable[...,
 
 
 def test_changed_files_are_refused_and_a_lost_registry_is_survived(world: Night) -> None:
-    folder = registry.champion(world.settings).folder
+    folder = model_pointer.champion(world.settings).folder
     text = (folder / "model.lgb").read_text()
     (folder / "model.lgb").write_text(text + "\n")
     with pytest.raises(MendableError, match="not those that were registered"):
@@ -342,7 +347,7 @@ def test_drifted_and_empty_features_are_left_out(world: Night) -> None:
         star=rng.integers(0, 8, CUSTOMERS) + 20,
         household_size=pa.nulls(CUSTOMERS),
     )
-    learnt, moved = train.fit(world, train.read(world))
+    learnt, moved = fitting.fit(world, read(world))
     used = {feature.name for feature in learnt.bundle.features}
     assert "plan_fee" in used
     assert not {"star", "household_size"} & used
@@ -383,9 +388,9 @@ def test_the_gate_decides_and_rollback_undoes(world: Night, monkeypatch: pytest.
     with pytest.raises(MendableError, match="no earlier champion"):
         registry.rollback(world.settings)
     assert registry.promote(world.settings, "2").version == "2"
-    assert registry.champion(world.settings).version == "2"
+    assert model_pointer.champion(world.settings).version == "2"
     assert registry.rollback(world.settings).version == "1"
-    assert registry.champion(world.settings).version == "1"
+    assert model_pointer.champion(world.settings).version == "1"
 
 
 def told(world: Night, *words: str) -> Any:
@@ -401,7 +406,7 @@ def test_the_run_shows_data_metrics_plots_and_card(made: Path, world: Night) -> 
     import mlflow
 
     settings = _small(world.settings, made)
-    store = registry.client(settings)
+    store = model_pointer.client(settings)
     version = store.get_model_version(settings.mlflow.model, "1")
     run = store.get_run(version.run_id)
     params, metrics = run.data.params, run.data.metrics
@@ -435,7 +440,7 @@ def test_the_run_shows_data_metrics_plots_and_card(made: Path, world: Night) -> 
     }
     model = {Path(file.path).name for file in store.list_artifacts(version.run_id, "model")}
     assert {"MLmodel", "requirements.txt", "python_env.yaml", "bundle.json", "model.lgb"} <= model
-    info = mlflow.models.Model.load(registry.champion(settings).folder)
+    info = mlflow.models.Model.load(model_pointer.champion(settings).folder)
     assert "plan_fee" in info.signature.inputs.input_names()
     card = next((made / "mlruns").rglob("report/model_card.md")).read_text(encoding="utf-8")
     assert "Among explorers" in card
@@ -459,7 +464,7 @@ def test_a_search_is_a_run_with_a_nested_run_a_trial(world: Night) -> None:
     assert found.exit_code == 0, found.output
     figures = json.loads(found.output)
     assert figures["goal_best"] >= figures["goal_now"]
-    store = registry.client(world.settings)
+    store = model_pointer.client(world.settings)
     runs = store.search_runs([store.get_experiment_by_name(world.settings.mlflow.experiment).experiment_id])
     parent = next(run for run in runs if run.info.run_name.startswith("tuning"))
     nested = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
@@ -479,14 +484,17 @@ def test_promotion_goes_through_the_gate_and_rollback_is_one_command(world: Nigh
     refused = told(world, "models", "promote", "challenger", "--date", str(D), "--set", "gate.ess=1e9")
     assert "does not pass the gate" in refused.exception.what
     assert "effective sample" in refused.exception.what
-    assert registry.champion(world.settings).version == "1"  # the champion stays
+    assert model_pointer.champion(world.settings).version == "1"  # the champion stays
     wide = ("gate.delta=1e3", "gate.ess=0", "gate.slice_delta=1e3", "gate.ratio=10", "gate.slope=[-9, 9]")
     sets = [word for bound in wide for word in ("--set", bound)]
     passed = told(world, "models", "promote", "challenger", "--date", str(D), *sets, "--json")
     assert passed.exit_code == 0, passed.output
     assert json.loads(passed.output)["version"] == "2"
     scored = score.run(world)
-    assert (scored["model_version"], scored["model_sha256"]) == ("2", registry.champion(world.settings).sha256[:16])
+    assert (scored["model_version"], scored["model_sha256"]) == (
+        "2",
+        model_pointer.champion(world.settings).sha256[:16],
+    )
     assert set(world.lake.arrow("candidate")["model_version"].to_pylist()) == {"2"}
     back = told(world, "models", "rollback", "--json")
     assert json.loads(back.output)["champion"] == "1"
@@ -501,7 +509,7 @@ def test_training_is_due_weekly_or_days_after_an_alarm(world: Night, untrained: 
         return training_schedule.reason(replace(world, date=D + dt.timedelta(days=days)))
 
     assert on(0) == "no model was trained yet"
-    version = registry.client(world.settings)
+    version = model_pointer.client(world.settings)
     version.create_registered_model(world.settings.mlflow.model)
     version.create_model_version(world.settings.mlflow.model, "file:///nowhere", tags={"date": str(D)})
     assert [on(days) for days in (1, 3, 6)] == ["", "", ""]
@@ -550,7 +558,7 @@ def test_the_notebook_runs_from_the_first_cell_to_the_last(world: Night, capsys:
     assert "auc_within_contact" in said
     assert "its one-sided 95 % lower bound" in said
     assert names["version"] == "2"
-    assert registry.champion(world.settings).version == "1"
+    assert model_pointer.champion(world.settings).version == "1"
 
 
 def test_money_of_a_candidate_follows_from_its_arc_and_its_chances_alone(world: Night) -> None:
@@ -558,12 +566,12 @@ def test_money_of_a_candidate_follows_from_its_arc_and_its_chances_alone(world: 
     from models.affinity.bundle import load
     from models.affinity.scorer import prepare
     from models.affinity.value import effects
-    from planning.limits.menu_charges import menu
+    from models.lifecycle.arcs import menu
 
     score.run(world)
     rows = world.lake.arrow("candidate").to_pandas()
     table = menu(world.catalogue)
-    money = prepare(load(registry.champion(world.settings).folder), table, score.money(world.settings)).money
+    money = prepare(load(model_pointer.champion(world.settings).folder), table, money_of(world.settings)).money
     place = {pair: k for k, pair in enumerate(zip(table.product(), table.channel(), strict=True))}
     arc = np.array([place[pair] for pair in zip(rows["product"], rows["channel"], strict=True)])
     chance, base = (np.zeros((len(rows), table.arcs)) for _ in range(2))
@@ -598,7 +606,7 @@ def test_older_snapshots_of_other_columns_and_types_are_trained_on_without_them(
         rows = pq.read_table(path, partitioning=None).drop_columns(["household_size"])
         text = pa.array(["7"] * rows.num_rows)
         pq.write_table(rows.set_column(rows.schema.get_field_index("star"), "star", text), path)
-    learnt, moved = train.fit(world, train.read(world))
+    learnt, moved = fitting.fit(world, read(world))
     missing = {d.name: d.missing_then for d in moved}
     assert 0.2 < missing["household_size"] == missing["star"] < 0.8
     assert "plan_fee" in {feature.name for feature in learnt.bundle.features}

@@ -16,7 +16,8 @@ import pyarrow as pa
 from conf.catalogue import load_catalogue
 from models.affinity.encode import Offer
 from models.affinity.scorer import Menu
-from planning.limits.menu_charges import charges, menu
+from models.lifecycle.arcs import menu
+from planning.limits.menu_charges import charges
 
 #: Columns of the snapshot that tell grade or age.
 PERSONAL = re.compile(r"\b(grade|grade_id|star|age_group|birth_year|senior)\b")

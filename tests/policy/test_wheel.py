@@ -50,7 +50,22 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_rooms_are_in_and_tests_and_dags_are_not(unpacked: Path) -> None:
     rooms = {path.name for path in unpacked.iterdir() if path.is_dir() and not path.name.endswith(".dist-info")}
-    assert {"cli", "jobs", "reporting", "serving", "planning", "runtime", "dialects", "features", "models", "certify", "expectations", "conf", "synth", "benchmarks"} <= rooms
+    assert {
+        "cli",
+        "jobs",
+        "reporting",
+        "serving",
+        "planning",
+        "runtime",
+        "dialects",
+        "features",
+        "models",
+        "certify",
+        "expectations",
+        "conf",
+        "synth",
+        "benchmarks",
+    } <= rooms
     assert not rooms & {"tests", "dags", "docs"}
 
 

@@ -15,7 +15,7 @@ from conf.errors import MendableError
 from conf.offer import Limit
 from jobs.eligibility import decided, funnel_rows
 from planning.eligibility.rules import shape_of, steps
-from planning.instance.reader import InstanceLimit
+from planning.instance.limits import InstanceLimit
 from planning.limits.arc_charges import charged
 from planning.rescoring import COLUMNS
 from reporting import explanation

@@ -14,7 +14,21 @@ from synth.world import holds_true
 from tests.synth.conftest import Small
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("jobs", "planning", "reporting", "serving", "runtime", "features", "models", "certify", "expectations", "dialects", "dags", "console", "conf")
+ROOMS = (
+    "jobs",
+    "planning",
+    "reporting",
+    "serving",
+    "runtime",
+    "features",
+    "models",
+    "certify",
+    "expectations",
+    "dialects",
+    "dags",
+    "console",
+    "conf",
+)
 
 
 def named_truths(source: str) -> list[str]:

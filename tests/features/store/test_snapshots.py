@@ -13,6 +13,7 @@ from conf.dates import cut_off, start_of_day
 from conf.errors import MendableError
 from conf.feature import Family
 from features.anchor import feeds_of
+from features.store import snapshots
 from features.store.preview import check_features, preview_feature
 from jobs import partials, snapshot
 from jobs.partials import changed, known_on
@@ -150,7 +151,7 @@ def test_a_night_from_events_to_snapshot(house, night):
     assert after[4]["city"] == "gz"
     # several dates in one pass give the same as one by one; repeating changes nothing
     before = house.lake.arrow("customer_features")
-    snapshot.snapshots(house, [D, tomorrow.date])
+    snapshots.snapshots(house, [D, tomorrow.date])
     key = [("business_date", "ascending"), ("customer_id", "ascending")]
     assert house.lake.arrow("customer_features").sort_by(key).equals(before.sort_by(key))
 
@@ -287,7 +288,7 @@ def test_a_training_set_as_known_then_and_as_known_now(house, night, tmp_path):
     # the tables go on; the recipes give the same bytes
     write(tomorrow, "outcome", [*labels, {**labels[0], "decision_id": "d0", "margin_micro": 8}])
     partials.run(house)
-    snapshot.snapshots(tomorrow, [D])
+    snapshots.snapshots(tomorrow, [D])
     for made, name in ((then, "then"), (now, "now")):
         again = training_set.read_recipe(tmp_path / name / "recipe.json")
         assert again == made
@@ -315,7 +316,7 @@ def test_a_recipe_keeps_the_snapshots_there_were(house, night, tmp_path):
     made = {known: training_set.recipe(later, label, label, ["city"], known) for known in ("then", "now")}
     for known, recipe in made.items():
         training_set.write(later, recipe, tmp_path / known)
-    snapshot.snapshots(later, [label])
+    snapshots.snapshots(later, [label])
     for known, recipe in made.items():
         training_set.write(later, recipe, tmp_path / "again")
         again, before = (pq.read_table(tmp_path / name / "rows.parquet") for name in ("again", known))

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from models.affinity.bundle import Bundle, digest, load
+from models.affinity.bundle import FACTS, TEXT, Bundle, load
 from models.affinity.encode import ARC_COLUMNS, Feature
 from models.affinity.response import OneClassError
 from models.affinity.scorer import Menu, Money, prepare
 from models.affinity.signals import Knobs
 from models.affinity.training import Sample, learn, training_rows
+from runtime.model_pointer import PINNED_FILES, digest
 
 KNOBS = Knobs(trees=60, min_leaf=50)
 PEOPLE = 3000
@@ -118,6 +119,7 @@ def test_a_bundle_reads_back_and_scores_the_same(bundle: Bundle, menu: Menu, tmp
     bundle.save(folder)
     again = load(folder)
     assert again == bundle
+    assert set(PINNED_FILES) == {TEXT, FACTS}
     assert len(digest(folder)) == 64
     np.testing.assert_array_equal(scored(again, menu)[1], scored(bundle, menu)[1])
 

@@ -19,7 +19,7 @@ from conf.catalogue import Catalogue
 from conf.errors import MendableError
 from conf.offer import Limit, ShiftAmount
 from jobs import assign
-from planning.instance.reader import read_limits
+from planning.instance.limits import read_limits
 from planning.instance.run_folder import frozen_run
 from planning.limits.agent_demand import Demand, answered, committed
 from planning.limits.amounts import in_force

@@ -22,7 +22,8 @@ from models.assignment.problem import Ints
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
 from models.assignment.sample import join, pick
 from models.assignment.solve import Goal
-from planning.instance.reader import Instance, InstanceLimits, read_instance
+from planning.instance.limits import InstanceLimits
+from planning.instance.reader import Instance, read_instance
 from planning.instance.run_folder import Frozen, freeze
 from planning.instance.solve import solved
 from planning.limits.arc_classes import menu_arcs

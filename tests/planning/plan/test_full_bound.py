@@ -13,11 +13,11 @@ import pytest
 
 from conf.errors import MendableError
 from jobs import assign, prove
-from jobs.score import Block
 from models.affinity.prune import prune
+from models.lifecycle.arcs import menu
 from planning.instance.run_folder import frozen_run
-from planning.limits.menu_charges import menu
 from planning.plan import column_generation, full_bound
+from planning.scoring import Block
 from planning.whatif.replay import replay
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Night

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planning.limits.arc_classes import SPARE, Arcs, hold_within
+from planning.limits.arc_classes import Arcs
+from planning.plan.exploration import SPARE, hold_within
 
 
 def arcs(*uses: list[list[int]]) -> Arcs:

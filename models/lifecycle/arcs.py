@@ -1,0 +1,60 @@
+"""The catalogue as the affinity model sees it: its menu of arcs, what they cost, and which arcs a mask names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from conf.catalogue import Catalogue
+from conf.offer import MICRO, Product
+from conf.settings import Settings
+from models.affinity.encode import Offer, Way
+from models.affinity.scorer import Menu, Money
+
+_GROUPS = ("voice", "message", "data", "terminal", "finance", "retail")
+
+
+def menu(catalogue: Catalogue) -> Menu:
+    """Products and channels of the catalogue, in order of id."""
+    offers = tuple(_offer(product) for product in catalogue.products)
+    ways = tuple(
+        Way(c.id, c.direction == "inbound", float(c.cost), float(c.seconds), float(c.block_days))
+        for c in catalogue.channels
+    )
+    return Menu(
+        offers=offers,
+        ways=ways,
+        groups=tuple(product.group for product in catalogue.products),
+        channels=tuple(channel.code for channel in catalogue.channels),
+        margin_micro=tuple(product.margin_micro for product in catalogue.products),
+        cost_micro=tuple(channel.cost_micro for channel in catalogue.channels),
+        launched=tuple(product.launch_date.toordinal() for product in catalogue.products),
+    )
+
+
+def _offer(product: Product) -> Offer:
+    return Offer(
+        product.id,
+        _GROUPS.index(product.group),
+        float(product.price),
+        product.margin_micro / MICRO,
+        float(product.subsidy),
+        float(product.term_months),
+    )
+
+
+def masks_of(eligible: pa.Table) -> NDArray[np.int64]:
+    """(customers, channels) masks of product bits; shorter lists are filled with 0."""
+    column = eligible["masks"].combine_chunks()
+    lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
+    width = int(lengths.max()) if len(lengths) else 0
+    out = np.zeros((len(lengths), max(width, 1)), np.int64)
+    out[np.arange(width)[None, :] < lengths[:, None]] = column.flatten().to_numpy()
+    return out
+
+
+def money(settings: Settings) -> Money:
+    """What fatigue costs, as the environment says."""
+    return Money(round(settings.affinity.complaint_cost * MICRO), settings.affinity.future_nights)

@@ -1,0 +1,258 @@
+"""Every eligible arc scored, priced at last night's limits, and the few worth keeping: a task by files of customers."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from numpy.typing import NDArray
+
+from conf.catalogue import Catalogue, load_catalogue
+from conf.errors import MendableError
+from models.affinity.bundle import load
+from models.affinity.encode import MissingFeatureError, encode
+from models.affinity.prune import prune
+from models.affinity.scorer import BASES, Money, Scorer, Scores, prepare
+from models.lifecycle.arcs import masks_of, menu, money
+from models.lifecycle.training_data import dates_of, recent_of
+from planning.limits.menu_charges import charges, closed, floors
+from runtime.lake import WrittenFile, arrow_schema, nullable, write_file
+from runtime.model_pointer import champion
+from runtime.night import Figures, Night
+
+_BLOCK = 4096  # customers scored at once: bounds memory
+
+
+_TRAILING_NIGHTS = 14
+
+
+_PRIOR_NIGHTS = 7.0  # weight of the whole's trailing value in a customer's own
+
+
+Ints = NDArray[np.int64]
+
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a task needs, small enough to send: names and numbers, no rows."""
+
+    date: dt.date
+    catalogue: str  # folder
+    model: str  # folder
+    model_version: str
+    sha256: str
+    features: tuple[str, ...]  # files of customer_features of the night
+    assigned: tuple[tuple[str, ...], ...]  # files of `assignment` of each earlier night
+    prices: tuple[tuple[str, int], ...]  # pico-元 a unit by limit
+    money: Money
+    keep: int
+    out: str  # folder of `candidate`
+
+
+@lru_cache(maxsize=2)
+def _scorer(model: str, sha256: str, catalogue: str, money: Money) -> Scorer:
+    """The champion made ready for the menu, once a process; ``sha256`` makes a changed model another entry."""
+    return prepare(load(Path(model)), menu(load_catalogue(Path(catalogue))), money)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Customers of a file of ``eligible`` with every arc scored, whether it will be kept or not.
+
+    Attributes:
+        customers: ids, int64 [n], ascending.
+        rows: their snapshot.
+        eligible: arcs that passed every rule, bool [n, arcs of the menu].
+        scores: of every eligible arc.
+        absent: customers left out because the snapshot does not have them.
+    """
+
+    customers: Ints
+    rows: pa.Table
+    eligible: NDArray[np.bool_]
+    scores: Scores
+    absent: int
+
+
+def blocks(task: Task, path: str, only: Sequence[int] | None = None) -> Iterator[Block]:
+    """Every eligible arc of the customers of a file of ``eligible``, scored; nothing is stored.
+
+    Args:
+        task: champion, snapshot, prices.
+        path: the file.
+        only: these customers alone (ids).
+    """
+    scorer = _scorer(task.model, task.sha256, task.catalogue, task.money)
+    catalogue = load_catalogue(Path(task.catalogue))
+    wanted = None if only is None else pc.field("customer_id").isin(list(only))
+    source = ds.dataset(path, format="parquet")
+    wide = set(source.schema.names)  # a night of an older release did not count recent contacts
+    columns = [name for name in ("customer_id", "masks", "recent_milli") if name in wide]
+    eligible = source.to_table(columns=columns, filter=wanted).sort_by("customer_id")
+    masks = masks_of(eligible)
+    some = masks.any(axis=1)
+    customers, masks, recent = eligible["customer_id"].to_numpy()[some], masks[some], recent_of(eligible)[some]
+    if len(customers) == 0:
+        return
+    snapshot = _snapshot(task, scorer, catalogue, customers)
+    for start in range(0, len(customers), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        yield _block(task, scorer, snapshot, customers[part], masks[part], recent[part])
+
+
+def score_file(task: Task, path: str) -> tuple[WrittenFile | None, dict[str, int]]:
+    """Score the customers of one file of ``eligible`` and write their candidates."""
+    scorer = _scorer(task.model, task.sha256, task.catalogue, task.money)
+    catalogue = load_catalogue(Path(task.catalogue))
+    figures = {"customers": 0, "arcs": 0, "kept": 0, "without_snapshot": 0}
+    parts = []
+    for block in blocks(task, path):
+        parts.append(_kept(task, scorer, catalogue, block))
+        counts = {
+            "customers": len(block.customers) + block.absent,
+            "arcs": int(block.eligible.sum()),
+            "kept": parts[-1].num_rows,
+            "without_snapshot": block.absent,
+        }
+        figures = {name: value + counts[name] for name, value in figures.items()}
+    if not parts:
+        return None, figures
+    return write_file(Path(task.out), pa.concat_tables(parts), {"business_date": task.date}), figures
+
+
+def _snapshot(task: Task, scorer: Scorer, catalogue: Catalogue, customers: Ints) -> pa.Table:
+    """The customers' rows of ``customer_features``, ascending, with what the model and the limits name."""
+    source = ds.dataset(list(task.features), format="parquet")
+    names = [feature.name for feature in scorer.bundle.features]
+    if missing := sorted(set(names) - set(source.schema.names)):
+        raise MissingFeatureError(missing)
+    named = {key for limit in catalogue.limits for key in limit.where} & set(source.schema.names)
+    key = pc.field("customer_id")
+    near = (key >= int(customers[0])) & (key <= int(customers[-1]))
+    return source.to_table(columns=["customer_id", *dict.fromkeys([*names, *sorted(named)])], filter=near).sort_by(
+        "customer_id"
+    )
+
+
+def _block(task: Task, scorer: Scorer, snapshot: pa.Table, customers: Ints, masks: Ints, recent: Floats) -> Block:
+    known = snapshot["customer_id"].to_numpy()
+    at = np.minimum(np.searchsorted(known, customers), max(0, len(known) - 1))
+    found = known[at] == customers if len(known) else np.zeros(len(customers), bool)
+    customers, masks, recent = customers[found], masks[found], recent[found]
+    rows = snapshot.take(pa.array(at[found]))
+    eligible = scorer.menu.eligible(masks)
+    trailing = _trailing(task, customers, scorer.bundle.trailing_micro)
+    scores = scorer.score(encode(rows, scorer.bundle.features), eligible, trailing, recent)
+    return Block(customers, rows, eligible, scores, int((~found).sum()))
+
+
+def _kept(task: Task, scorer: Scorer, catalogue: Catalogue, block: Block) -> pa.Table:
+    """Rows of ``candidate`` of a block: the arcs that can win at last night's prices."""
+    scores, eligible, customers = block.scores, block.eligible, block.customers
+    reduced = scores.value - charges(catalogue, dict(task.prices), block.rows)
+    kept = prune(
+        scores.value,
+        reduced,
+        eligible & ~closed(catalogue),
+        scorer.menu.outbound(),
+        scorer.menu.channel(),
+        floors(catalogue),
+        keep=task.keep,
+    )
+    who, arc = np.nonzero(kept)
+    seconds = np.array([channel.seconds for channel in catalogue.channels], np.int32)
+    columns = {
+        "customer_id": customers[who],
+        "product": scorer.menu.product()[arc],
+        "channel": scorer.menu.channel()[arc],
+        "value_micro": scores.value[who, arc],
+        "p_convert": scores.p_convert[who, arc],
+        "p_base": scores.p_base[who, arc],
+        "effect_micro": scores.effect[who, arc],
+        "cost_micro": scorer.money.cost[arc],
+        "seconds": seconds[arc % len(catalogue.channels)],
+        "basis": np.array(BASES, object)[scorer.basis[arc]],
+        "model_version": np.full(len(who), task.model_version, object),
+    }
+    schema = nullable(arrow_schema(catalogue.tables["candidate"]))
+    fields = [field for field in schema if field.name in columns]
+    return pa.table({field.name: pa.array(columns[field.name], field.type) for field in fields}, pa.schema(fields))
+
+
+def _trailing(task: Task, customers: Ints, whole: int) -> Ints:
+    """(customers,) reduced value a night of late, micro-元: own nights, shrunk to the mean of all."""
+    if not task.assigned or len(customers) == 0:
+        return np.full(len(customers), whole, np.int64)
+    total, nights = np.zeros(len(customers), np.int64), np.zeros(len(customers), np.int64)
+    key = pc.field("customer_id")
+    near = (key >= int(customers[0])) & (key <= int(customers[-1]))
+    for files in task.assigned:
+        rows = ds.dataset(list(files), format="parquet").to_table(
+            columns=["customer_id", "value_micro", "price_micro", "role"], filter=near & (pc.field("role") == "exploit")
+        )
+        who = rows["customer_id"].to_numpy()
+        at = np.minimum(np.searchsorted(customers, who), len(customers) - 1)
+        mine = customers[at] == who
+        value = pc.fill_null(rows["value_micro"], 0).to_numpy() - pc.fill_null(rows["price_micro"], 0).to_numpy()
+        np.add.at(total, at[mine], np.maximum(value[mine], 0))
+        np.add.at(nights, at[mine], 1)
+    return np.rint((total + _PRIOR_NIGHTS * whole) / (nights + _PRIOR_NIGHTS)).astype(np.int64)
+
+
+def prices_before(night: Night) -> tuple[dict[str, int], str]:
+    """Prices of the last night before this one, pico-元 a unit by limit, and its date; empty where there is none."""
+    before = [date for date in dates_of(night, "limit_price") if date < night.date]
+    if not before:
+        return {}, ""
+    rows = night.lake.arrow("limit_price", partition={"business_date": before[-1]}, columns=["limit", "price_pico"])
+    return dict(zip(rows["limit"].to_pylist(), rows["price_pico"].to_pylist(), strict=True)), before[-1].isoformat()
+
+
+def plan(night: Night) -> tuple[Task, list[str], Figures]:
+    """The task, the files to run it on, and what the figures say of model and prices.
+
+    Raises:
+        MendableError: no champion, nothing eligible, or no snapshot of tonight.
+    """
+    files = night.lake.files("eligible", night.partition)
+    features = night.lake.files("customer_features", night.partition)
+    for table, found, job in (("eligible", files, "eligibility"), ("customer_features", features, "snapshot")):
+        if not found:
+            raise MendableError(
+                f"table {table} has no rows of {night.date}",
+                where=f"table {table}",
+                remedy=f"run `cpc nightly --date {night.date} --from {job}`",
+            )
+    model = champion(night.settings)
+    prices, of = prices_before(night)
+    past = [date for date in dates_of(night, "assignment") if date < night.date][-_TRAILING_NIGHTS:]
+    assigned = tuple(tuple(night.lake.files("assignment", {"business_date": date})) for date in past)
+    night.lake.delta("candidate")
+    task = Task(
+        night.date,
+        str(night.catalogue.root),
+        str(model.folder),
+        model.version,
+        model.sha256,
+        tuple(features),
+        assigned,
+        tuple(sorted(prices.items())),
+        money(night.settings),
+        night.settings.solve.keep_arcs,
+        str(night.lake.path("candidate")),
+    )
+    told: dict[str, Any] = {"model_version": model.version, "model_sha256": model.sha256[:16], "prices_of": of or None}
+    if model.degraded:
+        told["degraded"] = f"last champion kept: {model.degraded}"
+    return task, files, told

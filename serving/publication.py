@@ -1,0 +1,188 @@
+"""The night's plan on its way out: stop-list laid over it, into the store, into a file a channel."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.table import Column
+from runtime import audit
+from runtime import run_id as identity
+from runtime.lake import arrow_schema, nullable
+from runtime.night import Night
+from serving import campaign_files, stock
+from serving import store as serving
+
+#: The tables of the store, and what the store's rows say besides.
+STORED = ("assignment", "recommendation", "limit_price", "funnel", "kpi")
+
+
+WITHDRAWN = Column(name="withdrawn", type="boolean", doc="stopped by the customer since eligibility", nullable=False)
+
+
+#: Rows a batch: bounds memory at any size of the night.
+BATCH = 262_144
+
+
+def keep_last(night: Night, why: str) -> None:
+    """Leave the last published night in the store, without those who refused since, and say why tonight is not."""
+    keys = [(key // campaign_files.SPAN, key % campaign_files.SPAN) for key in stop_keys(night).to_pylist()]
+    with serving.connect(night.settings) as store:
+        last = serving.last_published(store, night.date)
+        if last is not None:
+            for table in ("assignment", "recommendation"):
+                serving.withdraw(store, table, last, keys)
+        serving.mark(store, night.date, identity.run_id(night), "refused", why)
+
+
+def published(night: Night) -> Path:
+    """Where the files of the night go."""
+    return night.settings.home / "published" / night.date.isoformat()
+
+
+@dataclass
+class Tally:
+    """What went through the publisher's hands."""
+
+    contacts: int = 0
+    withdrawn: int = 0
+
+
+class Plan:
+    """Tonight's plan as a stream of batches, with the stop-list laid over it."""
+
+    def __init__(self, night: Night, run_id: str, stops: pa.Array) -> None:
+        self.night, self.run_id, self.stops = night, run_id, stops
+        self.outbound = {c.id: c for c in night.catalogue.channels if c.direction == "outbound"}
+        self.tally = Tally()
+        self.contacts = self._contacts()
+
+    def batches(self, table: str) -> Iterator[pa.RecordBatch]:
+        """Batches of ``table`` of tonight in the order of the catalogue, with ``withdrawn`` as the last column."""
+        names = [column.name for column in self.night.lake.table(table).columns]
+        for batch in stream(self.night, table, names):
+            stopped = campaign_files.is_stopped(batch["customer_id"], batch["channel"], self.stops)
+            yield batch.append_column(WITHDRAWN.name, stopped)
+
+    def _contacts(self) -> pa.Table:
+        """Outbound contacts that may happen: ``decision_id, customer_id, product, channel``, customers ascending."""
+        wanted = ["decision_id", "customer_id", "product", "channel"]
+        schema = arrow_schema(self.night.lake.table("assignment"))
+        kept = []
+        for batch in stream(self.night, "assignment", wanted):
+            pushed = pc.is_in(batch["channel"], value_set=pa.array(list(self.outbound), pa.int16()))
+            stopped = campaign_files.is_stopped(batch["customer_id"], batch["channel"], self.stops)
+            self.tally.withdrawn += pc.sum(pc.and_(pushed, stopped)).as_py() or 0
+            kept.append(batch.filter(pc.and_(pushed, pc.invert(stopped))))
+        contacts = pa.Table.from_batches(kept, nullable(pa.schema([schema.field(name) for name in wanted])))
+        self.tally.contacts = contacts.num_rows
+        return contacts.sort_by("customer_id")
+
+
+def stream(night: Night, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Tonight's partition of ``table`` in batches."""
+    dataset = night.lake.delta(table).to_pyarrow_dataset()
+    tonight = pc.field("business_date") == pa.scalar(night.date)
+    yield from dataset.to_batches(columns=list(columns), filter=tonight, batch_size=BATCH)
+
+
+def stop_keys(night: Night) -> pa.Array:
+    """Who may not be contacted as of now: statements that have been loaded, stops and acceptances made on the store."""
+    consent = night.lake.arrow("consent", columns=["customer_id", "event_time", "kind", "channel", "granted"])
+    with serving.connect(night.settings) as store:
+        stopped = pa.concat_tables([serving.stops(store), stock.stops(store, night.date, night.catalogue)])
+    return campaign_files.stop_list(consent, stopped, night.catalogue.channels)
+
+
+def write_files(night: Night, plan: Plan, folder: Path) -> tuple[dict[str, tuple[int, str]], int]:
+    """A CSV a channel: contacts with numbers for outbound ones (mode 600), ranked offers for inbound ones.
+
+    Returns:
+        rows and SHA-256 by target, and how many contacts have no number to reach them.
+    """
+    from serving.phone_numbers import numbers_of
+
+    folder.mkdir(parents=True, exist_ok=True)
+    phones = numbers_of(night, plan.contacts["customer_id"])
+    now = dt.datetime.now(dt.UTC)
+    files: dict[str, tuple[int, str]] = {}
+    events = []
+    for channel in plan.outbound.values():
+        contacts = plan.contacts.filter(pc.equal(plan.contacts["channel"], channel.id)).drop_columns(["channel"])
+        rows = campaign_files.campaign(contacts, phones, channel, night.catalogue.products)
+        name = f"contacts-{channel.code}.csv"
+        files[f"file:{name}"] = (rows.num_rows, campaign_files.write_csv(folder / name, rows, 0o600))
+        events.append(
+            {
+                "at": now,
+                "who": "job publish",
+                "what": f"numbers written to {name} of {night.date}",
+                "why": f"campaign of run {plan.run_id}",
+                "rows": rows.num_rows,
+            }
+        )
+    audit.append(night.lake, events)
+    missing = plan.contacts.num_rows - sum(count for count, _ in files.values())
+    return files | offers(night, plan, folder), missing
+
+
+def offers(night: Night, plan: Plan, folder: Path) -> dict[str, tuple[int, str]]:
+    """A CSV an inbound channel: who comes is shown these, best first; no numbers."""
+    columns = ["decision_id", "customer_id", "channel", "rank", "product", "value_micro", WITHDRAWN.name]
+    batches = [batch.select(columns) for batch in plan.batches("recommendation")]
+    files: dict[str, tuple[int, str]] = {}
+    if not batches:
+        return files
+    table = pa.Table.from_batches(batches)
+    table = table.filter(pc.invert(table[WITHDRAWN.name])).drop_columns([WITHDRAWN.name])
+    codes = pa.table(
+        {
+            "product": pa.array([p.id for p in night.catalogue.products], pa.int16()),
+            "product_code": [p.code for p in night.catalogue.products],
+        }
+    )
+    for channel in night.catalogue.channels:
+        rows = table.filter(pc.equal(table["channel"], channel.id))
+        if channel.id in plan.outbound or not rows.num_rows:
+            continue
+        rows = rows.join(codes, "product").sort_by([("customer_id", "ascending"), ("rank", "ascending")])
+        rows = rows.select(["decision_id", "customer_id", "rank", "product_code", "value_micro"])
+        name = f"offers-{channel.code}.csv"
+        files[f"file:{name}"] = (rows.num_rows, campaign_files.write_csv(folder / name, rows, 0o640))
+    return files
+
+
+def to_store(night: Night, plan: Plan, figures: pa.Table) -> dict[str, int]:
+    """Swap the night into the serving store; readers see last night's until all of it is there."""
+    tables = {name: night.lake.table(name) for name in STORED}
+    counts: dict[str, int] = {}
+    with serving.connect(night.settings) as store:
+        for name, table in tables.items():
+            if name in {"assignment", "recommendation"}:
+                counts[name] = serving.load(store, table, night.date, plan.batches(name), [WITHDRAWN])
+            else:
+                rows = figures if name == "kpi" else night.lake.arrow(name, partition=night.partition)
+                ordered = rows.select([column.name for column in table.columns])
+                counts[name] = serving.load(store, table, night.date, ordered.to_batches())
+        for table in tables.values():
+            serving.swap(store, table, night.date)
+        stock.open_day(store, night.date, night.lake.arrow("limit_price", partition=night.partition), night.catalogue)
+        labels = ("id", "code", "label", "label_zh")
+        for name, listed in (("product", night.catalogue.products), ("channel", night.catalogue.channels)):
+            serving.replace_listing(store, name, [{key: getattr(row, key) for key in labels} for row in listed])
+        serving.mark(store, night.date, plan.run_id, "published")
+    return counts
+
+
+def served(night: Night, run_id: str, delivered: Mapping[str, tuple[int, str]]) -> pa.Table:
+    """Tonight's rows of ``serving``."""
+    rows = [
+        {"business_date": night.date, "run_id": run_id, "target": target, "rows": count, "sha256": digest or None}
+        for target, (count, digest) in sorted(delivered.items())
+    ]
+    return pa.Table.from_pylist(rows, schema=nullable(arrow_schema(night.lake.table("serving"))))
