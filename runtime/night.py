@@ -70,7 +70,7 @@ class Night:
         return {"business_date": self.date}
 
     @property
-    def where(self) -> str:
+    def predicate(self) -> str:
         """The same as a SQL predicate."""
         return f"business_date = date'{self.date}'"
 
@@ -80,4 +80,4 @@ class Night:
 
     def tonight(self, name: str) -> DataFrame:
         """Tonight's partition of a table as a Spark frame."""
-        return self.table(name).where(self.where)
+        return self.table(name).where(self.predicate)
