@@ -57,7 +57,7 @@ def rendered(expect: Expect, schema: Schema) -> Any | None:
 
     notes = expect.why or None
     column, low, high = expect.column, expect.low, expect.high
-    if expect.kind == "repeated":
+    if expect.kind == "duplicate_share":
         keys = list(schema.key)
         if len(keys) == 1:
             return gxe.ExpectColumnValuesToBeUnique(column=keys[0], notes=notes)
@@ -71,10 +71,10 @@ def rendered(expect: Expect, schema: Schema) -> Any | None:
     if expect.kind == "longest":
         return gxe.ExpectColumnValueLengthsToBeBetween(column=column, max_value=int(high or 0), notes=notes)
     plain = {
-        "least": gxe.ExpectColumnMinToBeBetween,
-        "greatest": gxe.ExpectColumnMaxToBeBetween,
+        "min": gxe.ExpectColumnMinToBeBetween,
+        "max": gxe.ExpectColumnMaxToBeBetween,
         "average": gxe.ExpectColumnMeanToBeBetween,
-        "different": gxe.ExpectColumnUniqueValueCountToBeBetween,
+        "n_distinct": gxe.ExpectColumnUniqueValueCountToBeBetween,
     }
     kind = plain.get(expect.kind)
     return None if kind is None else kind(column=column, min_value=low, max_value=high, notes=notes)

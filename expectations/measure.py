@@ -36,18 +36,18 @@ def observe(expect: Expect, metrics: Metrics, schema: Schema, data_date: dt.date
         return None
     if expect.kind == "empty":
         return metrics["nulls"] / rows
-    if expect.kind == "repeated":
+    if expect.kind == "duplicate_share":
         return None if metrics["distinct"] is None else (rows - metrics["distinct"]) / rows
     if expect.kind in ("other_codes", "share"):
         return _code_share(expect, metrics)
     if expect.kind in ("earliest", "latest"):
         return _days(metrics["minimum" if expect.kind == "earliest" else "maximum"], expect, schema, data_date)
     plain = {
-        "least": "minimum",
-        "greatest": "maximum",
+        "min": "minimum",
+        "max": "maximum",
         "average": "mean",
         "longest": "longest",
-        "different": "distinct",
+        "n_distinct": "distinct",
     }
     value = metrics[plain[expect.kind]]
     return None if value is None else float(value)
@@ -100,11 +100,11 @@ def checks(
 def sample(kind: str, metrics: Metrics) -> dict[str, Any]:
     """What the column looked like, to show beside a check that failed: never a record, so nothing personal."""
     shown = {name: metrics[name] for name in ("rows", "nulls", "faults")}
-    if kind in ("other_codes", "share", "different") and metrics["codes"]:
+    if kind in ("other_codes", "share", "n_distinct") and metrics["codes"]:
         counts: dict[str, int] = json.loads(metrics["codes"])
         most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:10]
         return shown | {"codes": dict(most)}
-    if kind in ("least", "greatest", "average", "earliest", "latest"):
+    if kind in ("min", "max", "average", "earliest", "latest"):
         return shown | {name: metrics[name] for name in ("minimum", "mean", "maximum")}
     return shown
 

@@ -18,16 +18,16 @@ EXTENDED = Path(__file__).resolve().parent / "extended"
 #: What is measured of a column; the bounds are inclusive.
 Kind = Literal[
     "empty",  # share of records without a value
-    "least",  # least number
-    "greatest",  # greatest number
+    "min",  # least number
+    "max",  # greatest number
     "average",  # mean of a number
     "earliest",  # days from the data date back to the earliest date or time
     "latest",  # days from the data date to the latest date or time (its own day counts 0 … 1)
     "longest",  # characters of the longest text
     "other_codes",  # share of records with a code that is not expected
     "share",  # share of records with one of `codes`
-    "different",  # number of different values
-    "repeated",  # share of records whose key was there before
+    "n_distinct",  # number of different values
+    "duplicate_share",  # share of records whose key was there before
     "faults",  # share of records set aside because of the column
 ]
 Severity = Literal["stop", "warn", "info"]
@@ -109,7 +109,7 @@ def suite(schema: Schema, feed: Feed | None = None, folder: Path = EXTENDED) -> 
 def generated(schema: Schema, feed: Feed | None = None) -> Iterator[Expect]:
     """What the schema itself says."""
     threshold = feed.quarantine_threshold if feed else 0.01
-    yield Expect("", "repeated", high=0.0, severity="stop")
+    yield Expect("", "duplicate_share", high=0.0, severity="stop")
     yield Expect("", "faults", high=threshold, severity="stop")
     for field in schema.fields:
         yield from _of_field(field, schema, feed)
@@ -121,9 +121,9 @@ def _of_field(field: Field, schema: Schema, feed: Feed | None) -> Iterator[Expec
     if not field.nullable:
         yield Expect(field.name, "empty", high=0.0, severity="stop")
     if field.type in NUMBERS and field.minimum is not None:
-        yield Expect(field.name, "least", low=field.minimum)
+        yield Expect(field.name, "min", low=field.minimum)
     if field.type in NUMBERS and field.maximum is not None:
-        yield Expect(field.name, "greatest", high=field.maximum)
+        yield Expect(field.name, "max", high=field.maximum)
     if field.type == "string" and field.max_length:
         yield Expect(field.name, "longest", high=field.max_length)
     if field.codes:
@@ -161,7 +161,7 @@ def _check(row: Row, schema: Schema, document: Document, i: int) -> None:
     where = document.where(("expect", i))
     field = schema.by_name.get(row.column)
     if field is None:
-        if row.column == "" and row.kind in ("repeated", "faults"):
+        if row.column == "" and row.kind in ("duplicate_share", "faults"):
             return
         raise MendableError(
             f"no field {row.column!r} in schema {schema.name}",
@@ -169,15 +169,15 @@ def _check(row: Row, schema: Schema, document: Document, i: int) -> None:
             remedy=f"choose among: {', '.join(schema.by_name)}",
         )
     fits: Mapping[str, bool] = {
-        "least": field.type in NUMBERS,
-        "greatest": field.type in NUMBERS,
+        "min": field.type in NUMBERS,
+        "max": field.type in NUMBERS,
         "average": field.type in NUMBERS,
         "earliest": field.type in TIMES,
         "latest": field.type in TIMES,
         "longest": field.type == "string",
         "share": bool(field.codes),
         "other_codes": bool(field.codes),
-        "repeated": False,
+        "duplicate_share": False,
     }
     if not fits.get(row.kind, True):
         raise MendableError(

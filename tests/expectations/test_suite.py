@@ -56,7 +56,7 @@ schema_name: call
 expect:
   - {column: seconds, kind: average, low: 10, high: 600, rows: 20, why: unit}
   - {column: centre, kind: share, codes: [sz], high: 0.5, rows: 20, why: most are gz}
-  - {column: centre, kind: different, low: 1, why: at least one}
+  - {column: centre, kind: n_distinct, low: 1, why: at least one}
   - {column: day, kind: earliest, high: 30, why: not older than a month}
   - {column: phone, kind: empty, high: 0.2, why: most callers are known}
 """
@@ -105,19 +105,19 @@ def test_good_data_passes_every_check(folder):
 
 
 PLANTED = {
-    "repeated record": ("", {"distinct": 99}),
+    "duplicate_share record": ("", {"distinct": 99}),
     "faults record": ("", {"faults": 5}),
     "empty no": ("no", {"nulls": 1}),
     "longest no": ("no", {"longest": 9}),
     "empty phone": ("phone", {"nulls": 30}),
     "latest began": ("began", {"maximum": start_of_day(DATE).timestamp() + 86401}),
     "earliest day": ("day", {"minimum": 20000.0}),
-    "least seconds": ("seconds", {"minimum": -1.0}),
-    "greatest seconds": ("seconds", {"maximum": 7201.0}),
+    "min seconds": ("seconds", {"minimum": -1.0}),
+    "max seconds": ("seconds", {"maximum": 7201.0}),
     "average seconds": ("seconds", {"mean": 120_000.0}),
     "other_codes centre": ("centre", {"codes": json.dumps({"gz": 99, "sz": 1})}),
     "share centre sz": ("centre", {"codes": json.dumps({"gz": 40, "sz": 60})}),
-    "different centre": ("centre", {"distinct": 0}),
+    "n_distinct centre": ("centre", {"distinct": 0}),
 }
 
 
@@ -144,11 +144,11 @@ def test_few_records_are_not_judged_by_their_mean(folder):
 
 def test_an_extension_replaces_the_generated_expectation(tmp_path):
     (tmp_path / "call.yml").write_text(
-        "schema_name: call\nexpect:\n  - {column: seconds, kind: greatest, high: 60, why: short calls}\n",
+        "schema_name: call\nexpect:\n  - {column: seconds, kind: max, high: 60, why: short calls}\n",
         encoding="utf-8",
     )
     found = {e.name: e for e in suite(SCHEMA, FEED, tmp_path)}
-    assert found["greatest seconds"].high == 60
+    assert found["max seconds"].high == 60
     assert len(found) == len({e.name for e in generated(SCHEMA, FEED)})
 
 
