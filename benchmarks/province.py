@@ -91,7 +91,7 @@ def _learnt(learnt: Learnt) -> dict[str, Any]:
         "chosen_factor": metrics["chosen_factor"],
         "effect_explorers": metrics["effect_explorers"],
         "effect_error": metrics["effect_explorers_error"],
-        "wearout": learnt.bundle.wearout,
+        "fatigue": learnt.bundle.fatigue,
         "channel_slopes": dict(learnt.bundle.channels.slope),
     }
 

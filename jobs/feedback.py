@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from conf.catalogue import Catalogue
 from conf.dates import LOCAL_DATE_SQL, START_OF_DAY_SQL
 from conf.settings import Outcome
-from planning.eligibility.customer_state import TIRED_DAYS, tiring
+from planning.eligibility.customer_state import FATIGUE_DAYS, weigh_recency
 from runtime.night import Figures, Night
 
 if TYPE_CHECKING:
@@ -179,8 +179,10 @@ def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.
         f"aggregate(filter(orders, o -> o.take and o.product is not null and {conversion}), cast(0 as bigint), "
         "(bits, o) -> bits | shiftleft(cast(1 as bigint), o.product))"
     )
-    lately = f"d -> datediff(business_date, d) between 1 and {TIRED_DAYS}"
-    recent = f"aggregate(filter(attempts, {lately}), 0, (sum, d) -> sum + {tiring('datediff(business_date, d)')})"
+    lately = f"d -> datediff(business_date, d) between 1 and {FATIGUE_DAYS}"
+    recent = (
+        f"aggregate(filter(attempts, {lately}), 0, (sum, d) -> sum + {weigh_recency('datediff(business_date, d)')})"
+    )
     return (
         sources.decisions.selectExpr("*", f"{_START} as start")
         .join(histories(sources, taken), "customer_id", "left")
@@ -245,8 +247,8 @@ def run(night: Night) -> Figures:
     listed = ", ".join(f"date'{date}'" for date in wanted)
     where = f"business_date in ({listed})"
     since = wanted[0] - dt.timedelta(
-        days=TIRED_DAYS + 1
-    )  # of contacts, those that open dates answer to or are tired of
+        days=FATIGUE_DAYS + 1
+    )  # of contacts, those that open dates answer to or that still weigh on them
     contact = seen("contact").where(f"data_date >= date'{since}'")
     sources = Sources(past.where(where), contact, seen("order"), seen("consent"), seen("complaint"))
     frame = outcomes(sources, night.catalogue, night.settings.outcome, night.date)

@@ -54,7 +54,7 @@ def _nights(world: World, orders: Table, folder: Path) -> tuple[Table, Table, Ta
     keys = key_of(world, orders)  # ascending: orders are sorted by customer, product, time
     closed = np.full(world.size, np.iinfo(np.int64).max)  # the day of an opt-out
     next_free = np.zeros(world.size, dtype=np.int64)
-    tired = np.zeros(world.size, dtype=np.float32)
+    fatigue = np.zeros(world.size, dtype=np.float32)
     pushed = np.zeros((world.size, len(plan.products)), dtype=bool)
     contacts: list[Table] = []
     answers: list[Table] = []
@@ -70,12 +70,12 @@ def _nights(world: World, orders: Table, folder: Path) -> tuple[Table, Table, Ta
         night = decide(world, day, top, scores, held, living & may_ask & (next_free <= day) & (closed > day))
         _save_night(folder / f"{day}.npz", night, living)
         decided += int(living.sum())
-        tired *= np.float32(np.exp(-1 / 10))
-        contact, answer = _contact(world, day, night, orders, keys, tired)
+        fatigue *= np.float32(np.exp(-1 / 10))
+        contact, answer = _contact(world, day, night, orders, keys, fatigue)
         who = contact["customer"]
         pushed[answer["customer"], answer["product"]] = True
         next_free[who] = day + 1 + plan.preset.policy.block_days
-        tired[who] += 1
+        fatigue[who] += 1
         left, angry = _feelings(world, day, contact)
         closed[left["customer"]] = np.minimum(closed[left["customer"]], left["time"] // 86400)
         for pile, table in ((contacts, contact), (answers, answer), (optouts, left), (protests, angry)):
@@ -103,7 +103,9 @@ def _save_night(path: Path, night: Night, living: np.ndarray) -> None:
     )
 
 
-def _contact(world: World, day: int, night: Night, orders: Table, keys: Ints, tired: np.ndarray) -> tuple[Table, Table]:
+def _contact(
+    world: World, day: int, night: Night, orders: Table, keys: Ints, fatigue: np.ndarray
+) -> tuple[Table, Table]:
     """The night's contacts, and the orders that they cause; organic orders are discounted, lost or displaced."""
     plan, r = world.plan, world.plan.preset.response
     rng = stream(plan.seed, "contact", day)
@@ -112,7 +114,7 @@ def _contact(world: World, day: int, night: Night, orders: Table, keys: Ints, ti
     reached = rng.random(len(who)) < world["reach"][who, channel]
     p0 = organic(world, who, np.arange(len(plan.products)), world.boosted(who, day))[np.arange(len(who)), product]
     delta = lift(world, who, product, channel, p0, reached=reached.astype(float))
-    delta *= r.fatigue ** np.minimum(tired[who], 5.0)
+    delta *= r.fatigue ** np.minimum(fatigue[who], 5.0)
     luck = rng.random(len(who))
     converted = luck < delta
     seconds = np.array([h.seconds for h in plan.habits])[channel]

@@ -31,7 +31,7 @@ class Bundle:
         contact, base: calibration with and without a contact.
         priors: log-odds that the trees start from, by ``product|channel`` and, without a contact, ``product|`` (ids).
         offsets: shift of the log-odds by ``product|channel`` (ids).
-        wearout: what each recent contact takes off the log-odds of an order.
+        fatigue: what each recent contact takes off the log-odds of an order.
         lifts: by ``product group|channel`` (codes).
         kept: share of an order's list margin that is left, by product group (code); ``""`` is the whole.
         reversals: share of orders that are cancelled within the horizon, by product id; ``""`` is the whole.
@@ -47,7 +47,7 @@ class Bundle:
     base: Map
     priors: dict[str, float]
     offsets: dict[str, float]
-    wearout: float
+    fatigue: float
     lifts: Lifts
     kept: dict[str, float]
     reversals: dict[str, float]
@@ -71,7 +71,7 @@ class Bundle:
             "base": self.base.to_dict(),
             "priors": dict(sorted(self.priors.items())),
             "offsets": dict(sorted(self.offsets.items())),
-            "wearout": self.wearout,
+            "fatigue": self.fatigue,
             "lifts": self.lifts.to_dict(),
             "kept": dict(sorted(self.kept.items())),
             "reversals": dict(sorted(self.reversals.items())),
@@ -100,7 +100,7 @@ def load(folder: Path) -> Bundle:
         base=Map.from_dict(data["base"]),
         priors=data["priors"],
         offsets=data["offsets"],
-        wearout=data["wearout"],
+        fatigue=data["fatigue"] if "fatigue" in data else data["wearout"],  # its name in models of release 0.1
         lifts=Lifts.from_dict(data["lifts"]),
         kept=data["kept"],
         reversals=data["reversals"],

@@ -49,17 +49,17 @@ class Prior:
         organic: (offers,) by customers left alone.
         aside: (offers,) on nights with a contact for another product.
         contact: (offers, ways) after a contact, of a rested customer.
-        wearout: what each recent contact takes off it (``models.affinity.fatigue``).
+        fatigue: what each recent contact takes off it (``models.affinity.fatigue``).
     """
 
     organic: Floats
     aside: Floats
     contact: Floats
-    wearout: float = 0.0
+    fatigue: float = 0.0
 
     def contacted(self, arc: Ints, recent: Floats) -> Floats:
         """(rows,) after a contact on an arc (position ``offer · ways + way``) that is one of several of late."""
-        return np.asarray(self.contact.ravel()[arc] - self.wearout * recent)
+        return np.asarray(self.contact.ravel()[arc] - self.fatigue * recent)
 
 
 def fit(answers: Floats, rows: Floats, base_answers: Floats, base_rows: Floats, group: Ints) -> Prior:

@@ -128,9 +128,9 @@ class Scorer:
         """
         arcs, base = self.raw(X, eligible)
         start = np.split(self.prior, [self.menu.arcs])
-        tired = 0.0 if recent is None else self.bundle.wearout * recent[:, None]
+        fatigued = 0.0 if recent is None else self.bundle.fatigue * recent[:, None]
         level, slope = self.channels
-        p_convert = expit(self.bundle.contact(level + slope * arcs, start[0] - tired) + self.offsets)
+        p_convert = expit(self.bundle.contact(level + slope * arcs, start[0] - fatigued) + self.offsets)
         p_base = np.repeat(expit(self.bundle.base(base, start[1])), len(self.menu.ways), axis=1)
         effect = effects(p_convert, p_base, self.money)
         return Scores(p_convert, p_base, effect, values(effect, self.money, trailing, eligible & self.menu.outbound()))

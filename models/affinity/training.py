@@ -30,7 +30,7 @@ from models.affinity.effect import (
     winsorize,
 )
 from models.affinity.encode import Feature
-from models.affinity.fatigue import wearout
+from models.affinity.fatigue import fit_fatigue
 from models.affinity.response import Response
 from models.affinity.scorer import MICRO, Menu
 from models.affinity.signals import ALONE, ASIDE, UNKNOWN, Knobs, Rows
@@ -153,7 +153,7 @@ def learn(
         base=response.base,
         priors=_named(prior, menu),
         offsets=_offsets(response, menu),
-        wearout=prior.wearout,
+        fatigue=prior.fatigue,
         lifts=lifts,
         kept=left,
         reversals=reversals,
@@ -184,7 +184,7 @@ def _prior(met: Sample, alone: Sample, menu: Menu) -> priors.Prior:
     """
     cell = _arcs(met, menu)
     ordered = met.converted * met.weight
-    wear = wearout(ordered, met.weight, cell, met.recent)
+    wear = fit_fatigue(ordered, met.weight, cell, met.recent)
     answers, rows = (
         np.bincount(cell, part, menu.arcs).astype(np.float64).reshape(len(menu.offers), -1)
         for part in (ordered, met.weight * np.exp(-wear * met.recent))
@@ -198,7 +198,7 @@ def _prior(met: Sample, alone: Sample, menu: Menu) -> priors.Prior:
             base_rows[kind, k] = weight.sum()
     groups = sorted(set(menu.groups))
     group = np.array([groups.index(name) for name in menu.groups], np.int64)
-    return replace(priors.fit(answers, rows, base_answers, base_rows, group), wearout=wear)
+    return replace(priors.fit(answers, rows, base_answers, base_rows, group), fatigue=wear)
 
 
 def _nights_seen(alone: Sample, menu: Menu) -> float:

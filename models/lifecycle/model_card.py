@@ -59,7 +59,7 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float], c
         + ".",
         "**How far customers differ by channel** (1 = as on the others): "
         + (", ".join(f"{channels.get(c, c)} {slope:.2f}" for c, slope in sorted(bundle.channels.slope.items())) or "–")
-        + f". **Wear-out**: each recent contact takes {1 - np.exp(-bundle.wearout):.0%} off an answer.",
+        + f". **Wear-out**: each recent contact takes {1 - np.exp(-bundle.fatigue):.0%} off an answer.",
         f"**Orders that a contact brings** (1 = as the response says): {bundle.lifts.whole.value:.2f}, "
         f"{bundle.lifts.whole.own:.0%} of it from data, the rest prior. Cells whose own data weighs half or more: "
         f"{sum(lift.own >= 0.5 for lift in bundle.lifts.cells.values())} of {len(bundle.lifts.cells)}.",

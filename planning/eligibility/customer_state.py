@@ -27,7 +27,7 @@ CONTACT_DAYS = 90
 CANCEL_DAYS = 90
 REFUSAL_DAYS = 30
 #: Days after which a contact tires half as much (`models.affinity.fatigue`), and after which it is forgotten.
-TIRING_DAYS, TIRED_DAYS = 7, 28
+FATIGUE_HALF_LIFE, FATIGUE_DAYS = 7, 28
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def contacts(events: DataFrame, products: Sequence[Product], channels: Sequence[
         sf.min(sf.when(refusal, sf.col("_ago"))).alias("days_since_refusal"),
         sf.bit_or(sf.when(refusal & (sf.col("_ago") <= REFUSAL_DAYS), bit)).alias("refused_30d"),
         sf.min("_ago").alias("days_since_contact"),
-        sf.sum(sf.expr(f"if(_ago <= {TIRED_DAYS}, {tiring('_ago')}, 0)")).cast("int").alias("recent_milli"),
+        sf.sum(sf.expr(f"if(_ago <= {FATIGUE_DAYS}, {weigh_recency('_ago')}, 0)")).cast("int").alias("recent_milli"),
         *(_within(f"_ago <= {days}", f"contacts_{days}d") for days in WINDOWS),
     ]
     for channel in outbound(channels):
@@ -189,9 +189,9 @@ def days_ago(date: dt.date) -> Column:
     return sf.expr(f"datediff(date'{date}', {LOCAL_DATE_SQL.format(time='event_time')})")
 
 
-def tiring(days: str) -> str:
+def weigh_recency(days: str) -> str:
     """Spark SQL: thousandths of a contact that one of some days ago still counts."""
-    return f"cast(round(1000 * pow(2D, -({days}) / {TIRING_DAYS}D)) as int)"
+    return f"cast(round(1000 * pow(2D, -({days}) / {FATIGUE_HALF_LIFE}D)) as int)"
 
 
 def _within(condition: str, name: str) -> Column:

@@ -228,17 +228,17 @@ def test_who_was_asked_of_late_answers_less(world: Night, monkeypatch: pytest.Mo
 
         return change
 
-    tired_by = 0.3
+    fatigue = 0.3
     load = scoring.load
-    monkeypatch.setattr(scoring, "load", lambda folder: replace(load(folder), wearout=tired_by))
+    monkeypatch.setattr(scoring, "load", lambda folder: replace(load(folder), fatigue=fatigue))
     scoring._scorer.cache_clear()
     rewritten(world, "eligible", counted(2000))
     score.run(world)
-    tired = world.lake.arrow("candidate").to_pandas().set_index(keys)["p_convert"].reindex(rested.index)
-    both = tired.notna()
+    fatigued = world.lake.arrow("candidate").to_pandas().set_index(keys)["p_convert"].reindex(rested.index)
+    both = fatigued.notna()
     assert both.mean() > 0.5
-    odds = (tired / (1 - tired) / (rested / (1 - rested)))[both]
-    assert odds.to_numpy() == pytest.approx(np.exp(-2 * tired_by), rel=1e-6)
+    odds = (fatigued / (1 - fatigued) / (rested / (1 - rested)))[both]
+    assert odds.to_numpy() == pytest.approx(np.exp(-2 * fatigue), rel=1e-6)
     rewritten(world, "eligible", lambda rows: rows.drop_columns(["recent_milli"]))
     score.run(world)
     again = world.lake.arrow("candidate").to_pandas().set_index(keys)["p_convert"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.affinity.fatigue import wearout
+from models.affinity.fatigue import fit_fatigue
 
 
 def log(true: float, seed: int = 0, n: int = 200_000) -> tuple[np.ndarray, ...]:
@@ -19,25 +19,25 @@ def log(true: float, seed: int = 0, n: int = 200_000) -> tuple[np.ndarray, ...]:
 
 def test_it_is_found_although_the_better_arcs_went_to_the_tired() -> None:
     orders, contacts, cell, recent = log(0.25)
-    assert wearout(orders, contacts, cell, recent) == pytest.approx(0.25, abs=0.05)
+    assert fit_fatigue(orders, contacts, cell, recent) == pytest.approx(0.25, abs=0.05)
     assert np.corrcoef(orders, recent)[0, 1] > -0.01  # over all arcs nothing shows
 
 
 def test_none_is_found_where_there_is_none() -> None:
-    assert wearout(*log(0.0)) < 0.05
+    assert fit_fatigue(*log(0.0)) < 0.05
 
 
 def test_what_would_be_a_gain_counts_as_none() -> None:
-    assert wearout(*log(-0.3)) == 0.0
+    assert fit_fatigue(*log(-0.3)) == 0.0
 
 
 @pytest.mark.parametrize("rows", [0, 5])
 def test_nothing_to_tell_it_by(rows: int) -> None:
-    assert wearout(np.zeros(rows), np.ones(rows), np.zeros(rows, np.int64), np.ones(rows)) == 0.0
+    assert fit_fatigue(np.zeros(rows), np.ones(rows), np.zeros(rows, np.int64), np.ones(rows)) == 0.0
 
 
 def test_weights_count_as_rows() -> None:
     orders, contacts, cell, recent = log(0.25, n=20_000)
     twice = [np.concatenate([part, part]) for part in (orders, contacts, cell, recent)]
-    doubled = wearout(2 * orders, 2 * contacts, cell, recent)
-    assert doubled == pytest.approx(wearout(*twice), rel=1e-6)
+    doubled = fit_fatigue(2 * orders, 2 * contacts, cell, recent)
+    assert doubled == pytest.approx(fit_fatigue(*twice), rel=1e-6)

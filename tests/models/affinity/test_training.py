@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,22 +101,20 @@ def test_tired_customers_answer_less(world: Callable[..., Sample], features: tup
     sample.converted[:] &= kept
     sample.reversed[:] &= kept
     found = learn(sample, features, menu, KNOBS, 0.25, {}).bundle
-    assert found.wearout == pytest.approx(0.4, abs=0.12)
+    assert found.fatigue == pytest.approx(0.4, abs=0.12)
     X, eligible = rng.normal(size=(50, 5)), np.tile(menu.outbound(), (50, 1))
     scorer, nothing = prepare(found, menu, Money(20_000_000, 180)), np.zeros(50, np.int64)
     rested = scorer.score(X, eligible, nothing).p_convert
-    tired = scorer.score(X, eligible, nothing, np.full(50, 2.0))
+    fatigued = scorer.score(X, eligible, nothing, np.full(50, 2.0))
     assert np.array_equal(scorer.score(X, eligible, nothing, np.zeros(50)).p_convert, rested)
     arcs = menu.outbound()
-    ratio = (tired.p_convert / rested)[:, arcs]
+    ratio = (fatigued.p_convert / rested)[:, arcs]
     assert ratio.max() < 1
-    assert ratio.mean() == pytest.approx(np.exp(-2 * found.wearout), abs=0.1)
-    assert (tired.effect <= scorer.score(X, eligible, nothing).effect)[:, arcs].all()
+    assert ratio.mean() == pytest.approx(np.exp(-2 * found.fatigue), abs=0.1)
+    assert (fatigued.effect <= scorer.score(X, eligible, nothing).effect)[:, arcs].all()
 
 
 def test_a_bundle_reads_back_and_scores_the_same(bundle: Bundle, menu: Menu, tmp_path: object) -> None:
-    from pathlib import Path
-
     folder = Path(str(tmp_path)) / "model"
     bundle.save(folder)
     again = load(folder)
@@ -122,6 +122,15 @@ def test_a_bundle_reads_back_and_scores_the_same(bundle: Bundle, menu: Menu, tmp
     assert set(PINNED_FILES) == {TEXT, FACTS}
     assert len(digest(folder)) == 64
     np.testing.assert_array_equal(scored(again, menu)[1], scored(bundle, menu)[1])
+
+
+def test_a_bundle_of_release_0_1_is_read(bundle: Bundle, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    bundle.save(folder)
+    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    facts["wearout"] = facts.pop("fatigue")  # its name then
+    (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+    assert load(folder) == bundle
 
 
 def test_a_product_launched_after_training_scores_from_its_group(bundle: Bundle, menu: Menu) -> None:
