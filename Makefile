@@ -25,8 +25,7 @@ setup: .venv/ready ## one environment, Delta's jars, byte code and compiled kern
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@echo "jars of Delta for Spark; byte code and numba's cache"
 	@$(BIN)/python -m compileall -q $(patsubst %/__init__.py,%,$(wildcard */__init__.py))
-	@$(BIN)/python -m cli.warm & warm=$$!; \
-	  $(BIN)/python -m runtime.jars 2>&1 | { grep -E '^(error|  where|  remedy)' || true; }; wait $$warm
+	@$(BIN)/python -m cli.warm & warm=$$!; $(BIN)/python -m cli.jars || { wait $$warm; exit 2; }; wait $$warm
 	@touch $@
 
 demo: setup ## a province in a box, its night through Airflow, and a summary
