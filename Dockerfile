@@ -3,7 +3,7 @@ FROM debian:12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3.11 python3.11-venv openjdk-17-jre-headless make ca-certificates \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/cpc
-COPY requirements.in requirements.lock pyproject.toml setup.py README.md Makefile ./
+COPY requirements*.in requirements*.lock pyproject.toml setup.py README.md Makefile ./
 COPY .ci .ci
 COPY conf conf
 COPY dialects dialects
@@ -12,10 +12,9 @@ COPY models models
 COPY certify certify
 COPY expectations expectations
 COPY synth synth
-COPY benchmarks benchmarks
 COPY jobs jobs
 COPY dags dags
-RUN make setup
+RUN make setup LOCK=requirements.lock
 
 FROM debian:12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends python3.11 openjdk-17-jre-headless libgomp1 ca-certificates \

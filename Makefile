@@ -2,6 +2,8 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 PYTHON ?= python3.11
+# What is installed: all of development; the image takes requirements.lock, which is what the product needs.
+LOCK ?= requirements-dev.lock
 BIN := .venv/bin
 # Some environments switch byte code off: every start would then compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
@@ -15,13 +17,13 @@ help: ## list the targets
 
 setup: .venv/ready ## one environment, Delta's jars, byte code and compiled kernels
 
-.venv/ready: requirements.lock pyproject.toml setup.py
+.venv/ready: requirements-dev.lock requirements.lock pyproject.toml setup.py
 	@PYTHON=$(PYTHON) bash .ci/prerequisites
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "environment: pinned packages, by hash"
-	@sed -n '/^uv==/,/^    # via/p' requirements.lock > .venv/uv.txt
+	@sed -n '/^\(uv\|setuptools\)==/,/^    # via/p' requirements-dev.lock > .venv/uv.txt
 	@$(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $(LOCK)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@echo "jars of Delta for Spark; byte code and numba's cache"
 	@$(BIN)/python -m compileall -q $(patsubst %/__init__.py,%,$(wildcard */__init__.py))
@@ -56,8 +58,11 @@ bench: setup ## peers and ours in one run; make bench NAME=assignment
 generate: setup ## compile conf/generated and the data dictionary anew
 	@$(BIN)/python -m runtime.night_order
 
-lock: ## resolve requirements.in into requirements.lock: hashes, no addresses
-	@$(BIN)/uv pip compile requirements.in --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 -o requirements.lock
+# The product's versions are those of development, which is resolved first.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
+lock: ## resolve requirements*.in into requirements*.lock: hashes, no addresses
+	@$(COMPILE) requirements-dev.in -o requirements-dev.lock
+	@$(COMPILE) requirements.in -c requirements-dev.lock -o requirements.lock
 
 new-feed new-feature new-product new-rule: setup ## scaffold: make new-feed NAME=…
 	@$(BIN)/python -m conf.scaffold $(subst new-,,$@) $(NAME)
