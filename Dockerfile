@@ -1,6 +1,6 @@
 # One image for the night, Airflow and MLflow: jars and byte code inside, nothing fetched at run time.
 FROM debian:12-slim AS build
-RUN apt-get update && apt-get install -y --no-install-recommends python3.11 python3.11-venv openjdk-17-jre-headless make ca-certificates \
+RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv default-jre-headless libgomp1 make ca-certificates \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/cpc
 COPY requirements*.in requirements*.lock pyproject.toml setup.py README.md Makefile ./
@@ -17,7 +17,7 @@ COPY dags dags
 RUN make setup LOCK=requirements.lock
 
 FROM debian:12-slim
-RUN apt-get update && apt-get install -y --no-install-recommends python3.11 openjdk-17-jre-headless libgomp1 ca-certificates \
+RUN apt-get update && apt-get install -y --no-install-recommends python3 default-jre-headless libgomp1 ca-certificates \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --create-home --uid 10001 cpc && mkdir -p /data && chown cpc /data
 COPY --from=build /opt/cpc /opt/cpc

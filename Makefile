@@ -1,34 +1,35 @@
 # Everything a newcomer needs is `make demo` and `make test`; `make` lists the rest.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-PYTHON ?= python3.11
+# Empty: the environment's own Python, else the newest of 3.13, 3.12, 3.11 that is found.
+export PYTHON ?=
 # What is installed: all of development; the image takes requirements.lock, which is what the product needs.
 LOCK ?= requirements-dev.lock
 BIN := .venv/bin
+QUICK := not spark and not slow and not browser and not demo and not whole
 # Some environments switch byte code off: every start would then compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
 export CPC_HOME ?= $(CURDIR)/var
 export MPLBACKEND := Agg
 
-.PHONY: help setup demo test lint check spark slow bench clean lock generate new-feed new-feature new-product new-rule
+.PHONY: help setup demo test lint check spark slow other-python bench clean lock generate new-feed new-feature new-product new-rule
 
 help: ## list the targets
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | awk -F'\t' '{printf "  make %-44s %s\n", $$1, $$2}'
 
 setup: .venv/ready ## one environment, Delta's jars, byte code and compiled kernels
 
-.venv/ready: requirements-dev.lock requirements.lock pyproject.toml setup.py
-	@PYTHON=$(PYTHON) bash .ci/prerequisites
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "environment: pinned packages, by hash"
-	@sed -n '/^\(uv\|setuptools\)==/,/^    # via/p' requirements-dev.lock > .venv/uv.txt
-	@$(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $(LOCK)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+# An environment is made again where its Python has gone, or where PYTHON asks for another.
+ASKED := $(if $(PYTHON),$(or $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null),-none))
+
+.venv/ready: requirements-dev.lock requirements.lock pyproject.toml setup.py $(BIN)/python$(ASKED)
+	@bash .ci/environment .venv $(LOCK)
 	@echo "jars of Delta for Spark; byte code and numba's cache"
 	@$(BIN)/python -m compileall -q $(patsubst %/__init__.py,%,$(wildcard */__init__.py))
 	@$(BIN)/python -m cli.warm & warm=$$!; $(BIN)/python -m cli.jars || { wait $$warm; exit 2; }; wait $$warm
 	@touch $@
+
+$(BIN)/python$(ASKED): ;
 
 demo: setup ## a province in a box, its night through Airflow, and a summary
 	@$(BIN)/cpc demo
@@ -44,13 +45,20 @@ lint: setup ## format, lint, types, import rules
 	@$(BIN)/lint-imports --no-cache > .venv/imports.txt || { cat .venv/imports.txt; exit 1; }
 
 check: lint ## lint, and the quick tests, none of which needs a JVM: under a minute once warm
-	@$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not spark and not slow and not browser and not demo and not whole"
+	@$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "$(QUICK)"
 
 spark: setup ## the tests that share a Spark session
 	@$(BIN)/python -m pytest -q -m spark
 
-slow: setup ## fuzzing, full-volume nights, the whole province: hours
+slow: setup other-python ## fuzzing, full-volume nights, the whole province: hours; first what other-python runs
 	@$(BIN)/python -m pytest -q -m slow
+
+other-python: setup ## the quick tests on a second Python, the newest other one of this machine
+	@mine=$$($(BIN)/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])'); \
+	  other=$$(bash .ci/pythons everywhere | grep -v "/$$mine$$" | head -n 1 || true); \
+	  if [ -z "$$other" ]; then echo "no Python beside $$mine is installed here that the product runs on: nothing was run on a second one"; exit 0; fi; \
+	  folder=.venv-$${other##*python}; PYTHON=$$other bash .ci/environment $$folder requirements-dev.lock; \
+	  $$folder/bin/python -m pytest -q -n 2 --dist loadscope -m "$(QUICK)"
 
 bench: setup ## peers and ours in one run; make bench NAME=assignment
 	@$(BIN)/python -m benchmarks $(or $(NAME),assignment)

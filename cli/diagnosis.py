@@ -18,7 +18,7 @@ from runtime.spark import JARS
 
 #: What a night of the demo needs, with room for the next one.
 FREE_BYTES = 3 * 1024**3
-JAVA_VERSIONS = {"17", "21"}
+JAVA_VERSIONS = {"17", "21", "25"}
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,14 @@ def examine(settings: Settings) -> list[Finding]:
 def _java(_: Settings) -> Iterator[Finding]:
     home = os.environ.get("JAVA_HOME")
     program = shutil.which("java", path=f"{home}/bin" if home else None)
-    remedy = "install openjdk-17-jre-headless (macOS: brew install openjdk@17) or point JAVA_HOME at Java 17 or 21"
+    remedy = (
+        "install Java 17, 21 or 25 (default-jre-headless; macOS: brew install openjdk@21), or point JAVA_HOME at one"
+    )
     if program is None:
         yield Finding("java", False, "not found", remedy)
         return
     text = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
-    found = re.search(r'version "(\d+)', text)
+    found = re.search(r'version "(?:1\.)?(\d+)', text)
     version = found.group(1) if found else "unknown"
     yield Finding("java", version in JAVA_VERSIONS, f"version {version}", remedy)
 
