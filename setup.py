@@ -1,6 +1,7 @@
 """Packaging: the rooms of the house become flat packages named by their folders."""
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOMS = [
     "cli",
@@ -19,8 +20,23 @@ ROOMS = [
     "console",
     "benchmarks",
 ]
+#: Used from a checkout only: what makes data, and what measures.
+CHECKOUT_ONLY = ("synth", "benchmarks")
+
+
+class BuildWheel(build_py):
+    """Builds what a cluster gets; an editable install of a checkout has every room."""
+
+    def run(self) -> None:
+        """Leave out what only a checkout uses."""
+        if not self.editable_mode:
+            self.packages = [name for name in self.packages if name.split(".")[0] not in CHECKOUT_ONLY]
+            self.__dict__.pop("data_files", None)  # of all packages, where they were asked for before
+        super().run()
+
 
 setup(
+    cmdclass={"build_py": BuildWheel},
     packages=find_packages(include=[*ROOMS, *(f"{room}.*" for room in ROOMS)]),
     package_data={
         "conf": ["**/*.yml", "**/*.json"],

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,6 +43,7 @@ def synth(
     as_json: JsonOption = False,
 ) -> None:
     """Landing files of all feeds in their dialects. Example: cpc synth --out /tmp/landing --customers 2000 --days 2."""
+    require_synth()
     from synth import write_province
 
     told = write_province(out, customers, parse_date(start), days, seed, preset, bytes_per_day)
@@ -49,6 +51,20 @@ def synth(
         print_json(told)
     else:
         console.print(f"province: {out}: {json.dumps(told, default=str)}")
+
+
+def require_synth() -> None:
+    """Make sure that data can be made here.
+
+    Raises:
+        MendableError: this is a wheel, which leaves out the room ``synth``.
+    """
+    if find_spec("synth") is None:
+        raise MendableError(
+            "there is no room `synth` here, which makes the data: the wheel leaves it out",
+            where=str(Path(__file__).resolve().parents[1]),
+            remedy="run it from a checkout: `make demo`, or `.venv/bin/cpc` there",
+        )
 
 
 @app.command()
@@ -62,6 +78,7 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """The product on one machine, end to end. Example: cpc demo; cpc demo --data bank."""
+    require_synth()
     if data is not None:
         from cli.real_data import demo_real
 
