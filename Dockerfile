@@ -3,17 +3,7 @@ FROM debian:12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv default-jre-headless libgomp1 make ca-certificates \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/cpc
-COPY requirements*.in requirements*.lock pyproject.toml setup.py README.md Makefile ./
-COPY .ci .ci
-COPY conf conf
-COPY dialects dialects
-COPY features features
-COPY models models
-COPY certify certify
-COPY expectations expectations
-COPY synth synth
-COPY jobs jobs
-COPY dags dags
+COPY . .
 RUN make setup LOCK=requirements.lock
 
 FROM debian:12-slim

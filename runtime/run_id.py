@@ -7,6 +7,7 @@ inputs have the same ``run_id`` on any machine, and any change of one of them ha
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -19,19 +20,8 @@ import pyarrow.compute as pc
 from runtime.night import Night
 
 _HOUSE = Path(__file__).resolve().parent.parent
-_ROOMS = (
-    "conf",
-    "dialects",
-    "runtime",
-    "features",
-    "models",
-    "certify",
-    "expectations",
-    "planning",
-    "reporting",
-    "serving",
-    "jobs",
-)
+#: Rooms that only ask, look, or make data: a change there makes no other night.
+_ASIDE = {"cli", "console", "synth", "benchmarks"}
 
 
 def run_id(night: Night) -> str:
@@ -112,11 +102,17 @@ def _attempt_path(night: Night) -> Path:
     return night.settings.home / "runs" / f"attempt-{night.date}.json"
 
 
+def _rooms() -> list[str]:
+    """The rooms of this installation that a night runs through."""
+    rooms = importlib.metadata.distribution("cpc").read_text("top_level.txt") or ""
+    return sorted(set(rooms.split()) - _ASIDE)
+
+
 @lru_cache(maxsize=16)
 def _hash_files(root: str) -> str:
     """Hash of the sources and YAML below ``root`` (the house: its rooms only)."""
     base = Path(root)
-    folders = [base / room for room in _ROOMS] if base == _HOUSE else [base]
+    folders = [base / room for room in _rooms()] if base == _HOUSE else [base]
     digest = hashlib.sha256()
     for path in sorted(
         p for folder in folders for p in folder.rglob("*") if p.suffix in {".py", ".yml", ".sql", ".j2"}
