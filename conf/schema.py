@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import Field as Key
@@ -16,17 +17,27 @@ Personal = Literal[
 ]
 
 
+#: What a ``format`` may hold; with ``-`` a number is written without leading zeros (2020/3/18).
+DIRECTIVES = ("%Y", "%m", "%d", "%H", "%M", "%S", "%-m", "%-d", "%-H", "%-M", "%-S", "%y", "%b")
+#: The format of instants by ISO 8601: any fraction of a second, any zone, Shanghai where none is said.
+ISO = "iso"
+
+
 class Field(Strict):
     """A column of a record.
 
+    ``alias`` is what the file calls it (a JSON key, a name in the header line) where that is not ``name``.
+
     A ``phone`` is replaced by its keyed pseudonym (32 bytes) while loading; the stored column keeps the name.
-    A ``timestamp`` in a file is Shanghai time written as ``format`` says; the stored one is UTC.
+    A ``timestamp`` in a file is Shanghai time written as ``format`` says, or with the zone it says itself where the
+    format is ``iso`` (``2026-01-09T08:00:00.5+08:00``, ``…Z``); the stored one is UTC.
     A ``decimal`` has ``scale`` digits after the point and is stored as decimal(18, scale).
     """
 
     name: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
     type: Type
     label: str
+    alias: str = ""
     doc: str = ""
     unit: str = ""
     nullable: bool = True
@@ -45,7 +56,21 @@ class Field(Strict):
             raise ValueError("type code needs `codes`, and only it")
         if self.type == "phone" and self.personal != "phone":
             raise ValueError("a phone must be marked `personal: phone`")
+        if self.format and self.type not in ("date", "timestamp"):
+            raise ValueError("`format` is for dates and timestamps")
+        if self.format and not (self.format == ISO and self.type == "timestamp"):
+            said = re.findall(r"%-?.?", self.format)
+            if "%-" in self.format and ("%b" in self.format or "%y" in self.format):
+                raise ValueError("format: %b and %y do not go with numbers without leading zeros")
+            if not said or (unknown := [one for one in said if one not in DIRECTIVES]):
+                wrong = repr(unknown[0]) if said else f"{self.format!r} names no part of a date, it"
+                raise ValueError(f"format: {wrong} is none of {' '.join(DIRECTIVES)} (or iso, of a timestamp)")
         return self
+
+    @property
+    def sent_as(self) -> str:
+        """What a file calls it."""
+        return self.alias or self.name
 
 
 class Conform(Strict):
@@ -79,6 +104,9 @@ class Schema(Strict):
         names = [field.name for field in self.fields]
         if len(set(names)) != len(names):
             raise ValueError(f"two fields of one name: {sorted(n for n in set(names) if names.count(n) > 1)}")
+        sent = [field.sent_as for field in self.fields]
+        if len(set(sent)) != len(sent):
+            raise ValueError(f"two fields of one alias: {sorted(n for n in set(sent) if sent.count(n) > 1)}")
         reserved = {"feed", "data_date", "hour", "delivery_id", "file", "line"} & set(names)
         if reserved:
             raise ValueError(f"these names are the loader's own: {sorted(reserved)}")

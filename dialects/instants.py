@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conf.schema import Field
+from conf.schema import ISO, Field
 
 Mask = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]
 _DATE, _TIME = "%Y%m%d", "%Y%m%d%H%M%S"
 _PLAIN_SINCE = 694_224_000  # 1992-01-01 00:00, local
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799  # UTC seconds of the years 1 to 9999
+#: ISO 8601, extended: a fraction (what is finer than a microsecond is cut off) and a zone may be there.
+_ISO = (
+    r"^(?P<Y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})[T ](?P<H>\d{2}):(?P<M>\d{2}):(?P<S>\d{2})"
+    r"(?:[.,](?P<fraction>\d{1,9}))?(?P<zone>Z|(?P<ahead>[+-])(?P<hours>\d{2}):?(?P<minutes>\d{2}))?$"
+)
+_DIGITS = {"Y": "[0-9]{4}", "-": "[0-9]{1,2}"}
 
 
 def form_of(field: Field) -> str:
@@ -23,6 +33,8 @@ def form_of(field: Field) -> str:
 def instants(field: Field, column: pa.Array) -> pa.Array:
     """A date (date32) or an instant (UTC, microseconds) of each text; null where it is none."""
     form = form_of(field)
+    if form == ISO or ("%-" in form and "%b" not in form and "%y" not in form):
+        return _by_parts(field, column, form)
     seconds = _plain(column, form) if form in (_DATE, _TIME) else _by_format(column, form)
     if field.type == "date":
         return pc.cast(seconds, pa.date32())
@@ -67,6 +79,47 @@ def days_of(year: Numbers, month: Numbers, day: Numbers) -> tuple[Numbers, Mask]
     first = months.astype("datetime64[D]").astype(np.int64)
     following = (months + 1).astype("datetime64[D]").astype(np.int64)
     return first + day - 1, good & (day <= following - first)
+
+
+@cache
+def _pattern(form: str) -> str:
+    """A regular expression with a group for each number of a form."""
+    if form == ISO:
+        return _ISO
+    texts, groups = re.split(r"%-?[YmdHMS]", form), re.findall(r"%(-?)([YmdHMS])", form)
+    parts = [f"(?P<{name}>{_DIGITS.get(bare or name, '[0-9]{2}')})" for bare, name in groups]
+    return "^" + "".join(re.escape(text) + part for text, part in zip(texts, [*parts, ""], strict=True)) + "$"
+
+
+def _by_parts(field: Field, column: pa.Array, form: str) -> pa.Array:
+    """Dates or instants of forms whose numbers may be shorter, or that say their zone."""
+    found = pc.extract_regex(column, pattern=_pattern(form))
+    names = {one.name for one in found.type}
+
+    def text(name: str) -> pa.Array:
+        return pc.fill_null(pc.struct_field(found, name), "") if name in names else pa.array([""] * len(column))
+
+    def number(name: str) -> Numbers:
+        digits = text(name)
+        return np.asarray(pc.cast(pc.if_else(pc.equal(digits, ""), "0", digits), pa.int64()))
+
+    day, good = days_of(number("Y"), number("m"), number("d"))
+    hour, minute, second = number("H"), number("M"), number("S")
+    good &= (hour < 24) & (minute < 60) & (second < 60)
+    if field.type == "date":
+        return pa.array(day.astype(np.int32), pa.int32(), mask=~good).cast(pa.date32())
+    hours, minutes = number("hours"), number("minutes")
+    good &= (hours < 24) & (minutes < 60)
+    seconds = day * 86_400 + hour * 3_600 + minute * 60 + second
+    behind = np.asarray(pc.equal(text("ahead"), "-").to_numpy(zero_copy_only=False), bool)
+    utc = seconds - np.where(behind, -1, 1) * (hours * 3_600 + minutes * 60)
+    local = np.asarray(pc.equal(text("zone"), "").to_numpy(zero_copy_only=False), bool)
+    if local.any():
+        here = np.asarray(pc.fill_null(pc.cast(to_utc(seconds, ~(good & local)), pa.int64()), 0))
+        utc = np.where(local, here // 1_000_000, utc)
+    good &= (utc >= _FIRST) & (utc <= _LAST)
+    micros = np.asarray(pc.cast(pc.utf8_slice_codeunits(pc.utf8_rpad(text("fraction"), 6, "0"), 0, 6), pa.int64()))
+    return pa.array(utc * 1_000_000 + micros, pa.int64(), mask=~good).cast(pa.timestamp("us", "UTC"))
 
 
 def _by_format(column: pa.Array, form: str) -> pa.Array:

@@ -185,3 +185,73 @@ def test_a_key_that_stands_twice(keys: list[tuple[int, str | None]]) -> None:
         seen.add(key)
     found = repeated(fingerprints(schema_of(key=("no", "kind")), table))
     assert found.tolist() == [row for row, again in enumerate(expected) if again]
+
+
+def at(*moment: int) -> dt.datetime:
+    return dt.datetime(*moment, tzinfo=UTC)  # type: ignore[misc, arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2026-01-09T08:00:00+08:00", at(2026, 1, 9)),
+        ("2026-01-09T08:00:00+0800", at(2026, 1, 9)),
+        ("2026-01-09 08:00:00+08", None),
+        ("2026-01-09T08:00:00Z", at(2026, 1, 9, 8)),
+        ("2026-01-09T08:00:00.5Z", at(2026, 1, 9, 8, 0, 0, 500_000)),
+        ("2026-01-09T08:00:00.123456789-05:30", at(2026, 1, 9, 13, 30, 0, 123_456)),
+        ("2026-01-09T08:00:00,25", at(2026, 1, 9, 0, 0, 0, 250_000)),
+        ("2026-01-09 08:00:00", at(2026, 1, 9)),
+        ("1988-07-01T09:00:00", at(1988, 7, 1)),  # Shanghai had summer time
+        ("1988-07-01T08:00:00+08:00", at(1988, 7, 1)),
+        ("1969-12-31T23:59:59.999999Z", at(1969, 12, 31, 23, 59, 59, 999_999)),
+        ("2026-02-30T08:00:00Z", None),
+        ("2026-01-09T24:00:00Z", None),
+        ("2026-01-09T08:00:60Z", None),
+        ("2026-01-09T08:00:00+24:00", None),
+        ("2026-01-09T08:00:00z", None),
+        ("2026-01-09T08:00:00.Z", None),
+        ("2026-01-09T08:00Z", None),
+        ("2026-1-9T08:00:00Z", None),
+        ("0001-01-01T00:00:00+08:00", None),  # before the year 1, in UTC
+        ("20260109080000", None),
+        ("2026-01-09T08:00:00Z ", None),
+        ("２026-01-09T08:00:00Z", None),
+    ],
+)
+def test_an_instant_says_its_zone(text: str, value: dt.datetime | None) -> None:
+    assert typed("at", [text], format="iso") == [(value, 0 if value else 1)]
+    assert typed("at", ["2026-01-01T00:00:00Z", text, None], format="iso")[1:] == [
+        (value, 0 if value else 1),
+        (None, 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "value"),
+    [
+        ("%Y/%-m/%-d", "2020/3/18", dt.date(2020, 3, 18)),
+        ("%Y/%-m/%-d", "2020/03/18", dt.date(2020, 3, 18)),
+        ("%Y-%-m-%-d", "2020-3-8", dt.date(2020, 3, 8)),
+        ("%Y-%-m-%-d", "2020-12-31", dt.date(2020, 12, 31)),
+        ("%Y年%-m月%-d日", "2020年2月29日", dt.date(2020, 2, 29)),
+        ("%Y-%-m-%-d", "2020-3-8 ", None),
+        ("%Y-%-m-%-d", "2020-003-8", None),
+        ("%Y-%-m-%-d", "2020-2-30", None),
+        ("%Y-%-m-%-d", "2020-13-1", None),
+        ("%Y-%-m-%-d", "0000-1-1", None),
+        ("%Y.%-m.%-d", "2020x3x8", None),
+        ("%Y-%m-%d", "2020-3-8", None),
+    ],
+)
+def test_a_date_may_be_written_without_leading_zeros(form: str, text: str, value: dt.date | None) -> None:
+    assert typed("day", [text], format=form) == [(value, 0 if value else 1)]
+
+
+def test_a_time_may_be_written_without_leading_zeros() -> None:
+    form = "%Y/%-m/%-d %-H:%M"
+    assert typed("at", ["2026/1/9 8:05", "2026/1/9 8:5", "2026/1/9 25:05"], format=form) == [
+        (at(2026, 1, 9, 0, 5), 0),
+        (None, 1),
+        (None, 1),
+    ]
