@@ -53,9 +53,9 @@ def main() -> None:
 def dialects() -> None:
     """Load a delivery of each way to write files, of the schema with the most types among its feeds."""
     catalogue = load_catalogue()
-    widest: dict[tuple[str, str, str], tuple[int, Feed]] = {}
+    widest: dict[tuple[str, str, str, bool], tuple[int, Feed]] = {}
     for feed in catalogue.feeds.values():
-        way = (feed.dialect, feed.layout, feed.compression)
+        way = (feed.dialect, feed.layout, feed.compression, feed.quoted)
         types = len({field.type for field in catalogue.schemas[feed.schema_name].fields})
         widest[way] = max(widest.get(way, (0, feed)), (types, feed), key=lambda found: found[0])
     with tempfile.TemporaryDirectory() as folder:

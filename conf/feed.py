@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field as Key
 from pydantic import model_validator
@@ -13,6 +13,15 @@ from conf.documents import Strict
 
 Dialect = Literal["avl", "verf", "vgop", "jsonl"]
 Granularity = Literal["hourly", "daily", "monthly"]
+#: How the text of each dialect is written where a feed does not say otherwise.
+_OWN: dict[str, dict[str, Any]] = {
+    "avl": {"delimiter": "$", "encoding": "gb18030"},
+    "verf": {"delimiter": "|", "encoding": "gb18030"},
+    "vgop": {"delimiter": "0x80", "encoding": "gb18030", "line_numbers": True},
+    "jsonl": {"delimiter": "", "encoding": "utf-8"},
+}
+#: What may separate fields besides 0x80: marks that neither a number nor a date nor a quoted field is written with.
+DELIMITERS = "|,;\t$^~#!&*@\x01\x02\x03\x1c\x1d\x1e\x1f"
 
 
 class Bounds(Strict):
@@ -31,6 +40,12 @@ class Feed(Strict):
     the next month for monthly feeds). ``rows_per_1000`` is the volume to expect: rows a period (an hour, a day, a
     month) and 1000 customers. ``holds`` narrows code fields of the schema to what this feed sends (a centre's feed
     holds its own centre): a promise of the source that quality checks.
+
+    The dialect says how files are called and which control file comes with them. How the text of a delimited file is
+    written may differ from the dialect's own way: ``delimiter`` is one mark (``0x80`` is the byte), ``encoding``,
+    ``header`` (the first line names the columns, in any order; it is no record), ``quoted`` (a field may stand in
+    double quotes, which are doubled inside; a line end within quotes ends the record all the same) and
+    ``line_numbers`` (the first column counts the records from 1).
     """
 
     code: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
@@ -40,8 +55,12 @@ class Feed(Strict):
     dialect: Dialect
     schema_name: str = Key(alias="schema")
     layout: Literal["delimited", "fixed"] = "delimited"
-    delimiter: str = "|"
+    delimiter: str = ""
     trailing_delimiter: bool = False
+    encoding: Literal["gb18030", "utf-8"] = "gb18030"
+    header: bool = False
+    quoted: bool = False
+    line_numbers: bool = False
     compression: Literal["none", "Z", "gzip", "zstd"] = "none"
     granularity: Granularity = "daily"
     parts: int = Key(default=1, ge=1, le=999)
@@ -60,17 +79,36 @@ class Feed(Strict):
     owner: str
     purpose: str
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_its_dialect(cls, data: Any) -> Any:
+        own = _OWN.get(str(data.get("dialect")), {}) if isinstance(data, dict) else {}
+        return own | data if own else data
+
     @model_validator(mode="after")
     def _consistent(self) -> Feed:
-        wanted = {"avl": "$", "verf": "|"}.get(self.dialect)
-        if wanted and self.layout == "delimited" and self.delimiter != wanted:
-            raise ValueError(f"dialect {self.dialect} separates with {wanted!r}")
         if self.layout == "fixed" and self.dialect != "verf":
             raise ValueError("only verf has a fixed-width layout")
+        own = _OWN[self.dialect]
+        if self.dialect == "jsonl" or self.layout == "fixed":
+            said = {name: getattr(self, name) for name in ("encoding", "header", "quoted", "line_numbers")}
+            plain = {"encoding": own["encoding"], "header": False, "quoted": False, "line_numbers": False}
+            if wrong := [name for name in said if said[name] != plain[name]]:
+                raise ValueError(f"{wrong[0]} is for delimited files: this feed's are {self.dialect} {self.layout}")
+        elif self.delimiter == "0x80":
+            if self.encoding != "gb18030":
+                raise ValueError("0x80 separates GB18030 only: in UTF-8 it is part of a character")
+        elif len(self.delimiter) != 1 or self.delimiter not in DELIMITERS:
+            raise ValueError(f"delimiter {self.delimiter!r} is none: one of {' '.join(DELIMITERS[:12])} or 0x80 is")
         allowed = {"avl": {"none", "Z", "gzip"}, "jsonl": {"gzip", "zstd"}}.get(self.dialect, {"none"})
         if self.compression not in allowed:
             raise ValueError(f"dialect {self.dialect} is compressed as one of {sorted(allowed)}")
         return self
+
+    @property
+    def separator(self) -> int:
+        """The byte between fields of a delimited file."""
+        return 0x80 if self.delimiter == "0x80" else ord(self.delimiter)
 
 
 def deadline(feed: Feed, data_date: dt.date) -> dt.datetime:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from numba import njit
 
 from dialects.scanner import BYTES, CONTROL, GOOD, LENGTH, LONGEST, Cut, listed, rest_of_line
+from dialects.utf8 import utf8_width
 
 #: No codes of the record level: the line is read by the standard library, wholly or for its unknown keys only.
 _ASK, _MORE = 255, 254
@@ -32,7 +33,7 @@ _NUMBER = re.compile(f'"{_MARK}([^"]*)"')
 
 
 def cut_objects(data: bytes, names: list[str]) -> tuple[Cut, pa.Array]:
-    """Cut lines into the values of ``names`` (UTF-8; empty where missing).
+    """Cut lines into the values of the keys ``names`` (UTF-8; empty where missing).
 
     Returns:
         the records, and of each good one the keys that are not in ``names`` with their values, as JSON (null: none).
@@ -42,7 +43,7 @@ def cut_objects(data: bytes, names: list[str]) -> tuple[Cut, pa.Array]:
     start, end, status = np.zeros(most, np.int64), np.zeros(most, np.int64), np.zeros(most, np.uint8)
     room = min(most, len(source) // 2 + 1) + 1  # an object has two bytes at least
     begin, finish = np.zeros((2, len(names) + 1, room), np.int32)
-    keys = [name.encode("ascii") for name in names]
+    keys = [name.encode("utf-8") for name in names]
     flat, ends = np.frombuffer(b"".join(keys) + b"\0", np.uint8), np.cumsum([0, *map(len, keys)]).astype(np.int32)
     lines, rows = _objects(source, flat, ends, start, end, status, begin, finish, len(source))
     start, end, status = start[:lines], end[:lines], status[:lines]
@@ -230,37 +231,11 @@ def _string(source, at, stop):  # type: ignore[no-untyped-def]
         if byte < 0x80:
             at += 1
             continue
-        width = _width(source, at, stop)
+        width = utf8_width(source, at, stop)
         if width == 0:
             return -1
         at += width
     return -1
-
-
-@njit(cache=True, nogil=True)
-def _width(source, at, stop):  # type: ignore[no-untyped-def]
-    """Bytes of the UTF-8 character at ``at`` (The Unicode Standard, table 3-7); 0 if none stands there."""
-    lead = source[at]
-    if lead < 0xC2 or lead > 0xF4:
-        return 0
-    width = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
-    if at + width > stop:
-        return 0
-    low, high = 0x80, 0xBF
-    if lead == 0xE0:
-        low = 0xA0
-    elif lead == 0xED:
-        high = 0x9F
-    elif lead == 0xF0:
-        low = 0x90
-    elif lead == 0xF4:
-        high = 0x8F
-    if not low <= source[at + 1] <= high:
-        return 0
-    for k in range(2, width):
-        if not 0x80 <= source[at + k] <= 0xBF:
-            return 0
-    return width
 
 
 @njit(cache=True, nogil=True)

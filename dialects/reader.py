@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from conf.errors import MendableError
 from conf.feed import Feed
 from conf.schema import Schema
 from dialects.convert import OTHER, TWICE, Fault, Pseudonym
 from dialects.fields import columns_of, counted, text_of
 from dialects.jsonlines import ask, cut_objects
 from dialects.keys import Prints, fingerprints, repeated
-from dialects.scanner import BYTES, CONTROL, COUNT, GOOD, LENGTH, LONGEST, Cut, cut_delimited, cut_fixed
+from dialects.scanner import BYTES, CONTROL, COUNT, GOOD, LENGTH, LONGEST, QUOTES, Cut, cut_delimited, cut_fixed
+from dialects.streams import pieces
+from dialects.utf8 import BYTE_ORDER_MARK
 
 #: What is wrong with a record as a whole, by its code (see `convert` for those of a field).
 REASONS = {
@@ -28,6 +32,10 @@ REASONS = {
 }
 #: Why a record (by its number in the piece) is none, where its code does not say it.
 Why = Callable[[int], str]
+
+
+class HeaderError(MendableError):
+    """The first line does not name the columns of the schema."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class Records:
         refused: records set aside, in order of line; at most as many as asked for.
         prints: a fingerprint of each row's key, uint64 [rows, 2]; empty where the schema has none.
         faults: how many were set aside by (field, code); the field is empty where the record as a whole is at fault.
+        head: lines before the first record: 1 where the piece began with a header.
     """
 
     table: pa.Table
@@ -60,11 +69,60 @@ class Records:
     refused: list[Refused]
     prints: Prints
     faults: Counter[tuple[str, int]]
+    head: int = 0
 
     @property
     def records(self) -> int:
         """Rows and records set aside together: what the control file must say."""
         return int(self.table.num_rows) + self.faults.total()
+
+    @property
+    def lines(self) -> int:
+        """Lines of the file that these are: records, and a header."""
+        return self.records + self.head
+
+
+def columns_in(feed: Feed, schema: Schema, path: Path) -> tuple[int, ...]:
+    """Where the header of a file has each field of the schema; empty if the file is.
+
+    Raises:
+        HeaderError: it does not name them all, once, and no others.
+    """
+    start = next(pieces(path, size=LONGEST), b"")
+    return _columns(feed, schema, _head(feed, start)) if start else ()
+
+
+def _head(feed: Feed, content: bytes) -> bytes:
+    """What stands before the records of a file: a byte order mark of UTF-8, and the header line."""
+    size = len(BYTE_ORDER_MARK) if feed.encoding == "utf-8" and content.startswith(BYTE_ORDER_MARK) else 0
+    if feed.header:
+        size = content.find(b"\n", size) + 1 or len(content)
+    return content[:size]
+
+
+def _columns(feed: Feed, schema: Schema, head: bytes) -> tuple[int, ...]:
+    line = head.removeprefix(BYTE_ORDER_MARK) if feed.encoding == "utf-8" else head
+    wanted = [field.sent_as for field in schema.fields]
+    cut = _delimited(feed, line, len(wanted) + feed.line_numbers)
+    if cut.status.tolist() != [GOOD]:
+        count = max(1, line.count(bytes([feed.separator])) + 1 - feed.line_numbers)
+        raise HeaderError(
+            f"the header does not name the {len(wanted)} columns of schema {schema.name}: it has about {count}",
+            where=f"{feed.code}, line 1",
+            remedy=f"it must be in {feed.encoding}, separated by {feed.delimiter!r}: {', '.join(wanted)}",
+        )
+    texts = [text_of(cut.source, b, f, utf8=cut.utf8)[0].as_py() for b, f in zip(cut.begin, cut.finish, strict=True)]
+    names = [(text or "").strip() for text in texts[feed.line_numbers :]]
+    lost, strange = [one for one in wanted if one not in names], [one for one in names if one not in wanted]
+    if lost or strange or len(set(names)) != len(names):
+        twice = sorted({one for one in names if names.count(one) > 1})
+        told = {"does not name": lost, "names what the schema does not know:": strange, "names twice": twice}
+        raise HeaderError(
+            "the header " + "; ".join(f"{what} {', '.join(map(repr, which))}" for what, which in told.items() if which),
+            where=f"{feed.code}, line 1",
+            remedy=f"correct the file, or name and alias of the fields in conf/schemas/{schema.name}.yml",
+        )
+    return tuple(names.index(one) for one in wanted)
 
 
 def read(
@@ -77,6 +135,7 @@ def read(
     offset: int = 0,
     twice: Collection[int] = (),
     most: int = 1 << 62,
+    columns: tuple[int, ...] = (),
 ) -> Records:
     """The records of a data file, or of a piece of it that begins and ends where records do.
 
@@ -89,8 +148,20 @@ def read(
         offset: bytes of the file before ``content``.
         twice: lines whose key an earlier piece of the delivery is known to hold.
         most: records set aside that are given with their bytes; the rest is counted only, so that memory is bounded.
+        columns: of a feed with a header, what `columns_in` says; needed where ``content`` is not the file's beginning.
+
+    Raises:
+        HeaderError: the header does not name the columns of the schema.
     """
+    head = 0
+    if offset == 0 and (size := len(_head(feed, content))):
+        head = int(feed.header)
+        columns = columns or (_columns(feed, schema, content[:size]) if head else ())
+        content, line, offset = content[size:], line + head, size
     cut, rest, first, why = _cut(feed, schema, content, line)
+    if columns and columns != tuple(range(len(columns))):
+        order = [*range(first), *(first + place for place in columns)]
+        cut = replace(cut, begin=cut.begin[order], finish=cut.finish[order])
     typed, faults = columns_of(schema, cut, first, pseudonym)
     table = pa.table([*typed, rest], names=[*(field.name for field in schema.fields), "_rest"])
     places = np.flatnonzero(cut.status == GOOD)
@@ -113,7 +184,7 @@ def read(
     moved = [replace(one, line=one.line + line, offset=one.offset + offset) for one in refused]
     if not keep.all():
         table, places = table.filter(pa.array(keep)), places[keep]
-    return Records(table, places + line + 1, moved, prints, count)
+    return Records(table, places + line + 1, moved, prints, count, head)
 
 
 def _set_aside(
@@ -152,17 +223,29 @@ def _set_aside(
 def _cut(feed: Feed, schema: Schema, content: bytes, line: int) -> tuple[Cut, pa.Array, int, Why]:
     """Records, unknown keys of each good one, fields before the schema's, and why a record is none."""
     if feed.dialect == "jsonl":
-        cut, rest = cut_objects(content, [field.name for field in schema.fields])
+        cut, rest = cut_objects(content, [field.sent_as for field in schema.fields])
         return cut, rest, 0, lambda place: _asked(content[cut.start[place] : cut.end[place]], int(cut.status[place]))
-    first, why = 0, cast(Why, _silent)
+    why = cast(Why, _silent)
     if feed.layout == "fixed":
         cut = cut_fixed(content, [field.width for field in schema.fields])
-    elif feed.dialect == "vgop":
-        cut, why = _numbered(cut_delimited(content, 0x80, len(schema.fields) + 1), line)
-        first = 1
     else:
-        cut = cut_delimited(content, ord(feed.delimiter), len(schema.fields))
-    return cut, pa.nulls(cut.begin.shape[1], pa.string()), first, why
+        cut = _delimited(feed, content, len(schema.fields) + feed.line_numbers)
+        if feed.quoted:
+            cut, why = _unquoted(cut)
+        if feed.line_numbers:
+            cut, why = _numbered(cut, line - feed.header, why)
+    return cut, pa.nulls(cut.begin.shape[1], pa.string()), int(feed.line_numbers), why
+
+
+def _delimited(feed: Feed, content: bytes, fields: int) -> Cut:
+    return cut_delimited(content, feed.separator, fields, utf8=feed.encoding == "utf-8", quoted=feed.quoted)
+
+
+def _unquoted(cut: Cut) -> tuple[Cut, Why]:
+    """Records with quotes that do not enclose a field are set aside."""
+    wrong = cut.status == QUOTES
+    said = "quotes do not enclose one field of this line (a line end within quotes ends the record)"
+    return replace(cut, status=np.where(wrong, np.uint8(OTHER), cut.status)), lambda n: said if wrong[n] else ""
 
 
 def _silent(_: int) -> str:
@@ -174,12 +257,12 @@ def _asked(line: bytes, code: int) -> str:
     return found[1] if isinstance(found, tuple) else ""
 
 
-def _numbered(cut: Cut, line: int) -> tuple[Cut, Why]:
-    """Hold the line numbers of vgop against the lines; a record that says another is set aside."""
+def _numbered(cut: Cut, line: int, before: Why) -> tuple[Cut, Why]:
+    """Hold the line numbers of a file against its records; a record that says another is set aside."""
     good = np.flatnonzero(cut.status == GOOD)
     same = counted(cut.source, cut.begin[0], cut.finish[0], good + line + 1)
     if same.all():
-        return cut, _silent
+        return cut, before
     status = cut.status.copy()
     status[good[~same]] = OTHER
     said = cut.begin[0], cut.finish[0]
@@ -187,7 +270,7 @@ def _numbered(cut: Cut, line: int) -> tuple[Cut, Why]:
     def why(place: int) -> str:
         row = int(np.searchsorted(good, place))
         if row == len(good) or good[row] != place:
-            return ""
+            return before(place)
         text = text_of(cut.source, said[0][row : row + 1], said[1][row : row + 1])[0].as_py()
         return f"says it is line {text!r}"
 

@@ -1,4 +1,4 @@
-"""Records as bytes: Arrow columns → text fields → lines of GB18030 or UTF-8, vectorised.
+"""Records as bytes: Arrow columns → text fields → lines of GB18030 or UTF-8, quoted where they must be, vectorised.
 
 The text of a field: integers and decimals in plain digits, doubles as Python writes them, dates ``%Y%m%d``,
 timestamps ``%Y%m%d%H%M%S`` of Shanghai time, booleans ``1`` and ``0``, a missing value is empty.
@@ -6,6 +6,7 @@ timestamps ``%Y%m%d%H%M%S`` of Shanghai time, booleans ``1`` and ``0``, a missin
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import cache
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 
 from conf.errors import MendableError
 from conf.feed import Feed
-from conf.schema import Field, Schema
+from conf.schema import ISO, Field, Schema
 
 #: A byte that no GB18030 character contains: stands for 0x80 until the text has been encoded.
 _STAND_IN = "\x1f"
@@ -33,6 +34,8 @@ def text_columns(schema: Schema, rows: pa.Table) -> list[pa.Array]:
 def text_of(field: Field, column: pa.Array) -> pa.Array:
     """One column as text."""
     kind = column.type
+    if pa.types.is_timestamp(kind) and field.format == ISO:
+        return pc.strftime(pc.cast(column, pa.timestamp("us", "UTC")), format="%Y-%m-%dT%H:%M:%SZ")
     if pa.types.is_timestamp(kind):
         local = pc.local_timestamp(pc.cast(column, pa.timestamp("s", "Asia/Shanghai"), safe=False))
         return _time_text(local, field.format or "%Y%m%d%H%M%S")
@@ -45,8 +48,9 @@ def text_of(field: Field, column: pa.Array) -> pa.Array:
 
 def _time_text(local: pa.Array, form: str) -> pa.Array:
     """Local times (seconds) as text: days and times of day are few, so that each is formatted once."""
-    cut = min((form.index(part) for part in ("%H", "%M", "%S") if part in form), default=len(form))
-    if any(part in form[cut:] for part in ("%Y", "%y", "%m", "%d")):
+    clock = ("%H", "%M", "%S", "%-H", "%-M", "%-S")
+    cut = min((form.index(part) for part in clock if part in form), default=len(form))
+    if any(part in form[cut:] for part in ("%Y", "%y", "%m", "%d")):  # a date behind its time
         return pc.strftime(local, format=form)
     day = _days(pc.cast(pc.floor_temporal(local, unit="day"), pa.date32()), form[:cut])
     if cut == len(form):
@@ -58,13 +62,24 @@ def _time_text(local: pa.Array, form: str) -> pa.Array:
 def _days(column: pa.Array, form: str) -> pa.Array:
     """Dates as text, each different one formatted once."""
     coded = pc.dictionary_encode(column)
+    if "%-" in form:  # which Arrow does not know
+        return pa.array([day.strftime(form) for day in coded.dictionary.to_pylist()], pa.string()).take(coded.indices)
     return pc.strftime(coded.dictionary, format=form).take(coded.indices)
 
 
 @cache
 def _times_of_day(form: str) -> pa.Array:
     """The text of each second of a day."""
+    if "%-" in form:
+        start = dt.datetime(2000, 1, 1)
+        return pa.array([(start + dt.timedelta(seconds=n)).strftime(form) for n in range(86_400)])
     return pc.strftime(pa.array(np.arange(86400), pa.timestamp("s")), format=form)
+
+
+def header(feed: Feed, schema: Schema) -> bytes:
+    """The line that names the columns."""
+    names = [pa.array([name]) for name in ["line"] * feed.line_numbers + [field.sent_as for field in schema.fields]]
+    return delimited(feed.model_copy(update={"line_numbers": False}), names)
 
 
 def delimited(feed: Feed, columns: list[pa.Array]) -> bytes:
@@ -73,20 +88,33 @@ def delimited(feed: Feed, columns: list[pa.Array]) -> bytes:
     Raises:
         MendableError: a value holds the delimiter or a line end: the format has no way to write it.
     """
-    separator = _STAND_IN if feed.dialect == "vgop" else feed.delimiter
+    separator = _STAND_IN if feed.delimiter == "0x80" else feed.delimiter
     end = "\r\n" if feed.dialect == "vgop" else "\n"
     rows, named = len(columns[0]), columns
-    if feed.dialect == "vgop":
+    if feed.quoted:
+        columns = [_in_quotes(column, separator) for column in columns]
+    if feed.line_numbers:
         columns = [pc.cast(pa.array(range(1, len(columns[0]) + 1), pa.int64()), pa.string()), *columns]
     tail = (separator if feed.trailing_delimiter else "") + end
     last = pc.binary_join_element_wise(columns[-1], tail, "", null_handling="replace", null_replacement="")
     lines = pc.binary_join_element_wise(*columns[:-1], last, separator, null_handling="replace", null_replacement="")
     text = joined(lines)
-    told = {separator: (len(columns) - 1 + feed.trailing_delimiter) * rows, "\n": rows, "\r": end.count("\r") * rows}
+    told = {"\n": rows, "\r": end.count("\r") * rows}
+    if not feed.quoted:
+        told[separator] = (len(columns) - 1 + feed.trailing_delimiter) * rows
     if any(text.count(mark.encode()) != count for mark, count in told.items()):
         raise _unwritable(feed, named, sorted(told))
+    if feed.encoding == "utf-8":
+        return text
     encoded = text.decode("utf-8").encode("gb18030")
-    return encoded.replace(b"\x1f", b"\x80") if feed.dialect == "vgop" else encoded
+    return encoded.replace(b"\x1f", b"\x80") if feed.delimiter == "0x80" else encoded
+
+
+def _in_quotes(column: pa.Array, separator: str) -> pa.Array:
+    """Values that hold the separator or a quote stand in quotes, which are doubled inside."""
+    marked = pc.or_(pc.match_substring(column, separator), pc.match_substring(column, '"'))
+    doubled = pc.replace_substring(column, pattern='"', replacement='""')
+    return pc.if_else(marked, pc.binary_join_element_wise('"', doubled, '"', ""), column)
 
 
 def _unwritable(feed: Feed, columns: list[pa.Array], marks: list[str]) -> MendableError:

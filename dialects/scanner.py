@@ -14,10 +14,13 @@ import numpy.typing as npt
 from numba import njit
 
 from dialects.gb18030 import tables, width_of
+from dialects.utf8 import utf8_width
 
 Bytes = npt.NDArray[np.uint8]
 Places = npt.NDArray[np.int32]
 GOOD, BYTES, COUNT, CONTROL, LENGTH = 0, 6, 7, 9, 2
+#: No code of the record level: quotes that do not enclose one whole field of the line.
+QUOTES = 254
 #: A record longer than this is set aside: memory stays bounded whatever a sender does.
 LONGEST = 1 << 20
 
@@ -27,7 +30,7 @@ class Cut:
     """The records of a piece of a file, and where the fields of the good ones stand.
 
     Attributes:
-        source: the bytes, uint8.
+        source: the bytes that fields are read from, uint8 (a copy of the file's where quotes were put right).
         start: byte offset of each record, int64 [lines].
         end: end of each record without its line end, int64 [lines].
         status: 0 good, else the record code, uint8 [lines].
@@ -45,9 +48,18 @@ class Cut:
     utf8: bool = False
 
 
-def cut_delimited(data: bytes, separator: int, fields: int) -> Cut:
-    """Cut delimited records; a trailing separator may or may not be there."""
-    return _cut(data, fields, fields, lambda *room: _delimited(*room, separator, fields))
+def cut_delimited(data: bytes, separator: int, fields: int, *, utf8: bool = False, quoted: bool = False) -> Cut:
+    """Cut delimited records; a trailing separator may or may not be there.
+
+    Args:
+        data: whole lines.
+        separator: the byte between fields.
+        fields: so many a good record has.
+        utf8: whether the bytes are UTF-8, not GB18030.
+        quoted: whether a field may stand in double quotes; what it holds has them no longer, and doubled ones once.
+    """
+    scan = _quoted if quoted else _delimited
+    return _cut(data, fields, fields, lambda *room: scan(*room, separator, fields, utf8), utf8=utf8, own=quoted)
 
 
 def cut_fixed(data: bytes, widths: list[int]) -> Cut:
@@ -55,15 +67,18 @@ def cut_fixed(data: bytes, widths: list[int]) -> Cut:
     return _cut(data, len(widths), sum(widths), lambda *room: _fixed(*room, np.array(widths, np.int64)))
 
 
-def _cut(data, fields, least, scan) -> Cut:  # type: ignore[no-untyped-def]
-    """Make room for the most records there can be (a good one has at least ``least`` bytes), and scan."""
-    source = np.frombuffer(data, np.uint8)
+def _cut(data, fields, least, scan, *, utf8=False, own=False) -> Cut:  # type: ignore[no-untyped-def]
+    """Make room for the most records there can be (a good one has at least ``least`` bytes), and scan.
+
+    With ``own`` the bytes are copied: the scan puts doubled quotes right in place.
+    """
+    source = np.frombuffer(bytearray(data) if own else data, np.uint8)
     most = int(np.count_nonzero(source == 10)) + 1
     start, end, status = np.zeros(most, np.int64), np.zeros(most, np.int64), np.zeros(most, np.uint8)
     places = np.empty((2, fields, min(most, len(source) // max(least, 1) + 1) + 1), np.int32)
     of = tables()
     lines, good = scan(source, of.two, of.four, start, end, status, places[0], places[1])
-    return Cut(source, start[:lines], end[:lines], status[:lines], places[0, :, :good], places[1, :, :good])
+    return Cut(source, start[:lines], end[:lines], status[:lines], places[0, :, :good], places[1, :, :good], utf8)
 
 
 @njit(cache=True, nogil=True)
@@ -93,7 +108,7 @@ def listed(source, at, after, flat, ends):  # type: ignore[no-untyped-def]  # no
 
 
 @njit(cache=True, nogil=True)
-def _delimited(source, two, four, start, end, status, begin, finish, separator, fields):  # type: ignore[no-untyped-def]
+def _delimited(source, two, four, start, end, status, begin, finish, separator, fields, utf8):  # type: ignore[no-untyped-def]
     row, line, at, total = 0, 0, 0, len(source)
     while at < total:
         head, field, count, state = at, at, 0, GOOD
@@ -114,7 +129,7 @@ def _delimited(source, two, four, start, end, status, begin, finish, separator, 
                 state = CONTROL
                 break
             else:
-                width = width_of(source, at, total, two, four)
+                width = utf8_width(source, at, total) if utf8 else width_of(source, at, total, two, four)
                 if width == 0:
                     state = BYTES
                     break
@@ -127,6 +142,63 @@ def _delimited(source, two, four, start, end, status, begin, finish, separator, 
             begin[count, row] = field
             finish[count, row] = inside
         elif state == GOOD and not (count == fields and field == inside):
+            state = COUNT
+        start[line], end[line], status[line] = head, stop, state
+        line += 1
+        row += state == GOOD
+    return line, row
+
+
+@njit(cache=True, nogil=True)
+def _sign(source, at, stop, two, four, utf8):  # type: ignore[no-untyped-def]
+    """Bytes of the character at ``at`` and what is wrong with it."""
+    byte = source[at]
+    if byte < 0x80:
+        return 1, GOOD if byte >= 0x20 or byte == 9 else CONTROL
+    width = utf8_width(source, at, stop) if utf8 else width_of(source, at, stop, two, four)
+    return width, GOOD if width else BYTES
+
+
+@njit(cache=True, nogil=True)
+def _quoted(source, two, four, start, end, status, begin, finish, separator, fields, utf8):  # type: ignore[no-untyped-def]
+    row, line, following, total = 0, 0, 0, len(source)
+    while following < total:
+        head = following
+        stop, following = rest_of_line(source, head, head)
+        at, count, state, left, put = head, 0, GOOD, head, head
+        while stop - head <= LONGEST:  # a field a turn
+            inside = at < stop and source[at] == 0x22
+            at += inside
+            left, put = at, at  # what the field holds is moved to ``left`` … ``put``: past each second quote of two
+            while at < stop:
+                byte = source[at]
+                if inside and byte == 0x22:
+                    at += 1
+                    inside = at < stop and source[at] == 0x22
+                    if not inside:
+                        break
+                elif not inside and byte == separator:
+                    break
+                width, state = _sign(source, at, stop, two, four, utf8)
+                if state != GOOD:
+                    break
+                for k in range(width):
+                    source[put + k] = source[at + k]
+                at += width
+                put += width
+            if state == GOOD and (inside or (at < stop and source[at] != separator)):
+                state = QUOTES
+            if state != GOOD:
+                break
+            if count < fields:
+                begin[count, row], finish[count, row] = left, put
+            count += 1
+            if at >= stop:
+                break
+            at += 1
+        if stop - head > LONGEST:
+            state = LENGTH
+        elif state == GOOD and count != fields and not (count == fields + 1 and left == put):
             state = COUNT
         start[line], end[line], status[line] = head, stop, state
         line += 1

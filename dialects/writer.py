@@ -18,7 +18,7 @@ from conf.feed import Feed
 from conf.schema import Schema
 from dialects import lzw
 from dialects.names import Named, local_text
-from dialects.render import delimited, fixed, joined, text_columns
+from dialects.render import delimited, fixed, header, joined, text_columns
 
 
 def write_delivery(
@@ -79,7 +79,9 @@ def content_of(feed: Feed, schema: Schema, rows: pa.Table, raw: dict[int, bytes]
         content = fixed(schema, text_columns(schema, rows))
     else:
         content = delimited(feed, text_columns(schema, rows))
-    return _with_raw(content, raw, b"\r\n" if feed.dialect == "vgop" else b"\n") if raw else content
+    if raw:
+        content = _with_raw(content, raw, b"\r\n" if feed.dialect == "vgop" else b"\n")
+    return header(feed, schema) + content if feed.header else content
 
 
 def _with_raw(content: bytes, raw: dict[int, bytes], end: bytes) -> bytes:
@@ -96,7 +98,7 @@ def json_lines(schema: Schema, rows: pa.Table) -> bytes:
     """One object a line; missing values are left out, instants are Shanghai time as in the other dialects."""
     columns = text_columns(schema, rows)
     bare = [field.type in {"short", "int", "long", "double", "decimal"} for field in schema.fields]
-    names = [field.name for field in schema.fields]
+    names = [json.dumps(field.sent_as, ensure_ascii=False)[1:-1] for field in schema.fields]
     text = _objects(names, columns, bare)
     here = [rows.num_rows - column.null_count for column in columns]
     quotes = sum((2 if plain else 4) * count for plain, count in zip(bare, here, strict=True))

@@ -48,7 +48,7 @@ def masked(night: Night, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _encoding(night: Night, feed: str) -> str:
     known = night.catalogue.feeds.get(feed)  # a feed that was taken out of the catalogue has left records behind
-    return "utf-8" if known is not None and known.dialect == "jsonl" else "gb18030"
+    return known.encoding if known is not None else "gb18030"
 
 
 def shape(raw: bytes, encoding: str) -> str:

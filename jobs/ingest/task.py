@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.errors import MendableError
-from dialects import Records, Refused, pieces, read
+from dialects import HeaderError, Records, Refused, columns_in, pieces, read
 from dialects.hmac import Keyed
 from dialects.keys import Prints, repeated
 from dialects.scanner import BYTES
@@ -123,10 +123,23 @@ class Loader:
         def parse(piece: bytes, line: int, offset: int) -> Records:
             names = _keeping(keyed, numbers) if _keeps_numbers(work) else keyed
             most = work.tolerated + 1
-            return read(work.feed, work.schema, piece, names, line=line, offset=offset, twice=twice, most=most)
+            return read(
+                work.feed,
+                work.schema,
+                piece,
+                names,
+                line=line,
+                offset=offset,
+                twice=twice,
+                most=most,
+                columns=columns,
+            )
 
         records = 0
+        columns: tuple[int, ...] = ()
         try:
+            if work.feed.header:
+                columns = columns_in(work.feed, work.schema, self.landing / span.file.path)
             for part in _parsed(span, self.landing / span.file.path, parse):
                 records += part.records
                 sink.write(_rows(span, identity, part))
@@ -136,7 +149,7 @@ class Loader:
                 prints.append(part.prints)
         except MendableError as error:
             sink.discard()
-            code = "99" if isinstance(error, LongLineError) else "10"
+            code = "99" if isinstance(error, LongLineError | HeaderError) else "10"
             return replace(found, code=code, reason=f"{span.file.name}: {error.what}")
         whole = np.concatenate(prints) if prints else np.zeros((0, 2), np.uint64)
         kept = _spooled(self.spool, whole) if spooled else whole
@@ -236,7 +249,7 @@ def _parsed(span: Span, path: Path, parse: Callable[[bytes, int, int], Records])
         for piece in pieces(path, span.start, span.stop):
             if not packed:
                 part = parse(piece, line, offset)
-                line += part.records
+                line += part.lines
                 yield part
             else:
                 ahead.append(pool.submit(parse, piece, line, offset))

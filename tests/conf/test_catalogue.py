@@ -222,7 +222,13 @@ def _edit(path: Path, old: str, new: str) -> None:
     [
         ("feeds/hotline/bill_month.yml", "schema: bill_month", "schema: bill_moth", "feeds", "no schema 'bill_moth'"),
         ("feeds/hotline/bill_month.yml", "owner:", "colour: red\nowner:", "feeds", "colour"),
-        ("feeds/hotline/bill_month.yml", "dialect: verf", "dialect: avl", "feeds", "separates with"),
+        (
+            "feeds/hotline/bill_month.yml",
+            "dialect: verf",
+            "dialect: verf\ndelimiter: '||'",
+            "feeds",
+            "delimiter '||' is none",
+        ),
         ("feeds/hotline/bill_month.yml", "code: bill_month", "code: bills", "feeds", "declares 'bills'"),
         ("feeds/hotline/bill_month.yml", "owner:", "holds: {pay_way: [7]}\nowner:", "feeds", "holds"),
         ("schemas/bill_month.yml", "key: [bill_no]", "key: [bill]", "schemas", "key names no field"),

@@ -9,12 +9,12 @@ import pytest
 import yaml
 
 from conf.schema import Schema
-from dialects import Records, pieces, read
+from dialects import Records, columns_in, pieces, read
 from tests.dialects.conftest import feed_of, pseudonym
 
 HERE = Path(__file__).parent / "golden"
 SCHEMA = Schema.model_validate(yaml.safe_load((HERE / "schema.yml").read_text(encoding="utf-8")))
-FORMS = {"avl": "avl", "verf": "verf", "vgop": "vgop", "jsonl": "jsonl_gz"}
+FORMS = {"avl": "avl", "verf": "verf", "vgop": "vgop", "jsonl": "jsonl_gz", "csv": "verf"}
 CASES = [
     pytest.param(form, case, id=f"{dialect}: {case['rule']}")
     for dialect, form in FORMS.items()
@@ -46,19 +46,23 @@ def told(parts: list[Records]) -> tuple[list[list[Any]], list[list[Any]], list[s
 
 @pytest.mark.parametrize(("form", "case"), CASES)
 def test_a_file_by_hand_is_read_as_the_contract_says(form: str, case: dict[str, Any], tmp_path: Path) -> None:
-    feed = feed_of("verf_fixed" if case.get("layout") == "fixed" else form)
+    feed = feed_of("verf_fixed" if case.get("layout") == "fixed" else form, **case.get("feed", {}))
     content = b"".join(content_of(case, tmp_path))
     whole = read(feed, SCHEMA, content, pseudonym)
     rows, aside, rest = told([whole])
     assert rows == case["rows"]
     assert aside == case.get("aside", [])
     assert rest == case.get("rest", [None] * len(rows))
-    assert whole.records == content.count(b"\n") + (not content.endswith(b"\n") and bool(content))
+    assert whole.lines == content.count(b"\n") + (not content.endswith(b"\n") and bool(content))
+    assert whole.records == whole.lines - feed.header
     if any(code == 5 for *_, code, _ in aside):
         return  # a key of an earlier piece is found by the loader, not by the reader
-    parts, offset = [], 0
+    parts, offset, columns = [], 0, ()
+    if feed.header:
+        (tmp_path / "sent").write_bytes(content)
+        columns = columns_in(feed, SCHEMA, tmp_path / "sent")
     for number, line in enumerate(_by_lf(content)):
-        parts.append(read(feed, SCHEMA, line, pseudonym, line=number, offset=offset))
+        parts.append(read(feed, SCHEMA, line, pseudonym, line=number, offset=offset, columns=columns))
         offset += len(line)
     assert told(parts) == (rows, aside, rest)  # the same in pieces, with the places in the file
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dialects.scanner import BYTES, CONTROL, COUNT, GOOD, LENGTH, LONGEST, Cut, cut_delimited, cut_fixed
+from dialects.scanner import BYTES, CONTROL, COUNT, GOOD, LENGTH, LONGEST, QUOTES, Cut, cut_delimited, cut_fixed
 
 #: Bytes that matter: separators, line ends, leads, trails, digits of four-byte characters, controls.
 NASTY = st.lists(
@@ -156,3 +157,59 @@ def test_an_over_long_record_is_set_aside_and_the_next_is_read() -> None:
 @pytest.mark.parametrize("data", [b"", b"\n", b"\r\n", b"\n\n"])
 def test_empty_lines_are_records(data: bytes) -> None:
     assert len(cut_delimited(data, 0x7C, 2).status) == data.count(b"\n")
+
+
+CSV = st.lists(
+    st.sampled_from(
+        [b'"', b'"', b'""', b",", b"\n", b"\r\n", b"\r", b"a", b"\xe4\xb8\xad", b"\xe4", b"\x00", b" ", b"\x96\x7c"]
+    ),
+    max_size=24,
+).map(b"".join)
+
+
+def quoted_fields(line: bytes, encoding: str) -> list[bytes] | None:
+    """Fields of a line whose fields may stand in quotes, by a regular expression; None if quotes enclose no field."""
+    text = line.decode(encoding)
+    fields, at = [], 0
+    while True:
+        found = re.compile(r'"((?:[^"]|"")*)"(?=,|$)|(?!")([^,]*)', re.S).match(text, at)
+        if found is None:
+            return None
+        whole = found[1].replace('""', '"') if found[1] is not None else found[2]
+        fields.append(whole.encode(encoding))
+        if found.end() == len(text):
+            return fields
+        at = found.end() + 1
+
+
+@pytest.mark.whole
+@given(CSV, st.integers(1, 3), st.booleans())
+@example(b'"a,""",b\n"",""\n"a\nb"\n"a"b,c\n', 2, True)
+@settings(max_examples=400, deadline=None)
+def test_quoted_as_the_contract_says(data: bytes, wanted: int, utf8: bool) -> None:
+    cut = cut_delimited(data, 0x2C, wanted, utf8=utf8, quoted=True)
+    encoding = "utf-8" if utf8 else "gb18030"
+    expected = lines_of(data)
+    assert [(int(s), data[s:e]) for s, e in zip(cut.start, cut.end, strict=True)] == expected
+    good = []
+    for status, (_, line) in zip(cut.status, expected, strict=True):
+        try:
+            fields = quoted_fields(line, encoding)
+        except UnicodeDecodeError:
+            fields = None
+        clean = not any(byte < 0x20 and byte != 9 for byte in line)
+        if fields is not None and len(fields) == wanted + 1 and fields[-1] == b"":
+            fields = fields[:-1]
+        if fields is not None and clean and len(fields) == wanted:
+            assert status == GOOD, line
+            good.append(fields)
+        else:
+            assert status in ((COUNT,) if fields is not None and clean else (BYTES, CONTROL, QUOTES)), line
+    assert records_of(cut) == good
+
+
+def test_the_file_is_left_as_it_was_sent() -> None:
+    data = b'"a""b",c\n'
+    cut = cut_delimited(data, 0x2C, 2, quoted=True)
+    assert records_of(cut) == [[b'a"b', b"c"]]
+    assert data == b'"a""b",c\n'

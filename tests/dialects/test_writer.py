@@ -13,7 +13,7 @@ import pytest
 
 from conf.errors import MendableError
 from dialects import lzw, write_delivery
-from tests.dialects.conftest import UTC, feed_of, rows_of, schema_of
+from tests.dialects.conftest import FIELDS, UTC, feed_of, rows_of, schema_of
 
 DAY = dt.date(2026, 1, 8)
 CREATED = dt.datetime(2026, 1, 8, 17, 30, 5, tzinfo=UTC)  # 2026-01-09 01:30:05 in Shanghai
@@ -145,3 +145,27 @@ def test_lzw_refuses_a_bomb_and_rubbish() -> None:
         lzw.decompress(b"PK\x03\x04", 100)
     with pytest.raises(MendableError, match="broken"):
         lzw.decompress(bytes.fromhex("1f9d90ffffff"), 100)
+
+
+def test_a_header_quotes_and_utf8_where_the_feed_says_so(tmp_path: Path) -> None:
+    fields = [field | {"alias": "号,码"} if field["name"] == "phone" else field for field in FIELDS]
+    rows = rows_of(no=[1, 2], word=['東"', None], phone=["10000000001", None])
+    data, control = write_delivery(feed_of("csv"), schema_of(fields=fields), rows, tmp_path, DAY, raw={1: b"broken"})
+    assert data.read_bytes().decode() == (
+        'no,"号,码",word,kind,small,whole,money,share,day,at,flag\n1,10000000001,"東""",,,,,,,,\nbroken\n'
+    )
+    assert control.read_bytes()[60:80].strip() == b"2"  # a header is no record
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "text"),
+    [
+        ("at", "iso", "2026-01-07T16:00:01.000000Z"),
+        ("at", "%Y/%-m/%-d %-H:%M:%S", "2026/1/8 0:00:01"),
+        ("day", "%Y-%-m-%-d", "2026-1-7"),
+    ],
+)
+def test_dates_in_the_form_that_the_schema_says(name: str, form: str, text: str, tmp_path: Path) -> None:
+    fields = [field | ({"format": form} if field["name"] == name else {}) for field in FIELDS]
+    data, _ = write_delivery(feed_of("verf"), schema_of(fields=fields), ROWS.slice(0, 1), tmp_path, DAY)
+    assert f"|{text}|" in data.read_text("gb18030")
