@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from cli.output import (
     print_json,
     print_table,
 )
+from conf.catalogue import Catalogue
 from conf.dates import parse_date
 from conf.errors import MendableError
 from conf.settings import Settings, load_settings
@@ -309,29 +311,65 @@ def new(
     env: EnvOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draft a feed and its schema from a sample file. Example: cpc feeds new sample.dat --name topup_new."""
-    from dialects.draft import draft
+    """Draft a feed and its schema that read a sample file. Example: cpc feeds new sample.dat --name topup_new."""
+    from dialects.draft import draft, read_back
     from dialects.sniff import sniff
 
-    if not sample.is_file():
-        raise MendableError("no such file", where=str(sample), remedy="name a data file, not its control file")
+    if not sample.is_file() or sample.name.endswith((".CHK", ".verf", ".manifest.json")):
+        raise MendableError("no data file", where=str(sample), remedy="name a data file, not its control file")
+    catalogue = load_settings(env).catalogue
     with sample.open("rb") as file:
-        found = sniff(sample.name, file.read(SAMPLE))
-    taken = {feed.unit_code for feed in load_settings(env).catalogue.feeds.values()}
-    feed_text, schema_text = draft(found, name or found.code, taken)
+        found = sniff(sample.name, file.read(SAMPLE), _words(catalogue))
     code = name or found.code
+    places = _free_places(catalogue, out, code)
+    texts = draft(found, code, {feed.unit_code for feed in catalogue.feeds.values()})
+    result = read_back(*texts, found)
+    figures = {**found.as_row(), "records read": result.rows, "records set aside": result.records - result.rows}
+    notes = found.remarks()
     if as_json:
-        print_json({**found.as_row(), "feed_yaml": feed_text, "schema_yaml": schema_text})
-        return
-    print_figures(f"what {sample.name} looks like", found.as_row())
-    if out is None:
-        console.print(feed_text)
-        console.print(schema_text)
-        return
-    for folder, text in (("feeds/hotline", feed_text), ("schemas", schema_text)):
-        path = out / folder / f"{code}.yml"
-        if path.exists():
-            raise MendableError("there is such a file", where=str(path), remedy="choose another --name")
+        told = {"obstacles": [asdict(one) for one in result.obstacles], "notes": notes, "drafted": result.good}
+        print_json({**figures, **told, **({"feed_yaml": texts[0], "schema_yaml": texts[1]} if result.good else {})})
+    else:
+        print_figures(f"what {sample.name} looks like", figures)
+        for note in notes:
+            console.print(f"note: {note}", markup=False)
+        for one in result.obstacles:
+            console.print(f"set aside: {one.count:,} records", markup=False)
+            console.print(f"  what:   {one.what}\n  where:  {one.where}\n  remedy: {one.remedy}", markup=False)
+    if not result.good:
+        worst = next(iter(result.obstacles), None)
+        raise MendableError(
+            f"the draft reads {result.rows:,} of {result.records:,} records"
+            + (f": {'; '.join(one.what for one in result.obstacles[:3])}" if worst else ""),
+            where=f"{sample}, {worst.where}" if worst else str(sample),
+            remedy=worst.remedy if worst else "take a file with records",
+        )
+    for text, path in zip(texts, places, strict=True):
+        if path is None:
+            if not as_json:
+                console.print(text, markup=False)
+            continue
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        console.print(f"written: {path}")
+        if not as_json:
+            console.print(f"written: {path}", markup=False)
+
+
+def _words(catalogue: Catalogue) -> dict[str, str]:
+    """What columns are called, by their 中文 labels: the name that most schemas give them."""
+    said = Counter((field.label, field.name) for schema in catalogue.schemas.values() for field in schema.fields)
+    return {label: name for (label, name), _ in reversed(said.most_common())}
+
+
+def _free_places(catalogue: Catalogue, out: Path | None, code: str) -> tuple[Path | None, Path | None]:
+    """Where the drafts go, if anywhere; nothing is overwritten, here or in the catalogue."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", code):
+        raise MendableError(f"{code!r} cannot be a code", where="--name", remedy="small letters, digits and _")
+    if out is None:
+        return None, None
+    places = out / "feeds" / "hotline" / f"{code}.yml", out / "schemas" / f"{code}.yml"
+    there = [str(path) for path in places if path.exists()]
+    there += [f"feed {code}"] * (code in catalogue.feeds) + [f"schema {code}"] * (code in catalogue.schemas)
+    if there:
+        raise MendableError(f"there is {there[0]} already", where=str(out), remedy="choose another --name")
+    return places

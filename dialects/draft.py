@@ -1,12 +1,53 @@
-"""Writes a feed and its schema as YAML from what a sample looks like: a start for a person."""
+"""Writes a feed and its schema as YAML from what a sample looks like, and reads the sample back with that very draft."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 import yaml
 
+from conf.feed import Feed
+from conf.schema import Schema
+from dialects.reader import Records, Refused, read
+from dialects.scanner import BYTES, CONTROL, COUNT, LENGTH
 from dialects.sniff import Sample
+
+#: A draft is good if it reads so much of its sample.
+GOOD_SHARE = 0.99
+#: What to ask of a sender whose records cannot be read, by the code of the record level.
+_REMEDIES = {
+    BYTES: "ask the sender to write the whole file in one encoding",
+    COUNT: "ask the sender to keep the delimiter out of values, or to put such values in quotes",
+    LENGTH: "ask the sender what this record is",
+    CONTROL: "ask the sender for one whole record a line: no control character, no line break within a value",
+}
+_HEAD = "# A draft from a sample: name the fields, check types and key, then `cpc feeds check`.\n"
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """A kind of record of the sample that its draft does not read."""
+
+    count: int
+    what: str
+    where: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """What the draft made of its own sample."""
+
+    records: int
+    rows: int
+    obstacles: tuple[Obstacle, ...]
+
+    @property
+    def good(self) -> bool:
+        """Whether the draft may be used."""
+        return self.rows > 0 and self.rows >= GOOD_SHARE * self.records
 
 
 def draft(sample: Sample, code: str, taken: set[str]) -> tuple[str, str]:
@@ -29,18 +70,30 @@ def draft(sample: Sample, code: str, taken: set[str]) -> tuple[str, str]:
         "owner": "who answers for it",
         "purpose": "what it is used for (goes to the register of purposes)",
     }
+    plain = Feed.model_validate({**feed, "compression": "gzip" if sample.dialect == "jsonl" else "none"})
     if sample.layout == "fixed":
         feed["layout"] = "fixed"
-    elif sample.dialect in ("avl", "verf"):
-        feed["delimiter"] = {"avl": "$", "verf": "|"}[sample.dialect]
-        feed |= {"trailing_delimiter": True} if sample.trailing else {}
+    elif sample.dialect != "jsonl":
+        said = {
+            "delimiter": sample.separator or plain.delimiter,
+            "encoding": sample.encoding,
+            "header": sample.header,
+            "quoted": sample.quoted,
+            "line_numbers": sample.line_numbers,
+            "trailing_delimiter": sample.trailing,
+        }
+        feed |= {name: value for name, value in said.items() if value != getattr(plain, name)}
     feed |= {"compression": sample.compression} if sample.compression != "none" else {}
-    feed |= {"granularity": "monthly"} if sample.monthly else {}
+    feed |= {"granularity": sample.granularity} if sample.granularity != "daily" else {}
+    feed |= {"letter": sample.letter} if sample.letter not in ("", plain.letter) else {}
+    feed |= {"sender": sample.sender} if sample.sender not in ("", plain.sender) else {}
     fields, codes = [], {}
     for one in sample.fields:
-        field: dict[str, Any] = {"name": one.name, "type": one.type, "label": one.name}
+        field: dict[str, Any] = {"name": one.name, "type": one.type, "label": one.label or one.name}
+        field |= {"alias": one.alias} if one.alias else {}
         field |= {} if one.nullable else {"nullable": False}
         field |= {"personal": "phone"} if one.type == "phone" else {}
+        field |= {"format": one.format} if one.format else {}
         field |= {"scale": one.scale} if one.scale else {}
         field |= {"width": one.width} if one.width else {}
         field |= {"max_length": max(8, 2 * one.longest)} if one.type == "string" else {}
@@ -52,13 +105,36 @@ def draft(sample: Sample, code: str, taken: set[str]) -> tuple[str, str]:
         "name": code,
         "label": code,
         "doc": "what one record is",
-        "key": [sample.fields[0].name],
+        "key": list(sample.keys[0]) if sample.keys else [],
         "fields": fields,
     }
     schema |= {"codes": codes} if codes else {}
-    head = "# A draft from a sample: name the fields, check types and key, then `cpc feeds check`.\n"
+    return _text(feed), _text(schema)
 
-    def text(data: dict[str, Any]) -> str:
-        return head + yaml.safe_dump(data, allow_unicode=True, sort_keys=False, width=120)
 
-    return text(feed), text(schema)
+def _text(data: dict[str, Any]) -> str:
+    return _HEAD + yaml.safe_dump(data, allow_unicode=True, sort_keys=False, width=120)
+
+
+def read_back(feed_text: str, schema_text: str, sample: Sample) -> ReadBack:
+    """Read a sample with the draft that was made of it, as a night would."""
+    feed = Feed.model_validate(yaml.safe_load(feed_text))
+    schema = Schema.model_validate(yaml.safe_load(schema_text))
+    found = read(feed, schema, sample.content, lambda numbers: numbers.cast(pa.binary()))
+    return ReadBack(found.records, found.table.num_rows, tuple(_obstacles(found)))
+
+
+def _obstacles(found: Records) -> list[Obstacle]:
+    """What was set aside, by kind, the most frequent first, each with its first record."""
+    first: dict[tuple[str, int], Refused] = {}
+    for one in found.refused:
+        first.setdefault((one.field, one.code), one)
+    return [
+        Obstacle(
+            count,
+            first[kind].reason,
+            f"line {first[kind].line}, byte {first[kind].offset}",
+            _REMEDIES.get(kind[1], "") or f"correct the type of {kind[0]} in the draft, or ask the sender",
+        )
+        for kind, count in sorted(found.faults.items(), key=lambda one: (-one[1], first[one[0]].line))
+    ]

@@ -1,133 +1,173 @@
-"""Guesses how a file of an unknown interface speaks: dialect, compression, encoding, separator, fields; how surely.
+"""Guesses how a file of an unknown interface speaks: dialect, compression, encoding, separator, header, fields.
 
-A guess is a share of the sampled records that agree with it; a person reads the draft that comes of it.
+A guess is a share of the sampled records that agree with it; `draft` reads the sample back with what comes of it.
 """
 
 from __future__ import annotations
 
-import datetime as dt
+import csv
 import gzip
 import io
 import itertools
 import json
+import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import pyarrow as pa
 import zstandard
 
 from conf.errors import MendableError
+from conf.feed import DELIMITERS
 from dialects import lzw
+from dialects.fields import text_of
+from dialects.guess import Guess, column_name, guess, has_header, keys_of
+from dialects.jsonlines import cut_objects
 from dialects.names import AVL, JSONL, VERF
+from dialects.scanner import Cut, cut_delimited
+from dialects.utf8 import BYTE_ORDER_MARK
 
-#: So much of a file is looked at, unpacked.
-SAMPLE_BYTES, SAMPLE_LINES = 1 << 22, 2000
+#: So much of a file is looked at, unpacked; and so many of its lines for what all lines have in common.
+SAMPLE_BYTES, SAMPLE_LINES = 1 << 26, 2000
+#: Fewer records than these tell little.
+FEW = 20
+#: A separator gives at least this share of lines the same number of fields.
+A_MOST = 0.5
 _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\x1f\x9d", "Z"))
-#: Form of every value of a column → type; the first that fits.
-_FORMS = (
-    ("phone", re.compile(r"1(?:[3-9]\d|00)\d{8}")),  # 100…: the range of synthetic numbers, assigned to nobody
-    ("timestamp", re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01])([01]\d|2[0-3])[0-5]\d[0-5]\d")),
-    ("date", re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01])")),
-    ("int", re.compile(r"0|-?[1-9]\d{0,8}")),  # no leading zeros: they would be lost
-    ("long", re.compile(r"0|-?[1-9]\d{0,17}|-?[1-8]\d{18}")),
-    ("decimal", re.compile(r"-?\d{1,12}(\.\d{1,6})?")),
-    ("double", re.compile(r"-?\d{1,15}(\.\d+)?([eE][-+]?\d+)?")),
+#: What is no text at all: first bytes, what it is, what to ask for.
+_NO_TEXT = (
+    (b"PK\x03\x04", "a zip archive or an Excel workbook", "have it sent as text, one record a line (CSV of UTF-8)"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "have it sent as text, one record a line (CSV of UTF-8)"),
+    (b"PAR1", "a Parquet file", "have it sent as text, one record a line"),
+    (b"\xff\xfe", "UTF-16", "have it sent as UTF-8 or GB18030"),
+    (b"\xfe\xff", "UTF-16", "have it sent as UTF-8 or GB18030"),
+    (b"\x841\x953", "text of GB18030 behind a byte order mark", "have the mark left out"),
 )
-
-
-@dataclass(frozen=True)
-class Guess:
-    """A column: name, type and what else a schema says of it."""
-
-    name: str
-    type: str
-    nullable: bool
-    longest: int
-    scale: int = 0
-    codes: tuple[str, ...] = ()
-    width: int = 0
+_TWO_MARKS = re.compile(r"([^\w\s\"'.:/-])\1|([^\w\s\"'.:/-])[^\w\s]\2")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a file looks like."""
+    """What a file looks like; ``encoding`` is what a feed declares, ``written`` what was seen."""
 
     code: str
     dialect: str
     compression: str
     encoding: str
+    written: str
     encoding_confidence: float
     separator: str
     layout: str
     fields: tuple[Guess, ...]
     fields_confidence: float
-    trailing: bool
     records: int
+    content: bytes
+    trailing: bool = False
+    header: bool = False
+    quoted: bool = False
+    line_numbers: bool = False
+    keys: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
     unit: str = ""
-    monthly: bool = False
+    letter: str = ""
+    sender: str = ""
+    granularity: str = "daily"
+
+    def remarks(self) -> list[str]:
+        """What a person should know of the draft."""
+        found = [*self.notes, *(f"{one.name}: {one.note}" for one in self.fields if one.note)]
+        if coded := [one.name for one in self.fields if one.codes]:
+            found.append(f"code lists hold what the sample has, anything else would be set aside: {', '.join(coded)}")
+        if not self.keys:
+            found.append("no columns tell records apart: without a key, a record that stands twice is not seen")
+        elif self.records < FEW:
+            found.append(f"only {self.records} records: key, types and code lists are hardly more than guesses")
+        return found
 
     def as_row(self) -> dict[str, Any]:
         """For the screen."""
         return {
             "dialect": self.dialect,
             "compression": self.compression,
-            "encoding": self.encoding,
+            "encoding": self.written + ("" if self.written == self.encoding else f" (declared as {self.encoding})"),
             "encoding confidence": round(self.encoding_confidence, 4),
             "layout": self.layout,
             "separator": self.separator,
+            "header": self.header,
+            "quotes": self.quoted,
+            "line numbers": self.line_numbers,
             "fields": len(self.fields),
             "fields confidence": round(self.fields_confidence, 4),
             "trailing separator": self.trailing,
+            "key candidates": "; ".join(" + ".join(key) for key in self.keys) or "none",
             "records looked at": self.records,
         }
 
 
-def sniff(name: str, data: bytes) -> Sample:
+def sniff(name: str, data: bytes, words: Mapping[str, str] | None = None) -> Sample:
     """What ``data``, a file called ``name``, looks like.
 
+    Args:
+        name: of the file.
+        data: its bytes, or the first of them.
+        words: what columns are called in the catalogue, by their 中文 labels.
+
     Raises:
-        MendableError: it is empty, or no packing that we know.
+        MendableError: it is empty, no packing that we know, or no text of records.
     """
     compression = next((kind for magic, kind in _MAGIC if data.startswith(magic)), "none")
-    content = _head(compression, data, name)
-    cut = content if len(content) < SAMPLE_BYTES else content[: content.rfind(b"\n") + 1]
-    lines = [line.removesuffix(b"\r") for line in cut.split(b"\n")[:SAMPLE_LINES] if line.strip()]
+    content = _unpack(compression, data, name)
+    for magic, what, remedy in _NO_TEXT:
+        if content.startswith(magic):
+            raise MendableError(f"this is {what}, which no dialect carries", where=name, remedy=remedy)
+    content = content if len(content) < SAMPLE_BYTES else content[: content.rfind(b"\n") + 1]
+    marked = content.startswith(BYTE_ORDER_MARK)
+    start = io.BytesIO(content.removeprefix(BYTE_ORDER_MARK))
+    lines = [line for raw in itertools.islice(start, SAMPLE_LINES) if (line := raw.rstrip(b"\r\n")).strip()]
     if not lines:
         raise MendableError("there is nothing in it", where=name, remedy="take a file with records")
     said = _said_by_name(name)
-    if _share(lines, _object) > 0.9:
-        return _jsonl(said, compression, lines)
-    encoding, sure = encoding_of(lines)
-    separator, count, agree = separator_of(lines, encoding)
-    if not separator and len({len(line) for line in lines}) == 1:
-        return _fixed(said, compression, encoding, sure, lines)
-    rows = [fields for line in lines if len(fields := split(line, separator, encoding)) == count]
-    trailing = count > 1 and all(fields[-1] == "" for fields in rows)
-    columns = list(zip(*[fields[: count - trailing] for fields in rows], strict=True))
-    numbered = separator == "\x80" and columns[0] == tuple(str(n) for n in range(1, len(rows) + 1))
-    guesses = tuple(guess(f"field_{n}", values) for n, values in enumerate(columns[1:] if numbered else columns, 1))
-    dialect = {"\x80": "vgop", "$": "avl"}.get(separator, said.get("dialect", "verf"))
-    return Sample(
-        said["code"],
-        dialect,
+    bare = Sample(
+        said.pop("code"),
+        said.pop("dialect", "verf"),
         compression,
-        encoding,
-        sure,
-        "0x80" if separator == "\x80" else separator,
+        "utf-8",
+        "utf-8-sig" if marked else "utf-8",
+        1.0,
+        "",
         "delimited",
-        guesses,
-        agree,
-        trailing,
-        len(lines),
-        said.get("unit", ""),
-        said.get("monthly", False),
+        (),
+        1.0,
+        0,
+        content,
+        **said,
     )
+    if _share(lines, _object) > 0.9:
+        return _json_lines(bare, words or {})
+    if lines[0].lstrip()[:1] in (b"[", b"{") and _is_json(content):
+        raise MendableError(
+            "this is one JSON value over the whole file", where=name, remedy="have one object sent in each line"
+        )
+    encoding, sure = encoding_of(lines)
+    if marked and encoding == "gb18030":
+        raise MendableError(
+            "a byte order mark of UTF-8 stands before text of GB18030", where=name, remedy="have the mark left out"
+        )
+    encoding = "utf-8" if marked else encoding
+    gbk = encoding == "gb18030" and _share([_without_0x80(line) for line in lines], _reads("gbk")) >= sure
+    written = "utf-8-sig" if marked else "gbk" if gbk else encoding
+    declared = "gb18030" if encoding == "ascii" else encoding
+    bare = replace(bare, encoding=declared, written=written, encoding_confidence=sure)
+    if encoding == "ascii":
+        bare = replace(bare, notes=("all of it is ASCII: ask the sender how Chinese would be written",))
+    return _fields(bare, [_decode(line, declared) for line in lines], lines, words or {}, name)
 
 
-def _head(compression: str, data: bytes, name: str) -> bytes:
+def _unpack(compression: str, data: bytes, name: str) -> bytes:
     try:
         if compression == "gzip":
             return gzip.GzipFile(fileobj=io.BytesIO(data)).read(SAMPLE_BYTES)
@@ -141,21 +181,16 @@ def _head(compression: str, data: bytes, name: str) -> bytes:
 def _said_by_name(name: str) -> dict[str, Any]:
     """What the name says by the conventions of the dialects."""
     if match := AVL.match(name):
-        return {
-            "code": f"avl_{match['unit']}",
-            "unit": match["unit"],
-            "dialect": "avl",
-            "monthly": match["date"].endswith("00"),
-        }
+        monthly = "monthly" if match["date"].endswith("00") else "daily"
+        known = {"unit": match["unit"], "letter": match["letter"], "granularity": monthly}
+        return {"code": f"avl_{match['unit']}", "dialect": "avl", **known}
     if match := VERF.match(name):
-        return {
-            "code": f"verf_{match['unit']}",
-            "unit": match["unit"],
-            "dialect": "verf",
-            "monthly": len(match["date"]) == 6,
-        }
+        monthly = "monthly" if len(match["date"]) == 6 else "daily"
+        known = {"unit": match["unit"], "sender": match["sender"], "granularity": monthly}
+        return {"code": f"verf_{match['unit']}", "dialect": "verf", **known}
     if match := JSONL.match(name):
-        return {"code": match["feed"], "dialect": "jsonl"}
+        hourly = "daily" if match["stamp"].endswith("00") else "hourly"
+        return {"code": match["feed"], "dialect": "jsonl", "granularity": hourly}
     bare = re.sub(r"[^a-z0-9]+", "_", name.split(".")[0].lower()).strip("_")
     return {"code": bare if re.match(r"[a-z]", bare) else f"feed_{bare or 'new'}"}
 
@@ -165,10 +200,18 @@ def _share(lines: Sequence[bytes], good: Any) -> float:
 
 
 def _object(line: bytes) -> bool:
+    return line.lstrip().startswith(b"{") and isinstance(_loaded(line), dict)
+
+
+def _loaded(text: bytes) -> Any:
     try:
-        return line.startswith(b"{") and isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_json(content: bytes) -> bool:
+    return _loaded(content) is not None
 
 
 def _reads(encoding: str) -> Any:
@@ -192,71 +235,186 @@ def encoding_of(lines: Sequence[bytes]) -> tuple[str, float]:
 
 
 def _without_0x80(line: bytes) -> bytes:
-    return b"".join(line[start:end] for start, end in _characters(line) if line[start:end] != b"\x80")
+    return b"".join(one for one in _characters(line) if one != b"\x80")
 
 
-def _characters(line: bytes) -> list[tuple[int, int]]:
-    """Bounds of characters of GB18030; a byte that starts none stands alone."""
+def _characters(line: bytes) -> list[bytes]:
+    """Characters of GB18030; a byte that starts none stands alone."""
     found, at = [], 0
     while at < len(line):
         size = 1
         if 0x81 <= line[at] <= 0xFE and at + 1 < len(line):
             trail = line[at + 1]
             size = 4 if 0x30 <= trail <= 0x39 else 2 if 0x40 <= trail <= 0xFE and trail != 0x7F else 1
-        found.append((at, min(at + size, len(line))))
+        found.append(line[at : at + size])
         at += size
     return found
 
 
-def split(line: bytes, separator: str, encoding: str) -> list[str]:
-    """Fields of a line; a separator inside a character of GB18030 is none."""
-    if encoding != "gb18030" and separator != "\x80":
-        text = line.decode("utf-8", "replace")
-        return text.split(separator) if separator else [text]
-    mark = separator.encode("latin-1")
-    fields = [b""]
-    for start, end in _characters(line):
-        if mark and line[start:end] == mark:
-            fields.append(b"")
-        else:
-            fields[-1] += line[start:end]
-    return [field.decode("gb18030", "replace") for field in fields]
+def _decode(line: bytes, encoding: str) -> str:
+    """A line as text in which a lone 0x80 is U+0080."""
+    if encoding == "utf-8" or b"\x80" not in line:
+        return line.decode(encoding, "replace")
+    return "".join("\x80" if one == b"\x80" else one.decode("gb18030", "replace") for one in _characters(line))
 
 
-def separator_of(lines: Sequence[bytes], encoding: str) -> tuple[str, int, float]:
-    """The separator on whose number most lines agree, fields by it, and the share of lines that have so many."""
-    best = ("", 1, 0.0)
-    for separator in ("\x80", "$", "|", "\t", ",", ";"):
-        if separator == "\x80" and encoding == "utf-8":
+def split(line: str, separator: str, *, quoted: bool) -> list[str]:
+    """Fields of a line, which may stand in quotes."""
+    if not quoted or not separator:
+        return line.split(separator) if separator else [line]
+    try:
+        return next(csv.reader([line], delimiter=separator), [""])
+    except csv.Error:  # longer than a record may be
+        return [line]
+
+
+def separator_of(lines: Sequence[str]) -> tuple[str, bool, int, float]:
+    """The separator by which most lines have the same number of fields, and many; whether quotes enclose fields.
+
+    Returns:
+        separator (empty: none), quoted, fields, and the share of lines that have so many.
+    """
+    best, most = ("", False, 1, 1.0), 0.0
+    for separator in ("\x80", "$", *DELIMITERS):
+        if not any(separator in line for line in lines):
             continue
-        (count, lines_so), *_ = Counter(len(split(line, separator, encoding)) for line in lines).most_common(1)
-        share = lines_so / len(lines)
-        if count > 1 and (share, count) > (best[2], best[1]):
-            best = (separator, count, share)
+        count, share = _agree(lines, separator, quoted=False)
+        marks, quoted = re.compile(f'(^|{re.escape(separator)})"'), False
+        if any(marks.search(line) for line in lines):
+            in_quotes = _agree(lines, separator, quoted=True)
+            quoted = in_quotes[1] >= share
+            count, share = in_quotes if quoted else (count, share)
+        value = share**2 * math.log2(count)
+        if count > 1 and share >= A_MOST and value > most:
+            best, most = (separator, quoted, count, share), value
     return best
 
 
-def _jsonl(said: dict[str, Any], compression: str, lines: Sequence[bytes]) -> Sample:
-    objects = [found for line in lines if _object(line) and (found := json.loads(line)) is not None]
-    keys = list(dict.fromkeys(itertools.chain.from_iterable(objects)))
-    known = [key for key in keys if re.fullmatch(r"[a-z][a-z0-9_]*", key)]
-    guesses = tuple(guess(key, tuple("" if (v := o.get(key)) is None else str(v) for o in objects)) for key in known)
-    return Sample(
-        said["code"],
-        "jsonl",
-        "gzip" if compression == "none" else compression,
-        "utf-8",
-        1.0,
-        "",
-        "delimited",
-        guesses,
-        len(objects) / len(lines),
-        False,
-        len(lines),
+def _agree(lines: Sequence[str], separator: str, *, quoted: bool) -> tuple[int, float]:
+    """The number of fields that most lines have, and their share."""
+    counts = Counter(len(split(line, separator, quoted=quoted)) for line in lines)
+    [(count, agree)] = counts.most_common(1)
+    return count, agree / len(lines)
+
+
+def _text_columns(cut: Cut) -> list[pa.Array]:
+    return [text_of(cut.source, b, f, utf8=cut.utf8) for b, f in zip(cut.begin, cut.finish, strict=True)]
+
+
+def _fields(bare: Sample, texts: list[str], lines: list[bytes], words: Mapping[str, str], name: str) -> Sample:
+    separator, quoted, count, agree = separator_of(texts)
+    if not separator and len({len(line) for line in lines}) == 1 and len(lines) > 1:
+        return _fixed(bare, lines, words)
+    if separator and (two := _two_marks(texts, separator)):
+        raise MendableError(
+            f"fields are separated by {two!r}: more than one character cannot be declared",
+            where=name,
+            remedy="have one mark sent between fields, such as |, a tab or 0x01",
+        )
+    rows = [row for line in texts if len(row := split(line, separator, quoted=quoted)) == count]
+    trailing = count > 1 and all(row[-1] == "" for row in rows)
+    count -= trailing
+    rows = [row[:count] for row in rows]
+    header = len(rows) > 1 and has_header(rows)
+    head = [one.strip() for one in rows[0]] if header else []
+    if header and (len(set(head)) < count or not all(head)):
+        twice = next((one for one in head if head.count(one) > 1), "")
+        what = f"two columns are called {twice!r}" if twice else f"column {head.index('') + 1} has no name"
+        raise MendableError(
+            f"the header cannot be declared: {what}", where=f"{name}, line 1", remedy="have every column named, apart"
+        )
+    body = bare.content.removeprefix(BYTE_ORDER_MARK)
+    body = body[body.find(b"\n") + 1 :] if header else body
+    mark = separator or "\x1f"  # one column: any byte that is none of its
+    cut = cut_delimited(body, ord(mark), count, utf8=bare.encoding == "utf-8", quoted=quoted)
+    columns = _text_columns(cut)
+    counting = len(columns[0]) > 2 and columns[0].to_pylist() == [str(n) for n in range(1, len(columns[0]) + 1)]
+    numbered = counting and separator == "\x80"
+    columns, head = (columns[1:], head[1:]) if numbered else (columns, head)
+    guesses = _named(head or [""] * len(columns), columns, words)
+    notes = list(bare.notes)
+    if counting and not numbered:
+        notes.append(
+            f"{guesses[0].name} counts the records: is it the line, say `line_numbers: true` and drop the field"
+        )
+    if bare.compression == "zstd":
+        raise MendableError("a delimited file packed by zstd cannot be declared", where=name, remedy="have gzip sent")
+    dialect = bare.dialect
+    if not bare.unit:  # no name of a convention says it
+        dialect = "avl" if separator == "$" or bare.compression != "none" else "verf"
+    return replace(
+        bare,
+        dialect="vgop" if separator == "\x80" and dialect == "verf" else dialect,
+        separator="0x80" if separator == "\x80" else separator,
+        quoted=quoted,
+        header=header,
+        trailing=trailing,
+        line_numbers=numbered,
+        fields=guesses,
+        fields_confidence=agree,
+        records=len(cut.status),
+        keys=_keys(guesses, columns),
+        notes=tuple(notes),
     )
 
 
-def _fixed(said: dict[str, Any], compression: str, encoding: str, sure: float, lines: Sequence[bytes]) -> Sample:
+def _two_marks(texts: Sequence[str], separator: str) -> str:
+    """Two or three marks that stand wherever the separator does; empty if it stands alone."""
+    runs = Counter(found[0] for line in texts for found in _TWO_MARKS.finditer(line) if separator in found[0])
+    for run, count in runs.most_common(3):
+        if count * run.count(separator) == sum(line.count(separator) for line in texts):
+            empty = all(not one for line in texts for one in line.split(separator)[1:-1:2])
+            if run != separator * 2 or empty:
+                return run
+    return ""
+
+
+def _named(head: Sequence[str], columns: Sequence[pa.Array], words: Mapping[str, str]) -> tuple[Guess, ...]:
+    """A guess a column, with the name that it gets and what the file calls it."""
+    taken: set[str] = set()
+    guesses = []
+    for number, (sent, column) in enumerate(zip(head, columns, strict=True), 1):
+        name = column_name(sent, number, words, taken)
+        one = guess(name, column)
+        guesses.append(replace(one, alias="" if sent in ("", name) else sent, label=sent or name))
+    return tuple(guesses)
+
+
+def _keys(guesses: Sequence[Guess], columns: Sequence[pa.Array]) -> tuple[tuple[str, ...], ...]:
+    return keys_of([one.name for one in guesses], [one.type for one in guesses], columns)
+
+
+def _json_lines(bare: Sample, words: Mapping[str, str]) -> Sample:
+    body = bare.content.removeprefix(BYTE_ORDER_MARK)
+    objects = [found for line in io.BytesIO(body) if isinstance(found := _loaded(line), dict)]
+    keys = list(dict.fromkeys(itertools.chain.from_iterable(objects)))
+    cut, _ = cut_objects(body, keys)
+    columns = _text_columns(cut)
+    guesses, notes = list(_named(keys, columns, words)), []
+    for place, key in enumerate(keys):
+        kinds = _kinds(one.get(key) for one in objects)
+        if kinds == {bool}:
+            guesses[place] = replace(guesses[place], type="bool")
+        if kinds & {dict, list}:
+            guesses[place] = replace(guesses[place], type="string", codes=(), scale=0, format="")
+            notes.append(f"{guesses[place].name} is nested: kept as JSON text")
+    return replace(
+        bare,
+        dialect="jsonl",
+        compression="gzip" if bare.compression == "none" else bare.compression,
+        fields=tuple(guesses),
+        fields_confidence=len(objects) / max(1, len(cut.status)),
+        records=len(cut.status),
+        keys=_keys(guesses, columns),
+        notes=tuple(notes + ([] if bare.compression != "none" else ["files of jsonl come packed: .jsonl.gz or .zst"])),
+    )
+
+
+def _kinds(values: Iterable[Any]) -> set[type]:
+    return {type(value) for value in values if value is not None}
+
+
+def _fixed(bare: Sample, lines: list[bytes], words: Mapping[str, str]) -> Sample:
     """Columns start where every line has a space before and most have none at the place itself."""
     size = len(lines[0])
     starts = [0] + [
@@ -264,50 +422,18 @@ def _fixed(said: dict[str, Any], compression: str, encoding: str, sure: float, l
         for at in range(1, size)
         if all(line[at - 1] == 0x20 for line in lines) and sum(line[at] != 0x20 for line in lines) * 2 >= len(lines)
     ]
-    guesses = []
-    for number, (start, end) in enumerate(itertools.pairwise([*starts, size]), 1):
-        values = tuple(line[start:end].decode("gb18030", "replace").strip() for line in lines)
-        one = guess(f"field_{number}", values)
-        guesses.append(Guess(one.name, one.type, one.nullable, one.longest, one.scale, one.codes, end - start))
-    return Sample(
-        said["code"],
-        "verf",
-        compression,
-        encoding,
-        sure,
-        "",
-        "fixed",
-        tuple(guesses),
-        0.5,
-        False,
-        len(lines),
-        said.get("unit", ""),
-        said.get("monthly", False),
+    bounds = list(itertools.pairwise([*starts, size]))
+    columns = [
+        pa.array([line[start:end].decode("gb18030", "replace").rstrip(" ") or None for line in lines], pa.string())
+        for start, end in bounds
+    ]
+    guesses = _named([""] * len(columns), columns, words)
+    return replace(
+        bare,
+        dialect="verf",
+        layout="fixed",
+        fields=tuple(replace(one, width=end - start) for one, (start, end) in zip(guesses, bounds, strict=True)),
+        fields_confidence=0.5,
+        records=len(lines),
+        keys=_keys(guesses, columns),
     )
-
-
-def _is(kind: str, value: str) -> bool:
-    """Whether there is such a day: the forms alone would take 30 February."""
-    if kind not in ("date", "timestamp"):
-        return True
-    try:
-        dt.datetime.strptime(value, "%Y%m%d" if kind == "date" else "%Y%m%d%H%M%S")
-    except ValueError:
-        return False
-    return True
-
-
-def guess(name: str, values: Sequence[str]) -> Guess:
-    """Type of a column from its values (text, empty where missing)."""
-    present = [value for value in values if value]
-    nullable, longest = len(present) < len(values), max(map(len, present), default=0)
-    for kind, form in _FORMS:
-        if kind in ("decimal", "double") and not any(set(value) & set(".eE") for value in present):
-            continue  # whole numbers that are no long would lose digits
-        if present and all(form.fullmatch(value) and _is(kind, value) for value in present):
-            scale = max(len(value.partition(".")[2]) for value in present) if kind == "decimal" else 0
-            return Guess(name, kind, nullable, longest, scale)
-    different = sorted(set(present))
-    if 1 < len(different) <= 12 and longest <= 12 and len(present) >= 10 * len(different):
-        return Guess(name, "code", nullable, longest, codes=tuple(different))
-    return Guess(name, "string", nullable, longest)

@@ -17,6 +17,7 @@ from cli.feeds import app
 from cli.output import console
 from conf.catalogue import load_catalogue
 from conf.dates import cut_off
+from conf.errors import MendableError
 from conf.feed import Feed
 from conf.schema import Schema
 from features.anchor import feeds_of
@@ -186,3 +187,62 @@ def test_a_draft_from_a_sample_is_a_valid_feed_that_reads_it(settings: Any, tmp_
     assert sum(part.table.num_rows for part in kept) == count, [part.refused[:1] for part in kept]
     again = CliRunner().invoke(app, ["feeds", "new", str(sample), "--out", str(out), "--name", "drafted"])
     assert again.exit_code != 0  # never overwritten
+
+
+def attempt(*arguments: object) -> Any:
+    """``cpc feeds new``: its result."""
+    return CliRunner().invoke(app, ["feeds", "new", *map(str, arguments)])
+
+
+def test_a_draft_is_read_back_before_it_is_written(settings: Any, tmp_path: Path) -> None:
+    sample, out = tmp_path / "tickets.csv", tmp_path / "conf"
+    field = next(field for field in load_catalogue().schemas["hotline_call"].fields if field.type == "string")
+    sample.write_text(f"{field.label},手机牌子,at\n" + "".join(f"T{n},B{n % 3},2026/1/{n}\n" for n in range(1, 31)))
+    told = json.loads(attempt(sample, "--out", out, "--json").stdout)
+    assert (told["records read"], told["records set aside"], told["drafted"]) == (30, 0, True)
+    assert (out / "feeds/hotline/tickets.yml").read_text() == told["feed_yaml"]
+    schema = yaml.safe_load(told["schema_yaml"])
+    assert [one["name"] for one in schema["fields"]] == [field.name, "field_2", "at"]  # a word of the catalogue's
+    assert [one.get("alias") for one in schema["fields"]] == [field.label, "手机牌子", None]
+
+
+def test_a_sample_that_cannot_be_declared_is_told_and_nothing_is_written(settings: Any, tmp_path: Path) -> None:
+    sample, out = tmp_path / "notes.csv", tmp_path / "conf"
+    sample.write_text("".join(f'{n},"two\nlines"\n' if n % 5 == 0 else f'{n},"a,b"\n' for n in range(1, 41)))
+    done = attempt(sample, "--out", out)
+    assert isinstance(done.exception, MendableError)
+    assert done.exception.what.startswith("the draft reads 32 of 48 records: quotes do not enclose one field")
+    assert done.exception.where == f"{sample}, line 5, byte 32"
+    assert "one whole record a line" in done.exception.remedy
+    assert "set aside: 8 records" in done.output
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("there", ["feeds/hotline/x.yml", "schemas/x.yml"])
+def test_what_is_there_is_not_overwritten_and_nothing_else_is_written(
+    settings: Any, tmp_path: Path, there: str
+) -> None:
+    (tmp_path / "x.dat").write_text("1|a\n2|b\n")
+    (tmp_path / "conf" / there).parent.mkdir(parents=True)
+    (tmp_path / "conf" / there).write_text("mine")
+    done = attempt(tmp_path / "x.dat", "--out", tmp_path / "conf")
+    assert isinstance(done.exception, MendableError)
+    assert "already" in done.exception.what
+    assert [path.read_text() for path in (tmp_path / "conf").rglob("*.yml")] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("x.dat", ["--name", "hotline_call"], "there is schema hotline_call already"),
+        ("x.dat", ["--name", "hotline_call_gz"], "there is feed hotline_call_gz already"),
+        ("x.dat", ["--name", "No Good"], "cannot be a code"),
+        ("i_10000_20260108_90001_00.verf", [], "no data file"),
+    ],
+)
+def test_a_name_is_checked_first(settings: Any, tmp_path: Path, name: str, options: list[str], says: str) -> None:
+    (tmp_path / name).write_text("1|a\n2|b\n")
+    done = attempt(tmp_path / name, *options, "--out", tmp_path / "conf")
+    assert isinstance(done.exception, MendableError)
+    assert says in done.exception.what
+    assert not (tmp_path / "conf").exists()
