@@ -35,6 +35,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "verf_trailing": {"dialect": "verf", "delimiter": "|", "trailing_delimiter": True},
     "verf_fixed": {"dialect": "verf", "layout": "fixed"},
     "vgop": {"dialect": "vgop"},
+    "csv_bare": {"dialect": "verf", "delimiter": ",", "quoted": True},
     "csv": {"dialect": "verf", "delimiter": ",", "encoding": "utf-8", "header": True, "quoted": True},
     "jsonl_gz": {"dialect": "jsonl", "compression": "gzip"},
     "jsonl_zst": {"dialect": "jsonl", "compression": "zstd"},

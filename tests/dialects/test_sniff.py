@@ -16,7 +16,6 @@ from conf.feed import Feed
 from conf.schema import Schema
 from dialects import write_delivery
 from dialects.draft import ReadBack, draft, read_back
-from dialects.guess import guess
 from dialects.sniff import Sample, encoding_of, sniff
 from tests.dialects.conftest import UTC, feed_of, rows_of, schema_of
 
@@ -36,6 +35,11 @@ ROWS = rows_of(
 )
 
 
+CSV = "流水号,callId,bornOn,时间,备注,topicCode\n" + "".join(
+    f'{n:03d},{n % 4},2020/{n % 12 + 1}/{n % 28 + 1},2026-01-09T08:00:{n:02d}+08:00,"a,""{n % 3}""",{"甲乙"[n % 2]}\n'
+    for n in range(60)
+)
+WORDS = {"备注": "remark"}
 TYPES = ["long", "phone", "code", "code", "int", "int", "decimal", "decimal", "date", "timestamp", "int"]
 
 
@@ -77,44 +81,6 @@ def test_the_encoding_is_the_one_that_reads_most() -> None:
 def test_an_empty_sample_is_refused() -> None:
     with pytest.raises(MendableError, match="nothing in it"):
         sniff("x.dat", b"\n\n")
-
-
-def test_a_month_is_seen_in_the_name(tmp_path: Path) -> None:
-    feed = feed_of("verf", granularity="monthly")
-    path = write_delivery(feed, schema_of(), ROWS.slice(0, 5), tmp_path, dt.date(2025, 12, 31))[0]
-    text, _ = draft(sniff(path.name, path.read_bytes()), "monthly_one", set())
-    assert yaml.safe_load(text)["granularity"] == "monthly"
-    assert yaml.safe_load(text)["unit_code"] == "12345"
-
-
-@pytest.mark.parametrize(
-    ("values", "kind"),
-    [
-        (["1", "23", ""], "int"),
-        (["1", "2001425113"], "long"),
-        (["2001425113000000000", "7"], "long"),
-        (["9223372036854775808"], "string"),
-        (["20014251130000000000"], "string"),
-        (["007", "123"], "string"),
-        (["0", "-5"], "int"),
-        (["1", "2.50"], "decimal"),
-        (["1.5", "2e-3"], "double"),
-        (["1", "x"], "string"),
-        (["20260108", "20260230"], "int"),
-        (["20260108000001"], "timestamp"),
-        (["10012345678"], "phone"),
-        (["20260108"], "date"),
-    ],
-)
-def test_a_guess_never_loses_a_digit(values: list[str], kind: str) -> None:
-    assert guess("x", tuple(values)).type == kind
-
-
-CSV = "流水号,callId,bornOn,时间,备注,topicCode\n" + "".join(
-    f'{n:03d},{n % 4},2020/{n % 12 + 1}/{n % 28 + 1},2026-01-09T08:00:{n:02d}+08:00,"a,""{n % 3}""",{"甲乙"[n % 2]}\n'
-    for n in range(60)
-)
-WORDS = {"备注": "remark"}
 
 
 @pytest.mark.parametrize(
@@ -193,28 +159,6 @@ def test_what_nearly_fits_is_text_and_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "kind", "form"),
-    [
-        (["2026-01-08"], "date", "%Y-%m-%d"),
-        (["2020/3/18", "2020/11/2"], "date", "%Y/%-m/%-d"),
-        (["2020-3-8"], "date", "%Y-%-m-%-d"),
-        (["2020年3月8日"], "date", "%Y年%-m月%-d日"),
-        (["24/12/2018", "01/02/2018"], "date", "%d/%m/%Y"),
-        (["01/02/2018", "03/04/2018"], "string", ""),  # nothing tells day from month
-        (["22-Apr-15"], "date", "%d-%b-%y"),
-        (["2026-01-08 09:00:00"], "timestamp", "%Y-%m-%d %H:%M:%S"),
-        (["2026/1/8 9:00"], "timestamp", "%Y/%-m/%-d %-H:%M"),
-        (["2026-01-08T09:00:00Z", "2026-01-08T09:00:00.123+08:00"], "timestamp", "iso"),
-        (["2026-02-30"], "string", ""),
-        (["true", "false"], "bool", ""),
-    ],
-)
-def test_forms_of_dates_are_recognised(values: list[str], kind: str, form: str) -> None:
-    found = guess("x", values)
-    assert (found.type, found.format) == (kind, form)
-
-
-@pytest.mark.parametrize(
     ("name", "content", "says"),
     [
         ("x.xlsx", b"PK\x03\x04rest", "Excel workbook"),
@@ -240,24 +184,3 @@ def test_what_cannot_be_declared_is_named(name: str, content: bytes, says: str) 
 def test_a_delimited_file_in_zstd_is_named() -> None:
     with pytest.raises(MendableError, match="packed by zstd"):
         sniff("x.zst", zstandard.compress(b"1|2\n3|4\n"))
-
-
-def test_a_draft_that_does_not_read_its_sample_says_why() -> None:
-    lines = [f'{n},"two\nlines",{n}.5\n' if n % 10 == 0 else f'{n},"a,b",{n}.5\n' for n in range(1, 101)]
-    _, _, _, result = drafted("x.csv", "".join(lines).encode())
-    assert (result.records, result.rows, result.good) == (110, 90, False)
-    assert {one.what.split(" (")[0]: one.count for one in result.obstacles} == {
-        "quotes do not enclose one field of this line": 10,
-        "column count": 10,
-    }
-    assert result.obstacles[0].where.startswith("line 10, byte ")
-    assert all(one.remedy for one in result.obstacles)
-
-
-def test_most_of_a_sample_is_enough() -> None:
-    content = "".join(f"{n}|a\n" for n in range(200)).encode() + b"total\n"
-    _, _, _, result = drafted("x.dat", content)
-    assert (result.records, result.rows, result.good) == (201, 200, True)
-    assert [(one.count, one.what, one.where) for one in result.obstacles] == [
-        (1, "column count", "line 201, byte 1090")
-    ]
