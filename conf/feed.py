@@ -21,7 +21,7 @@ _OWN: dict[str, dict[str, Any]] = {
     "jsonl": {"delimiter": "", "encoding": "utf-8"},
 }
 #: What may separate fields besides 0x80: marks that neither a number nor a date nor a quoted field is written with.
-DELIMITERS = "|,;\t$^~#!&*@\x01\x02\x03\x1c\x1d\x1e\x1f"
+DELIMITERS = "|;\t,$^~#!&*@\x01\x02\x03\x1c\x1d\x1e\x1f"
 
 
 class Bounds(Strict):

@@ -18,7 +18,7 @@ from dialects.sniff import Sample
 GOOD_SHARE = 0.99
 #: What to ask of a sender whose records cannot be read, by the code of the record level.
 _REMEDIES = {
-    BYTES: "ask the sender to write the whole file in one encoding",
+    BYTES: "ask the sender to write the whole file in UTF-8 or GB18030 (in fixed widths: GB18030)",
     COUNT: "ask the sender to keep the delimiter out of values, or to put such values in quotes",
     LENGTH: "ask the sender what this record is",
     CONTROL: "ask the sender for one whole record a line: no control character, no line break within a value",
@@ -126,15 +126,19 @@ def read_back(feed_text: str, schema_text: str, sample: Sample) -> ReadBack:
 
 def _obstacles(found: Records) -> list[Obstacle]:
     """What was set aside, by kind, the most frequent first, each with its first record."""
-    first: dict[tuple[str, int], Refused] = {}
+    kinds: dict[tuple[str, int, bool], list[Refused]] = {}
     for one in found.refused:
-        first.setdefault((one.field, one.code), one)
+        kinds.setdefault((one.field, one.code, not one.raw.strip()), []).append(one)
     return [
-        Obstacle(
-            count,
-            first[kind].reason,
-            f"line {first[kind].line}, byte {first[kind].offset}",
-            _REMEDIES.get(kind[1], "") or f"correct the type of {kind[0]} in the draft, or ask the sender",
-        )
-        for kind, count in sorted(found.faults.items(), key=lambda one: (-one[1], first[one[0]].line))
+        _obstacle(records, field, code, empty=empty)
+        for (field, code, empty), records in sorted(kinds.items(), key=lambda one: (-len(one[1]), one[1][0].line))
     ]
+
+
+def _obstacle(records: list[Refused], field: str, code: int, *, empty: bool) -> Obstacle:
+    what, remedy = records[0].reason, _REMEDIES.get(code, "ask the sender what this record is")
+    if empty:
+        what, remedy = "an empty line", "ask the sender to leave empty lines out"
+    elif field:
+        remedy = f"correct the type of {field} in the draft, or ask the sender"
+    return Obstacle(len(records), what, f"line {records[0].line}, byte {records[0].offset}", remedy)

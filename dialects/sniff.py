@@ -14,7 +14,7 @@ import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -324,7 +324,12 @@ def _fields(bare: Sample, texts: list[str], lines: list[bytes], words: Mapping[s
             f"the header cannot be declared: {what}", where=f"{name}, line 1", remedy="have every column named, apart"
         )
     body = bare.content.removeprefix(BYTE_ORDER_MARK)
-    body = body[body.find(b"\n") + 1 :] if header else body
+    first, _, rest = body.partition(b"\n")
+    if header and split(_decode(first.removesuffix(b"\r"), bare.encoding), separator, quoted=quoted)[:count] != rows[0]:
+        raise MendableError(
+            "lines stand before the header", where=f"{name}, line 1", remedy="have the file begin with its header"
+        )
+    body = rest if header else body
     mark = separator or "\x1f"  # one column: any byte that is none of its
     cut = cut_delimited(body, ord(mark), count, utf8=bare.encoding == "utf-8", quoted=quoted)
     columns = _text_columns(cut)
@@ -380,8 +385,12 @@ def _named(head: Sequence[str], columns: Sequence[pa.Array], words: Mapping[str,
     return tuple(guesses)
 
 
-def _keys(guesses: Sequence[Guess], columns: Sequence[pa.Array]) -> tuple[tuple[str, ...], ...]:
-    return keys_of([one.name for one in guesses], [one.type for one in guesses], columns)
+def _keys(
+    guesses: Sequence[Guess], columns: Sequence[pa.Array], but: Collection[str] = ()
+) -> tuple[tuple[str, ...], ...]:
+    """Candidates for a key among the columns that are not left out."""
+    fit = [(one, column) for one, column in zip(guesses, columns, strict=True) if one.name not in but]
+    return keys_of([one.name for one, _ in fit], [one.type for one, _ in fit], [column for _, column in fit])
 
 
 def _json_lines(bare: Sample, words: Mapping[str, str]) -> Sample:
@@ -390,13 +399,14 @@ def _json_lines(bare: Sample, words: Mapping[str, str]) -> Sample:
     keys = list(dict.fromkeys(itertools.chain.from_iterable(objects)))
     cut, _ = cut_objects(body, keys)
     columns = _text_columns(cut)
-    guesses, notes = list(_named(keys, columns, words)), []
+    guesses, notes, nested = list(_named(keys, columns, words)), [], set()
     for place, key in enumerate(keys):
         kinds = _kinds(one.get(key) for one in objects)
         if kinds == {bool}:
             guesses[place] = replace(guesses[place], type="bool")
         if kinds & {dict, list}:
             guesses[place] = replace(guesses[place], type="string", codes=(), scale=0, format="")
+            nested.add(guesses[place].name)
             notes.append(f"{guesses[place].name} is nested: kept as JSON text")
     return replace(
         bare,
@@ -405,7 +415,7 @@ def _json_lines(bare: Sample, words: Mapping[str, str]) -> Sample:
         fields=tuple(guesses),
         fields_confidence=len(objects) / max(1, len(cut.status)),
         records=len(cut.status),
-        keys=_keys(guesses, columns),
+        keys=_keys(guesses, columns, nested),
         notes=tuple(notes + ([] if bare.compression != "none" else ["files of jsonl come packed: .jsonl.gz or .zst"])),
     )
 

@@ -43,6 +43,21 @@ def test_most_of_a_sample_is_enough() -> None:
     ]
 
 
+def test_every_kind_of_obstacle_has_its_remedy() -> None:
+    lines = [b"1|a|2026-01-08\n", b"\n", b"2|b\n", b"3|\xff|2026-01-08\n", b"4|\x01|2026-01-08\n", b"\r\n"]
+    content = b"".join(b"1%d|a|2026-01-08\n" % n for n in range(10, 40)) + b"".join(lines)
+    *_, result = drafted("x.dat", content)
+    assert not result.good
+    assert [(one.count, one.what, one.where.split(",")[0]) for one in result.obstacles] == [
+        (2, "an empty line", "line 32"),
+        (1, "column count", "line 33"),
+        (1, "undecodable bytes", "line 34"),
+        (1, "a control character", "line 35"),
+    ]
+    asked = ("leave empty lines out", "delimiter out of values", "in UTF-8 or GB18030", "no control character")
+    assert all(what in one.remedy for what, one in zip(asked, result.obstacles, strict=True))
+
+
 def test_what_the_name_says_goes_into_the_draft(tmp_path: Path) -> None:
     for form, key, value in (("avl", "letter", "t"), ("verf", "sender", "20086")):
         path = write_delivery(feed_of(form), schema_of(), ROWS, tmp_path, dt.date(2026, 1, 8))[0]

@@ -125,6 +125,7 @@ def test_json_with_keys_of_any_kind() -> None:
         ("at", "", "timestamp", "iso"),
         ("x_y", "x-y", "string", ""),
     ]
+    assert schema.key == ("call_id",)
     assert (result.rows, result.records) == (50, 50)
     assert "x_y is nested: kept as JSON text" in found.remarks()
 
@@ -170,6 +171,7 @@ def test_what_nearly_fits_is_text_and_told() -> None:
         ("x.dat", b"1|+|a|+|b\n2|+|c|+|d\n" * 9, "separated by '|[+]|'"),
         ("x.csv", b"no,no\n1,2\n3,4\n", "two columns are called 'no'"),
         ("x.csv", b",b\n1,2\n3,4\n", "column 1 has no name"),
+        ("x.csv", b"# made by me\nid,n\n" + b"a,1\nb,2\n" * 9, "lines stand before the header"),
         ("x.dat", b"\xef\xbb\xbf1|\xd6\xd0\xce\xc4\n", "byte order mark of UTF-8 stands before text of GB18030"),
         ("x.dat", "\ufeff1|中\n".encode("gb18030"), "GB18030 behind a byte order mark"),
     ],
