@@ -150,16 +150,6 @@ def _delimited(source, two, four, start, end, status, begin, finish, separator, 
 
 
 @njit(cache=True, nogil=True)
-def _sign(source, at, stop, two, four, utf8):  # type: ignore[no-untyped-def]
-    """Bytes of the character at ``at`` and what is wrong with it."""
-    byte = source[at]
-    if byte < 0x80:
-        return 1, GOOD if byte >= 0x20 or byte == 9 else CONTROL
-    width = utf8_width(source, at, stop) if utf8 else width_of(source, at, stop, two, four)
-    return width, GOOD if width else BYTES
-
-
-@njit(cache=True, nogil=True)
 def _quoted(source, two, four, start, end, status, begin, finish, separator, fields, utf8):  # type: ignore[no-untyped-def]
     row, line, following, total = 0, 0, 0, len(source)
     while following < total:
@@ -179,8 +169,17 @@ def _quoted(source, two, four, start, end, status, begin, finish, separator, fie
                         break
                 elif not inside and byte == separator:
                     break
-                width, state = _sign(source, at, stop, two, four, utf8)
-                if state != GOOD:
+                if byte < 0x80:
+                    if byte < 0x20 and byte != 9:
+                        state = CONTROL
+                        break
+                    source[put] = byte
+                    at += 1
+                    put += 1
+                    continue
+                width = utf8_width(source, at, stop) if utf8 else width_of(source, at, stop, two, four)
+                if width == 0:
+                    state = BYTES
                     break
                 for k in range(width):
                     source[put + k] = source[at + k]
