@@ -125,7 +125,7 @@ def _nearly(counts: Mapping[str, int]) -> str:
     return ""
 
 
-def keys_of(names: Sequence[str], types: Sequence[str], columns: Sequence[pa.Array]) -> tuple[tuple[str, ...], ...]:
+def find_keys(names: Sequence[str], types: Sequence[str], columns: Sequence[pa.Array]) -> tuple[tuple[str, ...], ...]:
     """Candidates for a key: columns, or else two or three together, that are never empty and never the same twice."""
     rows = len(columns[0]) if columns else 0
     whole = [n for n, column in enumerate(columns) if not _missing(column) and types[n] not in ("double", "decimal")]
@@ -182,7 +182,7 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
     return stands_out or len(set(names)) < len(names)
 
 
-def column_name(sent: str, number: int, words: Mapping[str, str], taken: set[str]) -> str:
+def name_column(sent: str, number: int, words: Mapping[str, str], taken: set[str]) -> str:
     """A name for a column that a file calls ``sent``: a word of the catalogue's, its own words, or its number."""
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", sent) if sent.isascii() else ""
     name = words.get(sent) or re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")

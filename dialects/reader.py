@@ -82,7 +82,7 @@ class Records:
         return self.records + self.head
 
 
-def columns_in(feed: Feed, schema: Schema, path: Path) -> tuple[int, ...]:
+def find_columns(feed: Feed, schema: Schema, path: Path) -> tuple[int, ...]:
     """Where the header of a file has each field of the schema; empty if the file is.
 
     Raises:
@@ -148,7 +148,7 @@ def read(
         offset: bytes of the file before ``content``.
         twice: lines whose key an earlier piece of the delivery is known to hold.
         most: records set aside that are given with their bytes; the rest is counted only, so that memory is bounded.
-        columns: of a feed with a header, what `columns_in` says; needed where ``content`` is not the file's beginning.
+        columns: of a feed with a header, what `find_columns` says; needed where ``content`` is not the file's beginning.
 
     Raises:
         HeaderError: the header does not name the columns of the schema.

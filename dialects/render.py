@@ -76,7 +76,7 @@ def _times_of_day(form: str) -> pa.Array:
     return pc.strftime(pa.array(np.arange(86400), pa.timestamp("s")), format=form)
 
 
-def header(feed: Feed, schema: Schema) -> bytes:
+def write_header(feed: Feed, schema: Schema) -> bytes:
     """The line that names the columns."""
     names = [pa.array([name]) for name in ["line"] * feed.line_numbers + [field.sent_as for field in schema.fields]]
     return delimited(feed.model_copy(update={"line_numbers": False}), names)

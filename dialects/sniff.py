@@ -25,7 +25,7 @@ from conf.errors import MendableError
 from conf.feed import DELIMITERS
 from dialects import lzw
 from dialects.fields import text_of
-from dialects.guess import Guess, column_name, guess, has_header, keys_of
+from dialects.guess import Guess, find_keys, guess, has_header, name_column
 from dialects.jsonlines import cut_objects
 from dialects.names import AVL, JSONL, VERF
 from dialects.scanner import Cut, cut_delimited
@@ -379,7 +379,7 @@ def _named(head: Sequence[str], columns: Sequence[pa.Array], words: Mapping[str,
     taken: set[str] = set()
     guesses = []
     for number, (sent, column) in enumerate(zip(head, columns, strict=True), 1):
-        name = column_name(sent, number, words, taken)
+        name = name_column(sent, number, words, taken)
         one = guess(name, column)
         guesses.append(replace(one, alias="" if sent in ("", name) else sent, label=sent or name))
     return tuple(guesses)
@@ -390,7 +390,7 @@ def _keys(
 ) -> tuple[tuple[str, ...], ...]:
     """Candidates for a key among the columns that are not left out."""
     fit = [(one, column) for one, column in zip(guesses, columns, strict=True) if one.name not in but]
-    return keys_of([one.name for one, _ in fit], [one.type for one, _ in fit], [column for _, column in fit])
+    return find_keys([one.name for one, _ in fit], [one.type for one, _ in fit], [column for _, column in fit])
 
 
 def _json_lines(bare: Sample, words: Mapping[str, str]) -> Sample:

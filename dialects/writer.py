@@ -18,7 +18,7 @@ from conf.feed import Feed
 from conf.schema import Schema
 from dialects import lzw
 from dialects.names import Named, local_text
-from dialects.render import delimited, fixed, header, joined, text_columns
+from dialects.render import delimited, fixed, joined, text_columns, write_header
 
 
 def write_delivery(
@@ -81,7 +81,7 @@ def content_of(feed: Feed, schema: Schema, rows: pa.Table, raw: dict[int, bytes]
         content = delimited(feed, text_columns(schema, rows))
     if raw:
         content = _with_raw(content, raw, b"\r\n" if feed.dialect == "vgop" else b"\n")
-    return header(feed, schema) + content if feed.header else content
+    return write_header(feed, schema) + content if feed.header else content
 
 
 def _with_raw(content: bytes, raw: dict[int, bytes], end: bytes) -> bytes:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.errors import MendableError
-from dialects import HeaderError, Records, Refused, columns_in, pieces, read
+from dialects import HeaderError, Records, Refused, find_columns, pieces, read
 from dialects.hmac import Keyed
 from dialects.keys import Prints, repeated
 from dialects.scanner import BYTES
@@ -139,7 +139,7 @@ class Loader:
         columns: tuple[int, ...] = ()
         try:
             if work.feed.header:
-                columns = columns_in(work.feed, work.schema, self.landing / span.file.path)
+                columns = find_columns(work.feed, work.schema, self.landing / span.file.path)
             for part in _parsed(span, self.landing / span.file.path, parse):
                 records += part.records
                 sink.write(_rows(span, identity, part))

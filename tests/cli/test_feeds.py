@@ -13,7 +13,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from cli.feeds import app
+from cli.feeds import _words, app
 from cli.output import console
 from conf.catalogue import load_catalogue
 from conf.dates import cut_off
@@ -196,14 +196,14 @@ def attempt(*arguments: object) -> Any:
 
 def test_a_draft_is_read_back_before_it_is_written(settings: Any, tmp_path: Path) -> None:
     sample, out = tmp_path / "tickets.csv", tmp_path / "conf"
-    field = next(field for field in load_catalogue().schemas["hotline_call"].fields if field.type == "string")
-    sample.write_text(f"{field.label},手机牌子,at\n" + "".join(f"T{n},B{n % 3},2026/1/{n}\n" for n in range(1, 31)))
+    label, word = next(iter(_words(load_catalogue()).items()))  # as the catalogue calls it
+    sample.write_text(f"{label},手机牌子,at\n" + "".join(f"T{n},B{n % 3},2026/1/{n}\n" for n in range(1, 31)))
     told = json.loads(attempt(sample, "--out", out, "--json").stdout)
     assert (told["records read"], told["records set aside"], told["drafted"]) == (30, 0, True)
     assert (out / "feeds/hotline/tickets.yml").read_text() == told["feed_yaml"]
     schema = yaml.safe_load(told["schema_yaml"])
-    assert [one["name"] for one in schema["fields"]] == [field.name, "field_2", "at"]  # a word of the catalogue's
-    assert [one.get("alias") for one in schema["fields"]] == [field.label, "手机牌子", None]
+    assert [one["name"] for one in schema["fields"]] == [word, "field_2", "at"]
+    assert [one.get("alias") for one in schema["fields"]] == [label, "手机牌子", None]
 
 
 def test_a_sample_that_cannot_be_declared_is_told_and_nothing_is_written(settings: Any, tmp_path: Path) -> None:

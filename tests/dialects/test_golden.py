@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from conf.schema import Schema
-from dialects import Records, columns_in, pieces, read
+from dialects import Records, find_columns, pieces, read
 from tests.dialects.conftest import feed_of, pseudonym
 
 HERE = Path(__file__).parent / "golden"
@@ -60,7 +60,7 @@ def test_a_file_by_hand_is_read_as_the_contract_says(form: str, case: dict[str, 
     parts, offset, columns = [], 0, ()
     if feed.header:
         (tmp_path / "sent").write_bytes(content)
-        columns = columns_in(feed, SCHEMA, tmp_path / "sent")
+        columns = find_columns(feed, SCHEMA, tmp_path / "sent")
     for number, line in enumerate(_by_lf(content)):
         parts.append(read(feed, SCHEMA, line, pseudonym, line=number, offset=offset, columns=columns))
         offset += len(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from dialects.guess import column_name, guess, has_header, keys_of
+from dialects.guess import find_keys, guess, has_header, name_column
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_note_tells_what_a_guess_leaves_open() -> None:
     ],
 )
 def test_a_column_gets_a_name_that_a_schema_may_have(sent: str, name: str) -> None:
-    assert column_name(sent, 7, {"备注": "remark"}, {"taken"}) == name
+    assert name_column(sent, 7, {"备注": "remark"}, {"taken"}) == name
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_keys_are_columns_that_tell_records_apart() -> None:
         pa.array(values) for values in (["1", "2", "3"], ["a", "b", None], ["1.5", "2.5", "3.5"], ["x", "y", "z"])
     ]
     names, types = ["at", "gap", "share", "id"], ["timestamp", "string", "decimal", "string"]
-    assert keys_of(names, types, columns) == (("id",), ("at",))
-    assert keys_of(names[:1], types[:1], [pa.array(["1", "1"])]) == ()
+    assert find_keys(names, types, columns) == (("id",), ("at",))
+    assert find_keys(names[:1], types[:1], [pa.array(["1", "1"])]) == ()
     three = [pa.array(list(text)) for text in ("aaaabbbb", "ccddccdd", "efefefef")]
-    assert keys_of(["p", "q", "r"], ["string"] * 3, three) == (("p", "q", "r"),)
+    assert find_keys(["p", "q", "r"], ["string"] * 3, three) == (("p", "q", "r"),)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from conf.schema import Schema
-from dialects import HeaderError, columns_in, pieces, read, write_delivery
+from dialects import HeaderError, find_columns, pieces, read, write_delivery
 from tests.dialects.conftest import FIELDS, UTC, feed_of, pseudonym, rows_of, schema_of
 
 DAY = dt.date(2026, 1, 8)
@@ -89,10 +89,10 @@ def test_a_header_names_every_column_once_and_no_other(head: str, says: str, tmp
     with pytest.raises(HeaderError, match=says):
         read(feed_of("csv"), schema, (tmp_path / "sent").read_bytes(), pseudonym)
     with pytest.raises(HeaderError, match=says):
-        columns_in(feed_of("csv"), schema, tmp_path / "sent")
+        find_columns(feed_of("csv"), schema, tmp_path / "sent")
 
 
 def test_a_file_with_nothing_has_no_header(tmp_path: Path) -> None:
     (tmp_path / "sent").touch()
-    assert columns_in(feed_of("csv"), schema_of(), tmp_path / "sent") == ()
+    assert find_columns(feed_of("csv"), schema_of(), tmp_path / "sent") == ()
     assert read(feed_of("csv"), schema_of(), b"", pseudonym).lines == 0
