@@ -31,6 +31,14 @@ def test_bytes_of_a_record_lie_encrypted_and_are_shown_by_their_shape(desk: Desk
     assert set_aside(night.lake, "plain_avl", None, 20) == []
 
 
+def test_a_record_is_shown_in_the_encoding_of_its_feed(desk: Desk) -> None:
+    desk.send("headed_csv", list(range(60)), raw={7: "x,,東個,,,,,".encode()})
+    desk.load()
+    night = desk.night()
+    [told] = masked(night, set_aside(night.lake, "headed_csv", DAY, 20))
+    assert (told["line"], told["shape"]) == (9, "a,,文文,,,,,")
+
+
 def test_without_the_key_nothing_is_shown(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.send("strict_vgop", list(range(60)), raw={7: BAD})
     desk.load()
