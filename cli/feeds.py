@@ -276,25 +276,26 @@ def deliveries_of(settings: Settings, feed: str) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["data_date"], row["hour"], row["resend"], row["file"]), reverse=True)[:10]
 
 
+@feeds.command("aside", hidden=True, deprecated=True)  # its name in release 0.1
 @feeds.command()
-def aside(
+def quarantine(
     feed: Annotated[str, typer.Argument(help="Code of the feed.")],
     date: Annotated[str | None, typer.Option("--date", help="Data date; else every date that is kept.")] = None,
     most: Annotated[int, typer.Option("--most", min=1, help="So many records.")] = 20,
     env: EnvOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Records that were set aside: place, reason and shape (0 a digit, a a letter). Example: cpc feeds aside hotline_call_gz."""
-    from reporting.quarantine import masked, set_aside
+    """Records that were set aside: place, reason and shape (0 a digit, a a letter). Example: cpc feeds quarantine hotline_call_gz."""
+    from reporting.quarantine import masked, read_quarantined
 
     settings = load_settings(env)
     day = parse_date(date) if date else None
     night = Night(day or dt.date.max, settings, settings.landing)
-    rows = masked(night, set_aside(night.lake, feed, day, most))
+    rows = masked(night, read_quarantined(night.lake, feed, day, most))
     if as_json:
         print_json(rows)
         return
-    console.print(f"{feed}: {len(rows)} records set aside")
+    console.print(f"{feed}: {len(rows)} records in quarantine")
     for row in rows:
         place = f"{row['data_date']} {row['file']} line {row['line']:,} byte {row['byte_offset']:,}"
         console.print(f"{place}: {row['reason']} (error {row['code']})", markup=False)

@@ -19,7 +19,7 @@ PLACE = ("feed", "data_date", "hour", "file", "line", "byte_offset", "field", "c
 SHOWN = 120
 
 
-def set_aside(lake: Lake, feed: str, date: dt.date | None, most: int) -> list[dict[str, Any]]:
+def read_quarantined(lake: Lake, feed: str, date: dt.date | None, most: int) -> list[dict[str, Any]]:
     """The first ``most`` records set aside of a feed (and data date), by date, file and line; bytes still sealed."""
     if not lake.exists("ops_quarantine"):
         return []

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cli.feeds import app
 from conf.errors import MendableError
-from reporting.quarantine import masked, set_aside, shape
+from reporting.quarantine import masked, read_quarantined, shape
 from tests.jobs.ingest.conftest import DAY, Desk
 
 BAD = b"7\x80100\xb6\xab00000007\xff"
@@ -20,7 +20,7 @@ def test_bytes_of_a_record_lie_encrypted_and_are_shown_by_their_shape(desk: Desk
     desk.send("strict_vgop", list(range(60)), raw={7: BAD})
     desk.load()
     night = desk.night()
-    [row] = set_aside(night.lake, "strict_vgop", DAY, 20)
+    [row] = read_quarantined(night.lake, "strict_vgop", DAY, 20)
     assert BAD not in row["raw"]
     for path in night.lake.path("ops_quarantine").rglob("*.parquet"):
         assert BAD not in path.read_bytes()
@@ -28,14 +28,14 @@ def test_bytes_of_a_record_lie_encrypted_and_are_shown_by_their_shape(desk: Desk
     assert told["shape"] == "0\\x80000文00000000\\xff"
     assert (told["line"], told["code"]) == (8, row["code"])
     assert "raw" not in told
-    assert set_aside(night.lake, "plain_avl", None, 20) == []
+    assert read_quarantined(night.lake, "plain_avl", None, 20) == []
 
 
 def test_a_record_is_shown_in_the_encoding_of_its_feed(desk: Desk) -> None:
     desk.send("headed_csv", list(range(60)), raw={7: "x,,東個,,,,,".encode()})
     desk.load()
     night = desk.night()
-    [told] = masked(night, set_aside(night.lake, "headed_csv", DAY, 20))
+    [told] = masked(night, read_quarantined(night.lake, "headed_csv", DAY, 20))
     assert (told["line"], told["shape"]) == (9, "a,,文文,,,,,")
 
 
@@ -43,7 +43,7 @@ def test_without_the_key_nothing_is_shown(desk: Desk, monkeypatch: pytest.Monkey
     desk.send("strict_vgop", list(range(60)), raw={7: BAD})
     desk.load()
     night = desk.night()
-    rows = set_aside(night.lake, "strict_vgop", None, 20)
+    rows = read_quarantined(night.lake, "strict_vgop", None, 20)
     monkeypatch.setenv("CPC_VAULT_KEY", Fernet.generate_key().decode())
     with pytest.raises(MendableError, match="does not open"):
         masked(night, rows)
@@ -66,11 +66,12 @@ def test_a_shape_says_nothing_of_what_is_in_it(raw: bytes, encoding: str, told: 
     assert shape(raw, encoding) == told
 
 
-def test_the_command_tells_place_and_reason(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["quarantine", "aside"])  # the latter until the next release
+def test_the_command_tells_place_and_reason(desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     desk.send("strict_vgop", list(range(60)), raw={7: BAD})
     desk.load()
     monkeypatch.setenv("CPC_HOME", str(desk.settings.home))
-    told = CliRunner().invoke(app, ["feeds", "aside", "strict_vgop", "--date", str(DAY), "--json"])
+    told = CliRunner().invoke(app, ["feeds", name, "strict_vgop", "--date", str(DAY), "--json"])
     assert told.exit_code == 0, told.output
     [row] = json.loads(told.stdout)
     assert row["file"].endswith(".dat")
