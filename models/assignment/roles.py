@@ -1,7 +1,7 @@
 """Who is held out, who explores, who exploits: independent keyed hashes of the customer.
 
 *control* is drawn for a year, *explore* for a night; both are uniform hashes that nobody can steer.
-docs/developer/assignment.md, "Roles".
+docs/developer/assignment.md, "Roles, exploration, pscore".
 """
 
 from __future__ import annotations

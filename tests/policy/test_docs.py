@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from cli import COMMANDS, app
 
 HOUSE = Path(__file__).resolve().parents[2]
-PAGES = sorted(
-    [HOUSE / "README.md", HOUSE / "CONTRIBUTING.md", *(HOUSE / "docs").rglob("*.md"), HOUSE / "conf" / "README.md"]
-)
+TOP = [HOUSE / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "conf/README.md")]
+PAGES = sorted([*TOP, *(HOUSE / "docs").rglob("*.md")])
+DECISIONS = HOUSE / "docs" / "decisions"
 #: Commands of a page: lines of console blocks.
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.M | re.S)
 
@@ -70,3 +70,64 @@ def help_of(name: str, second: str) -> str:
         plain = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
         _HELP[key] = "\n".join(CliRunner().invoke(app, call, env=plain).output for call in calls)
     return _HELP[key]
+
+
+def long_lines(text: str, most: int = 120) -> list[int]:
+    """Numbers of the lines over ``most`` characters, but for tables and what a program printed (``text`` blocks)."""
+    long, block = [], ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if fence := re.match(r"\s*```(\w*)", line):
+            block = "" if block else fence[1] or "plain"
+        elif len(line) > most and block != "text" and not line.lstrip().startswith("|"):
+            long.append(number)
+    return long
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOUSE)))
+def test_lines_fit_a_screen(page: Path) -> None:
+    assert long_lines(page.read_text(encoding="utf-8")) == []
+
+
+def test_long_lines_are_seen_where_they_count() -> None:
+    long = "x" * 121
+    assert long_lines(f"{long}\n| {long} |\n```text\n{long}\n```\n```yaml\n{long}\n```\n{long}") == [1, 7, 9]
+
+
+def test_decisions_are_numbered_and_in_their_index() -> None:
+    pages = sorted(path for path in DECISIONS.glob("*.md") if path.name != "README.md")
+    rows = re.findall(r"^\| (\d+) \| \[(.+)\]\((.+)\) \|", (DECISIONS / "README.md").read_text(encoding="utf-8"), re.M)
+    expected = []
+    for number, page in enumerate(pages, 1):
+        assert re.fullmatch(rf"{number:04}-[a-z0-9-]+\.md", page.name), f"{page.name}: number {number} is due"
+        title = page.read_text(encoding="utf-8").splitlines()[0]
+        assert title.startswith(f"# {number}. "), f"{page.name}: {title}"
+        expected.append((str(number), title.split(". ", 1)[1], page.name))
+    assert rows == expected
+
+
+@pytest.mark.parametrize("page", sorted(DECISIONS.glob("*.md")), ids=lambda page: page.name)
+def test_a_decision_is_a_page(page: Path) -> None:
+    assert len(page.read_text(encoding="utf-8").splitlines()) <= 60
+
+
+def test_the_list_of_pages_is_complete() -> None:
+    listed = {
+        (HOUSE / "docs" / target).resolve()
+        for target in re.findall(r"\]\(([^)#\s]+)", (HOUSE / "docs" / "README.md").read_text(encoding="utf-8"))
+    }
+    pages = {path.resolve() for path in (HOUSE / "docs").rglob("*.md") if path.parent != DECISIONS}
+    assert (
+        sorted(str(path.relative_to(HOUSE)) for path in pages - listed - {(HOUSE / "docs" / "README.md").resolve()})
+        == []
+    )
+
+
+def test_pages_and_headings_that_the_sources_name_exist() -> None:
+    rooms = [path for path in HOUSE.glob("*/__init__.py") if path.parent.name not in {"tests", "docs"}]
+    missing = []
+    for source in (path for room in rooms for path in room.parent.rglob("*.py")):
+        for page, heading in re.findall(r"(docs/[a-z/-]+\.md)(?:, \"([^\"]+)\")?", source.read_text(encoding="utf-8")):
+            place = HOUSE / page
+            if not place.exists() or (heading and f"# {heading}\n" not in place.read_text(encoding="utf-8")):
+                missing.append(f"{source.relative_to(HOUSE)}: {page} {heading}")
+    assert missing == []
