@@ -22,32 +22,32 @@ from conf.errors import MendableError
 class Spark(Strict):
     """How Spark runs."""
 
-    master: str = "local[2]"
-    driver_memory: str = "3g"
-    shuffle_partitions: int = Key(default=4, ge=1)
-    conf: dict[str, str] = {}
+    master: str = "local[2]"  # where Spark runs: in the process, or the URL of a cluster
+    driver_memory: str = "3g"  # memory of the driver, which also holds local tasks
+    shuffle_partitions: int = Key(default=4, ge=1)  # parts of a shuffle: some two a core
+    conf: dict[str, str] = {}  # entries of Spark's own configuration
 
 
 class Shares(Strict):
     """Roles of customers: ``control`` is stable for a year, ``explore`` is drawn nightly; the rest exploit."""
 
-    control: float = Key(default=0.10, ge=0, lt=1)
-    explore: float = Key(default=0.05, ge=0, lt=1)
+    control: float = Key(default=0.10, ge=0, lt=1)  # never contacted, drawn anew each year
+    explore: float = Key(default=0.05, ge=0, lt=1)  # get a random eligible contact, drawn each night
     explore_reserve: float = Key(default=0.06, ge=0, lt=1)  # share of each limit kept for explorers
 
 
 class Outcome(Strict):
     """When a decision's result counts."""
 
-    conversion_days: int = Key(default=7, ge=1)
-    horizon_days: int = Key(default=30, ge=1)
-    cancel_days: int = Key(default=30, ge=0)
+    conversion_days: int = Key(default=7, ge=1)  # an order of the product so soon after a contact answers it
+    horizon_days: int = Key(default=30, ge=1)  # margin of all orders of so many days; then a decision is matured
+    cancel_days: int = Key(default=30, ge=0)  # a cancellation so soon after the order reverses it
 
 
 class Solve(Strict):
     """What the nightly assignment aims at."""
 
-    gap: float = Key(default=1e-4, gt=0)
+    gap: float = Key(default=1e-4, gt=0)  # (bound − value) / bound at which the search ends
     keep_arcs: int = Key(default=8, ge=1)  # arcs a customer kept by pruning
     switch_cost: float = Key(default=0.0, ge=0)  # 元 that another arc than last night's must be worth more
 
@@ -62,10 +62,10 @@ class Slates(Strict):
 class Affinity(Strict):
     """How the affinity model is trained and how a probability becomes money."""
 
-    trees: int = Key(default=160, ge=1)
-    leaves: int = Key(default=7, ge=2)
-    learning_rate: float = Key(default=0.06, gt=0, le=1)
-    min_leaf: int = Key(default=200, ge=1)
+    trees: int = Key(default=160, ge=1)  # most trees of an ensemble; late nights stop earlier
+    leaves: int = Key(default=7, ge=2)  # leaves of a tree
+    learning_rate: float = Key(default=0.06, gt=0, le=1)  # part of a tree that is believed
+    min_leaf: int = Key(default=200, ge=1)  # fewest rows of a leaf
     rows: int = Key(default=150_000, ge=1000)  # training rows kept: every conversion, a weighted sample of the rest
     features: int = Key(default=60, ge=1)  # customer features kept, by gain
     late_share: float = Key(default=0.25, gt=0, lt=1)  # last part of the nights: calibration and validation out of time
@@ -80,31 +80,31 @@ class Gate(Strict):
     delta: float = Key(default=0.0, ge=0)  # 元 a customer-night that it may lose, by the one-sided 95 % lower bound
     ess: float = Key(default=1000.0, ge=0)  # effective sample where it disagrees with the champion
     unsupported: float = Key(default=0.01, ge=0, le=1)  # share of its choices there that were never logged
-    slope: tuple[float, float] = (0.8, 1.25)  # calibration out of time: slope,
-    ratio: float = Key(default=0.10, ge=0)  # and how far predicted over observed may be from 1
+    slope: tuple[float, float] = (0.8, 1.25)  # slope of the calibration out of time
+    ratio: float = Key(default=0.10, ge=0)  # how far predicted over observed may be from 1
     slice_delta: float = Key(default=0.25, ge=0)  # 元 a customer-night that any slice may lose
 
 
 class Serving(Strict):
     """The serving store: empty ``url`` means the embedded PostgreSQL."""
 
-    url: str = ""
+    url: str = ""  # better in CPC_SERVING_URL, where it carries a password
 
 
 class Mlflow(Strict):
     """The model registry: empty ``uri`` means SQLite below the home."""
 
-    uri: str = ""
-    experiment: str = "affinity"
-    model: str = "affinity"
+    uri: str = ""  # better in CPC_MLFLOW_URI, where it carries a password
+    experiment: str = "affinity"  # experiment under which trainings are logged
+    model: str = "affinity"  # registered model whose champion scores
 
 
 class Settings(Strict):
     """Everything an environment decides."""
 
-    name: str = "local"
+    name: str = "local"  # the environment: the name of its file
     demo: str = ""  # overlay below conf/demo that replaces the operator's catalogue
-    seed: int = 20260109
+    seed: int = 20260109  # of all draws: roles, exploration, slates, samples
     spark: Spark = Spark()
     shares: Shares = Shares()
     outcome: Outcome = Outcome()
@@ -114,8 +114,8 @@ class Settings(Strict):
     mlflow: Mlflow = Mlflow()
     affinity: Affinity = Affinity()
     gate: Gate = Gate()
-    quiet_hours: tuple[str, str] = ("21:00", "09:00")
-    extra: dict[str, Any] = {}
+    quiet_hours: tuple[str, str] = ("21:00", "09:00")  # no outbound contact between these; no job reads it yet
+    extra: dict[str, Any] = {}  # keys for trials of your own; nothing of the house reads them
 
     @cached_property
     def home(self) -> Path:
