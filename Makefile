@@ -64,7 +64,7 @@ bench: setup ## peers and ours in one run; make bench NAME=assignment
 	@$(BIN)/python -m benchmarks $(or $(NAME),assignment)
 
 generate: setup ## compile conf/generated and the data dictionary anew
-	@$(BIN)/python -m jobs.order
+	@$(BIN)/python -m runtime.night_order
 	@$(BIN)/python -m conf.data_model
 	@$(BIN)/python -m conf.settings_page
 	@$(BIN)/python -m cli.commands_page

@@ -131,3 +131,12 @@ def test_pages_and_headings_that_the_sources_name_exist() -> None:
             if not place.exists() or (heading and f"# {heading}\n" not in place.read_text(encoding="utf-8")):
                 missing.append(f"{source.relative_to(HOUSE)}: {page} {heading}")
     assert missing == []
+
+
+def test_where_modules_went_is_where_they_are() -> None:
+    _, _, table = (HOUSE / "docs" / "glossary.md").read_text(encoding="utf-8").partition("## Where modules went")
+    places = [
+        place for row in re.findall(r"^\| `[^|]+\| (.+) \|$", table, re.M) for place in re.findall(r"`([^`]+)`", row)
+    ]
+    assert len(places) > 100
+    assert [place for place in places if not list(HOUSE.glob(place))] == []
