@@ -86,8 +86,21 @@ class Catalogue:
 
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
-        """Channels in order of id; ids are 0 … n-1."""
-        return _listed(read_rows(self.root / "channels.yml", "channels", Channel))
+        """Channels in order of id; ids are 0 … n-1.
+
+        Raises:
+            MendableError: an id is missing: masks have a place for each, so that a row taken out would shift the others.
+        """
+        rows = read_rows(self.root / "channels.yml", "channels", Channel)
+        channels = _listed(rows)
+        known = {channel.id for channel in channels}
+        if missing := sorted(set(range(max(known, default=-1) + 1)) - known):
+            raise MendableError(
+                f"no channel has id {missing[0]}",
+                where=str(self.root / "channels.yml"),
+                remedy='a channel that is given up keeps its row, with `eligible: "false"`; a new one takes the next id',
+            )
+        return channels
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:

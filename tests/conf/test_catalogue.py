@@ -257,3 +257,11 @@ def test_a_weight_that_does_not_add_up_is_refused(copy):
     _edit(copy / "geography.yml", "weight: 148", "weight: 149")
     with pytest.raises(MendableError, match="1001"):
         load_geography(copy)
+
+
+def test_a_channel_taken_out_is_refused_as_its_masks_would_shift(tmp_path: Path):
+    text = (ROOT / "channels.yml").read_text(encoding="utf-8")
+    (tmp_path / "channels.yml").write_text(re.sub(r"  - \{id: 3,.*\n", "", text), encoding="utf-8")
+    with pytest.raises(MendableError, match="no channel has id 3") as caught:
+        _ = Catalogue(tmp_path).channels
+    assert 'eligible: "false"' in caught.value.remedy
