@@ -30,8 +30,8 @@ cpc nightly --date 2026-01-09 --env cluster --dry-run
 ```
 
 Settings are part of what a run is: another value is another `run_id`, and jobs that were done with the old one are done
-again. To change one for good, write it into `conf/env/NAME.yml` and commit it. A new environment is a new file there; copy
-`local.yml` and keep what differs.
+again. To change one for good, write it into `conf/env/NAME.yml` and commit it. A new environment is a new file there;
+copy `local.yml` and keep what differs.
 
 | variable of the environment | is |
 |---|---|
