@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export CPC_HOME ?= $(CURDIR)/var
 export MPLBACKEND := Agg
 
-.PHONY: help setup demo test lint check spark slow bench clean lock generate docs new-feed new-feature new-product new-rule
+.PHONY: help setup demo test lint check spark slow other-python bench clean lock generate docs new-feed new-feature new-product new-rule
 
 help: ## list the targets
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | awk -F'\t' '{printf "  make %-44s %s\n", $$1, $$2}'
@@ -70,11 +70,14 @@ generate: setup ## compile conf/generated and the data dictionary anew
 	@$(BIN)/python -m cli.commands_page
 
 docs: setup ## every page and a reference from docstrings, as a site in build/site; broken links fail
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mkdocs build --quiet
 	@echo "build/site: open index.html, or with its search: python -m http.server -d build/site"
 
-lock: ## resolve requirements.in into requirements.lock: hashes, no addresses
-	@$(BIN)/uv pip compile requirements.in --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 -o requirements.lock
+# The product's versions are those of development, which is resolved first.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
+lock: ## resolve requirements*.in into requirements*.lock: hashes, no addresses
+	@$(COMPILE) requirements-dev.in -o requirements-dev.lock
+	@$(COMPILE) requirements.in -c requirements-dev.lock -o requirements.lock
 
 new-feed new-feature new-product new-rule: setup ## scaffold: make new-feed NAME=…
 	@$(BIN)/python -m conf.scaffold $(subst new-,,$@) $(NAME)
