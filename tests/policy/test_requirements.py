@@ -69,7 +69,10 @@ def test_no_package_stands_in_both_lists() -> None:
 
 
 def test_both_locks_pin_the_same() -> None:
-    product, development = pins("requirements.lock"), pins("requirements-dev.lock")
+    # what a tool asks for on more platforms than the product does has fewer markers there
+    product, development = (
+        {pin.split(" ;")[0] for pin in pins(name)} for name in ("requirements.lock", "requirements-dev.lock")
+    )
     assert product < development
     names = {pin.split("==")[0] for pin in product}
     assert names >= listed("requirements.in")
