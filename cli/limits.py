@@ -16,11 +16,11 @@ RunOption = Annotated[str | None, typer.Option("--run", help="A night's run; the
 
 def _base(env: str | None, run: str | None) -> Any:
     from conf.settings import load_settings
-    from planning.instance.run_folder import frozen_run
+    from planning.instance.run_folder import open_run
     from planning.whatif.whatif import base_of
 
     settings = load_settings(env)
-    return base_of(frozen_run(settings, run or last_run(settings.home)))
+    return base_of(open_run(settings, run or last_run(settings.home)))
 
 
 def last_run(home: Path) -> str:
@@ -95,7 +95,7 @@ def prices(
         if not as_json:
             console.print(f"{name}: solved on both sides")
     if as_json:
-        print_json({"run_id": base.frozen.folder.name, "gap": base.said["gap"], "limits": rows})
+        print_json({"run_id": base.run.path.name, "gap": base.said["gap"], "limits": rows})
         return
 
     columns = ("limit", "amount", "dual 元", "side", "solved at", "元 a unit", "proved from", "to", "sides differ")
@@ -144,7 +144,7 @@ def sensitivity(
         from conf.settings import load_settings
 
         units = {each.name: each.unit for each in load_settings(env).catalogue.limits}
-        files = dict(sensitivity_page.write(out, base.frozen.folder.name, limit, units.get(limit, "units"), now, found))
+        files = dict(sensitivity_page.write(out, base.run.path.name, limit, units.get(limit, "units"), now, found))
     if as_json:
         print_json(
             {"limit": limit, "tonight": tonight(base, limit).row(), "points": [at.row() for at in found], **files}

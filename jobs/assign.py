@@ -28,7 +28,7 @@ from conf.offer import MICRO
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
 from models.assignment.solve import NoPlan
 from planning.instance.plan_files import write_plan
-from planning.instance.run_folder import Frozen, freeze
+from planning.instance.run_folder import RunFolder, freeze
 from planning.limits.agent_demand import demand
 from planning.limits.amounts import InForce, in_force
 from planning.limits.columns import arc_columns, attributes, channel_counts, columns_of, customer_columns
@@ -53,24 +53,24 @@ LIFT_GAP = 1e-3
 
 def run(night: Night) -> Figures:
     """Freeze what goes in, decide, write."""
-    frozen = frozen_inputs(night)
-    inputs = frozen.inputs()
+    run = frozen_inputs(night)
+    inputs = run.inputs()
     try:
         decision, widened = column_generation.decided(
-            night, frozen, lambda arcs, population: seen_columns(arcs, population, night.catalogue)
+            night, run, lambda arcs, population: seen_columns(arcs, population, night.catalogue)
         )
     except NoPlan as error:
         raise MendableError(
             f"no plan was found: {error}",
-            where=str(frozen.instance),
+            where=str(run.instance),
             remedy="loosen the narrowest limits in conf/limits.yml: cpc whatif --set limits.NAME.amount=V",
         ) from error
-    lever = known_values(decision, frozen)
+    lever = known_values(decision, run)
     table = assignment_table(decision, inputs)
-    write_plan(frozen.plan, decision.instance.problem, decision.solution)
-    (frozen.folder / "assignment.sha256").write_text(table_hash(table) + "\n")
-    offers = inbound_offers(decision, frozen.table("inbound"), inputs)
-    others = alternates(decision, frozen, inputs)
+    write_plan(run.plan, decision.instance.problem, decision.solution)
+    (run.path / "assignment.sha256").write_text(table_hash(table) + "\n")
+    offers = inbound_offers(decision, run.table("inbound"), inputs)
+    others = alternates(decision, run, inputs)
     moved = stability_of(night, table)
     night.lake.replace_arrow("assignment", table, partition=night.partition)
     night.lake.replace_arrow("recommendation", pa.concat_tables([offers, others]), partition=night.partition)
@@ -83,7 +83,7 @@ def run(night: Night) -> Figures:
 # -- what goes in ----------------------------------------------------------------------------------------------
 
 
-def frozen_inputs(night: Night) -> Frozen:
+def frozen_inputs(night: Night) -> RunFolder:
     """Read the night's tables and freeze what the decision needs of them."""
     catalogue, settings = night.catalogue, night.settings
     population = population_of(night)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from conf.errors import MendableError
-from planning.instance.run_folder import certified, frozen_run
+from planning.instance.run_folder import certified, open_run
 from planning.plan.column_generation import pruning_loss
 from planning.plan.full_bound import bound_of_all_arcs
 from runtime import run_id as identity
@@ -37,7 +37,7 @@ def run(night: Night) -> Figures:
         "assignment", partition=night.partition, columns=["run_id", "customer_id", "product", "channel", "role"]
     )
     active = night.lake.arrow("eligible", partition=night.partition, columns=["customer_id"])
-    plan = pq.read_table(frozen_run(night.settings, run_id).plan / "assignment")
+    plan = pq.read_table(open_run(night.settings, run_id).plan / "assignment")
     if fault := fault_of(run_id, rows, active, plan):
         raise MendableError(
             f"the assignment is not what was proved: {fault}",
@@ -47,7 +47,7 @@ def run(night: Night) -> Figures:
     prices = night.lake.arrow("limit_price", partition=night.partition, columns=["limit", "price_pico"])
     every = bound_of_all_arcs(
         night,
-        frozen_run(night.settings, run_id),
+        open_run(night.settings, run_id),
         dict(zip(prices["limit"].to_pylist(), prices["price_pico"].to_pylist(), strict=True)),
     )
     if "bound_all_arcs" in every:

@@ -22,7 +22,7 @@ from conf.errors import MendableError
 from conf.offer import Channel
 from models.assignment.problem import PICO
 from planning.eligibility.masks import Shape, first_remover
-from planning.instance.run_folder import Frozen
+from planning.instance.run_folder import RunFolder
 from planning.limits.arc_charges import Charges, charges_of
 from planning.limits.menu_charges import closing
 from planning.rescoring import COLUMNS, Scored, every_arc
@@ -89,7 +89,7 @@ def read(night: Night, customer: int, run: str | None = None) -> Facts:
     prices = night.lake.arrow("limit_price", partition=night.partition, columns=["limit", "price_pico"]).to_pylist()
     home = night.settings.home / "runs"
     signed = {row["limit"]: row["price_pico"] for row in prices}
-    charges = charges_of(Frozen(home / assignment["run_id"]), customer, signed) if assignment else None
+    charges = charges_of(RunFolder(home / assignment["run_id"]), customer, signed) if assignment else None
     candidates = rows_of(night, "candidate", customer)
     version = candidates[0]["model_version"] if candidates else None
     scored, unscored = every_arc(night, customer, version)

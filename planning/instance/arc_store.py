@@ -111,7 +111,7 @@ class _Array:
             self.path.unlink()
 
 
-class Store:
+class ArcStore:
     """Arcs on their way into the compact form.
 
     Args:

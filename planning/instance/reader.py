@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from conf.errors import MendableError
 from models.assignment.problem import LARGEST, PICO, Ints, Problem
-from planning.instance.arc_store import TWICE, UNSORTED, Chunk, Store, constant, sorted_arcs
+from planning.instance.arc_store import TWICE, UNSORTED, ArcStore, Chunk, constant, sorted_arcs
 from planning.instance.limits import InstanceLimits, limits_of, read_limits, used_columns, warnings_of
 
 OWN = {"customer": pa.int64(), "product": pa.int16(), "channel": pa.int16(), "value": pa.int64()}
@@ -64,7 +64,7 @@ def read_instance(folder: Path, work: Path | None = None) -> Instance:
     wanted = used_columns(limits)
     files = arc_files(folder)
     fixed = wanted[2:]
-    store: Store | None = None
+    store: ArcStore | None = None
     while store is None:
         try:
             store = _stored(files, wanted, fixed, work)
@@ -89,13 +89,13 @@ class _Varies(Exception):  # noqa: N818 - what is found
         self.columns = columns
 
 
-def _stored(files: list[Path], wanted: tuple[str, ...], fixed: tuple[str, ...], work: Path | None) -> Store:
+def _stored(files: list[Path], wanted: tuple[str, ...], fixed: tuple[str, ...], work: Path | None) -> ArcStore:
     """All arcs in the store, ``fixed`` taken once a customer.
 
     Raises:
         _Varies: some of ``fixed`` are not the same for all arcs of a customer.
     """
-    store = Store(tuple(name for name in wanted if name not in fixed), fixed, work)
+    store = ArcStore(tuple(name for name in wanted if name not in fixed), fixed, work)
     for chunk in chunks(files, wanted):
         vary = tuple(name for name in fixed if not constant(chunk.columns[name], chunk.first))
         if vary:

@@ -26,42 +26,42 @@ from planning.instance.solve import checked
 
 
 @dataclass(frozen=True)
-class Frozen:
+class RunFolder:
     """A night's frozen decision inputs.
 
     Attributes:
-        folder: ``$CPC_HOME/runs/<run_id>``.
+        path: ``$CPC_HOME/runs/<run_id>``.
     """
 
-    folder: Path
+    path: Path
 
     @property
     def instance(self) -> Path:
         """The exploiters' assignment instance."""
-        return self.folder / "instance"
+        return self.path / "instance"
 
     @property
     def plan(self) -> Path:
         """The plan and its certificate."""
-        return self.folder / "plan"
+        return self.path / "plan"
 
     def inputs(self) -> dict[str, Any]:
         """Date, seed, shares, amounts, channels, prices to start from."""
-        return json.loads((self.folder / "inputs.json").read_text(encoding="utf-8"))
+        return json.loads((self.path / "inputs.json").read_text(encoding="utf-8"))
 
     def table(self, name: str) -> pa.Table:
         """``population``, ``others`` or ``inbound``."""
-        return pq.read_table(self.folder / f"{name}.parquet")
+        return pq.read_table(self.path / f"{name}.parquet")
 
 
-def frozen_run(settings: Settings, run: str) -> Frozen:
+def open_run(settings: Settings, run: str) -> RunFolder:
     """The frozen inputs of a run.
 
     Raises:
         MendableError: there are none.
     """
-    found = Frozen(settings.home / "runs" / run)
-    if not run or "/" in run or not (found.folder / "inputs.json").exists():
+    found = RunFolder(settings.home / "runs" / run)
+    if not run or "/" in run or not (found.path / "inputs.json").exists():
         known = sorted(p.parent.name for p in (settings.home / "runs").glob("*/inputs.json"))
         raise MendableError(
             f"no frozen inputs of run {run!r}",
@@ -73,7 +73,7 @@ def frozen_run(settings: Settings, run: str) -> Frozen:
 
 def freeze(
     folder: Path, inputs: dict[str, Any], limits: dict[str, Any], arcs: pa.Table, tables: dict[str, pa.Table]
-) -> Frozen:
+) -> RunFolder:
     """Write a run's inputs, whole or not at all; what an earlier attempt left is replaced."""
     draft = folder.with_name(folder.name + ".draft")
     shutil.rmtree(draft, ignore_errors=True)
@@ -86,23 +86,23 @@ def freeze(
     (draft / "inputs.json").write_text(text, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     draft.replace(folder)
-    return Frozen(folder)
+    return RunFolder(folder)
 
 
-def take_back(frozen: Frozen, arcs: pa.Table) -> None:
+def take_back(run: RunFolder, arcs: pa.Table) -> None:
     """Add arcs to a run's problem: those of exploiters to the instance, the others' beside it; customers stay ascending.
 
     Args:
-        frozen: the run.
+        run: the run.
         arcs: with the columns of the instance's arcs; none that is there already.
     """
-    population = frozen.table("population")
+    population = run.table("population")
     place = pc.index_in(arcs["customer"], value_set=population["customer_id"].combine_chunks())
     mine = pc.equal(population["role"].take(place), EXPLOIT)
     order = [(name, "ascending") for name in ("customer", "product", "channel")]
     for path, more in (
-        (frozen.instance / "arcs" / "part-00000.parquet", arcs.filter(mine)),
-        (frozen.folder / "others.parquet", arcs.filter(pc.invert(mine))),
+        (run.instance / "arcs" / "part-00000.parquet", arcs.filter(mine)),
+        (run.path / "others.parquet", arcs.filter(pc.invert(mine))),
     ):
         rows = pq.read_table(path)
         draft = path.with_suffix(".draft")
@@ -122,5 +122,5 @@ def certified(settings: Settings, run: str) -> dict[str, Any]:
     Raises:
         MendableError: there is no such run, or the checker refuses its plan.
     """
-    frozen = frozen_run(settings, run)
-    return {"run_id": run, "covers": "stored arcs", **checked(frozen.instance, frozen.plan)}
+    folder = open_run(settings, run)
+    return {"run_id": run, "covers": "stored arcs", **checked(folder.instance, folder.plan)}

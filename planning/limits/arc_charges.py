@@ -11,37 +11,37 @@ import pyarrow.parquet as pq
 
 from models.assignment.problem import PICO
 from planning.instance.limits import InstanceLimit, read_limits
-from planning.instance.run_folder import Frozen
+from planning.instance.run_folder import RunFolder
 from planning.limits.arc_classes import menu_arcs
 
 Pair = tuple[int, int]  # product id, channel id
 Charges = dict[Pair, dict[str, int]]
 
 
-def charges_of(frozen: Frozen, customer: int, prices: Mapping[str, int]) -> Charges | None:
+def charges_of(run: RunFolder, customer: int, prices: Mapping[str, int]) -> Charges | None:
     """What each limit charges each arc of a customer, pico-yuan; limits that charge nothing are left out.
 
     Outbound: price x use; the arc of the night before is charged the cost of a switch less. Inbound: price x use of what
     acceptance takes from stock (times P(accept) in the ranking).
 
     Args:
-        frozen: the run.
+        run: the run.
         customer: id.
         prices: ``price_pico`` by limit, signed as in certificates.
 
     Returns:
         By (product, channel); None where the run's inputs are not kept any more or do not have the customer.
     """
-    needed = (frozen.instance / "limits.yml", frozen.folder / "population.parquet", frozen.folder / "inputs.json")
+    needed = (run.instance / "limits.yml", run.path / "population.parquet", run.path / "inputs.json")
     if not all(path.exists() for path in needed):
         return None
     row = ds.dataset(needed[1]).to_table(filter=ds.field("customer_id") == customer)
     if not row.num_rows:
         return None
-    inputs = frozen.inputs()
+    inputs = run.inputs()
     found = charged(row, inputs, read_limits(needed[0]).limits, prices)
     if inputs.get("switch_cost"):
-        for had in pq.read_table(frozen.folder / "stays.parquet", filters=[("customer", "=", customer)]).to_pylist():
+        for had in pq.read_table(run.path / "stays.parquet", filters=[("customer", "=", customer)]).to_pylist():
             found.setdefault((had["product"], had["channel"]), {})["switch_cost"] = -inputs["switch_cost"] * PICO
     return found
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from planning.instance.run_folder import Frozen, take_back
+from planning.instance.run_folder import RunFolder, take_back
 from planning.plan.decide import decide
 from planning.plan.decision import Decision
 from planning.plan.full_bound import bound_at, seen_at
@@ -22,30 +22,30 @@ from runtime.night import Night
 ROUNDS = 3
 
 
-def decided(night: Night, frozen: Frozen, columns: Callable[[Any, Any], Any]) -> tuple[Decision, dict[str, Any]]:
+def decided(night: Night, run: RunFolder, columns: Callable[[Any, Any], Any]) -> tuple[Decision, dict[str, Any]]:
     """The decision once no dropped arc matters (or rounds are over), and figures on what was taken back.
 
     Args:
         night: tonight.
-        frozen: the run's inputs; arcs are added to them.
+        run: the run's inputs; arcs are added to them.
         columns: adds the columns that limits look at to arcs ``customer, product, channel, value``, given the population.
     """
-    decision = decide(frozen)
+    decision = decide(run)
     told: dict[str, Any] = {"taken_back": 0, "pruning_passes": 0}
     for number in range(1, ROUNDS + 1):
         dual = decision.solution.dual
         limits = decision.instance.limits.limits
         prices = {x.name: int(p) * x.sign for x, p in zip(limits, dual.prices, strict=True)}
-        seen = seen_at(night, frozen, prices)
+        seen = seen_at(night, run, prices)
         if isinstance(seen, str):
             return decision, told | {"pruning": f"not verified: {seen}"}
-        loss = pruning_loss(bound_at(frozen, prices, seen), dual.bound)
+        loss = pruning_loss(bound_at(run, prices, seen), dual.bound)
         told |= {"pruning_passes": number, "pruning_loss": loss}
-        if loss <= frozen.inputs()["gap"] or not seen.winners.num_rows or number == ROUNDS:
+        if loss <= run.inputs()["gap"] or not seen.winners.num_rows or number == ROUNDS:
             break
         told["taken_back"] += seen.winners.num_rows
-        take_back(frozen, columns(seen.winners, frozen.table("population")))
-        decision = decide(frozen)
+        take_back(run, columns(seen.winners, run.table("population")))
+        decision = decide(run)
     return decision, told
 
 

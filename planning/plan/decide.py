@@ -23,7 +23,7 @@ from models.assignment.roles import CONTROL, EXPLORE
 from models.assignment.solve import Goal, Solution
 from planning.instance.plan_files import chosen
 from planning.instance.reader import Instance, read_instance
-from planning.instance.run_folder import Frozen
+from planning.instance.run_folder import RunFolder
 from planning.instance.solve import solved, with_start
 from planning.limits.arc_classes import Arcs, menu_arcs
 from planning.plan.decision import Decision
@@ -34,20 +34,20 @@ from planning.plan.switching_cost import without_cost
 MARGINAL = 1_000_000_000
 
 
-def decide(frozen: Frozen, told: Callable[[str, float, int, int | None], None] | None = None) -> Decision:
+def decide(run: RunFolder, told: Callable[[str, float, int, int | None], None] | None = None) -> Decision:
     """Solve for the exploiters, draw for the explorers, and say of every row why and how probable."""
-    inputs = frozen.inputs()
-    instance = read_instance(frozen.instance)
+    inputs = run.inputs()
+    instance = read_instance(run.instance)
     goal = Goal(gap=inputs["gap"])
     if told is not None:
         goal = replace(goal, told=told)
-    solution = solved(instance, with_start(goal, instance, inputs["start"]), str(frozen.instance))
-    population = frozen.table("population")
+    solution = solved(instance, with_start(goal, instance, inputs["start"]), str(run.instance))
+    population = run.table("population")
     arcs = menu_arcs(population, inputs, instance.limits)
     night = _empty(population, arcs, solution, instance)
-    best = _best_arcs(frozen, night, inputs)
+    best = _best_arcs(run, night, inputs)
     _exploit(night)
-    _others(frozen, night)
+    _others(run, night)
     explore(night, best, inputs)
     _reasons(night)
     return night
@@ -102,9 +102,9 @@ def _arc_rows(table: pa.Table, night: Decision) -> tuple[Ints, Ints, Ints]:
     return row[order], night.arcs.of(product, channel)[order], table["value"].to_numpy()[order]
 
 
-def _others(frozen: Frozen, night: Decision) -> None:
+def _others(run: RunFolder, night: Decision) -> None:
     """What explorers and controls would get as exploiters."""
-    row, arc, value = _arc_rows(frozen.table("others"), night)
+    row, arc, value = _arc_rows(run.table("others"), night)
     if not len(row):
         return
     begin = np.concatenate(([0], np.flatnonzero(np.diff(row)) + 1, [len(row)]))
@@ -120,14 +120,14 @@ def _others(frozen: Frozen, night: Decision) -> None:
     night.left[who] = np.where(best >= 0, reduced // PICO, 0)
 
 
-def _best_arcs(frozen: Frozen, night: Decision, inputs: dict[str, Any]) -> Ints:
+def _best_arcs(run: RunFolder, night: Decision, inputs: dict[str, Any]) -> Ints:
     """The five best outbound arcs of each customer at last night's prices, int64 [n, 5]; -1 where fewer."""
     start = inputs["start"]
     limits = night.instance.problem.limits
     prices = np.array([start.get(n, 0) * int(s) for n, s in zip(limits.names, limits.sign, strict=True)], np.int64)
     own = ["customer", "product", "channel", "value"]
-    exploit = pq.read_table(frozen.instance / "arcs", columns=own)
-    table = pa.concat_tables([exploit, frozen.table("others").select(own)])
+    exploit = pq.read_table(run.instance / "arcs", columns=own)
+    table = pa.concat_tables([exploit, run.table("others").select(own)])
     row, arc, value = _arc_rows(table, night)
     reduced = value * PICO - night.arcs.price(prices)[night.arcs.classes[row], arc]
     order = np.lexsort((arc, -reduced, row))
@@ -150,13 +150,13 @@ def _reasons(night: Decision) -> None:
     night.reason[silent] = np.where(pc.is_null(pa.array(rule, pa.string())), "not_scored", rule)
 
 
-def known_values(night: Decision, frozen: Frozen) -> int:
+def known_values(night: Decision, run: RunFolder) -> int:
     """Fill in the scored value of what explorers were given, where the arc was kept by pruning; values become money.
 
     Returns:
         what the plan's value holds of the cost of switching, micro-yuan.
     """
-    row, arc, value = _arc_rows(frozen.table("others"), night)
+    row, arc, value = _arc_rows(run.table("others"), night)
     mine = (night.given[row] == arc) & (night.role[row] == EXPLORE)
     night.value[row[mine]], night.known[row[mine]] = value[mine], True
-    return without_cost(night, frozen)
+    return without_cost(night, run)

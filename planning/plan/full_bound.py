@@ -27,7 +27,7 @@ from models.assignment.roles import EXPLOIT
 from models.cores import cores
 from models.lifecycle.arcs import menu
 from planning.instance.limits import read_limits
-from planning.instance.run_folder import Frozen
+from planning.instance.run_folder import RunFolder
 from planning.limits.arc_classes import Arcs, menu_arcs
 from planning.limits.menu_charges import closed
 from planning.plan.switching_cost import favoured
@@ -55,21 +55,21 @@ class Seen:
     winners: pa.Table
 
 
-def bound_of_all_arcs(night: Night, frozen: Frozen, prices: Mapping[str, int]) -> dict[str, Any]:
+def bound_of_all_arcs(night: Night, run: RunFolder, prices: Mapping[str, int]) -> dict[str, Any]:
     """``bound_all_arcs`` (micro-yuan, exact) and ``arcs_all``; why not, where tonight's scorer is not there any more.
 
     Args:
         night: tonight.
-        frozen: the run's inputs.
+        run: the run's inputs.
         prices: ``price_pico`` by limit, signed as in certificates.
     """
-    seen = seen_at(night, frozen, prices)
+    seen = seen_at(night, run, prices)
     if isinstance(seen, str):
         return {"all_arcs": f"not verified: {seen}"}
-    return {"bound_all_arcs": bound_at(frozen, prices, seen), "arcs_all": seen.arcs}
+    return {"bound_all_arcs": bound_at(run, prices, seen), "arcs_all": seen.arcs}
 
 
-def seen_at(night: Night, frozen: Frozen, prices: Mapping[str, int]) -> Seen | str:
+def seen_at(night: Night, run: RunFolder, prices: Mapping[str, int]) -> Seen | str:
     """One pass over all eligible arcs at given prices; or why there can be none."""
     if not night.lake.files("customer_features", night.partition):
         return "the snapshot of this night is not there"
@@ -77,7 +77,7 @@ def seen_at(night: Night, frozen: Frozen, prices: Mapping[str, int]) -> Seen | s
     task, files, _ = plan(night)
     if set(scored["model_version"].unique().to_pylist()) - {task.model_version}:
         return "another model has become champion since these arcs were scored"
-    see = partial(seen_in_file, task, folder=str(frozen.folder), prices=tuple(sorted(prices.items())))
+    see = partial(seen_in_file, task, folder=str(run.path), prices=tuple(sorted(prices.items())))
     if sum(Path(path).stat().st_size for path in files) <= _ALONE:
         with ThreadPoolExecutor(cores()) as pool:
             parts = list(pool.map(see, files))
@@ -87,25 +87,25 @@ def seen_at(night: Night, frozen: Frozen, prices: Mapping[str, int]) -> Seen | s
     return Seen(sum(part.total for part in parts), sum(part.arcs for part in parts), winners)
 
 
-def bound_at(frozen: Frozen, prices: Mapping[str, int], seen: Seen) -> int:
+def bound_at(run: RunFolder, prices: Mapping[str, int], seen: Seen) -> int:
     """The bound over all arcs, micro-yuan: what limits charge for their amounts and what customers' best arcs leave."""
-    charged = sum(prices[limit.name] * limit.amount for limit in read_limits(frozen.instance / "limits.yml").limits)
+    charged = sum(prices[limit.name] * limit.amount for limit in read_limits(run.instance / "limits.yml").limits)
     return -((-charged) // PICO) + seen.total
 
 
 def seen_in_file(task: Task, path: str, *, folder: str, prices: tuple[tuple[str, int], ...]) -> Seen:
     """A task: what a pass finds of the customers of a file of ``eligible``."""
-    frozen = Frozen(Path(folder))
-    population, inputs = frozen.table("population"), frozen.inputs()
-    limits = read_limits(frozen.instance / "limits.yml")
+    run = RunFolder(Path(folder))
+    population, inputs = run.table("population"), run.inputs()
+    limits = read_limits(run.instance / "limits.yml")
     arcs = menu_arcs(population, inputs, limits)
     signed = dict(prices)
     charge = arcs.price(np.array([signed[limit.name] * limit.sign for limit in limits.limits], np.int64))
     customer, role = population["customer_id"].to_numpy(), population["role"].to_numpy()
     catalogue = load_catalogue(Path(task.catalogue))
     places, possible, all_ = outbound_places(catalogue, arcs), ~closed(catalogue), menu(catalogue)
-    stays, cost = frozen.table("stays"), int(inputs["switch_cost"])
-    held = kept_arcs(frozen, path)
+    stays, cost = run.table("stays"), int(inputs["switch_cost"])
+    held = kept_arcs(run, path)
     total = count = 0
     winners = [WINNERS.empty_table()]
     for scored in blocks(task, path):
@@ -131,14 +131,14 @@ def staying(block: Block, menu_: Menu, stays: pa.Table, cost: int) -> Block:
     return replace(block, scores=replace(block.scores, value=value))
 
 
-def kept_arcs(frozen: Frozen, path: str) -> pa.Table:
+def kept_arcs(run: RunFolder, path: str) -> pa.Table:
     """``customer, product, channel`` of the run's outbound arcs, of the customers of a file of ``eligible``, ascending."""
     customers = pq.read_table(path, columns=["customer_id"], partitioning=None)["customer_id"]
     span = pc.min_max(customers).as_py()
     key = ds.field("customer")
     near = (key >= (span["min"] or 0)) & (key <= (span["max"] or 0))
     columns = ["customer", "product", "channel"]
-    sources = (frozen.instance / "arcs", frozen.folder / "others.parquet")
+    sources = (run.instance / "arcs", run.path / "others.parquet")
     return pa.concat_tables([ds.dataset(source).to_table(columns=columns, filter=near) for source in sources]).sort_by(
         "customer"
     )

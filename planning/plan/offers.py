@@ -20,7 +20,7 @@ from conf.dates import start_of_day
 from models.assignment.problem import PICO, Floats, Ints
 from models.assignment.roles import CONTROL, key
 from models.assignment.slates import slates
-from planning.instance.run_folder import Frozen
+from planning.instance.run_folder import RunFolder
 from planning.limits.arc_charges import takes_stock
 from planning.plan.decision import Decision
 from planning.plan.switching_cost import favoured
@@ -54,14 +54,14 @@ def inbound_offers(night: Decision, inbound: pa.Table, inputs: dict[str, Any]) -
     return _rows(night, inputs, row[at], channel[at], drawn.rank, product[at], value[at], drawn.probability, accept[at])
 
 
-def alternates(night: Decision, frozen: Frozen, inputs: dict[str, Any]) -> pa.Table:
+def alternates(night: Decision, run: RunFolder, inputs: dict[str, Any]) -> pa.Table:
     """What else would pay for customers who are contacted tonight: the next best arcs at the final prices, ranks 2 and 3.
 
     Rank 1 is the contact itself (``assignment``). Only exploiters (whose arcs the instance holds) have alternates: what an explorer drew may not be
     replaced by something better. Prices are those of the plan, so a handful of replacements overuses nothing that is
     scarce by more than a handful; who carries them out keeps to the limits of the channel at hand.
     """
-    table = pq.read_table(frozen.instance / "arcs", columns=["customer", "product", "channel", "value"])
+    table = pq.read_table(run.instance / "arcs", columns=["customer", "product", "channel", "value"])
     row = np.searchsorted(night.customer, table["customer"].to_numpy())
     product, channel, value = (table[n].to_numpy().astype(np.int64) for n in ("product", "channel", "value"))
     arc = night.arcs.of(product, channel)
@@ -71,7 +71,7 @@ def alternates(night: Decision, frozen: Frozen, inputs: dict[str, Any]) -> pa.Ta
     some = some[np.lexsort((arc[some], -left[some], row[some]))]
     rank = np.arange(len(some)) - np.searchsorted(row[some], row[some]) + 2
     some, rank = some[rank <= RANKS], rank[rank <= RANKS]
-    lever = favoured(frozen.table("stays"), night.customer[row[some]], product[some], channel[some])
+    lever = favoured(run.table("stays"), night.customer[row[some]], product[some], channel[some])
     value[some] -= inputs["switch_cost"] * lever
     return _rows(night, inputs, row[some], channel[some], rank, product[some], value[some], None, None)
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from models.assignment.problem import Ints
 from models.assignment.roles import EXPLOIT, NAMES
-from planning.instance.run_folder import Frozen
+from planning.instance.run_folder import RunFolder
 from planning.plan.decision import Decision
 
 STAYS = pa.schema([("customer", pa.int64()), ("product", pa.int16()), ("channel", pa.int16())])
@@ -54,17 +54,17 @@ def with_cost(arcs: pa.Table, stays: pa.Table, cost: int) -> pa.Table:
     return arcs.set_column(arcs.column_names.index("value"), "value", pa.array(value))
 
 
-def without_cost(decision: Decision, frozen: Frozen) -> int:
+def without_cost(decision: Decision, run: RunFolder) -> int:
     """Take the lever out of the values of a decision's rows; what the plan's own value holds of it, micro-yuan.
 
     Values are then money again.
     """
-    cost = int(frozen.inputs()["switch_cost"])
+    cost = int(run.inputs()["switch_cost"])
     if not cost:
         return 0
     place = np.maximum(decision.given, 0)
     arcs = decision.arcs
-    same = favoured(frozen.table("stays"), decision.customer, arcs.product[place], arcs.channel[place])
+    same = favoured(run.table("stays"), decision.customer, arcs.product[place], arcs.channel[place])
     same &= (decision.given >= 0) & decision.known
     decision.value[same] -= cost
     return cost * int((same & (decision.role == EXPLOIT)).sum())

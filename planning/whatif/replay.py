@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from conf.errors import MendableError
 from conf.settings import Settings
-from planning.instance.run_folder import frozen_run
+from planning.instance.run_folder import open_run
 from planning.plan.decide import decide, known_values
 from planning.plan.decision import assignment_table, table_hash
 from runtime.lake import Lake
@@ -64,10 +64,10 @@ def replay(settings: Settings, run: str) -> Replay:
     Raises:
         MendableError: the run has no frozen inputs, or its rows are no longer in the lake.
     """
-    frozen = frozen_run(settings, run)
-    inputs = frozen.inputs()
-    night = decide(frozen)
-    known_values(night, frozen)
+    folder = open_run(settings, run)
+    inputs = folder.inputs()
+    night = decide(folder)
+    known_values(night, folder)
     rebuilt = assignment_table(night, inputs)
     lake = Lake(settings.lake, settings.catalogue)
     date = dt.date.fromisoformat(inputs["date"])

@@ -26,7 +26,7 @@ from models.assignment.solve import Goal, Solution
 from planning.instance.limits import InstanceLimit, InstanceLimits, limits_of
 from planning.instance.plan_files import chosen, records
 from planning.instance.reader import Instance, read_instance
-from planning.instance.run_folder import Frozen
+from planning.instance.run_folder import RunFolder
 from planning.instance.solve import solved, with_start
 from planning.whatif.active_sets import key_of, read_active, rounded_change, write_active
 
@@ -39,13 +39,13 @@ class Base:
     """A run as it was decided.
 
     Attributes:
-        frozen: its inputs.
+        run: its inputs.
         instance: the exploiters' problem.
         said: its certificate.
         arcs: the plan, each block's arcs.
     """
 
-    frozen: Frozen
+    run: RunFolder
     instance: Instance
     said: dict[str, Any]
     arcs: list[Ints]
@@ -67,11 +67,11 @@ class Base:
         return int(self.instance.problem.scale[self.instance.problem.limits.names.index(name)])
 
 
-def base_of(frozen: Frozen) -> Base:
+def base_of(run: RunFolder) -> Base:
     """Read a run."""
-    instance = read_instance(frozen.instance)
-    said = json.loads((frozen.plan / "certificate.json").read_text(encoding="utf-8"))
-    table = pq.read_table(frozen.plan / "assignment")
+    instance = read_instance(run.instance)
+    said = json.loads((run.plan / "certificate.json").read_text(encoding="utf-8"))
+    table = pq.read_table(run.plan / "assignment")
     product = table["product"].fill_null(-1).to_numpy().astype(np.int64)
     channel = table["channel"].fill_null(-1).to_numpy().astype(np.int64)
     arcs, at = [], 0
@@ -79,7 +79,7 @@ def base_of(frozen: Frozen) -> Base:
         rows = slice(at, at + len(block))
         arcs.append(_places(instance.problem, block, product[rows], channel[rows]))
         at += len(block)
-    return Base(frozen, instance, said, arcs)
+    return Base(run, instance, said, arcs)
 
 
 def _places(problem: Problem, block: Any, product: Ints, channel: Ints) -> Ints:
@@ -100,7 +100,7 @@ def parse_changes(texts: list[str], base: Base) -> dict[str, int]:
         MendableError: another form, an unknown limit, or no integer.
     """
     found: dict[str, int] = {}
-    reserves = dict(zip((x.name for x in base.instance.limits.limits), base.frozen.inputs()["reserves"], strict=True))
+    reserves = dict(zip((x.name for x in base.instance.limits.limits), base.run.inputs()["reserves"], strict=True))
     for text in texts:
         path, _, value = text.partition("=")
         parts = path.strip().split(".")
@@ -163,14 +163,14 @@ def what_if(
     Raises:
         MendableError: the changed limits conflict.
     """
-    inputs = base.frozen.inputs()
+    inputs = base.run.inputs()
     before = {limit.name: limit.amount for limit in base.instance.limits.limits}
     same = all(before[name] == amount for name, amount in amounts.items())
     instance = changed(base.instance, amounts)
     first = inputs["start"] if same else dict(start or base.prices)
     goal = with_start(Goal(gap=inputs["gap"]), instance, first)
     found = None if same else by_active_set(base, instance.problem, goal)
-    solution, looked = found or (solved(instance, goal, str(base.frozen.instance)), instance.problem.customers)
+    solution, looked = found or (solved(instance, goal, str(base.run.instance)), instance.problem.customers)
     if not same:
         solution = with_incumbent(solution, instance.problem, base.plan)
         for arcs in plans:
@@ -211,7 +211,7 @@ def by_active_set(base: Base, problem: Problem, goal: Goal) -> tuple[Solution, i
 
 def active_of(base: Base, limits: Limits, room: float) -> Active | None:
     """Who may change their mind under other limits, as kept with the run or made now; None where integers are too large."""
-    problem, path = base.instance.problem, base.frozen.folder / "active" / key_of(base.said, limits, room)
+    problem, path = base.instance.problem, base.run.path / "active" / key_of(base.said, limits, room)
     found = read_active(path, problem, base.arcs)
     if found is None:
         prices = np.array([row["price_pico"] for row in base.said["limits"]], np.int64) * problem.limits.sign

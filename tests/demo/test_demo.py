@@ -24,7 +24,7 @@ from models.assignment.baseline import arbitrated, without_shares
 from models.assignment.solve import Goal, solve
 from models.lifecycle.arcs import menu
 from planning.instance.reader import read_instance
-from planning.instance.run_folder import frozen_run
+from planning.instance.run_folder import open_run
 from runtime.night import Night
 
 pytestmark = [pytest.mark.demo, pytest.mark.timeout(1500)]
@@ -148,7 +148,7 @@ def test_predicted_value_and_lift_are_held_against_the_truth(
         monkeypatch.delenv(name, raising=False)
     settings = load_settings("local")
     night = Night(dt.date.fromisoformat(DATE), settings, settings.landing)
-    problem = without_shares(read_instance(frozen_run(night.settings, summary["run_id"]).instance).problem)
+    problem = without_shares(read_instance(open_run(night.settings, summary["run_id"]).instance).problem)
     baseline, found = arbitrated(problem), solve(problem, Goal(gap=1e-4)).plan
     table = menu(night.catalogue)
     effect = truth_of(night, baseline.customer, table)[2] - np.tile(np.array(table.cost_micro), len(table.offers))

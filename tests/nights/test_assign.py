@@ -21,7 +21,7 @@ from models.assignment.dual_evaluation import Local, evaluate
 from models.assignment.roles import EXPLORE
 from models.assignment.solve import Goal, solve
 from planning.instance.reader import read_instance
-from planning.instance.run_folder import frozen_run, write_limits
+from planning.instance.run_folder import open_run, write_limits
 from planning.limits.amounts import agent_minutes
 from planning.limits.arc_charges import charges_of
 from planning.plan.decide import decide, known_values
@@ -54,13 +54,10 @@ def test_a_night_is_decided_proved_and_replayed(decided: Night) -> None:
     verdict = prove.run(decided)
     assert verdict["verdict"] == "accepted"
     assert verdict["primal"] == figures["primal"]
-    frozen = frozen_run(decided.settings, run_id(decided))
-    again = decide(frozen)
-    known_values(again, frozen)
-    assert (
-        table_hash(assignment_table(again, frozen.inputs()))
-        == (frozen.folder / "assignment.sha256").read_text().strip()
-    )
+    run = open_run(decided.settings, run_id(decided))
+    again = decide(run)
+    known_values(again, run)
+    assert table_hash(assignment_table(again, run.inputs())) == (run.path / "assignment.sha256").read_text().strip()
 
 
 def test_limits_hold_for_exploiters_and_explorers_together(decided: Night) -> None:
@@ -117,7 +114,7 @@ def test_the_next_night_starts_warm_and_says_what_changed(filled: Night) -> None
     second = assign.run(later)
     assert 0 <= second["churn"] < 1
     assert any(later.settings.home.glob("runs/*/inputs.json"))
-    assert frozen_run(later.settings, run_id(later)).inputs()["start"]
+    assert open_run(later.settings, run_id(later)).inputs()["start"]
 
 
 def test_a_plan_that_was_changed_is_not_proved(decided: Night) -> None:
@@ -175,16 +172,16 @@ def test_agent_minutes_come_from_the_last_word_of_the_calendar() -> None:
 
 def test_what_explain_charges_is_what_the_solver_charged(decided: Night) -> None:
     """For every customer looked at and each of its arcs: the sum over limits is the instance's own price."""
-    frozen = frozen_run(decided.settings, run_id(decided))
-    problem = read_instance(frozen.instance).problem
-    said = json.loads((frozen.plan / "certificate.json").read_text())
+    run = open_run(decided.settings, run_id(decided))
+    problem = read_instance(run.instance).problem
+    said = json.loads((run.plan / "certificate.json").read_text())
     prices = {row["name"]: row["price_pico"] for row in said["limits"]}
     assert any(prices.values())
     signed = np.array([row["price_pico"] for row in said["limits"]]) * problem.limits.sign
     charge, block = problem.kinds.price(signed), problem.blocks[0]
     seen = 0
     for i in range(0, len(block), 40):
-        found = charges_of(frozen, int(block.customer[i]), prices)
+        found = charges_of(run, int(block.customer[i]), prices)
         assert found is not None
         for arc in range(block.first[i], block.first[i + 1]):
             kind = int(block.kind[arc])
@@ -192,7 +189,7 @@ def test_what_explain_charges_is_what_the_solver_charged(decided: Night) -> None
             assert sum(found.get(pair, {}).values()) == charge[kind]
             seen += 1
     assert seen > 100
-    assert charges_of(frozen, -1, prices) is None
+    assert charges_of(run, -1, prices) is None
 
 
 def test_slates_carry_their_probability_and_alternates_pay(decided: Night) -> None:
@@ -210,14 +207,14 @@ def test_slates_carry_their_probability_and_alternates_pay(decided: Night) -> No
     # shown by score with noise: often, not always, the better one first
     better = np.mean([slate[0]["value_micro"] >= slate[1]["value_micro"] for slate in drawn if len(slate) > 1])
     assert 0.6 < better < 1.0
-    frozen = frozen_run(decided.settings, run_id(decided))
-    said = json.loads((frozen.plan / "certificate.json").read_text())
+    run = open_run(decided.settings, run_id(decided))
+    said = json.loads((run.plan / "certificate.json").read_text())
     prices = {row["name"]: row["price_pico"] for row in said["limits"]}
     others = [row for row in rows if row["channel"] in outbound]
     assert {row["rank"] for row in others} == {2, 3}
     both = {row["customer_id"] for row in others if row["rank"] == 3}
     for customer in sorted(both)[:30]:
-        charged = charges_of(frozen, customer, prices) or {}
+        charged = charges_of(run, customer, prices) or {}
         mine = sorted((row for row in others if row["customer_id"] == customer), key=lambda row: row["rank"])
         left = [r["value_micro"] * 10**6 - sum(charged.get((r["product"], r["channel"]), {}).values()) for r in mine]
         assert left[0] >= left[1]
@@ -225,7 +222,7 @@ def test_slates_carry_their_probability_and_alternates_pay(decided: Night) -> No
         contact = plan[row["customer_id"]]
         assert (contact["role"], contact["channel"] is None) == ("exploit", False)
         assert (row["product"], row["channel"]) != (contact["product"], contact["channel"])
-        charged = charges_of(frozen, row["customer_id"], prices)
+        charged = charges_of(run, row["customer_id"], prices)
         assert charged is not None
         assert row["value_micro"] * 10**6 > sum(charged.get((row["product"], row["channel"]), {}).values())
         assert row["slate_probability"] is None
@@ -233,21 +230,21 @@ def test_slates_carry_their_probability_and_alternates_pay(decided: Night) -> No
 
 def test_what_learning_costs_bounds_what_everybody_exploiting_could_add(decided: Night, tmp_path: Path) -> None:
     """Everybody's arcs on the whole limits, solved: its plan is worth no more than plan, drawn arcs and both costs say."""
-    frozen = frozen_run(decided.settings, run_id(decided))
-    inputs = frozen.inputs()
-    decision = decide(frozen)
-    known_values(decision, frozen)
+    run = open_run(decided.settings, run_id(decided))
+    inputs = run.inputs()
+    decision = decide(run)
+    known_values(decision, run)
     told = learning(decision, inputs)
     assert told["learning_yuan"] > 0
     assert told["control_yuan"] > 0
     assert 0 < told["explored_known"] <= json.loads((decided.settings.home / "figures.json").read_text())["explored"]
-    own = pq.read_table(frozen.instance / "arcs")
-    extra = assign.seen_columns(frozen.table("others"), frozen.table("population"), decided.catalogue)
+    own = pq.read_table(run.instance / "arcs")
+    extra = assign.seen_columns(run.table("others"), run.table("population"), decided.catalogue)
     rows = pa.concat_tables([own, extra.select(own.column_names).cast(own.schema)])
     rows = rows.sort_by([(name, "ascending") for name in ("customer", "product", "channel")])
     (tmp_path / "all" / "arcs").mkdir(parents=True)
     pq.write_table(rows, tmp_path / "all" / "arcs" / "part.parquet")
-    limits = yaml.safe_load((frozen.instance / "limits.yml").read_text())
+    limits = yaml.safe_load((run.instance / "limits.yml").read_text())
     for row, reserve in zip(limits["limits"], inputs["reserves"], strict=True):
         if reserve:
             row["at_most"] += reserve

@@ -20,7 +20,7 @@ from conf.errors import MendableError
 from conf.offer import Limit, ShiftAmount
 from jobs import assign
 from planning.instance.limits import read_limits
-from planning.instance.run_folder import frozen_run
+from planning.instance.run_folder import open_run
 from planning.limits.agent_demand import Demand, answered, committed
 from planning.limits.amounts import in_force
 from runtime.lake import arrow_schema, nullable
@@ -98,7 +98,7 @@ def test_waves_that_take_more_than_there_is_leave_nothing_and_are_said(filled: N
 def test_what_last_nights_messages_will_cause_is_taken_off_the_days_on_which_they_cause_it(decided: Night) -> None:
     """Night D's messages are D+1's commitments: an SMS [2, 1, 1, 0], a WeChat message [1, 1, 0, 0]."""
     plan = decided.lake.arrow("assignment", partition=decided.partition)
-    population = frozen_run(decided.settings, run_id(decided)).table("population")
+    population = open_run(decided.settings, run_id(decided)).table("population")
     centre = dict(zip(population["customer_id"].to_pylist(), population["c_centre"].to_pylist(), strict=True))
     named = sorted(["gz", "sz", "fs", "zh", "st", "zj"])
     sent = [(r["channel"], centre[r["customer_id"]]) for r in plan.to_pylist() if r["channel"] is not None]
@@ -145,7 +145,7 @@ def test_a_limit_that_nobody_is_in_is_a_warning(filled: Night, monkeypatch: pyte
     with_limit(filled, monkeypatch, Limit(name="nobody", at_most=5, where={"channel": "ivr_out", "centre": "nowhere"}))
     figures = assign.run(filled)
     assert any("nobody" in text for text in figures["warnings"])
-    written = read_limits(frozen_run(filled.settings, run_id(filled)).instance / "limits.yml")
+    written = read_limits(open_run(filled.settings, run_id(filled)).instance / "limits.yml")
     assert json.dumps([limit.name for limit in written.limits]).count("nobody") == 1
 
 
@@ -173,12 +173,12 @@ def test_who_is_reached_in_one_part_of_the_day_shares_its_agents_alone(
     arcs = arcs.set_column(arcs.column_names.index("value_micro"), "value_micro", dear)  # calls are worth making
     filled.lake.replace_arrow("candidate", arcs, partition=filled.partition)
     assign.run(filled)
-    frozen = frozen_run(filled.settings, run_id(filled))
-    written = {limit.name: limit for limit in read_limits(frozen.instance / "limits.yml").limits}
+    run = open_run(filled.settings, run_id(filled))
+    written = {limit.name: limit for limit in read_limits(run.instance / "limits.yml").limits}
     reserve = filled.settings.shares.explore_reserve
     amount = int(12 * 60 * 0.85)
     assert written["gz_late"].amount == amount - int(amount * reserve) == 368
-    said = json.loads((frozen.plan / "certificate.json").read_text())
+    said = json.loads((run.plan / "certificate.json").read_text())
     used = {row["name"]: row["used"] for row in said["limits"]}
     assert used["gz_late"] == 360  # full: more of them would have been called
     assert used["agents_gz"] > 360
@@ -199,9 +199,9 @@ def test_a_conflict_is_told_by_the_command_with_a_ray_that_proves_it(
     assert set(names) <= {"floor_family_data", "floor_msg_5g_plus"}  # irreducible: either floor alone is too much
     assert f"lower {names[0]} below 5000" in text
     ray = {name: int(re.search(rf"{name} (\d+)[,\s]", text).group(1)) for name in names}  # type: ignore[union-attr]
-    frozen = frozen_run(decided.settings, run_id(decided))
-    arcs = pq.read_table(frozen.instance / "arcs").to_pylist()
-    limits = {limit.name: limit for limit in read_limits(frozen.instance / "limits.yml").limits}
+    run = open_run(decided.settings, run_id(decided))
+    arcs = pq.read_table(run.instance / "arcs").to_pylist()
+    limits = {limit.name: limit for limit in read_limits(run.instance / "limits.yml").limits}
     best: dict[int, int] = {}
     for arc in arcs:
         mine = [name for name in names if all(arc[key] in values for key, values in limits[name].where.items())]

@@ -24,7 +24,7 @@ from models.assignment.sample import join, pick
 from models.assignment.solve import Goal
 from planning.instance.limits import InstanceLimits
 from planning.instance.reader import Instance, read_instance
-from planning.instance.run_folder import Frozen, freeze
+from planning.instance.run_folder import RunFolder, freeze
 from planning.instance.solve import solved
 from planning.limits.arc_classes import menu_arcs
 from planning.plan import exploration
@@ -61,7 +61,7 @@ def province(seed: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.arange(1, CUSTOMERS + 1) * 5, masks, random.integers(-200_000, 2_000_000, (CUSTOMERS, PRODUCTS, 2))
 
 
-def night(folder: Path, number: int) -> Frozen:
+def night(folder: Path, number: int) -> RunFolder:
     """The frozen inputs of one night."""
     ids, masks, value = province()
     date = dt.date(2026, 1, 1) + dt.timedelta(days=number)
@@ -204,9 +204,9 @@ def test_over_nights_of_the_whole_decision_with_what_an_exploiter_gets_by_solvin
     best = np.zeros((nights, CUSTOMERS), np.int64)
     same = explorers_seen = 0
     for number in range(nights):
-        frozen = night(tmp_path / "night", number)
-        decision, inputs = decide(frozen), frozen.inputs()
-        whole = everybody(tmp_path / "whole", frozen)
+        run = night(tmp_path / "night", number)
+        decision, inputs = decide(run), run.inputs()
+        whole = everybody(tmp_path / "whole", run)
         greedy = resolved(decision, whole, inputs)
         who = decision.role == EXPLORE
         same, explorers_seen = same + int((greedy == decision.greedy)[who].sum()), explorers_seen + int(who.sum())
@@ -220,12 +220,12 @@ def test_over_nights_of_the_whole_decision_with_what_an_exploiter_gets_by_solvin
     assert same > 0.9 * explorers_seen  # prices say it of nine explorers in ten even here; `marginal` marks the rest
 
 
-def everybody(folder: Path, frozen: Frozen) -> Instance:
+def everybody(folder: Path, run: RunFolder) -> Instance:
     """The instance with the arcs of all customers."""
     (folder / "arcs").mkdir(parents=True, exist_ok=True)
-    own = pq.read_table(frozen.instance / "arcs")
-    rows = pa.concat_tables([own, frozen.table("others").select(own.column_names)])
+    own = pq.read_table(run.instance / "arcs")
+    rows = pa.concat_tables([own, run.table("others").select(own.column_names)])
     rows = rows.sort_by([("customer", "ascending"), ("product", "ascending"), ("channel", "ascending")])
     pq.write_table(rows, folder / "arcs" / "part.parquet")
-    (folder / "limits.yml").write_bytes((frozen.instance / "limits.yml").read_bytes())
+    (folder / "limits.yml").write_bytes((run.instance / "limits.yml").read_bytes())
     return read_instance(folder)

@@ -15,7 +15,7 @@ from conf.errors import MendableError
 from jobs import assign, prove
 from models.affinity.prune import prune
 from models.lifecycle.arcs import menu
-from planning.instance.run_folder import frozen_run
+from planning.instance.run_folder import open_run
 from planning.plan import column_generation, full_bound
 from planning.scoring import Block
 from planning.whatif.replay import replay
@@ -46,11 +46,11 @@ def scorer_of(night: Night, extra: dict[tuple[int, int, int], int]) -> Any:
 
 
 def bound(night: Night, monkeypatch: pytest.MonkeyPatch, extra: dict[tuple[int, int, int], int]) -> tuple[int, int]:
-    frozen = frozen_run(night.settings, run_id(night))
-    said = json.loads((frozen.plan / "certificate.json").read_text())
+    run = open_run(night.settings, run_id(night))
+    said = json.loads((run.plan / "certificate.json").read_text())
     with_scorer(night, monkeypatch, extra)
     prices = {row["name"]: row["price_pico"] for row in said["limits"]}
-    return full_bound.bound_of_all_arcs(night, frozen, prices)["bound_all_arcs"], said["bound"]
+    return full_bound.bound_of_all_arcs(night, run, prices)["bound_all_arcs"], said["bound"]
 
 
 def test_where_nothing_was_dropped_it_is_the_certificates_bound(
@@ -121,9 +121,9 @@ def test_dropped_arcs_that_win_are_taken_back_and_the_plan_is_proved_over_all(
     plan = filled.lake.arrow("assignment", partition=filled.partition).to_pylist()
     given = {(r["customer_id"], r["product"], r["channel"]) for r in plan if r["role"] == "exploit"}
     assert len(given & set(extra)) > 3
-    frozen = frozen_run(filled.settings, run_id(filled))
+    run = open_run(filled.settings, run_id(filled))
     roles = {r["customer_id"]: r["role"] for r in plan}
-    others = {(r["customer"], r["product"], r["channel"]) for r in frozen.table("others").to_pylist()}
+    others = {(r["customer"], r["product"], r["channel"]) for r in run.table("others").to_pylist()}
     assert {arc for arc in extra if roles[arc[0]] != "exploit"} <= others  # the same for who explores
     proof = prove.run(filled)
     assert proof["pruning_loss"] <= filled.settings.solve.gap

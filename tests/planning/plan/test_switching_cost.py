@@ -12,7 +12,7 @@ import pytest
 
 from jobs import assign, prove
 from models.assignment.problem import PICO
-from planning.instance.run_folder import frozen_run
+from planning.instance.run_folder import open_run
 from planning.limits.arc_charges import charges_of
 from planning.plan.decide import decide, known_values
 from planning.plan.decision import assignment_table, table_hash
@@ -87,15 +87,15 @@ def test_a_plan_moves_less_and_is_told_in_money(filled: Night) -> None:
         assert scored[row["customer_id"], row["product"], row["channel"]] == row["value_micro"]
 
     assert prove.run(later)["accepted"]
-    frozen = frozen_run(later.settings, run_id(later))
-    again = decide(frozen)
-    lever = known_values(again, frozen)
+    run = open_run(later.settings, run_id(later))
+    again = decide(run)
+    lever = known_values(again, run)
     assert lever == round(dear["primal"] - dear["value_yuan"] * 1e6) > 0
-    rebuilt = table_hash(assignment_table(again, frozen.inputs()))
-    assert rebuilt == (frozen.folder / "assignment.sha256").read_text().strip()
+    rebuilt = table_hash(assignment_table(again, run.inputs()))
+    assert rebuilt == (run.path / "assignment.sha256").read_text().strip()
 
-    stay = frozen.table("stays").to_pylist()[0]
-    said = json.loads((frozen.plan / "certificate.json").read_text())
-    charged = charges_of(frozen, stay["customer"], {row["name"]: row["price_pico"] for row in said["limits"]})
+    stay = run.table("stays").to_pylist()[0]
+    said = json.loads((run.plan / "certificate.json").read_text())
+    charged = charges_of(run, stay["customer"], {row["name"]: row["price_pico"] for row in said["limits"]})
     assert charged is not None
     assert charged[stay["product"], stay["channel"]]["switch_cost"] == -500_000 * PICO

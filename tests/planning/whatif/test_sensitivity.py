@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cli.limits import app
 from conf.errors import MendableError
-from planning.instance.run_folder import Frozen
+from planning.instance.run_folder import RunFolder
 from planning.whatif.sensitivity import (
     Point,
     Side,
@@ -41,7 +41,7 @@ def base(decided_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Base:
     shutil.copytree(plan.parent, folder)
     inputs = json.loads((folder / "inputs.json").read_text())
     (folder / "inputs.json").write_text(json.dumps({**inputs, "gap": 0.05}))
-    return base_of(Frozen(folder))
+    return base_of(RunFolder(folder))
 
 
 def test_a_price_is_a_difference_of_solved_plans_with_what_the_proofs_leave_open(base: Base) -> None:
@@ -149,7 +149,7 @@ def test_the_next_amount_is_strictly_between() -> None:
 
 
 def test_the_commands_speak(base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(base.frozen.folder, tmp_path / "home" / "runs" / base.frozen.folder.name)
+    shutil.copytree(base.run.path, tmp_path / "home" / "runs" / base.run.path.name)
     monkeypatch.setenv("CPC_HOME", str(tmp_path / "home"))
     runner = CliRunner()
     name = binding(base)[0]

@@ -14,7 +14,7 @@ from cli import limits
 from cli.assignment import app
 from conf.errors import MendableError
 from planning.instance.plan_files import write_plan
-from planning.instance.run_folder import frozen_run, write_limits
+from planning.instance.run_folder import open_run, write_limits
 from planning.instance.solve import checked
 from planning.whatif.replay import replay
 from planning.whatif.whatif import Base, base_of, changed, parse_changes, what_if
@@ -24,7 +24,7 @@ from runtime.run_id import run_id, sources
 
 @pytest.fixture
 def base(decided: Night) -> Base:
-    return base_of(frozen_run(decided.settings, run_id(decided)))
+    return base_of(open_run(decided.settings, run_id(decided)))
 
 
 def test_no_change_returns_the_same_bytes_and_more_is_never_worth_less(base: Base) -> None:
@@ -49,14 +49,14 @@ def test_a_what_if_looks_at_those_who_may_change_their_mind_and_the_checker_acce
     asked = {"wechat_day": amount * 92 // 100}
     first = what_if(base, asked)
     assert first.figures["customers_looked_at"] < base.said["customers"]
-    kept = list((base.frozen.folder / "active").iterdir())
+    kept = list((base.run.path / "active").iterdir())
     assert len(kept) == 1
     what_if(base, {"wechat_day": amount * 95 // 100})
-    assert list((base.frozen.folder / "active").iterdir()) == kept
+    assert list((base.run.path / "active").iterdir()) == kept
     assert what_if(base, asked).figures["assignment_sha256"] == first.figures["assignment_sha256"]
     assert what_if(base, {}).figures["same_bytes"]
     instance = changed(base.instance, asked)
-    shutil.copytree(base.frozen.instance, tmp_path / "instance")
+    shutil.copytree(base.run.instance, tmp_path / "instance")
     write_limits(tmp_path / "instance" / "limits.yml", instance.limits.model_dump(exclude_none=True))
     said = write_plan(tmp_path / "plan", instance.problem, first.solution)
     found = checked(tmp_path / "instance", tmp_path / "plan")
@@ -64,7 +64,7 @@ def test_a_what_if_looks_at_those_who_may_change_their_mind_and_the_checker_acce
 
 
 def test_changes_are_read_strictly(base: Base) -> None:
-    reserve = dict(zip((x.name for x in base.instance.limits.limits), base.frozen.inputs()["reserves"], strict=True))
+    reserve = dict(zip((x.name for x in base.instance.limits.limits), base.run.inputs()["reserves"], strict=True))
     now = next(x.amount for x in base.instance.limits.limits if x.name == "sms_day") + reserve["sms_day"]
     assert parse_changes([f"limits.sms_day.amount={now}"], base) == {"sms_day": now - reserve["sms_day"]}
     for text in ("sms_day=4", "limits.nothing.amount=4", "limits.sms_day.amount=four"):
@@ -90,7 +90,7 @@ def test_a_replay_is_identical_until_a_byte_is_changed(decided: Night, base: Bas
 
 @pytest.mark.whole
 def test_another_code_is_named_before_a_difference_is_called_a_fault(decided: Night, base: Base) -> None:
-    run, path = run_id(decided), base.frozen.folder / "inputs.json"
+    run, path = run_id(decided), base.run.path / "inputs.json"
     found = replay(decided.settings, run)
     assert found.decided_by == found.replayed_by == sources()[:12]
     inputs = json.loads(path.read_text())
