@@ -11,16 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import yaml
 from numpy.typing import NDArray
 
-from jobs.assign import population_of, shifts
+from jobs.assign import population_of
 from models.affinity.prune import prune
 from models.affinity.scorer import Menu
 from models.assignment.roles import EXPLOIT
@@ -28,9 +26,9 @@ from models.assignment.solve import Goal, solve
 from models.lifecycle.arcs import masks_of, menu
 from models.lifecycle.training_data import candidates, partition
 from planning.instance.reader import read_instance
-from planning.limits.amounts import in_force
-from planning.limits.columns import arc_columns
-from planning.limits.menu_charges import floors
+from planning.limits.amounts import shifts
+from planning.limits.declared import DeclaredLimits
+from planning.limits.in_force import LimitsInForce, write_limits
 from runtime.keys import pseudonym_key
 from runtime.night import Night
 
@@ -88,12 +86,12 @@ class Box:
             reserve: whether the explorers' reserve is taken off the limits.
             gap: how near the optimum; as the night by default.
         """
-        catalogue = self.night.catalogue
+        declared = DeclaredLimits.from_catalogue(self.night.catalogue)
         kept = self.eligible
         if keep:
             channel = self.menu.channel()
             kept = prune(
-                value, value, self.eligible, self.menu.outbound(), channel, floors(catalogue), keep=keep, inbound=0
+                value, value, self.eligible, self.menu.outbound(), channel, declared.floors(), keep=keep, inbound=0
             )
         row, arc = np.nonzero(kept)
         columns = {
@@ -102,17 +100,12 @@ class Box:
             "channel": pa.array(self.menu.channel()[arc].astype(np.int16)),
             "value": pa.array(value[row, arc]),
         }
-        for name in self.population.column_names:
-            if name[:2] in {"c_", "s_"}:
-                columns[name] = self.population[name].take(pa.array(row))
-        table = arc_columns(pa.table(columns), catalogue)
+        table = declared.beside(pa.table(columns), self.population)
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             (folder / "arcs").mkdir()
             pq.write_table(table, folder / "arcs" / "arcs.parquet")
-            (folder / "limits.yml").write_text(
-                yaml.safe_dump({"choose": "at_most_one", "limits": self.limits(reserve=reserve)})
-            )
+            write_limits(folder / "limits.yml", self.limits(declared, reserve=reserve))
             instance = read_instance(folder)
         found = solve(instance.problem, Goal(gap=gap or self.night.settings.solve.gap, seconds=60))
         rows, arcs = [], []
@@ -130,18 +123,12 @@ class Box:
         where = {pair: k for k, pair in enumerate(zip(self.menu.product(), self.menu.channel(), strict=True))}
         return np.array([where[pair] for pair in zip(product, channel, strict=True)], np.int64)
 
-    def limits(self, *, reserve: bool) -> list[dict[str, Any]]:
+    def limits(self, declared: DeclaredLimits, *, reserve: bool) -> LimitsInForce:
         """The limits in force as the instance has them."""
         settings = self.night.settings
         everyone = self.night.lake.arrow("eligible", partition=self.night.partition, columns=["customer_id"]).num_rows
-        found, _ = in_force(
-            self.night.catalogue,
-            everyone,
-            shifts(self.night),
-            self.night.date,
-            settings.shares.explore_reserve if reserve else 0.0,
-        )
-        return [limit.row(self.night.catalogue) for limit in found]
+        kept = settings.shares.explore_reserve if reserve else 0.0
+        return declared.at(everyone, shifts(self.night), self.night.date, kept).limits
 
     def worth(self, chosen: Chosen, table: Ints) -> float:
         """Sum of a table over a plan, 元."""

@@ -22,16 +22,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from conf.catalogue import Catalogue
 from conf.errors import MendableError
 from conf.offer import MICRO
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
 from models.assignment.solve import NoPlan
+from planning.instance.decision_inputs import VERSION, DecisionInputs
 from planning.instance.plan_files import write_plan
 from planning.instance.run_folder import RunFolder, freeze
-from planning.limits.agent_demand import demand
-from planning.limits.amounts import InForce, in_force
-from planning.limits.columns import arc_columns, attributes, channel_counts, columns_of, customer_columns
+from planning.limits.declared import DeclaredLimits
 from planning.plan import column_generation
 from planning.plan.churn import stability
 from planning.plan.decide import known_values
@@ -56,9 +54,7 @@ def run(night: Night) -> Figures:
     run = frozen_inputs(night)
     inputs = run.inputs()
     try:
-        decision, widened = column_generation.decided(
-            night, run, lambda arcs, population: seen_columns(arcs, population, night.catalogue)
-        )
+        decision, widened = column_generation.decided(night, run, DeclaredLimits.from_catalogue(night.catalogue).beside)
     except NoPlan as error:
         raise MendableError(
             f"no plan was found: {error}",
@@ -86,55 +82,40 @@ def run(night: Night) -> Figures:
 def frozen_inputs(night: Night) -> RunFolder:
     """Read the night's tables and freeze what the decision needs of them."""
     catalogue, settings = night.catalogue, night.settings
+    declared = DeclaredLimits.from_catalogue(catalogue)
     population = population_of(night)
-    limits, notes = in_force(
-        catalogue,
-        population.num_rows,
-        shifts(night),
-        night.date,
-        settings.shares.explore_reserve,
-        demand(night, population),
-    )
+    limits = declared.in_force(night, population)
     run_id = identity.run_id(night)
     cost = round(settings.solve.switch_cost * MICRO)
     stays = stays_of(assigned_before(night) if cost else None, cost)
-    arcs = with_cost(scored(night, population), stays, cost)
+    arcs = with_cost(declared.beside(scored(night, population), population), stays, cost)
     outbound = {c.id for c in catalogue.channels if c.direction == "outbound"}
     is_out = pc.is_in(arcs["channel"], value_set=pa.array(sorted(outbound), pa.int16()))
     out, inbound = arcs.filter(is_out), arcs.filter(pc.invert(is_out))
     row = np.searchsorted(population["customer_id"].to_numpy(), out["customer"].to_numpy())
     mine = population["role"].to_numpy()[row] == EXPLOIT
-    inputs = {
-        "run_id": run_id,
-        "code": identity.sources()[:12],
-        "date": night.date.isoformat(),
-        "seed": settings.seed,
-        "explore": settings.shares.explore,
-        "slate_temperature": round(settings.slates.temperature * MICRO),
-        "gap": settings.solve.gap,
-        "switch_cost": cost,
-        "start": last_prices(night),
-        "notes": notes,
-        "products": [p.id for p in catalogue.products],
-        "channels": [
-            {"id": c.id, "direction": c.direction, **{name: c.units(name) for name in channel_counts(catalogue)}}
-            for c in catalogue.channels
-        ],
-        "shares_of": {
-            f"share_{x.limit.name}": {"of": columns_of(x.limit.share.of, catalogue), "percent": x.limit.share.percent}
-            for x in limits
-            if x.limit.share
-        },
-        "amounts": [x.amount if x.limit.side == "at_most" else -x.amount for x in limits],
-        "reserves": [x.reserve for x in limits],
-        "capped": [_capped(x) for x in limits],
-    }
-    rows = {"choose": "at_most_one", "limits": [x.row(catalogue) for x in limits]}
+    inputs = DecisionInputs(
+        version=VERSION,
+        run_id=run_id,
+        code=identity.sources()[:12],
+        date=night.date,
+        seed=settings.seed,
+        explore=settings.shares.explore,
+        slate_temperature=round(settings.slates.temperature * MICRO),
+        gap=settings.solve.gap,
+        switch_cost=cost,
+        start=last_prices(night),
+        notes=limits.notes,
+        arcs=declared.units,
+        amounts=limits.amounts,
+        reserves=limits.reserves,
+        capped=limits.capped,
+    )
     columns = ["customer", "product", "channel", "value"]
     return freeze(
         settings.home / "runs" / run_id,
         inputs,
-        rows,
+        limits.limits,
         out.filter(pa.array(mine)).drop_columns(["p_convert"]),
         {
             "population": population,
@@ -143,10 +124,6 @@ def frozen_inputs(night: Night) -> RunFolder:
             "stays": stays,
         },
     )
-
-
-def _capped(limit: InForce) -> bool:
-    return limit.limit.side == "at_most" and not limit.limit.share
 
 
 def population_of(night: Night) -> pa.Table:
@@ -169,10 +146,8 @@ def population_of(night: Night) -> pa.Table:
     shares = night.settings.shares
     customer = eligible["customer_id"].to_numpy()
     role = roles(customer, night.date, night.settings.seed, shares.control, shares.explore)
-    columns = customer_columns(seen_by_limits(night, eligible), night.catalogue).drop_columns(["customer_id"])
-    eligible = eligible.append_column("role", pa.array(role))
-    for name in columns.column_names:
-        eligible = eligible.append_column(name, columns[name])
+    columns = DeclaredLimits.from_catalogue(night.catalogue).columns(seen_by_limits(night, eligible))
+    eligible = columns.onto(eligible.append_column("role", pa.array(role)))
     width = len(night.catalogue.channels)
     masks = eligible["masks"].combine_chunks()
     if len(masks.flatten()) != width * len(masks):
@@ -186,16 +161,17 @@ def population_of(night: Night) -> pa.Table:
 
 def seen_by_limits(night: Night, eligible: pa.Table) -> pa.Table:
     """Attributes and segments that limits name, a row a customer of ``eligible``, in its order."""
-    catalogue = night.catalogue
-    names = attributes(catalogue)
-    if not names and not any("segment" in w for limit in catalogue.limits for w in _where(limit)):
+    limits = DeclaredLimits.from_catalogue(night.catalogue)
+    if not limits.reads:
         return eligible.select(["customer_id"])
-    segments = [
-        f"coalesce(cast(({segment.who}) as boolean), false) as segment_{name}"
-        for name, segment in catalogue.segments.items()
-    ]
-    frame = night.tonight("customer_features").selectExpr(
-        "customer_id", *(f"cast(`{name}` as string) as `{name}`" for name in names), *segments
+    marks = {
+        f"segment_{name}": f"coalesce(cast(({night.catalogue.segments[name].who}) as boolean), false)"
+        for name in limits.segments
+    }
+    snapshot = night.tonight("customer_features")
+    own = [name for name in limits.reads if name not in marks and name in snapshot.columns]
+    frame = snapshot.selectExpr(
+        "customer_id", *(f"`{name}`" for name in own), *(f"{sql} as `{name}`" for name, sql in marks.items())
     )
     with tempfile.TemporaryDirectory(dir=night.settings.home) as folder:
         files = spark_tables.stage(frame, Path(folder), ())
@@ -212,19 +188,8 @@ def seen_by_limits(night: Night, eligible: pa.Table) -> pa.Table:
     return rows.take(place)
 
 
-def _where(limit: Any) -> list[Any]:
-    return [limit.where, limit.share.of] if limit.share else [limit.where]
-
-
-def shifts(night: Night) -> pa.Table:
-    """The shift calendar as the night may see it."""
-    table = night.lake.arrow("shift")
-    return table.filter(pc.less(table["arrived_at"], pa.scalar(night.cut_off, pa.timestamp("us", tz="UTC"))))
-
-
 def scored(night: Night, population: pa.Table) -> pa.Table:
-    """Tonight's candidates as arcs: with the columns that limits look at, ascending."""
-    catalogue = night.catalogue
+    """Tonight's candidates as arcs, ascending."""
     arcs = night.lake.arrow(
         "candidate",
         partition=night.partition,
@@ -238,16 +203,7 @@ def scored(night: Night, population: pa.Table) -> pa.Table:
             where="candidate",
             remedy=f"score again: cpc nightly --date {night.date} --from score",
         )
-    return seen_columns(arcs, population, catalogue)
-
-
-def seen_columns(arcs: pa.Table, population: pa.Table, catalogue: Catalogue) -> pa.Table:
-    """Arcs with the columns that limits look at: of their customers, their channels, and shares."""
-    place = pc.index_in(arcs["customer"], value_set=population["customer_id"].combine_chunks())
-    for name in population.column_names:
-        if name[:2] in {"c_", "s_"}:
-            arcs = arcs.append_column(name, population[name].take(place))
-    return arc_columns(arcs, catalogue)
+    return arcs
 
 
 def last_prices(night: Night) -> dict[str, int]:
@@ -284,7 +240,7 @@ def stability_of(night: Night, table: pa.Table) -> dict[str, Any]:
 # -- what comes out --------------------------------------------------------------------------------------------
 
 
-def price_rows(decision: Decision, inputs: dict[str, Any], night: Night) -> pa.Table:
+def price_rows(decision: Decision, inputs: DecisionInputs, night: Night) -> pa.Table:
     """Rows of ``limit_price``: amounts of the exploiters' problem, their use, the price, and explorers' part."""
     solution, written = decision.solution, decision.instance.limits.limits
     units = {limit.name: limit.unit for limit in night.catalogue.limits}
@@ -303,14 +259,14 @@ def price_rows(decision: Decision, inputs: dict[str, Any], night: Night) -> pa.T
                 "used": solution.plan.used[m] * limit.sign,
                 "price_pico": price,
                 "price_yuan": price * 1e-12,
-                "reserve": inputs["reserves"][m],
+                "reserve": inputs.reserves[m],
                 "used_explore": int(use.sum()) * limit.sign,
             }
         )
     return pa.Table.from_pylist(rows, schema=night.lake.arrow("limit_price").schema)
 
 
-def figures(decision: Decision, inputs: dict[str, Any], night: Night, offers: int) -> Figures:
+def figures(decision: Decision, inputs: DecisionInputs, night: Night, offers: int) -> Figures:
     """What the summary and the run record say."""
     solution, role, given = decision.solution, decision.role, decision.given
     code = {channel.id: channel.code for channel in night.catalogue.channels}
@@ -341,5 +297,5 @@ def figures(decision: Decision, inputs: dict[str, Any], night: Night, offers: in
         "moved": solution.moved,
         "offers": offers,
         "binding": sum(1 for p in solution.dual.prices if p),
-        "warnings": [*decision.instance.warnings, *inputs["notes"]],
+        "warnings": [*decision.instance.warnings, *inputs.notes],
     }

@@ -23,7 +23,7 @@ from models.affinity.prune import prune
 from models.affinity.scorer import BASES, Money, Scorer, Scores, prepare
 from models.lifecycle.arcs import masks_of, menu, money
 from models.lifecycle.training_data import dates_of, recent_of
-from planning.limits.menu_charges import charges, closed, floors
+from planning.limits.declared import DeclaredLimits
 from runtime.lake import WrittenFile, arrow_schema, nullable, write_file
 from runtime.model_pointer import champion
 from runtime.night import Figures, Night
@@ -105,7 +105,7 @@ def blocks(task: Task, path: str, only: Sequence[int] | None = None) -> Iterator
     customers, masks, recent = eligible["customer_id"].to_numpy()[some], masks[some], recent_of(eligible)[some]
     if len(customers) == 0:
         return
-    snapshot = _snapshot(task, scorer, catalogue, customers)
+    snapshot = _snapshot(task, scorer, DeclaredLimits.from_catalogue(catalogue), customers)
     for start in range(0, len(customers), _BLOCK):
         part = slice(start, start + _BLOCK)
         yield _block(task, scorer, snapshot, customers[part], masks[part], recent[part])
@@ -115,10 +115,11 @@ def score_file(task: Task, path: str) -> tuple[WrittenFile | None, dict[str, int
     """Score the customers of one file of ``eligible`` and write their candidates."""
     scorer = _scorer(task.model, task.sha256, task.catalogue, task.money)
     catalogue = load_catalogue(Path(task.catalogue))
+    limits = DeclaredLimits.from_catalogue(catalogue)
     figures = {"customers": 0, "arcs": 0, "kept": 0, "without_snapshot": 0}
     parts = []
     for block in blocks(task, path):
-        parts.append(_kept(task, scorer, catalogue, block))
+        parts.append(_kept(task, scorer, catalogue, limits, block))
         counts = {
             "customers": len(block.customers) + block.absent,
             "arcs": int(block.eligible.sum()),
@@ -131,13 +132,13 @@ def score_file(task: Task, path: str) -> tuple[WrittenFile | None, dict[str, int
     return write_file(Path(task.out), pa.concat_tables(parts), {"business_date": task.date}), figures
 
 
-def _snapshot(task: Task, scorer: Scorer, catalogue: Catalogue, customers: Ints) -> pa.Table:
+def _snapshot(task: Task, scorer: Scorer, limits: DeclaredLimits, customers: Ints) -> pa.Table:
     """The customers' rows of ``customer_features``, ascending, with what the model and the limits name."""
     source = ds.dataset(list(task.features), format="parquet")
     names = [feature.name for feature in scorer.bundle.features]
     if missing := sorted(set(names) - set(source.schema.names)):
         raise MissingFeatureError(missing)
-    named = {key for limit in catalogue.limits for key in limit.where} & set(source.schema.names)
+    named = set(limits.reads) & set(source.schema.names)
     key = pc.field("customer_id")
     near = (key >= int(customers[0])) & (key <= int(customers[-1]))
     return source.to_table(columns=["customer_id", *dict.fromkeys([*names, *sorted(named)])], filter=near).sort_by(
@@ -157,17 +158,17 @@ def _block(task: Task, scorer: Scorer, snapshot: pa.Table, customers: Ints, mask
     return Block(customers, rows, eligible, scores, int((~found).sum()))
 
 
-def _kept(task: Task, scorer: Scorer, catalogue: Catalogue, block: Block) -> pa.Table:
+def _kept(task: Task, scorer: Scorer, catalogue: Catalogue, limits: DeclaredLimits, block: Block) -> pa.Table:
     """Rows of ``candidate`` of a block: the arcs that can win at last night's prices."""
     scores, eligible, customers = block.scores, block.eligible, block.customers
-    reduced = scores.value - charges(catalogue, dict(task.prices), block.rows)
+    reduced = scores.value - limits.charges(block.rows, dict(task.prices))
     kept = prune(
         scores.value,
         reduced,
-        eligible & ~closed(catalogue),
+        eligible & ~limits.closed(),
         scorer.menu.outbound(),
         scorer.menu.channel(),
-        floors(catalogue),
+        limits.floors(),
         keep=task.keep,
     )
     who, arc = np.nonzero(kept)

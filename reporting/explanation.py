@@ -23,8 +23,9 @@ from conf.offer import Channel
 from models.assignment.problem import PICO
 from planning.eligibility.masks import Shape, first_remover
 from planning.instance.run_folder import RunFolder
-from planning.limits.arc_charges import Charges, charges_of
-from planning.limits.menu_charges import closing
+from planning.limits.declared import DeclaredLimits
+from planning.limits.evaluator import Charges
+from planning.plan.customer_charges import charge_customer
 from planning.rescoring import COLUMNS, Scored, every_arc
 from reporting import explanation_text
 from runtime.night import Night
@@ -89,7 +90,7 @@ def read(night: Night, customer: int, run: str | None = None) -> Facts:
     prices = night.lake.arrow("limit_price", partition=night.partition, columns=["limit", "price_pico"]).to_pylist()
     home = night.settings.home / "runs"
     signed = {row["limit"]: row["price_pico"] for row in prices}
-    charges = charges_of(RunFolder(home / assignment["run_id"]), customer, signed) if assignment else None
+    charges = charge_customer(RunFolder(home / assignment["run_id"]), customer, signed) if assignment else None
     candidates = rows_of(night, "candidate", customer)
     version = candidates[0]["model_version"] if candidates else None
     scored, unscored = every_arc(night, customer, version)
@@ -130,7 +131,7 @@ def explain(facts: Facts, catalogue: Catalogue) -> dict[str, Any]:
     taken = facts.assignment or {}
     arcs = []
     every = product(catalogue.products, catalogue.channels)
-    for (offer, channel), limit in zip(every, closing(catalogue), strict=True):
+    for (offer, channel), limit in zip(every, DeclaredLimits.from_catalogue(catalogue).closing(), strict=True):
         pair = (offer.id, channel.id)
         arc: dict[str, Any] = {"product": offer.code, "channel": channel.code, "direction": channel.direction}
         step = first_remover(facts.removed, shape, *pair)

@@ -22,7 +22,7 @@ from psycopg import sql
 from conf.catalogue import Catalogue
 from conf.errors import MendableError
 from conf.offer import Limit
-from planning.limits.columns import columns_of
+from planning.limits.declared import DeclaredLimits
 from serving.store import SCHEMA, Connection
 
 #: Before so many acceptances of a stock its pace says nothing.
@@ -92,11 +92,12 @@ def open_day(store: Connection, date: dt.date, prices: pa.Table, catalogue: Cata
         How many stocks there are.
     """
     store.execute(sql.SQL(_TABLES).format(schema=sql.Identifier(SCHEMA)))
-    limits = {limit.name: limit for limit in catalogue.limits if of_products(limit)}
+    declared = DeclaredLimits.from_catalogue(catalogue).limits
+    products = {each.name: each.where["product"] for each in declared if of_products(each.limit)}
     _run(store, "DELETE FROM {schema}.stock_product WHERE business_date = %(date)s", {"date": date})
-    found = [row for row in prices.to_pylist() if row["limit"] in limits]
+    found = [row for row in prices.to_pylist() if row["limit"] in products]
     for row in found:
-        for product in columns_of(limits[row["limit"]].where, catalogue)["product"]:
+        for product in products[row["limit"]]:
             _run(
                 store,
                 "INSERT INTO {schema}.stock_product VALUES (%(date)s, %(name)s, %(product)s)",

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -20,9 +20,8 @@ from numba import njit
 from features.arrays import sealed
 from models.assignment.arc_types import Numbering, Use, grid_kinds, narrow, reduce_kinds
 from models.assignment.problem import BLOCK, Block, Ints, Kinds
-
-if TYPE_CHECKING:
-    from planning.instance.limits import InstanceLimits
+from planning.limits.evaluator import taken
+from planning.limits.in_force import LimitsInForce
 
 #: What `sorted_arcs` finds.
 SORTED, UNSORTED, TWICE = 0, 1, 2
@@ -153,7 +152,7 @@ class ArcStore:
             ):
                 self.arrays[name].add(piece)
 
-    def finish(self, limits: InstanceLimits) -> tuple[Kinds, list[Block]]:
+    def finish(self, limits: LimitsInForce) -> tuple[Kinds, list[Block]]:
         """The kinds and the blocks, once all arcs are there."""
         pairs, pair_of, groups, group_of = self._parts(limits)
         parts = {name: array.all() for name, array in self.arrays.items()}
@@ -175,14 +174,15 @@ class ArcStore:
         wholes = zip(parts["customer"], parts["first"], parts["value"], *found, strict=True)
         return kinds, [Block(*arrays, width) for arrays in wholes]
 
-    def _parts(self, limits: InstanceLimits) -> tuple[Ints, Ints, Ints, Ints]:
+    def _parts(self, limits: LimitsInForce) -> tuple[Ints, Ints, Ints, Ints]:
         """Distinct pairs (product, channel, part of each use) with the one of each row seen; groups likewise."""
         arc = dict(zip(self.arc_columns, self.pair.known.T, strict=True))
         own = dict(zip(self.group_columns, self.group.known.T, strict=False))
-        of_pair = np.stack([arc["product"], arc["channel"], *_shares(limits, arc, self.pair.count)], 1)
-        of_group = np.stack(_shares(limits, own, self.group.count), 1) if limits.limits else self.group.known[:, :0]
-        pairs, pair_of = np.unique(of_pair, axis=0, return_inverse=True)
-        groups, group_of = np.unique(of_group, axis=0, return_inverse=True)
+        of_pair = [arc["product"], arc["channel"], *(taken(x, arc, (self.pair.count,)) for x in limits.limits)]
+        of_group = [taken(x, own, (self.group.count,)) for x in limits.limits]
+        pairs, pair_of = np.unique(np.stack(of_pair, 1), axis=0, return_inverse=True)
+        own_part = np.stack(of_group, 1) if of_group else self.group.known[:, :0]
+        groups, group_of = np.unique(own_part, axis=0, return_inverse=True)
         return pairs, pair_of.reshape(-1), groups, group_of.reshape(-1)
 
     def _flat(
@@ -210,19 +210,6 @@ def _rows(columns: dict[str, np.ndarray], names: Sequence[str], at: Any, count: 
     for i, name in enumerate(names):
         rows[:, i] = columns[name][at]
     return rows
-
-
-def _shares(limits: InstanceLimits, column: dict[str, Ints], count: int) -> list[Ints]:
-    """What the columns at hand make of each limit's use: its conditions on them, times its units if they hold these."""
-    shares = []
-    for limit in limits.limits:
-        mask = np.ones(count, bool)
-        for name, values in limit.where.items():
-            if name in column:
-                mask &= np.isin(column[name], np.array(values, np.int64))
-        units = column[str(limit.counts)] if limit.counts != 1 and limit.counts in column else np.ones(count, np.int64)
-        shares.append(np.where(mask, units, 0))
-    return shares
 
 
 def _tiny(number: Ints, count: int) -> np.ndarray:

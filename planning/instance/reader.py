@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from conf.errors import MendableError
 from models.assignment.problem import LARGEST, PICO, Ints, Problem
 from planning.instance.arc_store import TWICE, UNSORTED, ArcStore, Chunk, constant, sorted_arcs
-from planning.instance.limits import InstanceLimits, limits_of, read_limits, used_columns, warnings_of
+from planning.limits.in_force import LimitsInForce, read_limits
 
 OWN = {"customer": pa.int64(), "product": pa.int16(), "channel": pa.int16(), "value": pa.int64()}
 _BATCH = 1 << 20  # arcs read at once
@@ -31,7 +31,7 @@ class Instance:
     """An instance as read: the problem, the limits as written, and warnings."""
 
     problem: Problem
-    limits: InstanceLimits
+    limits: LimitsInForce
     warnings: tuple[str, ...]
 
 
@@ -61,7 +61,7 @@ def read_instance(folder: Path, work: Path | None = None) -> Instance:
         MendableError: anything malformed: file, row, column.
     """
     limits = read_limits(folder / "limits.yml")
-    wanted = used_columns(limits)
+    wanted = limits.columns()
     files = arc_files(folder)
     fixed = wanted[2:]
     store: ArcStore | None = None
@@ -71,14 +71,14 @@ def read_instance(folder: Path, work: Path | None = None) -> Instance:
         except _Varies as found:
             fixed = tuple(name for name in fixed if name not in found.columns)
     kinds, blocks = store.finish(limits)
-    problem = Problem(blocks, kinds, limits_of(limits), limits.choose == "exactly_one", store.most)
+    problem = Problem(blocks, kinds, limits.arrays(), limits.choose == "exactly_one", store.most)
     if PICO * store.most >= LARGEST or any(int(u) >= LARGEST for u in kinds.largest):
         raise MendableError(
             "integers of the instance leave 62 bits",
             where=str(folder),
             remedy="values must stay below 4.6e12 micro-yuan and uses below 4.6e18: scale them down",
         )
-    return Instance(problem, limits, warnings_of(limits, kinds))
+    return Instance(problem, limits, limits.warnings(kinds))
 
 
 class _Varies(Exception):  # noqa: N818 - what is found

@@ -8,7 +8,6 @@ of explorers and controls; ``inbound.parquet`` scored offers of inbound channels
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import yaml
 
 from conf.errors import MendableError
 from conf.settings import Settings
 from models.assignment.roles import EXPLOIT
+from planning.instance.decision_inputs import DecisionInputs, read_inputs, write_inputs
 from planning.instance.solve import checked
+from planning.limits.in_force import LimitsInForce, read_limits, write_limits
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,13 @@ class RunFolder:
         """The plan and its certificate."""
         return self.path / "plan"
 
-    def inputs(self) -> dict[str, Any]:
+    def inputs(self) -> DecisionInputs:
         """Date, seed, shares, amounts, channels, prices to start from."""
-        return json.loads((self.path / "inputs.json").read_text(encoding="utf-8"))
+        return read_inputs(self.path / "inputs.json")
+
+    def limits(self) -> LimitsInForce:
+        """The exploiters' limits."""
+        return read_limits(self.instance / "limits.yml")
 
     def table(self, name: str) -> pa.Table:
         """``population``, ``others`` or ``inbound``."""
@@ -72,7 +76,7 @@ def open_run(settings: Settings, run: str) -> RunFolder:
 
 
 def freeze(
-    folder: Path, inputs: dict[str, Any], limits: dict[str, Any], arcs: pa.Table, tables: dict[str, pa.Table]
+    folder: Path, inputs: DecisionInputs, limits: LimitsInForce, arcs: pa.Table, tables: dict[str, pa.Table]
 ) -> RunFolder:
     """Write a run's inputs, whole or not at all; what an earlier attempt left is replaced."""
     draft = folder.with_name(folder.name + ".draft")
@@ -82,8 +86,7 @@ def freeze(
     write_limits(draft / "instance" / "limits.yml", limits)
     for name, rows in tables.items():
         pq.write_table(rows, draft / f"{name}.parquet", compression="zstd")
-    text = json.dumps(inputs, indent=1, sort_keys=True, default=str) + "\n"
-    (draft / "inputs.json").write_text(text, encoding="utf-8")
+    write_inputs(draft / "inputs.json", inputs)
     shutil.rmtree(folder, ignore_errors=True)
     draft.replace(folder)
     return RunFolder(folder)
@@ -109,11 +112,6 @@ def take_back(run: RunFolder, arcs: pa.Table) -> None:
         joined = pa.concat_tables([rows, more.select(rows.column_names).cast(rows.schema)]).sort_by(order)
         pq.write_table(joined, draft, compression="zstd")
         draft.replace(path)
-
-
-def write_limits(path: Path, limits: dict[str, Any]) -> None:
-    """``limits.yml`` of an instance."""
-    path.write_text(yaml.safe_dump(limits, sort_keys=False, allow_unicode=True, width=200), encoding="utf-8")
 
 
 def certified(settings: Settings, run: str) -> dict[str, Any]:

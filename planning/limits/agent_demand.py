@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, stdev
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +16,9 @@ import pyarrow.dataset as ds
 
 from conf.catalogue import Catalogue
 from conf.dates import start_of_day
-from conf.offer import ShiftAmount
-from planning.limits.columns import columns_of, selected
+from conf.offer import Limit, ShiftAmount
+from planning.limits.columns import LimitColumns, rows_of
+from planning.limits.evaluator import selected
 from runtime.lake import arrow_schema
 from runtime.night import Night
 
@@ -46,11 +48,23 @@ class Demand:
         return math.ceil(mean(days) + amount.inbound_z * stdev(days))
 
 
-def demand(night: Night, population: pa.Table) -> Demand:
+class Committing(Protocol):
+    """A limit with its conditions, as `planning.limits.declared` has it."""
+
+    @property
+    def limit(self) -> Limit:
+        """As written."""
+
+    @property
+    def where(self) -> Mapping[str, Sequence[int]]:
+        """Its conditions on columns."""
+
+
+def demand(night: Night, limits: Sequence[Committing], population: pa.Table) -> Demand:
     """Tonight's, as far as limits ask for it."""
-    amounts = [limit.amount for limit in night.catalogue.limits]
+    amounts = [each.limit.amount for each in limits]
     services = sorted({a.service for a in amounts if isinstance(a, ShiftAmount) and a.inbound_z is not None})
-    return Demand(answered(night, services) if services else {}, committed(night, population))
+    return Demand(answered(night, services) if services else {}, committed(night, limits, population))
 
 
 def answered(night: Night, services: Sequence[str]) -> dict[tuple[str, str], list[int]]:
@@ -81,30 +95,27 @@ def answered(night: Night, services: Sequence[str]) -> dict[tuple[str, str], lis
     return found
 
 
-def committed(night: Night, population: pa.Table) -> dict[str, int]:
+def committed(night: Night, limits: Sequence[Committing], population: pa.Table) -> dict[str, int]:
     """Seconds that contacts of the last three nights will cause on the day of each call-back limit."""
-    limits = [limit for limit in night.catalogue.limits if limit.lag is not None]
-    total = dict.fromkeys((limit.name for limit in limits), 0)
-    for ago in range(1, WAVES + 1) if limits else ():
+    later = [(each, each.limit.lag) for each in limits if each.limit.lag is not None]
+    total = dict.fromkeys((each.limit.name for each, _ in later), 0)
+    for ago in range(1, WAVES + 1) if later else ():
         sent = wave(night, night.date - dt.timedelta(days=ago), population)
-        for limit in limits:
-            mine = selected(sent, columns_of(limit.where, night.catalogue))
-            total[limit.name] += int(caused(sent, night.catalogue, (limit.lag or 0) + ago)[mine].sum())
+        seen = {name: sent[name].to_numpy() for name in sent.column_names}
+        for each, lag in later:
+            mine = selected(each.where, seen, (sent.num_rows,))
+            total[each.limit.name] += int(caused(sent, night.catalogue, lag + ago)[mine].sum())
     return {name: seconds for name, seconds in total.items() if seconds}
 
 
 def wave(night: Night, date: dt.date, population: pa.Table) -> pa.Table:
     """Contacts of an earlier night to customers of tonight, with the columns that limits look at."""
-    rows = night.lake.arrow(
+    sent = night.lake.arrow(
         "assignment", partition={"business_date": date}, columns=["customer_id", "product", "channel"]
     )
-    rows = rows.filter(pc.is_valid(rows["channel"]))
-    place = pc.index_in(rows["customer_id"], value_set=population["customer_id"].combine_chunks())
-    rows, place = rows.filter(pc.is_valid(place)), place.filter(pc.is_valid(place))
-    for name in population.column_names:
-        if name[:2] in {"c_", "s_"}:
-            rows = rows.append_column(name, population[name].take(place))
-    return rows
+    sent = sent.filter(pc.is_valid(sent["channel"]))
+    rows = rows_of(sent, population, "customer_id")
+    return LimitColumns.of(population).beside(sent.filter(pc.is_valid(rows)), rows.filter(pc.is_valid(rows)))
 
 
 def caused(sent: pa.Table, catalogue: Catalogue, lag: int) -> np.ndarray:

@@ -1,70 +1,37 @@
-"""The catalogue's limits as limits of tonight's assignment instance: the amounts in force."""
+"""How much of a limit there is tonight: agent seconds from the shift calendar, other amounts as written."""
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conf.catalogue import Catalogue
 from conf.offer import Limit, ShiftAmount
 from planning.limits.agent_demand import Demand
-from planning.limits.columns import columns_of
+from runtime.night import Night
 
 
-@dataclass(frozen=True)
-class InForce:
-    """A limit tonight.
-
-    Attributes:
-        limit: as the catalogue has it.
-        amount: for everybody, in its unit.
-        reserve: what is kept for explorers (0 for floors and shares).
-    """
-
-    limit: Limit
-    amount: int
-    reserve: int
-
-    def row(self, catalogue: Catalogue) -> dict[str, Any]:
-        """The limit of the exploiters' instance, as in ``limits.yml``."""
-        counts: int | str = 1 if self.limit.counts == "contacts" else self.limit.counts
-        if self.limit.share:
-            counts = f"share_{self.limit.name}"
-        row: dict[str, Any] = {"name": self.limit.name, self.limit.side: self.amount - self.reserve, "counts": counts}
-        if where := columns_of(self.limit.where, catalogue):
-            row["where"] = where
-        return row
-
-
-def in_force(
-    catalogue: Catalogue, customers: int, shifts: pa.Table, date: dt.date, reserve: float, work: Demand | None = None
-) -> tuple[list[InForce], list[str]]:
-    """Tonight's limits, and notes on amounts that are not what the calendar says.
+def amount_of(limit: Limit, customers: int, calendar: pa.Table, date: dt.date, work: Demand) -> tuple[int, str]:
+    """The whole amount of a limit tonight, in its unit, and a note where it is not what the calendar says.
 
     Args:
-        catalogue: the limits.
+        limit: as declared.
         customers: active ones.
-        shifts: the shift calendar.
+        calendar: of shifts.
         date: decision date.
-        reserve: share of a capacity that is kept for explorers.
         work: what agents who answer have to do anyway.
     """
-    found, notes = [], []
-    for limit in catalogue.limits:
-        amount = limit.amount
-        if isinstance(amount, ShiftAmount):
-            scaled, note = planned(limit, amount, customers, shifts, date, work or Demand())
-            if note:
-                notes.append(f"{limit.name}: {note}")
-        else:
-            scaled = limit.scaled(amount, customers)
-        kept = int(scaled * reserve) if limit.side == "at_most" and scaled > 0 and not limit.share else 0
-        found.append(InForce(limit, scaled, kept))
-    return found, notes
+    if isinstance(limit.amount, ShiftAmount):
+        return planned(limit, limit.amount, customers, calendar, date, work)
+    return limit.scaled(limit.amount, customers), ""
+
+
+def shifts(night: Night) -> pa.Table:
+    """The shift calendar as the night may see it."""
+    table = night.lake.arrow("shift")
+    return table.filter(pc.less(table["arrived_at"], pa.scalar(night.cut_off, pa.timestamp("us", tz="UTC"))))
 
 
 def planned(

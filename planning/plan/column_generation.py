@@ -41,7 +41,7 @@ def decided(night: Night, run: RunFolder, columns: Callable[[Any, Any], Any]) ->
             return decision, told | {"pruning": f"not verified: {seen}"}
         loss = pruning_loss(bound_at(run, prices, seen), dual.bound)
         told |= {"pruning_passes": number, "pruning_loss": loss}
-        if loss <= run.inputs()["gap"] or not seen.winners.num_rows or number == ROUNDS:
+        if loss <= run.inputs().gap or not seen.winners.num_rows or number == ROUNDS:
             break
         told["taken_back"] += seen.winners.num_rows
         take_back(run, columns(seen.winners, run.table("population")))

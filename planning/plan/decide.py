@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,11 +20,13 @@ from models.assignment.kernels import choose
 from models.assignment.problem import NO_GROUP, PICO, Ints
 from models.assignment.roles import CONTROL, EXPLORE
 from models.assignment.solve import Goal, Solution
+from planning.instance.decision_inputs import DecisionInputs
 from planning.instance.plan_files import chosen
 from planning.instance.reader import Instance, read_instance
 from planning.instance.run_folder import RunFolder
 from planning.instance.solve import solved, with_start
-from planning.limits.arc_classes import Arcs, menu_arcs
+from planning.limits.arc_classes import Arcs
+from planning.limits.evaluator import Evaluator
 from planning.plan.decision import Decision
 from planning.plan.exploration import explore
 from planning.plan.switching_cost import without_cost
@@ -38,12 +39,12 @@ def decide(run: RunFolder, told: Callable[[str, float, int, int | None], None] |
     """Solve for the exploiters, draw for the explorers, and say of every row why and how probable."""
     inputs = run.inputs()
     instance = read_instance(run.instance)
-    goal = Goal(gap=inputs["gap"])
+    goal = Goal(gap=inputs.gap)
     if told is not None:
         goal = replace(goal, told=told)
-    solution = solved(instance, with_start(goal, instance, inputs["start"]), str(run.instance))
+    solution = solved(instance, with_start(goal, instance, inputs.start), str(run.instance))
     population = run.table("population")
-    arcs = menu_arcs(population, inputs, instance.limits)
+    arcs = Evaluator(inputs.arcs, instance.limits.limits).arcs(population)
     night = _empty(population, arcs, solution, instance)
     best = _best_arcs(run, night, inputs)
     _exploit(night)
@@ -120,9 +121,9 @@ def _others(run: RunFolder, night: Decision) -> None:
     night.left[who] = np.where(best >= 0, reduced // PICO, 0)
 
 
-def _best_arcs(run: RunFolder, night: Decision, inputs: dict[str, Any]) -> Ints:
+def _best_arcs(run: RunFolder, night: Decision, inputs: DecisionInputs) -> Ints:
     """The five best outbound arcs of each customer at last night's prices, int64 [n, 5]; -1 where fewer."""
-    start = inputs["start"]
+    start = inputs.start
     limits = night.instance.problem.limits
     prices = np.array([start.get(n, 0) * int(s) for n, s in zip(limits.names, limits.sign, strict=True)], np.int64)
     own = ["customer", "product", "channel", "value"]

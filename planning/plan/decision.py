@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +12,7 @@ import pyarrow.compute as pc
 from models.assignment.problem import PICO, Floats, Ints
 from models.assignment.roles import EXPLOIT, NAMES
 from models.assignment.solve import Solution
+from planning.instance.decision_inputs import DecisionInputs
 from planning.instance.reader import Instance
 from planning.limits.arc_classes import Arcs
 
@@ -60,13 +59,13 @@ class Decision:
         return self.population["role"].to_numpy()
 
 
-def assignment_table(night: Decision, inputs: dict[str, Any]) -> pa.Table:
+def assignment_table(night: Decision, inputs: DecisionInputs) -> pa.Table:
     """Rows of ``assignment``: every active customer, ascending."""
     given, greedy = night.given, night.greedy
     none, n = given < 0, len(given)
     price = night.arcs.price(night.solution.dual.prices)[night.arcs.classes, np.maximum(given, 0)]
     ghost = np.where(night.role == EXPLOIT, -1, greedy)
-    run = inputs["run_id"]
+    run = inputs.run_id
     ids = pc.binary_join_element_wise(pa.scalar(run), pc.cast(pa.array(night.customer), pa.string()), ":")
 
     def of(values: Ints, place: Ints) -> pa.Array:
@@ -74,7 +73,7 @@ def assignment_table(night: Decision, inputs: dict[str, Any]) -> pa.Table:
 
     return pa.table(
         {
-            "business_date": pa.array([dt.date.fromisoformat(inputs["date"])] * n, pa.date32()),
+            "business_date": pa.array([inputs.date] * n, pa.date32()),
             "run_id": pa.array([run] * n),
             "decision_id": ids,
             "customer_id": night.population["customer_id"],

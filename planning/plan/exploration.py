@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,13 +14,14 @@ from models.assignment import explore as ex
 from models.assignment.problem import Floats, Ints
 from models.assignment.roles import CONTROL, EXPLORE, key, uniform
 from models.assignment.sample import hashes
+from planning.instance.decision_inputs import DecisionInputs
 from planning.limits.arc_classes import Arcs, eligible_arcs
 from planning.plan.decision import Decision
 
 BATCH = 1 << 16
 
 
-def explore(night: Decision, best: Ints, inputs: dict[str, Any]) -> None:
+def explore(night: Decision, best: Ints, inputs: DecisionInputs) -> None:
     """Give explorers what they draw, and say of all who could have been one how probable their row was.
 
     Args:
@@ -30,7 +30,7 @@ def explore(night: Decision, best: Ints, inputs: dict[str, Any]) -> None:
         inputs: the frozen inputs.
     """
     arcs, role = night.arcs, night.role
-    epsilon = float(inputs["explore"])
+    epsilon = inputs.explore
     masks = night.population["masks"].combine_chunks().flatten().to_numpy().reshape(len(role), -1)
 
     def weights(part: slice) -> Floats:
@@ -45,9 +45,7 @@ def explore(night: Decision, best: Ints, inputs: dict[str, Any]) -> None:
         np.add.at(expected, arcs.classes[part], epsilon * weights(part))
     order = {c: i for i, c in enumerate(dict.fromkeys(arcs.channel.tolist()))}
     channels = np.array([order[c] for c in arcs.channel.tolist()], np.int64)
-    held = hold_within(
-        arcs, expected, np.array(inputs["reserves"], np.int64), np.array(inputs["capped"], bool), channels
-    )
+    held = hold_within(arcs, expected, np.array(inputs.reserves, np.int64), np.array(inputs.capped, bool), channels)
     drew = _drawn(night, weights, held, inputs)
     passing = _pass_probability(night, drew, held, channels)
     _give(night, drew, held, channels, inputs)
@@ -62,10 +60,10 @@ def _parts(rows: int) -> Iterator[slice]:
     return (slice(lo, lo + BATCH) for lo in range(0, rows, BATCH))
 
 
-def _drawn(night: Decision, weights: Callable[[slice], Floats], held: Thinning, inputs: dict[str, Any]) -> Ints:
+def _drawn(night: Decision, weights: Callable[[slice], Floats], held: Thinning, inputs: DecisionInputs) -> Ints:
     """The arc that each explorer draws before quotas, thinned; -1 none."""
     drew = np.full(len(night.role), -1, np.int64)
-    number = key(inputs["seed"], "draw", inputs["date"])
+    number = key(inputs.seed, "draw", inputs.date)
     for part in _parts(len(drew)):
         drew[part] = ex.draw(weights(part) * held.thin[night.arcs.classes[part]], uniform(night.customer[part], number))
     drew[night.role != EXPLORE] = -1
@@ -86,19 +84,19 @@ def _pass_probability(night: Decision, drew: Ints, held: Thinning, channels: Int
     return np.minimum(1.0, held.quota[:, centre].T / (1.0 + others))
 
 
-def _give(night: Decision, drew: Ints, held: Thinning, channels: Ints, inputs: dict[str, Any]) -> None:
+def _give(night: Decision, drew: Ints, held: Thinning, channels: Ints, inputs: DecisionInputs) -> None:
     """Give explorers what they drew as far as quotas and limits allow; ``withdrawn`` counts whom a limit refused."""
     arcs, arc = night.arcs, drew.copy()
     night.reason[night.role == EXPLORE] = "explore_none"
-    order = hashes(night.customer, key(inputs["seed"], "quota", inputs["date"]))
+    order = hashes(night.customer, key(inputs.seed, "quota", inputs.date))
     centre = arcs.centre[arcs.classes]
     for c, z in np.ndindex(*held.quota.shape):
         mine = np.flatnonzero((arc >= 0) & (channels[arc] == c) & (centre == z))
         out = mine[~ex.keep_smallest(order[mine], int(held.quota[c, z]))]
         arc[out] = -1
         night.reason[out] = "explore_quota"
-    amount, used = np.array(inputs["amounts"], np.int64), np.array(night.solution.plan.used, np.int64)
-    for m in np.flatnonzero(inputs["capped"]):
+    amount, used = np.array(inputs.amounts, np.int64), np.array(night.solution.plan.used, np.int64)
+    for m in np.flatnonzero(inputs.capped):
         who = np.flatnonzero(arc >= 0)
         who = who[np.argsort(order[who], kind="stable")]
         use = arcs.uses[m][arcs.classes[who], arc[who]]

@@ -16,16 +16,17 @@ import numpy as np
 
 from models.assignment.problem import PICO
 from models.assignment.roles import CONTROL, EXPLORE
+from planning.instance.decision_inputs import DecisionInputs
 from planning.plan.decision import Decision
 
 
-def learning(decision: Decision, inputs: dict[str, Any]) -> dict[str, Any]:
+def learning(decision: Decision, inputs: DecisionInputs) -> dict[str, Any]:
     """``learning_yuan`` and ``control_yuan`` at most, and how many of the arcs drawn have a known value.
 
     An arc drawn from outside the kept ones has no score: its value counts as 0 and is not among ``explored_known``.
     """
     prices = decision.solution.dual.prices
-    reserve = sum(int(p) * int(r) for p, r in zip(prices, inputs["reserves"], strict=True)) / PICO
+    reserve = sum(int(p) * int(r) for p, r in zip(prices, inputs.reserves, strict=True)) / PICO
     role, drawn = decision.role, (decision.role == EXPLORE) & (decision.given >= 0)
     known = drawn & decision.known
     given_up = int(decision.left[role == EXPLORE].sum()) + reserve - int(decision.value[known].sum())

@@ -26,10 +26,10 @@ from models.assignment.problem import PICO, Ints
 from models.assignment.roles import EXPLOIT
 from models.cores import cores
 from models.lifecycle.arcs import menu
-from planning.instance.limits import read_limits
 from planning.instance.run_folder import RunFolder
-from planning.limits.arc_classes import Arcs, menu_arcs
-from planning.limits.menu_charges import closed
+from planning.limits.arc_classes import Arcs
+from planning.limits.declared import DeclaredLimits
+from planning.limits.evaluator import Evaluator
 from planning.plan.switching_cost import favoured
 from planning.scoring import Block, Task, blocks, plan
 from runtime.night import Night
@@ -89,7 +89,7 @@ def seen_at(night: Night, run: RunFolder, prices: Mapping[str, int]) -> Seen | s
 
 def bound_at(run: RunFolder, prices: Mapping[str, int], seen: Seen) -> int:
     """The bound over all arcs, micro-yuan: what limits charge for their amounts and what customers' best arcs leave."""
-    charged = sum(prices[limit.name] * limit.amount for limit in read_limits(run.instance / "limits.yml").limits)
+    charged = sum(prices[limit.name] * limit.amount for limit in run.limits().limits)
     return -((-charged) // PICO) + seen.total
 
 
@@ -97,14 +97,18 @@ def seen_in_file(task: Task, path: str, *, folder: str, prices: tuple[tuple[str,
     """A task: what a pass finds of the customers of a file of ``eligible``."""
     run = RunFolder(Path(folder))
     population, inputs = run.table("population"), run.inputs()
-    limits = read_limits(run.instance / "limits.yml")
-    arcs = menu_arcs(population, inputs, limits)
+    limits = run.limits().limits
+    arcs = Evaluator(inputs.arcs, limits).arcs(population)
     signed = dict(prices)
-    charge = arcs.price(np.array([signed[limit.name] * limit.sign for limit in limits.limits], np.int64))
+    charge = arcs.price(np.array([signed[limit.name] * limit.sign for limit in limits], np.int64))
     customer, role = population["customer_id"].to_numpy(), population["role"].to_numpy()
     catalogue = load_catalogue(Path(task.catalogue))
-    places, possible, all_ = outbound_places(catalogue, arcs), ~closed(catalogue), menu(catalogue)
-    stays, cost = run.table("stays"), int(inputs["switch_cost"])
+    places, possible, all_ = (
+        outbound_places(catalogue, arcs),
+        ~DeclaredLimits.from_catalogue(catalogue).closed(),
+        menu(catalogue),
+    )
+    stays, cost = run.table("stays"), inputs.switch_cost
     held = kept_arcs(run, path)
     total = count = 0
     winners = [WINNERS.empty_table()]

@@ -9,7 +9,6 @@ customer's contact may be replaced by when it cannot be carried out.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,15 +19,16 @@ from conf.dates import start_of_day
 from models.assignment.problem import PICO, Floats, Ints
 from models.assignment.roles import CONTROL, key
 from models.assignment.slates import slates
+from planning.instance.decision_inputs import DecisionInputs
 from planning.instance.run_folder import RunFolder
-from planning.limits.arc_charges import takes_stock
+from planning.limits.evaluator import takes_stock
 from planning.plan.decision import Decision
 from planning.plan.switching_cost import favoured
 
 RANKS = 3
 
 
-def inbound_offers(night: Decision, inbound: pa.Table, inputs: dict[str, Any]) -> pa.Table:
+def inbound_offers(night: Decision, inbound: pa.Table, inputs: DecisionInputs) -> pa.Table:
     """The slate of every customer and inbound channel: at most three offers that pay.
 
     Args:
@@ -46,15 +46,13 @@ def inbound_offers(night: Decision, inbound: pa.Table, inputs: dict[str, Any]) -
     pays = np.flatnonzero(score > 0)
     pays = pays[np.lexsort((product[pays], channel[pays], row[pays]))]
     row, product, channel, value, score, accept = (x[pays] for x in (row, product, channel, value, score, accept))
-    number = key(inputs["seed"], "slate", inputs["date"]) >> 2
-    drawn = slates(
-        night.customer[row] * 64 + channel, score, product, number, float(inputs.get("slate_temperature", 0)), RANKS
-    )
+    number = key(inputs.seed, "slate", inputs.date) >> 2
+    drawn = slates(night.customer[row] * 64 + channel, score, product, number, float(inputs.slate_temperature), RANKS)
     at = drawn.order
     return _rows(night, inputs, row[at], channel[at], drawn.rank, product[at], value[at], drawn.probability, accept[at])
 
 
-def alternates(night: Decision, run: RunFolder, inputs: dict[str, Any]) -> pa.Table:
+def alternates(night: Decision, run: RunFolder, inputs: DecisionInputs) -> pa.Table:
     """What else would pay for customers who are contacted tonight: the next best arcs at the final prices, ranks 2 and 3.
 
     Rank 1 is the contact itself (``assignment``). Only exploiters (whose arcs the instance holds) have alternates: what an explorer drew may not be
@@ -72,7 +70,7 @@ def alternates(night: Decision, run: RunFolder, inputs: dict[str, Any]) -> pa.Ta
     rank = np.arange(len(some)) - np.searchsorted(row[some], row[some]) + 2
     some, rank = some[rank <= RANKS], rank[rank <= RANKS]
     lever = favoured(run.table("stays"), night.customer[row[some]], product[some], channel[some])
-    value[some] -= inputs["switch_cost"] * lever
+    value[some] -= inputs.switch_cost * lever
     return _rows(night, inputs, row[some], channel[some], rank, product[some], value[some], None, None)
 
 
@@ -82,16 +80,14 @@ def _stock_price(night: Decision) -> Ints:
     prices = night.solution.dual.prices
     for m, limit in enumerate(night.instance.limits.limits):
         if prices[m] and takes_stock(limit):
-            for product in limit.where["product"]:
-                mine = night.arcs.product == product
-                if mine.any():
-                    out[:, product] += prices[m] * night.arcs.uses[m][:, mine].max(axis=1)
+            for product, use in night.arcs.stock_uses(m, limit.where["product"]).items():
+                out[:, product] += prices[m] * use
     return out
 
 
 def _rows(
     night: Decision,
-    inputs: dict[str, Any],
+    inputs: DecisionInputs,
     row: Ints,
     channel: Ints,
     rank: Ints,
@@ -100,15 +96,13 @@ def _rows(
     probability: Floats | None,
     accept: Floats | None,
 ) -> pa.Table:
-    date = dt.date.fromisoformat(inputs["date"])
+    date = inputs.date
     until = start_of_day(date + dt.timedelta(days=1))
     customer = pa.array(night.customer[row])
     return pa.table(
         {
             "business_date": pa.array([date] * len(row), pa.date32()),
-            "decision_id": pc.binary_join_element_wise(
-                pa.scalar(inputs["run_id"]), pc.cast(customer, pa.string()), ":"
-            ),
+            "decision_id": pc.binary_join_element_wise(pa.scalar(inputs.run_id), pc.cast(customer, pa.string()), ":"),
             "customer_id": customer,
             "channel": pa.array(channel, pa.int16()),
             "rank": pa.array(rank, pa.int32()),

@@ -59,7 +59,7 @@ def without_cost(decision: Decision, run: RunFolder) -> int:
 
     Values are then money again.
     """
-    cost = int(run.inputs()["switch_cost"])
+    cost = run.inputs().switch_cost
     if not cost:
         return 0
     place = np.maximum(decision.given, 0)

@@ -6,7 +6,6 @@ the sources that the run was decided by replay it identically.
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +69,7 @@ def replay(settings: Settings, run: str) -> Replay:
     known_values(night, folder)
     rebuilt = assignment_table(night, inputs)
     lake = Lake(settings.lake, settings.catalogue)
-    date = dt.date.fromisoformat(inputs["date"])
+    date = inputs.date
     written = lake.arrow("assignment", partition={"business_date": date}).sort_by("customer_id")
     if written.num_rows and written["run_id"][0].as_py() != run:
         raise MendableError(
@@ -83,7 +82,7 @@ def replay(settings: Settings, run: str) -> Replay:
         table_hash(written),
         table_hash(rebuilt),
         first_difference(written, rebuilt),
-        inputs.get("code", ""),
+        inputs.code,
         sources()[:12],
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from conf.errors import MendableError
 from models.assignment.problem import PICO, Ints
-from planning.instance.limits import InstanceLimit
+from planning.limits.in_force import LimitInForce
 from planning.whatif.whatif import Answer, Base, what_if
 
 #: The step of a price is so large that the value changes by at least so many times what the proof leaves open.
@@ -75,7 +75,7 @@ class Side:
     conflict: str = ""
 
 
-def limit_named(base: Base, name: str) -> InstanceLimit:
+def limit_named(base: Base, name: str) -> LimitInForce:
     """A limit of the run's instance.
 
     Raises:

@@ -23,11 +23,11 @@ from models.assignment.problem import Ints, Limits, Problem
 from models.assignment.repair import Plan, used_by, value_of
 from models.assignment.resolve import solve_again
 from models.assignment.solve import Goal, Solution
-from planning.instance.limits import InstanceLimit, InstanceLimits, limits_of
 from planning.instance.plan_files import chosen, records
 from planning.instance.reader import Instance, read_instance
 from planning.instance.run_folder import RunFolder
 from planning.instance.solve import solved, with_start
+from planning.limits.in_force import LimitsInForce
 from planning.whatif.active_sets import key_of, read_active, rounded_change, write_active
 
 #: Customers from which on it pays to look at some of them only.
@@ -100,7 +100,7 @@ def parse_changes(texts: list[str], base: Base) -> dict[str, int]:
         MendableError: another form, an unknown limit, or no integer.
     """
     found: dict[str, int] = {}
-    reserves = dict(zip((x.name for x in base.instance.limits.limits), base.run.inputs()["reserves"], strict=True))
+    reserves = dict(zip((x.name for x in base.instance.limits.limits), base.run.inputs().reserves, strict=True))
     for text in texts:
         path, _, value = text.partition("=")
         parts = path.strip().split(".")
@@ -124,14 +124,9 @@ def parse_changes(texts: list[str], base: Base) -> dict[str, int]:
 
 def changed(instance: Instance, amounts: Mapping[str, int]) -> Instance:
     """The instance with other amounts."""
-    rows = []
-    for limit in instance.limits.limits:
-        data = limit.model_dump(exclude_none=True)
-        if limit.name in amounts:
-            data["at_most" if limit.at_most is not None else "at_least"] = amounts[limit.name]
-        rows.append(InstanceLimit(**data))
-    limits = InstanceLimits(choose=instance.limits.choose, limits=tuple(rows))
-    return replace(instance, limits=limits, problem=replace(instance.problem, limits=limits_of(limits)))
+    rows = tuple(limit.with_amount(amounts.get(limit.name, limit.amount)) for limit in instance.limits.limits)
+    limits = LimitsInForce(choose=instance.limits.choose, limits=rows)
+    return replace(instance, limits=limits, problem=replace(instance.problem, limits=limits.arrays()))
 
 
 @dataclass(frozen=True)
@@ -167,8 +162,8 @@ def what_if(
     before = {limit.name: limit.amount for limit in base.instance.limits.limits}
     same = all(before[name] == amount for name, amount in amounts.items())
     instance = changed(base.instance, amounts)
-    first = inputs["start"] if same else dict(start or base.prices)
-    goal = with_start(Goal(gap=inputs["gap"]), instance, first)
+    first = inputs.start if same else dict(start or base.prices)
+    goal = with_start(Goal(gap=inputs.gap), instance, first)
     found = None if same else by_active_set(base, instance.problem, goal)
     solution, looked = found or (solved(instance, goal, str(base.run.instance)), instance.problem.customers)
     if not same:

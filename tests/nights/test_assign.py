@@ -21,9 +21,11 @@ from models.assignment.dual_evaluation import Local, evaluate
 from models.assignment.roles import EXPLORE
 from models.assignment.solve import Goal, solve
 from planning.instance.reader import read_instance
-from planning.instance.run_folder import open_run, write_limits
+from planning.instance.run_folder import open_run
 from planning.limits.amounts import agent_minutes
-from planning.limits.arc_charges import charges_of
+from planning.limits.declared import DeclaredLimits
+from planning.limits.in_force import LimitsInForce, write_limits
+from planning.plan.customer_charges import charge_customer
 from planning.plan.decide import decide, known_values
 from planning.plan.decision import assignment_table, table_hash
 from planning.plan.exploration_cost import learning
@@ -114,7 +116,7 @@ def test_the_next_night_starts_warm_and_says_what_changed(filled: Night) -> None
     second = assign.run(later)
     assert 0 <= second["churn"] < 1
     assert any(later.settings.home.glob("runs/*/inputs.json"))
-    assert open_run(later.settings, run_id(later)).inputs()["start"]
+    assert open_run(later.settings, run_id(later)).inputs().start
 
 
 def test_a_plan_that_was_changed_is_not_proved(decided: Night) -> None:
@@ -181,7 +183,7 @@ def test_what_explain_charges_is_what_the_solver_charged(decided: Night) -> None
     charge, block = problem.kinds.price(signed), problem.blocks[0]
     seen = 0
     for i in range(0, len(block), 40):
-        found = charges_of(run, int(block.customer[i]), prices)
+        found = charge_customer(run, int(block.customer[i]), prices)
         assert found is not None
         for arc in range(block.first[i], block.first[i + 1]):
             kind = int(block.kind[arc])
@@ -189,7 +191,7 @@ def test_what_explain_charges_is_what_the_solver_charged(decided: Night) -> None
             assert sum(found.get(pair, {}).values()) == charge[kind]
             seen += 1
     assert seen > 100
-    assert charges_of(run, -1, prices) is None
+    assert charge_customer(run, -1, prices) is None
 
 
 def test_slates_carry_their_probability_and_alternates_pay(decided: Night) -> None:
@@ -214,7 +216,7 @@ def test_slates_carry_their_probability_and_alternates_pay(decided: Night) -> No
     assert {row["rank"] for row in others} == {2, 3}
     both = {row["customer_id"] for row in others if row["rank"] == 3}
     for customer in sorted(both)[:30]:
-        charged = charges_of(run, customer, prices) or {}
+        charged = charge_customer(run, customer, prices) or {}
         mine = sorted((row for row in others if row["customer_id"] == customer), key=lambda row: row["rank"])
         left = [r["value_micro"] * 10**6 - sum(charged.get((r["product"], r["channel"]), {}).values()) for r in mine]
         assert left[0] >= left[1]
@@ -222,7 +224,7 @@ def test_slates_carry_their_probability_and_alternates_pay(decided: Night) -> No
         contact = plan[row["customer_id"]]
         assert (contact["role"], contact["channel"] is None) == ("exploit", False)
         assert (row["product"], row["channel"]) != (contact["product"], contact["channel"])
-        charged = charges_of(run, row["customer_id"], prices)
+        charged = charge_customer(run, row["customer_id"], prices)
         assert charged is not None
         assert row["value_micro"] * 10**6 > sum(charged.get((row["product"], row["channel"]), {}).values())
         assert row["slate_probability"] is None
@@ -239,16 +241,16 @@ def test_what_learning_costs_bounds_what_everybody_exploiting_could_add(decided:
     assert told["control_yuan"] > 0
     assert 0 < told["explored_known"] <= json.loads((decided.settings.home / "figures.json").read_text())["explored"]
     own = pq.read_table(run.instance / "arcs")
-    extra = assign.seen_columns(run.table("others"), run.table("population"), decided.catalogue)
+    extra = DeclaredLimits.from_catalogue(decided.catalogue).beside(run.table("others"), run.table("population"))
     rows = pa.concat_tables([own, extra.select(own.column_names).cast(own.schema)])
     rows = rows.sort_by([(name, "ascending") for name in ("customer", "product", "channel")])
     (tmp_path / "all" / "arcs").mkdir(parents=True)
     pq.write_table(rows, tmp_path / "all" / "arcs" / "part.parquet")
     limits = yaml.safe_load((run.instance / "limits.yml").read_text())
-    for row, reserve in zip(limits["limits"], inputs["reserves"], strict=True):
+    for row, reserve in zip(limits["limits"], inputs.reserves, strict=True):
         if reserve:
             row["at_most"] += reserve
-    write_limits(tmp_path / "all" / "limits.yml", limits)
+    write_limits(tmp_path / "all" / "limits.yml", LimitsInForce.model_validate(limits))
     everybody = read_instance(tmp_path / "all").problem
     whole = solve(everybody, Goal(gap=0.05, start=decision.solution.dual.prices)).plan.primal
     drawn = int(decision.value[(decision.role == EXPLORE) & decision.known].sum())

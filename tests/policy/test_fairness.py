@@ -17,7 +17,7 @@ from conf.catalogue import load_catalogue
 from models.affinity.encode import Offer
 from models.affinity.scorer import Menu
 from models.lifecycle.arcs import menu
-from planning.limits.menu_charges import charges
+from planning.limits.declared import DeclaredLimits
 
 #: Columns of the snapshot that tell grade or age.
 PERSONAL = re.compile(r"\b(grade|grade_id|star|age_group|birth_year|senior)\b")
@@ -54,6 +54,6 @@ def test_no_limit_charges_by_grade_or_age_when_arcs_are_kept() -> None:
         }
     )
     prices = {limit.name: 10**12 for limit in catalogue.limits}
-    charged = charges(catalogue, prices, people)
+    charged = DeclaredLimits.from_catalogue(catalogue).charges(people, prices)
     assert charged.any()
     assert (charged == charged[0]).all()

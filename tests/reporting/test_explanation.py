@@ -15,8 +15,11 @@ from conf.errors import MendableError
 from conf.offer import Limit
 from jobs.eligibility import decided, funnel_rows
 from planning.eligibility.rules import shape_of, steps
-from planning.instance.limits import InstanceLimit
-from planning.limits.arc_charges import charged
+from planning.instance.decision_inputs import DecisionInputs, write_inputs
+from planning.limits.arc_units import ArcUnits, ChannelUnits, ShareUnits
+from planning.limits.declared import DeclaredLimits
+from planning.limits.evaluator import Evaluator
+from planning.limits.in_force import LimitInForce
 from planning.rescoring import COLUMNS
 from reporting import explanation
 from runtime import audit
@@ -120,12 +123,20 @@ def decided_night(night):
     )
     population = pa.table({"customer_id": pa.array([1, 2, 3], pa.int64())})
     pq.write_table(population, folder.parent / "population.parquet")
-    inputs = {
-        "products": [p.id for p in night.catalogue.products],
-        "shares_of": {},
-        "channels": [{"id": c.id, "direction": c.direction, "seconds": c.seconds} for c in night.catalogue.channels],
-    }
-    (folder.parent / "inputs.json").write_text(json.dumps(inputs))
+    inputs = DecisionInputs(
+        version=2,
+        run_id=RUN,
+        date=night.date,
+        seed=1,
+        explore=0.05,
+        gap=1e-3,
+        start={},
+        arcs=DeclaredLimits.from_catalogue(night.catalogue).units,
+        amounts=(1, 1),
+        reserves=(0, 0),
+        capped=(True, True),
+    )
+    write_inputs(folder.parent / "inputs.json", inputs)
     return night
 
 
@@ -237,24 +248,27 @@ def test_arcs_that_a_limit_of_0_closes_say_so(decided_night, monkeypatch):
 
 def test_negative_uses_stock_and_floors_are_priced():
     row = pa.table({"customer_id": pa.array([1], pa.int64()), "s_low": pa.array([1], pa.int64())})
-    inputs = {
-        "products": [0, 1],
-        "shares_of": {"share_low": {"of": {"s_low": [0]}, "percent": 20}},
-        "channels": [{"id": 0, "direction": "outbound", "seconds": 5}, {"id": 1, "direction": "inbound", "seconds": 0}],
-    }
-    limits = [
-        InstanceLimit(name="share", at_least=0, counts="share_low"),
-        InstanceLimit(name="stock", at_most=3, where={"product": [1]}),
-        InstanceLimit(name="floor", at_least=3, where={"product": [0]}),  # what acceptance takes is stock, not a floor
-        InstanceLimit(name="calls", at_most=3, counts="seconds", where={"channel": [0], "product": [1]}),
-    ]
-    found = charged(row, inputs, limits, {"share": -5, "stock": 7, "calls": 2, "floor": -3})
+    units = ArcUnits(
+        products=(0, 1),
+        channels=(
+            ChannelUnits(id=0, direction="outbound", units={"seconds": 5}),
+            ChannelUnits(id=1, direction="inbound", units={"seconds": 0}),
+        ),
+        shares={"share_low": ShareUnits(of={"s_low": [0]}, percent=20)},
+    )
+    limits = (
+        LimitInForce(name="share", at_least=0, counts="share_low"),
+        LimitInForce(name="stock", at_most=3, where={"product": [1]}),
+        LimitInForce(name="floor", at_least=3, where={"product": [0]}),  # what acceptance takes is stock, not a floor
+        LimitInForce(name="calls", at_most=3, counts="seconds", where={"channel": [0], "product": [1]}),
+    )
+    found = Evaluator(units, limits).charges(row, {"share": -5, "stock": 7, "calls": 2, "floor": -3})
     assert found == {
         (0, 0): {"share": 100, "floor": -3},
         (1, 0): {"share": 100, "stock": 7, "calls": 10},
         (1, 1): {"stock": 7},
     }
-    assert charged(row, inputs, limits, {}) == {}
+    assert Evaluator(units, limits).charges(row, {}) == {}
 
 
 def cli(decided_night, monkeypatch, *arguments):

@@ -19,10 +19,11 @@ from conf.catalogue import Catalogue
 from conf.errors import MendableError
 from conf.offer import Limit, ShiftAmount
 from jobs import assign
-from planning.instance.limits import read_limits
 from planning.instance.run_folder import open_run
 from planning.limits.agent_demand import Demand, answered, committed
-from planning.limits.amounts import in_force
+from planning.limits.amounts import shifts
+from planning.limits.declared import DeclaredLimits
+from planning.limits.in_force import read_limits
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
 from runtime.run_id import run_id
@@ -72,9 +73,9 @@ def test_calls_of_the_last_four_weeks_are_counted_by_day_in_shanghai(filled: Nig
 
 
 def amount_of(night: Night, name: str, work: Demand) -> tuple[int, str]:
-    limits, notes = in_force(night.catalogue, 1_000_000, assign.shifts(night), night.date, 0.0, work)
-    note = next((text for text in notes if text.startswith(name)), "")
-    return next(x.amount for x in limits if x.limit.name == name), note
+    found = DeclaredLimits.from_catalogue(night.catalogue).at(1_000_000, shifts(night), night.date, 0.0, work)
+    note = next((text for text in found.notes if text.startswith(name)), "")
+    return next(limit.amount for limit in found.limits.limits if limit.name == name), note
 
 
 def test_an_amount_is_what_is_planned_less_calls_that_come_anyway_less_waves_that_are_out(filled: Night) -> None:
@@ -104,7 +105,8 @@ def test_what_last_nights_messages_will_cause_is_taken_off_the_days_on_which_the
     sent = [(r["channel"], centre[r["customer_id"]]) for r in plan.to_pylist() if r["channel"] is not None]
     sms, wechat = ((c, named.index("gz") + 1) for c in (1, 2))
     for later, rates in ((1, ((1, 1), (1, 0), (0, 0))), (2, ((1, 0), (0, 0), (0, 0)))):
-        found = committed(Night(decided.date + dt.timedelta(days=later), decided.settings, decided.landing), population)
+        night = Night(decided.date + dt.timedelta(days=later), decided.settings, decided.landing)
+        found = committed(night, DeclaredLimits.from_catalogue(decided.catalogue).limits, population)
         for lag, (of_sms, of_wechat) in enumerate(rates):
             expected = of_sms * sent.count(sms) + of_wechat * sent.count(wechat)
             assert found.get(f"callbacks_gz_{lag}", 0) == expected

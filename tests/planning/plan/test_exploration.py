@@ -22,35 +22,44 @@ from models.assignment.problem import Ints
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
 from models.assignment.sample import join, pick
 from models.assignment.solve import Goal
-from planning.instance.limits import InstanceLimits
+from planning.instance.decision_inputs import DecisionInputs
 from planning.instance.reader import Instance, read_instance
 from planning.instance.run_folder import RunFolder, freeze
 from planning.instance.solve import solved
-from planning.limits.arc_classes import menu_arcs
+from planning.limits.arc_units import ArcUnits, ChannelUnits
+from planning.limits.evaluator import Evaluator
+from planning.limits.in_force import LimitsInForce
 from planning.plan import exploration
 from planning.plan.decide import decide
 from planning.plan.decision import Decision
 from planning.plan.exploration import explore
 
 CUSTOMERS, PRODUCTS, CONTROL_SHARE, EXPLORE_SHARE = 36, 3, 0.1, 0.35
-CHANNELS = [{"id": c, "direction": "outbound", "seconds": 1, "cost_micro": 0} for c in (0, 1)]
+CHANNELS = tuple(ChannelUnits(id=c, direction="outbound", units={"seconds": 1, "cost_micro": 0}) for c in (0, 1))
 #: name, at most, reserve, where
 LIMITS = [("calls", 9, 3, {"channel": [0]}), ("messages", 14, 4, {"channel": [1]}), ("stock", 7, 3, {"product": [2]})]
 ARCS = [(p, c) for p in range(PRODUCTS) for c in (0, 1)]
-PLACES = [(c, p) for c in (0, 1) for p in range(PRODUCTS)]  # the order of `menu_arcs`
-INPUTS: dict[str, Any] = {
-    "run_id": "r",
-    "explore": EXPLORE_SHARE,
-    "gap": 0.02,
-    "start": {"calls": 300_000_000_000},
-    "products": list(range(PRODUCTS)),
-    "channels": CHANNELS,
-    "shares_of": {},
-    "amounts": [a for _, a, _, _ in LIMITS],
-    "reserves": [r for _, _, r, _ in LIMITS],
-    "capped": [True] * len(LIMITS),
-    "notes": [],
-}
+PLACES = [(c, p) for c in (0, 1) for p in range(PRODUCTS)]  # the order of `Evaluator.arcs`
+IN_FORCE = LimitsInForce.model_validate(
+    {"limits": [{"name": n, "at_most": a - r, "counts": 1, "where": w} for n, a, r, w in LIMITS]}
+)
+
+
+def inputs_of(date: dt.date, seed: int) -> DecisionInputs:
+    """What a night rests on beside its tables."""
+    return DecisionInputs(
+        version=2,
+        run_id="r",
+        date=date,
+        seed=seed,
+        explore=EXPLORE_SHARE,
+        gap=0.02,
+        start={"calls": 300_000_000_000},
+        arcs=ArcUnits(products=tuple(range(PRODUCTS)), channels=CHANNELS, shares={}),
+        amounts=tuple(a for _, a, _, _ in LIMITS),
+        reserves=tuple(r for _, _, r, _ in LIMITS),
+        capped=(True,) * len(LIMITS),
+    )
 
 
 def province(seed: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -85,11 +94,9 @@ def night(folder: Path, number: int) -> RunFolder:
             "eligible_hash": [str(m) for m in masks],
         }
     )
-    inputs = {**INPUTS, "date": date.isoformat(), "seed": 11 + number}
-    written = [{"name": n, "at_most": a - r, "counts": 1, "where": w} for n, a, r, w in LIMITS]
     others = arcs.filter(pa.array([not m for m in mine.to_pylist()]))
     tables = {"population": population, "others": others, "inbound": arcs.slice(0, 0)}
-    return freeze(folder, inputs, {"choose": "at_most_one", "limits": written}, arcs.filter(mine), tables)
+    return freeze(folder, inputs_of(date, 11 + number), IN_FORCE, arcs.filter(mine), tables)
 
 
 def rejected(weight: np.ndarray, counts: np.ndarray, greedy: np.ndarray, level: float = 0.001) -> list[tuple[int, ...]]:
@@ -126,9 +133,6 @@ def rejected(weight: np.ndarray, counts: np.ndarray, greedy: np.ndarray, level: 
 def drawn(nights: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights, which rows count, and what exploiters get, where what everybody gets as an exploiter is the same every night."""
     ids, masks, value = province()
-    names = [{"name": n, "at_most": a - r, "counts": 1, "where": w} for n, a, r, w in LIMITS]
-    limits = InstanceLimits.model_validate({"limits": names})
-    inputs = {**INPUTS, "explore": EXPLORE_SHARE}
     table = np.array(
         [[value[i, p, c] if masks[i, c] >> p & 1 else -(1 << 40) for c, p in PLACES] for i in range(CUSTOMERS)]
     )
@@ -142,7 +146,8 @@ def drawn(nights: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         population = pa.table(
             {"customer_id": ids, "role": role, "masks": pa.array(masks.tolist(), pa.list_(pa.int64()))}
         )
-        arcs = menu_arcs(population, inputs, limits)
+        inputs = inputs_of(date, number)
+        arcs = Evaluator(inputs.arcs, IN_FORCE.limits).arcs(population)
         n = CUSTOMERS
         tonight = Decision(
             population,
@@ -159,7 +164,7 @@ def drawn(nights: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             0,
             np.zeros(n, np.int64),
         )
-        explore(tonight, best, {**inputs, "seed": number, "date": date.isoformat()})
+        explore(tonight, best, inputs)
         weight[number, np.arange(n), tonight.given] = 1.0 / tonight.pscore
         counts[number] = (role != CONTROL) & ~tonight.marginal
     return weight, counts, np.broadcast_to(greedy, counts.shape)
@@ -178,7 +183,7 @@ def test_a_propensity_that_forgets_the_quota_is_found_out(monkeypatch: pytest.Mo
     assert rejected(*drawn(800))
 
 
-def resolved(decision: Decision, whole: Instance, inputs: dict[str, Any]) -> Ints:
+def resolved(decision: Decision, whole: Instance, inputs: DecisionInputs) -> Ints:
     """What each explorer would get as an exploiter: the exploiters' problem solved again with this one among them."""
     greedy = decision.greedy.copy()
     (block,) = join(list(whole.problem.blocks))
@@ -187,7 +192,7 @@ def resolved(decision: Decision, whole: Instance, inputs: dict[str, Any]) -> Int
         with_this[row] = True
         part = pick(block, np.flatnonzero(with_this[np.searchsorted(decision.customer, block.customer)]))
         problem = replace(whole.problem, blocks=[part])
-        goal = Goal(gap=inputs["gap"], start=np.array([inputs["start"].get(n, 0) for n, *_ in LIMITS], np.int64))
+        goal = Goal(gap=inputs.gap, start=np.array([inputs.start.get(n, 0) for n, *_ in LIMITS], np.int64))
         plan = solved(replace(whole, problem=problem), goal, "").plan.arcs[0]
         at = np.searchsorted(part.customer, decision.customer[row])
         arc = plan[at] if at < len(part) and part.customer[at] == decision.customer[row] else -1

@@ -13,7 +13,7 @@ import pytest
 from jobs import assign, prove
 from models.assignment.problem import PICO
 from planning.instance.run_folder import open_run
-from planning.limits.arc_charges import charges_of
+from planning.plan.customer_charges import charge_customer
 from planning.plan.decide import decide, known_values
 from planning.plan.decision import assignment_table, table_hash
 from planning.plan.switching_cost import favoured, stays_of, with_cost
@@ -96,6 +96,6 @@ def test_a_plan_moves_less_and_is_told_in_money(filled: Night) -> None:
 
     stay = run.table("stays").to_pylist()[0]
     said = json.loads((run.plan / "certificate.json").read_text())
-    charged = charges_of(run, stay["customer"], {row["name"]: row["price_pico"] for row in said["limits"]})
+    charged = charge_customer(run, stay["customer"], {row["name"]: row["price_pico"] for row in said["limits"]})
     assert charged is not None
     assert charged[stay["product"], stay["channel"]]["switch_cost"] == -500_000 * PICO

@@ -14,8 +14,9 @@ from cli import limits
 from cli.assignment import app
 from conf.errors import MendableError
 from planning.instance.plan_files import write_plan
-from planning.instance.run_folder import open_run, write_limits
+from planning.instance.run_folder import open_run
 from planning.instance.solve import checked
+from planning.limits.in_force import write_limits
 from planning.whatif.replay import replay
 from planning.whatif.whatif import Base, base_of, changed, parse_changes, what_if
 from runtime.night import Night
@@ -57,14 +58,14 @@ def test_a_what_if_looks_at_those_who_may_change_their_mind_and_the_checker_acce
     assert what_if(base, {}).figures["same_bytes"]
     instance = changed(base.instance, asked)
     shutil.copytree(base.run.instance, tmp_path / "instance")
-    write_limits(tmp_path / "instance" / "limits.yml", instance.limits.model_dump(exclude_none=True))
+    write_limits(tmp_path / "instance" / "limits.yml", instance.limits)
     said = write_plan(tmp_path / "plan", instance.problem, first.solution)
     found = checked(tmp_path / "instance", tmp_path / "plan")
     assert found["bound"] == said["bound"] == first.solution.dual.bound
 
 
 def test_changes_are_read_strictly(base: Base) -> None:
-    reserve = dict(zip((x.name for x in base.instance.limits.limits), base.run.inputs()["reserves"], strict=True))
+    reserve = dict(zip((x.name for x in base.instance.limits.limits), base.run.inputs().reserves, strict=True))
     now = next(x.amount for x in base.instance.limits.limits if x.name == "sms_day") + reserve["sms_day"]
     assert parse_changes([f"limits.sms_day.amount={now}"], base) == {"sms_day": now - reserve["sms_day"]}
     for text in ("sms_day=4", "limits.nothing.amount=4", "limits.sms_day.amount=four"):

@@ -1,0 +1,269 @@
+"""The catalogue's limits: what they take of arcs, the columns they look through, and what is in force tonight."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from conf.catalogue import Catalogue
+from conf.offer import MICRO, Limit
+from models.assignment.problem import Ints
+from planning.limits.agent_demand import Demand, demand
+from planning.limits.amounts import amount_of, shifts
+from planning.limits.arc_units import ArcUnits, ChannelUnits, ShareUnits
+from planning.limits.columns import LimitColumns, rows_of
+from planning.limits.evaluator import Evaluator, selected, taken
+from planning.limits.in_force import LimitInForce, LimitsInForce
+from planning.limits.keys import Conditions, CustomerColumn, Translation
+from runtime.night import Night
+
+#: Prefix of the column of a share's units.
+SHARE = "share_"
+
+
+@dataclass(frozen=True)
+class DeclaredLimit:
+    """A limit as the catalogue has it, with its conditions on columns.
+
+    Attributes:
+        limit: as written.
+        where: its conditions.
+    """
+
+    limit: Limit
+    where: Conditions
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.limit.name
+
+    @property
+    def sign(self) -> int:
+        """+1 for at most, -1 for at least."""
+        return 1 if self.limit.side == "at_most" else -1
+
+    @property
+    def counts(self) -> int | str:
+        """1, or the column whose units count."""
+        if self.limit.share:
+            return SHARE + self.limit.name
+        return 1 if self.limit.counts == "contacts" else self.limit.counts
+
+    @property
+    def capped(self) -> bool:
+        """Whether explorers are held within it: at most, and no share."""
+        return self.sign > 0 and not self.limit.share
+
+
+@dataclass(frozen=True)
+class InForce:
+    """Tonight's limits.
+
+    Attributes:
+        limits: with what exploiters may use of them.
+        reserves: of each, what is kept for explorers (0 for floors and shares).
+        capped: of each, whether explorers are held within it.
+        notes: on amounts that are not what the calendar says.
+    """
+
+    limits: LimitsInForce
+    reserves: tuple[int, ...]
+    capped: tuple[bool, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def amounts(self) -> tuple[int, ...]:
+        """Whole amounts, in the at-most form."""
+        pairs = zip(self.limits.limits, self.reserves, strict=True)
+        return tuple((limit.amount + reserve) * limit.sign for limit, reserve in pairs)
+
+
+@dataclass(frozen=True)
+class DeclaredLimits:
+    """The limits of a catalogue.
+
+    Attributes:
+        limits: in the order of the file.
+        units: what arcs have that they count.
+        customers: the columns of customers they look at, by name.
+        source: the file, for messages.
+    """
+
+    limits: tuple[DeclaredLimit, ...]
+    units: ArcUnits
+    customers: Mapping[str, CustomerColumn]
+    source: str
+
+    @classmethod
+    def from_catalogue(cls, catalogue: Catalogue) -> DeclaredLimits:
+        """Translate what is written."""
+        wheres = [w for limit in catalogue.limits for w in (limit.where, limit.share.of if limit.share else {}) if w]
+        translation = Translation.of(catalogue, wheres)
+        lags = sorted({limit.counts for limit in catalogue.limits if limit.lag is not None})
+        channels = [
+            ChannelUnits(
+                id=channel.id,
+                direction=channel.direction,
+                units={name: channel.units(name) for name in ("seconds", "cost_micro", *lags)},
+            )
+            for channel in catalogue.channels
+        ]
+        shares = {
+            SHARE + limit.name: ShareUnits(of=translation.conditions(limit.share.of), percent=limit.share.percent)
+            for limit in catalogue.limits
+            if limit.share
+        }
+        return cls(
+            tuple(DeclaredLimit(limit, translation.conditions(limit.where)) for limit in catalogue.limits),
+            ArcUnits(products=tuple(p.id for p in catalogue.products), channels=tuple(channels), shares=shares),
+            translation.columns(wheres),
+            str(catalogue.root / "limits.yml"),
+        )
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """What they take of arcs."""
+        return Evaluator(self.units, self.limits)
+
+    # -- customers -----------------------------------------------------------------------------------------------
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Columns of the snapshot, and ``segment_<name>``, that `columns` needs of its rows."""
+        return tuple(dict.fromkeys(read for column in self.customers.values() for read in column.reads))
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """Segments among them."""
+        found = (name for column in self.customers.values() for name in column.kind.segments(column.values))
+        return tuple(dict.fromkeys(found))
+
+    def columns(self, rows: pa.Table) -> LimitColumns:
+        """Customers as limits see them.
+
+        Args:
+            rows: their snapshot, with the columns that `reads` names.
+
+        Raises:
+            MendableError: a limit names an attribute that the snapshot does not have.
+        """
+        found = {name: column.fill(rows, self.source) for name, column in self.customers.items()}
+        return LimitColumns(pa.table(found), rows.num_rows)
+
+    def beside(self, arcs: pa.Table, population: pa.Table) -> pa.Table:
+        """Arcs with every column that limits look at: of their customers, their channels, and shares."""
+        arcs = LimitColumns.of(population).beside(arcs, rows_of(arcs, population))
+        seen = {name: arcs[name].to_numpy() for name in arcs.column_names}
+        for name, units in self.evaluator.counted(seen, (arcs.num_rows,)).items():
+            arcs = arcs.append_column(name, pa.array(units))
+        return arcs
+
+    # -- tonight -------------------------------------------------------------------------------------------------
+
+    def in_force(self, night: Night, population: pa.Table) -> InForce:
+        """Tonight's, from the shift calendar and from what agents have to do anyway.
+
+        Args:
+            night: tonight.
+            population: every active customer, with the columns of `columns`.
+        """
+        work = demand(night, self.limits, population)
+        reserve = night.settings.shares.explore_reserve
+        return self.at(population.num_rows, shifts(night), night.date, reserve, work)
+
+    def at(
+        self, customers: int, calendar: pa.Table, date: dt.date, reserve: float, work: Demand | None = None
+    ) -> InForce:
+        """The same, of what is given.
+
+        Args:
+            customers: active ones.
+            calendar: of shifts.
+            date: decision date.
+            reserve: share of a capacity that is kept for explorers.
+            work: what agents who answer have to do anyway.
+        """
+        found, reserves, notes = [], [], []
+        for declared in self.limits:
+            amount, note = amount_of(declared.limit, customers, calendar, date, work or Demand())
+            if note:
+                notes.append(f"{declared.name}: {note}")
+            kept = int(amount * reserve) if declared.capped and amount > 0 else 0
+            side = {declared.limit.side: amount - kept}
+            found.append(LimitInForce(name=declared.name, counts=declared.counts, where=declared.where, **side))
+            reserves.append(kept)
+        capped = tuple(declared.capped for declared in self.limits)
+        return InForce(LimitsInForce(limits=tuple(found)), tuple(reserves), capped, tuple(notes))
+
+    # -- pruning: the arcs of the scorer's menu, products outermost -------------------------------------------------
+
+    def _menu(self) -> dict[str, Ints]:
+        """Product and channel of every arc of the menu, [1, arcs]."""
+        products = np.array(self.units.products, np.int64)
+        channels = np.array([channel.id for channel in self.units.channels], np.int64)
+        return {
+            "product": np.repeat(products, len(channels))[None, :],
+            "channel": np.tile(channels, len(products))[None, :],
+        }
+
+    def charges(self, rows: pa.Table, prices: Mapping[str, int]) -> Ints:
+        """(customers, arcs of the menu) what limits charge at given prices, micro-元.
+
+        A limit that looks at something that the rows do not have (segments are SQL over the whole snapshot) is left out.
+
+        Args:
+            rows: customers' snapshot.
+            prices: pico-元 a unit by limit, signed as in certificates.
+        """
+        here = {name: column for name, column in self.customers.items() if set(column.reads) <= set(rows.column_names)}
+        known = {"product", "channel", *here}
+        visible = replace(self, limits=self._visible(known, prices), customers=here)
+        own, classes, count = visible.columns(rows).classes()
+        menu = self._menu()
+        shape = (count, menu["product"].shape[1])
+        uses = visible.evaluator.uses({**{name: column[:, None] for name, column in own.items()}, **menu}, shape)
+        total = np.zeros(shape, np.int64)
+        for limit, use in zip(visible.limits, uses, strict=True):
+            total += np.rint(use * (prices[limit.name] * limit.sign / MICRO)).astype(np.int64)
+        return total[classes]
+
+    def _visible(self, known: set[str], prices: Mapping[str, int]) -> tuple[DeclaredLimit, ...]:
+        """Limits that charge something and look at nothing but ``known`` columns."""
+
+        def looks_at(limit: DeclaredLimit) -> set[str]:
+            share = self.units.shares.get(str(limit.counts))
+            return set(limit.where) | (set(share.of) if share else set())
+
+        return tuple(limit for limit in self.limits if prices.get(limit.name) and looks_at(limit) <= known)
+
+    def floors(self) -> NDArray[np.bool_]:
+        """(floors, arcs of the menu) the arcs of each limit that asks for a least number of products."""
+        menu = self._menu()
+        shape = menu["product"].shape
+        floors = [limit for limit in self.limits if limit.sign < 0 and "product" in limit.where]
+        return np.array([selected(limit.where, menu, shape)[0] for limit in floors], bool).reshape(-1, shape[1])
+
+    def closing(self) -> list[str]:
+        """(arcs of the menu) the limit of 0 that closes an arc for everybody, else empty."""
+        menu = self._menu()
+        shape = menu["product"].shape
+        seen = {**menu, **self.evaluator.counted(menu, shape)}
+        found = [""] * shape[1]
+        for limit in self.limits:
+            if limit.capped and limit.limit.amount == 0 and set(limit.where) <= set(menu):
+                for arc in np.flatnonzero(taken(limit, seen, shape)[0] > 0).tolist():
+                    found[arc] = found[arc] or limit.name
+        return found
+
+    def closed(self) -> NDArray[np.bool_]:
+        """(arcs of the menu) arcs that a limit of 0 closes for everybody: no plan has them, so pruning must not keep them.
+
+        A floor of their product would otherwise find nothing but arcs that it cannot use.
+        """
+        return np.array([bool(name) for name in self.closing()])

@@ -1,0 +1,137 @@
+"""What a limit takes of an arc: written once, for the optimizer's instance, explorers, pruning, what-if and explanations.
+
+A limit sees an arc through integer columns: product, channel, those of the customer (`planning.limits.columns`), and
+what its channel and the shares of the plan use (`planning.limits.arc_units`). It takes its units where every condition
+holds, and nothing elsewhere. A column that is not at hand is left to whoever has it: parts then multiply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from models.assignment.problem import Ints
+from planning.limits.arc_classes import Arcs
+from planning.limits.arc_units import ArcUnits
+from planning.limits.columns import CENTRE, LimitColumns
+
+Columns = Mapping[str, np.ndarray]
+Shape = tuple[int, ...]
+#: (product, channel) → charge by limit.
+Charges = dict[tuple[int, int], dict[str, int]]
+
+
+class Taking(Protocol):
+    """As much of a limit as says what it takes: declared and in force alike."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def sign(self) -> int:
+        """+1 for at most, -1 for at least."""
+
+    @property
+    def counts(self) -> int | str:
+        """1, or the column whose units count."""
+
+    @property
+    def where(self) -> Mapping[str, Sequence[int]]:
+        """Conditions on columns."""
+
+
+def selected(where: Mapping[str, Sequence[int]], columns: Columns, shape: Shape) -> NDArray[np.bool_]:
+    """Which arcs hold all conditions on the columns at hand."""
+    chosen = np.ones(shape, bool)
+    for name, values in where.items():
+        if name in columns:
+            chosen &= np.isin(columns[name], np.array(values, np.int64))
+    return chosen
+
+
+def taken(limit: Taking, columns: Columns, shape: Shape) -> Ints:
+    """Units that a limit takes of arcs, as far as the columns at hand tell."""
+    units = columns[limit.counts] if isinstance(limit.counts, str) and limit.counts in columns else np.int64(1)
+    return np.where(selected(limit.where, columns, shape), units, 0).astype(np.int64, copy=False)
+
+
+def takes_stock(limit: Taking) -> bool:
+    """Whether an accepted inbound offer takes of this limit: a cap on products whatever the channel."""
+    return limit.sign > 0 and "product" in limit.where and "channel" not in limit.where
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Limits with what arcs have that they count.
+
+    Attributes:
+        units: of arcs.
+        limits: declared or in force.
+    """
+
+    units: ArcUnits
+    limits: tuple[Taking, ...]
+
+    def counted(self, columns: Columns, shape: Shape) -> dict[str, np.ndarray]:
+        """The columns that limits count: of the arcs' channels and of shares."""
+        found: dict[str, np.ndarray] = {}
+        for name in dict.fromkeys(name for channel in self.units.channels for name in channel.units):
+            by_channel = np.zeros(64, np.int64)
+            for channel in self.units.channels:
+                by_channel[channel.id] = channel.units.get(name, 0)
+            found[name] = by_channel[columns["channel"]]
+        for name, share in self.units.shares.items():
+            of = selected(share.of, columns, shape)
+            found[name] = np.where(of, 100 - share.percent, -share.percent).astype(np.int16)
+        return found
+
+    def uses(self, columns: Columns, shape: Shape) -> Ints:
+        """What each limit takes of arcs, in the at-most form, int64 [limits, *shape]."""
+        seen = {**columns, **self.counted(columns, shape)}
+        found = np.zeros((len(self.limits), *shape), np.int64)
+        for m, limit in enumerate(self.limits):
+            found[m] = taken(limit, seen, shape) * limit.sign
+        return found
+
+    def arcs(self, population: pa.Table) -> Arcs:
+        """The outbound arcs of a night, and what limits take of each class of customers there."""
+        products = np.array(self.units.products, np.int64)
+        outbound = [channel.id for channel in self.units.channels if channel.direction == "outbound"]
+        channel, product = np.repeat(np.array(outbound, np.int64), len(products)), np.tile(products, len(outbound))
+        place = np.full((32, 64), -1, np.int64)
+        place[channel, product] = np.arange(len(product))
+        own, classes, count = LimitColumns.of(population).classes()
+        shape = (count, len(product))
+        columns = {name: column[:, None] for name, column in own.items()}
+        uses = self.uses({**columns, "product": product[None, :], "channel": channel[None, :]}, shape)
+        return Arcs(product, channel, place, classes, uses, own.get(CENTRE, np.zeros(count, np.int64)))
+
+    def charges(self, customer: pa.Table, prices: Mapping[str, int]) -> Charges:
+        """What each limit charges each arc of one customer, pico-yuan; limits that charge nothing are left out.
+
+        Outbound: price x use. Inbound: price x use of what acceptance takes from stock (times P(accept) in the ranking).
+
+        Args:
+            customer: a row of the population.
+            prices: ``price_pico`` by limit, signed as in certificates.
+        """
+        arcs = self.arcs(customer)
+        found: Charges = {}
+        pairs = list(zip(arcs.product.tolist(), arcs.channel.tolist(), strict=True))
+        inbound = [channel.id for channel in self.units.channels if channel.direction == "inbound"]
+        for m, limit in enumerate(self.limits):
+            price = prices.get(limit.name, 0) * limit.sign
+            charged = [(pairs[place], price * use) for place, use in enumerate(arcs.uses[m][0].tolist())]
+            if takes_stock(limit):
+                stock = arcs.stock_uses(m, limit.where["product"])
+                charged += [((p, c), price * int(use[0])) for p, use in stock.items() for c in inbound]
+            for pair, charge in charged:
+                if charge:
+                    found.setdefault(pair, {})[limit.name] = charge
+        return found
