@@ -115,12 +115,14 @@ class DeclaredLimits:
             for channel in catalogue.channels
         ]
         shares = {
-            SHARE + limit.name: ShareUnits(of=translation.conditions(limit.share.of), percent=limit.share.percent)
+            SHARE + limit.name: ShareUnits(
+                of=translation.conditions(limit.share.of, limit.name), percent=limit.share.percent
+            )
             for limit in catalogue.limits
             if limit.share
         }
         return cls(
-            tuple(DeclaredLimit(limit, translation.conditions(limit.where)) for limit in catalogue.limits),
+            tuple(DeclaredLimit(limit, translation.conditions(limit.where, limit.name)) for limit in catalogue.limits),
             ArcUnits(products=tuple(p.id for p in catalogue.products), channels=tuple(channels), shares=shares),
             translation.columns(wheres),
             str(catalogue.root / "limits.yml"),

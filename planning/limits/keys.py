@@ -132,10 +132,6 @@ def listed(value: Any) -> list[str]:
     return [str(one) for one in value] if isinstance(value, list) else [str(value)]
 
 
-def _fitting(entries: Iterable[Entry], asked: Sequence[tuple[Callable[[Entry], object], list[str]]]) -> list[Entry]:
-    return [entry for entry in entries if all(str(value(entry)) in wanted for value, wanted in asked)]
-
-
 @dataclass(frozen=True)
 class CustomerColumn:
     """A column of customers that limits look at.
@@ -193,21 +189,48 @@ class Translation:
                     named.setdefault(name, set()).update(listed(value))
         return cls(catalogue, {name: tuple(sorted(values)) for name, values in named.items()})
 
-    def conditions(self, where: Mapping[str, Any]) -> Conditions:
-        """A selection as conditions: ids of products and channels that fit all its keys, and values of columns."""
+    def conditions(self, where: Mapping[str, Any], limit: str) -> Conditions:
+        """A selection as conditions: ids of products and channels that fit all its keys, and values of columns.
+
+        Args:
+            where: as written.
+            limit: whose, for messages.
+
+        Raises:
+            MendableError: no product or channel has a value that is named.
+        """
         keys = {name: key_named(name) for name in where}
-        products = [(key.value, listed(where[name])) for name, key in keys.items() if isinstance(key, ProductKey)]
-        channels = [(key.value, listed(where[name])) for name, key in keys.items() if isinstance(key, ChannelKey)]
+        products = {name: key.value for name, key in keys.items() if isinstance(key, ProductKey)}
+        channels = {name: key.value for name, key in keys.items() if isinstance(key, ChannelKey)}
         found: Conditions = {}
         if products:
-            found["product"] = [entry.id for entry in _fitting(self.catalogue.products, products)]
+            found["product"] = [entry.id for entry in self._fitting(self.catalogue.products, products, where, limit)]
         if channels:
-            found["channel"] = [entry.id for entry in _fitting(self.catalogue.channels, channels)]
+            found["channel"] = [entry.id for entry in self._fitting(self.catalogue.channels, channels, where, limit)]
         for name, key in keys.items():
             if isinstance(key, CustomerKey):
                 column, codes = key.condition(name, listed(where[name]), self.named[name])
                 found[column] = codes
         return found
+
+    def _fitting(
+        self,
+        entries: Sequence[Entry],
+        keys: Mapping[str, Callable[[Entry], object]],
+        where: Mapping[str, Any],
+        limit: str,
+    ) -> list[Entry]:
+        fitting = list(entries)
+        for name, value in keys.items():
+            known, wanted = sorted({str(value(entry)) for entry in entries}), listed(where[name])
+            if lost := [text for text in wanted if text not in known]:
+                raise MendableError(
+                    f"limit {limit}: no {name} {', '.join(lost)}",
+                    where=str(self.catalogue.root / "limits.yml"),
+                    remedy=f"choose among: {', '.join(known)}",
+                )
+            fitting = [entry for entry in fitting if str(value(entry)) in wanted]
+        return fitting
 
     def columns(self, wheres: Iterable[Mapping[str, Any]]) -> dict[str, CustomerColumn]:
         """The columns of customers that selections look at, in the alphabet."""
