@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, stdev
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +15,10 @@ import pyarrow.dataset as ds
 
 from conf.catalogue import Catalogue
 from conf.dates import start_of_day
-from conf.offer import Limit, ShiftAmount
+from conf.offer import ShiftAmount
 from planning.limits.columns import LimitColumns, rows_of
 from planning.limits.evaluator import selected
+from planning.limits.translation import DeclaredLimit
 from runtime.lake import arrow_schema
 from runtime.night import Night
 
@@ -48,19 +48,7 @@ class Demand:
         return math.ceil(mean(days) + amount.inbound_z * stdev(days))
 
 
-class Committing(Protocol):
-    """A limit with its conditions, as `planning.limits.declared` has it."""
-
-    @property
-    def limit(self) -> Limit:
-        """As written."""
-
-    @property
-    def where(self) -> Mapping[str, Sequence[int]]:
-        """Its conditions on columns."""
-
-
-def demand(night: Night, limits: Sequence[Committing], population: pa.Table) -> Demand:
+def demand(night: Night, limits: Sequence[DeclaredLimit], population: pa.Table) -> Demand:
     """Tonight's, as far as limits ask for it."""
     amounts = [each.limit.amount for each in limits]
     services = sorted({a.service for a in amounts if isinstance(a, ShiftAmount) and a.inbound_z is not None})
@@ -95,7 +83,7 @@ def answered(night: Night, services: Sequence[str]) -> dict[tuple[str, str], lis
     return found
 
 
-def committed(night: Night, limits: Sequence[Committing], population: pa.Table) -> dict[str, int]:
+def committed(night: Night, limits: Sequence[DeclaredLimit], population: pa.Table) -> dict[str, int]:
     """Seconds that contacts of the last three nights will cause on the day of each call-back limit."""
     later = [(each, each.limit.lag) for each in limits if each.limit.lag is not None]
     total = dict.fromkeys((each.limit.name for each, _ in later), 0)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from conf.catalogue import Catalogue
-from conf.offer import MICRO, Limit
+from conf.offer import MICRO
 from models.assignment.problem import Ints
 from planning.limits.agent_demand import Demand, demand
 from planning.limits.amounts import amount_of, shifts
@@ -19,46 +19,8 @@ from planning.limits.arc_units import ArcUnits, ChannelUnits, ShareUnits
 from planning.limits.columns import LimitColumns, rows_of
 from planning.limits.evaluator import Evaluator, selected, taken
 from planning.limits.in_force import LimitInForce, LimitsInForce
-from planning.limits.keys import Conditions, CustomerColumn, Translation
+from planning.limits.translation import SHARE, CustomerColumn, DeclaredLimit, Translation
 from runtime.night import Night
-
-#: Prefix of the column of a share's units.
-SHARE = "share_"
-
-
-@dataclass(frozen=True)
-class DeclaredLimit:
-    """A limit as the catalogue has it, with its conditions on columns.
-
-    Attributes:
-        limit: as written.
-        where: its conditions.
-    """
-
-    limit: Limit
-    where: Conditions
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.limit.name
-
-    @property
-    def sign(self) -> int:
-        """+1 for at most, -1 for at least."""
-        return 1 if self.limit.side == "at_most" else -1
-
-    @property
-    def counts(self) -> int | str:
-        """1, or the column whose units count."""
-        if self.limit.share:
-            return SHARE + self.limit.name
-        return 1 if self.limit.counts == "contacts" else self.limit.counts
-
-    @property
-    def capped(self) -> bool:
-        """Whether explorers are held within it: at most, and no share."""
-        return self.sign > 0 and not self.limit.share
 
 
 @dataclass(frozen=True)

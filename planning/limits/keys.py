@@ -8,20 +8,16 @@ the evaluator, and with it optimizer, explorers, pruning, what-if and explanatio
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conf.catalogue import Catalogue
-from conf.errors import MendableError
 from conf.offer import Channel, Product
 
-#: Conditions on columns: an arc fits where each column has one of its values.
-Conditions = dict[str, list[int]]
 #: Prefixes of customers' columns: a value of theirs, membership of any of some segments.
 VALUE, MEMBER = "c_", "s_"
 
@@ -111,7 +107,6 @@ class SegmentKey(CustomerKey):
 
 
 Key = ProductKey | ChannelKey | CustomerKey
-Entry = TypeVar("Entry")
 #: Kinds by the key's name; any other name is an attribute of customers.
 KEYS: dict[str, Key] = {
     "product": ProductKey(lambda product: product.code),
@@ -130,115 +125,3 @@ def key_named(name: str) -> Key:
 def listed(value: Any) -> list[str]:
     """A value or a list of them, as texts."""
     return [str(one) for one in value] if isinstance(value, list) else [str(value)]
-
-
-@dataclass(frozen=True)
-class CustomerColumn:
-    """A column of customers that limits look at.
-
-    Attributes:
-        key: name of the key.
-        values: of the first limit that asks for the column.
-        named: all values that limits give for the key, in the alphabet.
-    """
-
-    key: str
-    values: tuple[str, ...]
-    named: tuple[str, ...]
-    kind: CustomerKey = field(repr=False)
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """Columns of the snapshot it is made of."""
-        return self.kind.reads(self.key, self.values)
-
-    def fill(self, rows: pa.Table, where: str) -> pa.Array:
-        """The column of customers, int16.
-
-        Raises:
-            MendableError: the snapshot does not have what the key looks at.
-        """
-        if lost := [name for name in self.reads if name not in rows.column_names]:
-            raise MendableError(
-                f"a limit names {self.key!r}, which needs {', '.join(lost)}: no attribute of customers",
-                where=where,
-                remedy="name an attribute of features/declared/attributes.yml",
-            )
-        return self.kind.column(self.key, self.values, self.named, rows)
-
-
-@dataclass(frozen=True)
-class Translation:
-    """From ``where:`` as written to conditions on columns.
-
-    Attributes:
-        catalogue: for products and channels.
-        named: all values that limits give for each key that looks at customers.
-    """
-
-    catalogue: Catalogue
-    named: Mapping[str, tuple[str, ...]]
-
-    @classmethod
-    def of(cls, catalogue: Catalogue, wheres: Iterable[Mapping[str, Any]]) -> Translation:
-        """For every selection that the catalogue's limits make."""
-        named: dict[str, set[str]] = {}
-        for where in wheres:
-            for name, value in where.items():
-                if isinstance(key_named(name), CustomerKey):
-                    named.setdefault(name, set()).update(listed(value))
-        return cls(catalogue, {name: tuple(sorted(values)) for name, values in named.items()})
-
-    def conditions(self, where: Mapping[str, Any], limit: str) -> Conditions:
-        """A selection as conditions: ids of products and channels that fit all its keys, and values of columns.
-
-        Args:
-            where: as written.
-            limit: whose, for messages.
-
-        Raises:
-            MendableError: no product or channel has a value that is named.
-        """
-        keys = {name: key_named(name) for name in where}
-        products = {name: key.value for name, key in keys.items() if isinstance(key, ProductKey)}
-        channels = {name: key.value for name, key in keys.items() if isinstance(key, ChannelKey)}
-        found: Conditions = {}
-        if products:
-            found["product"] = [entry.id for entry in self._fitting(self.catalogue.products, products, where, limit)]
-        if channels:
-            found["channel"] = [entry.id for entry in self._fitting(self.catalogue.channels, channels, where, limit)]
-        for name, key in keys.items():
-            if isinstance(key, CustomerKey):
-                column, codes = key.condition(name, listed(where[name]), self.named[name])
-                found[column] = codes
-        return found
-
-    def _fitting(
-        self,
-        entries: Sequence[Entry],
-        keys: Mapping[str, Callable[[Entry], object]],
-        where: Mapping[str, Any],
-        limit: str,
-    ) -> list[Entry]:
-        fitting = list(entries)
-        for name, value in keys.items():
-            known, wanted = sorted({str(value(entry)) for entry in entries}), listed(where[name])
-            if lost := [text for text in wanted if text not in known]:
-                raise MendableError(
-                    f"limit {limit}: no {name} {', '.join(lost)}",
-                    where=str(self.catalogue.root / "limits.yml"),
-                    remedy=f"choose among: {', '.join(known)}",
-                )
-            fitting = [entry for entry in fitting if str(value(entry)) in wanted]
-        return fitting
-
-    def columns(self, wheres: Iterable[Mapping[str, Any]]) -> dict[str, CustomerColumn]:
-        """The columns of customers that selections look at, in the alphabet."""
-        found = {}
-        for where in wheres:
-            for name, value in where.items():
-                if isinstance(key := key_named(name), CustomerKey):
-                    values = listed(value)
-                    column, _ = key.condition(name, values, self.named[name])
-                    found[column] = CustomerColumn(name, tuple(values), self.named[name], key)
-        return dict(sorted(found.items()))
