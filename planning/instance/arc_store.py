@@ -178,8 +178,12 @@ class ArcStore:
         """Distinct pairs (product, channel, part of each use) with the one of each row seen; groups likewise."""
         arc = dict(zip(self.arc_columns, self.pair.known.T, strict=True))
         own = dict(zip(self.group_columns, self.group.known.T, strict=False))
-        of_pair = [arc["product"], arc["channel"], *(taken(x, arc, (self.pair.count,)) for x in limits.limits)]
-        of_group = [taken(x, own, (self.group.count,)) for x in limits.limits]
+        of_pair = [
+            arc["product"],
+            arc["channel"],
+            *(taken(x, arc, (self.pair.count,), part=True) for x in limits.limits),
+        ]
+        of_group = [taken(x, own, (self.group.count,), part=True) for x in limits.limits]
         pairs, pair_of = np.unique(np.stack(of_pair, 1), axis=0, return_inverse=True)
         own_part = np.stack(of_group, 1) if of_group else self.group.known[:, :0]
         groups, group_of = np.unique(own_part, axis=0, return_inverse=True)

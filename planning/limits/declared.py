@@ -211,13 +211,14 @@ class DeclaredLimits:
         menu = self._menu()
         shape = menu["product"].shape
         floors = [limit for limit in self.limits if limit.sign < 0 and "product" in limit.where]
-        return np.array([selected(limit.where, menu, shape)[0] for limit in floors], bool).reshape(-1, shape[1])
+        rows = [selected(limit.where, menu, shape, part=True)[0] for limit in floors]
+        return np.array(rows, bool).reshape(-1, shape[1])
 
     def closing(self) -> list[str]:
         """(arcs of the menu) the limit of 0 that closes an arc for everybody, else empty."""
         menu = self._menu()
         shape = menu["product"].shape
-        seen = {**menu, **self.evaluator.counted(menu, shape)}
+        seen = {**menu, **self.evaluator.channel_units(menu)}
         found = [""] * shape[1]
         for limit in self.limits:
             if limit.capped and limit.limit.amount == 0 and set(limit.where) <= set(menu):

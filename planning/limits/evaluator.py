@@ -2,7 +2,7 @@
 
 A limit sees an arc through integer columns: product, channel, those of the customer (`planning.limits.columns`), and
 what its channel and the shares of the plan use (`planning.limits.arc_units`). It takes its units where every condition
-holds, and nothing elsewhere. A column that is not at hand is left to whoever has it: parts then multiply.
+holds, and nothing elsewhere. Who has some of the columns alone asks for a part; parts of the same arc multiply.
 """
 
 from __future__ import annotations
@@ -46,19 +46,22 @@ class Taking(Protocol):
         """Conditions on columns."""
 
 
-def selected(where: Mapping[str, Sequence[int]], columns: Columns, shape: Shape) -> NDArray[np.bool_]:
-    """Which arcs hold all conditions on the columns at hand."""
+def selected(
+    where: Mapping[str, Sequence[int]], columns: Columns, shape: Shape, *, part: bool = False
+) -> NDArray[np.bool_]:
+    """Which arcs hold all conditions; with ``part`` those on the columns at hand alone."""
     chosen = np.ones(shape, bool)
     for name, values in where.items():
-        if name in columns:
+        if name in columns or not part:
             chosen &= np.isin(columns[name], np.array(values, np.int64))
     return chosen
 
 
-def taken(limit: Taking, columns: Columns, shape: Shape) -> Ints:
-    """Units that a limit takes of arcs, as far as the columns at hand tell."""
-    units = columns[limit.counts] if isinstance(limit.counts, str) and limit.counts in columns else np.int64(1)
-    return np.where(selected(limit.where, columns, shape), units, 0).astype(np.int64, copy=False)
+def taken(limit: Taking, columns: Columns, shape: Shape, *, part: bool = False) -> Ints:
+    """Units that a limit takes of arcs; with ``part`` what the columns at hand make of it."""
+    counts = limit.counts if isinstance(limit.counts, str) and (limit.counts in columns or not part) else None
+    units = np.int64(1) if counts is None else columns[counts]
+    return np.where(selected(limit.where, columns, shape, part=part), units, 0).astype(np.int64, copy=False)
 
 
 def takes_stock(limit: Taking) -> bool:
@@ -78,17 +81,24 @@ class Evaluator:
     units: ArcUnits
     limits: tuple[Taking, ...]
 
-    def counted(self, columns: Columns, shape: Shape) -> dict[str, np.ndarray]:
-        """The columns that limits count: of the arcs' channels and of shares."""
+    def channel_units(self, columns: Columns) -> dict[str, np.ndarray]:
+        """What the channels of arcs use, a column for each thing counted."""
         found: dict[str, np.ndarray] = {}
         for name in dict.fromkeys(name for channel in self.units.channels for name in channel.units):
             by_channel = np.zeros(64, np.int64)
             for channel in self.units.channels:
                 by_channel[channel.id] = channel.units.get(name, 0)
             found[name] = by_channel[columns["channel"]]
+        return found
+
+    def counted(self, columns: Columns, shape: Shape) -> dict[str, np.ndarray]:
+        """The columns that limits count: of the arcs' channels and of the shares among the limits."""
+        found = self.channel_units(columns)
+        asked = {limit.counts for limit in self.limits}
         for name, share in self.units.shares.items():
-            of = selected(share.of, columns, shape)
-            found[name] = np.where(of, 100 - share.percent, -share.percent).astype(np.int16)
+            if name in asked:
+                of = selected(share.of, columns, shape)
+                found[name] = np.where(of, 100 - share.percent, -share.percent).astype(np.int16)
         return found
 
     def uses(self, columns: Columns, shape: Shape) -> Ints:

@@ -199,13 +199,13 @@ def test_a_column_that_is_not_at_hand_is_left_to_whoever_has_it() -> None:
     columns = {"channel": np.array([0, 1, 1]), "seconds": np.array([7, 8, 9]), "c_centre": np.array([2, 2, 1])}
     arc = {name: columns[name] for name in ("channel", "seconds")}
     own = {"c_centre": columns["c_centre"]}
-    assert taken(limit, arc, (3,)).tolist() == [0, 8, 9]
-    assert taken(limit, own, (3,)).tolist() == [1, 1, 0]
-    assert (
-        (taken(limit, arc, (3,)) * taken(limit, own, (3,))).tolist()
-        == taken(limit, columns, (3,)).tolist()
-        == [0, 8, 0]
-    )
+    of_arc, of_customer = (taken(limit, part, (3,), part=True) for part in (arc, own))
+    assert of_arc.tolist() == [0, 8, 9]
+    assert of_customer.tolist() == [1, 1, 0]
+    assert (of_arc * of_customer).tolist() == taken(limit, columns, (3,)).tolist() == [0, 8, 0]
+    for part in (arc, own):  # who wants the whole must have all columns: none is taken to hold silently
+        with pytest.raises(KeyError):
+            taken(limit, part, (3,))
     assert selected({}, {}, (2,)).tolist() == [True, True]
 
 
