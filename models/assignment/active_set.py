@@ -15,7 +15,7 @@ from numba import njit
 
 from models.assignment.dual import Aim, descend
 from models.assignment.dual_evaluation import Dual, Local, over_blocks
-from models.assignment.kernels import _base, _chosen, _difference, _least
+from models.assignment.kernels import _base, _choose, _difference, _least
 from models.assignment.problem import BLOCK, NO_GROUP, Apart, Block, Floats, Ints, Limits, Problem
 from models.assignment.sample import drawn, join, sample
 
@@ -85,17 +85,17 @@ class Active:
         """The problem, under whatever amounts, as it looks within the box."""
         return replace(problem, blocks=self.blocks, apart=self.apart)
 
-    def whole(self, arcs: list[Ints]) -> list[Ints]:
+    def complete(self, arcs: list[Ints]) -> list[Ints]:
         """Everybody's arcs where the active customers have ``arcs``: the others keep what they hold."""
         begin = np.cumsum([0] + [len(block.value) for block in self.blocks])
-        chosen = [np.where(mine < 0, -1, mine + start) for mine, start in zip(arcs, begin, strict=False)]
+        chosen = [np.where(arc < 0, -1, arc + start) for arc, start in zip(arcs, begin, strict=False)]
         origin = np.concatenate([*self.arc, np.array([-1], np.int32)])[np.concatenate([*chosen, np.empty(0, np.int64)])]
-        found, done = [], 0
-        for held, place in zip(self.held, self.place, strict=True):
-            found.append(held.copy())
-            found[-1][place] = origin[done : done + len(place)]
+        completed, done = [], 0
+        for before, place in zip(self.held, self.place, strict=True):
+            completed.append(before.copy())
+            completed[-1][place] = origin[done : done + len(place)]
             done += len(place)
-        return found
+        return completed
 
 
 def box_of(problem: Problem, prices: Ints, limits: Limits, room: float = ROOMS[0]) -> Box:
@@ -139,7 +139,7 @@ def active_set(problem: Problem, prices: Ints, box: Box) -> Active | None:
         place, first = np.empty(len(block), np.int32), np.empty(len(block) + 1, block.first.dtype)
         arc, best = np.empty(len(block.value), np.int32), np.empty(len(block), np.int32)
         counts = np.zeros(len(kinds), np.int64)
-        found, arcs, value = uncertain(
+        active, arcs, value = uncertain(
             *block.arrays,
             price,
             kinds.label,
@@ -148,23 +148,23 @@ def active_set(problem: Problem, prices: Ints, box: Box) -> Active | None:
             (up, down, widest),
             (place, first, arc, best, counts),
         )
-        place, arc = place[:found].copy(), arc[:arcs].copy()
+        place, arc = place[:active].copy(), arc[:arcs].copy()
         part = Block(
             block.customer[place],
-            first[: found + 1].copy(),
+            first[: active + 1].copy(),
             block.value[arc],
             block.kind[arc],
             block.group[place] if block.width else NO_GROUP,
             block.width,
         )
-        return part, place, arc, best, Apart(len(block) - found, int(value), counts, box.low, box.high)
+        return part, place, arc, best, Apart(len(block) - active, int(value), counts, box.low, box.high)
 
     parts = over_blocks(task, problem.blocks)
     blocks, apart = join([part[0] for part in parts], TOGETHER), [part[4] for part in parts]
-    counts = np.sum([np.zeros(len(kinds), np.int64), *(one.counts for one in apart)], axis=0)
-    sums = Apart(sum(one.customers for one in apart), sum(one.value for one in apart), counts, box.low, box.high)
-    place, arc, held = ([part[n] for part in parts] for n in (1, 2, 3))
-    return Active(blocks, place, arc, held, sums, box.middle, drawn(blocks, FEW))
+    counts = np.sum([np.zeros(len(kinds), np.int64), *(each.counts for each in apart)], axis=0)
+    sums = Apart(sum(each.customers for each in apart), sum(each.value for each in apart), counts, box.low, box.high)
+    place, arc, best = ([part[n] for part in parts] for n in (1, 2, 3))
+    return Active(blocks, place, arc, best, sums, box.middle, drawn(blocks, FEW))
 
 
 @njit(cache=True, nogil=True)
@@ -192,23 +192,23 @@ def uncertain(customer, first, value, kind, group, width, price, label, must, us
     least = _least(must)
     d_lim = np.empty(2 * len(up), np.int64)
     d_use = np.empty(2 * len(up), np.int64)
-    found, n, total = 0, 0, np.int64(0)
+    active, n, total = 0, 0, np.int64(0)
     lo = np.uint64(first[0])
     for i in range(np.uint64(len(customer))):
         hi = np.uint64(first[i + np.uint64(1)])
         base = _base(i, group, width)
-        mine, r1, _ = _chosen(customer[i], lo, hi, base, value, kind, price, label, least)
-        one = np.int64(base + np.uint64(kind[mine])) if mine < hi else np.int64(-1)
-        within = widest[one] if one >= 0 else np.int64(0)
-        best[i] = np.int64(mine) if mine < hi else np.int64(-1)
-        begin[found] = n
+        top, r1, _ = _choose(customer[i], lo, hi, base, value, kind, price, label, least)
+        top_kind = np.int64(base + np.uint64(kind[top])) if top < hi else np.int64(-1)
+        within = widest[top_kind] if top_kind >= 0 else np.int64(0)
+        best[i] = np.int64(top) if top < hi else np.int64(-1)
+        begin[active] = n
         before, may = n, False
         for a in range(lo, hi + np.uint64(0 if must else 1)):
-            beats = a == mine
+            beats = a == top
             other = np.int64(base + np.uint64(kind[a])) if a < hi else np.int64(-1)
             margin = r1 - (1_000_000 * np.int64(value[a]) - price[other]) if a < hi else r1
             if not beats and margin <= within + (widest[other] if other >= 0 else np.int64(0)):
-                differ = _difference(one, other, ptr, lim, use, d_lim, d_use)
+                differ = _difference(top_kind, other, ptr, lim, use, d_lim, d_use)
                 change = np.int64(0)
                 for x in range(differ):
                     change += up[d_lim[x]] * d_use[x] if d_use[x] > 0 else -down[d_lim[x]] * d_use[x]
@@ -219,13 +219,13 @@ def uncertain(customer, first, value, kind, group, width, price, label, must, us
                 arc[n] = a
                 n += 1
         if may:
-            place[found] = i
-            found += 1
+            place[active] = i
+            active += 1
         else:
             n = before
-            if one >= 0:
-                counts[one] += 1
-                total += np.int64(value[mine])
+            if top_kind >= 0:
+                counts[top_kind] += 1
+                total += np.int64(value[top])
         lo = hi
-    begin[found] = n
-    return found, n, total
+    begin[active] = n
+    return active, n, total

@@ -48,24 +48,24 @@ def by_classes(problem: Problem, dual: Dual, width: int, rounds: int = ROUNDS, b
 
     ``width`` is doubled up to ``rounds`` times while limits are exceeded; classes are of so many ``buckets`` of loss.
     """
-    held = best_arcs(problem, dual.prices)
+    arcs = best_arcs(problem, dual.prices)
     plan: Plan | None = None
     for _ in range(rounds):
-        options = gather(problem, dual.prices, width, held)
+        options = gather(problem, dual.prices, width, arcs)
         if options is None or not len(options.group):
             break
-        _, used = without(problem, options, held)
+        _, used = without(problem, options, arcs)
         hold = _moved(problem, dual, options, problem.limits.amount - used, width, buckets)
-        found = settled(problem, dual.prices, options, hold, held)
-        if plan is None or (found.excess, -found.primal) < (plan.excess, -plan.primal):
-            plan = found
+        other = settled(problem, dual.prices, options, hold, arcs)
+        if plan is None or (other.excess, -other.primal) < (plan.excess, -plan.primal):
+            plan = other
         if plan.excess == 0 or width >= LARGEST // 2:
             break
         width *= 2
     if plan is None:
-        options = gather(problem, dual.prices, 0, held)
+        options = gather(problem, dual.prices, 0, arcs)
         assert options is not None
-        plan = settled(problem, dual.prices, options, options.start, held)
+        plan = settled(problem, dual.prices, options, options.start, arcs)
     return plan
 
 
@@ -78,10 +78,10 @@ def classes_of(options: Options, width: int, buckets: int = BUCKETS) -> Classes:
     first = np.ones(len(others), bool)
     first[1:] = options.group[others][1:] != options.group[others][:-1]
     move = others[first]
-    held = options.start[options.group[move]]
-    loss = options.loss[move] - options.loss[held]
+    start = options.start[options.group[move]]
+    loss = options.loss[move] - options.loss[start]
     bucket = np.clip(loss // max(1, width // buckets), 0, buckets)
-    keys = np.stack([options.kind[held], options.kind[move], bucket])
+    keys = np.stack([options.kind[start], options.kind[move], bucket])
     order = np.lexsort((options.rank[move], *keys[::-1]))
     keys = keys[:, order]
     change = np.flatnonzero((keys[:, 1:] != keys[:, :-1]).any(axis=0)) + 1
@@ -92,34 +92,34 @@ def classes_of(options: Options, width: int, buckets: int = BUCKETS) -> Classes:
 
 def _moved(problem: Problem, dual: Dual, options: Options, room: Ints, width: int, buckets: int) -> Ints:
     """The option that each customer holds once the LP's numbers have moved, least loss first within a class."""
-    found = classes_of(options, width, buckets)
+    classes = classes_of(options, width, buckets)
     kinds, hold = problem.kinds, options.start.copy()
     kind = options.kind[hold]
     left = room - np.array(kinds.used(np.bincount(kind[kind >= 0], minlength=len(kinds)), len(room)), np.int64)
-    number = _numbers(problem, dual, found, left)
-    size = np.minimum(np.floor(number + 1e-6).astype(np.int64), np.diff(found.begin))
-    place = np.repeat(found.begin[:-1] - np.concatenate(([0], np.cumsum(size)[:-1])), size) + np.arange(size.sum())
-    moved = found.move[place.astype(np.int64)]
+    number = _numbers(problem, dual, classes, left)
+    size = np.minimum(np.floor(number + 1e-6).astype(np.int64), np.diff(classes.begin))
+    place = np.repeat(classes.begin[:-1] - np.concatenate(([0], np.cumsum(size)[:-1])), size) + np.arange(size.sum())
+    moved = classes.move[place.astype(np.int64)]
     hold[options.group[moved]] = moved
     return hold
 
 
-def _numbers(problem: Problem, dual: Dual, found: Classes, left: Ints) -> Floats:
+def _numbers(problem: Problem, dual: Dual, classes: Classes, left: Ints) -> Floats:
     """How many of each class move: least loss and slack at the prices, a limit exceeded only at a far higher one.
 
     The value of a plan is the bound less the losses and less sum of price x slack, so maximal value is minimal
     sum of cost x number + sum of price x slack.
     """
-    count, limits, scale = len(found.cost), len(left), problem.scale
+    count, limits, scale = len(classes.cost), len(left), problem.scale
     price = dual.prices * (scale * 1e-12)
-    dear = 10.0 * float(price.max(initial=0.0)) + 10.0 * float(found.cost.max(initial=0.0)) + 1e-3
-    at, row, entry = _changes(problem.kinds, found, scale)
+    dear = 10.0 * float(price.max(initial=0.0)) + 10.0 * float(classes.cost.max(initial=0.0)) + 1e-3
+    at, row, entry = _changes(problem.kinds, classes, scale)
     lp = highspy.HighsLp()
     slack = np.arange(limits)
     lp.num_col_, lp.num_row_ = count + 2 * limits, limits
-    lp.col_cost_ = np.concatenate((found.cost, price, np.full(limits, dear)))
+    lp.col_cost_ = np.concatenate((classes.cost, price, np.full(limits, dear)))
     lp.col_lower_ = np.zeros(count + 2 * limits)
-    lp.col_upper_ = np.concatenate((np.diff(found.begin).astype(np.float64), np.full(2 * limits, highspy.kHighsInf)))
+    lp.col_upper_ = np.concatenate((np.diff(classes.begin).astype(np.float64), np.full(2 * limits, highspy.kHighsInf)))
     lp.row_lower_ = lp.row_upper_ = left / scale
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     columns = np.concatenate((at, count + slack, count + limits + slack))
@@ -137,10 +137,10 @@ def _numbers(problem: Problem, dual: Dual, found: Classes, left: Ints) -> Floats
     return np.array(solver.getSolution().col_value[:count])
 
 
-def _changes(kinds: Kinds, found: Classes, scale: Floats) -> tuple[Ints, Ints, Floats]:
+def _changes(kinds: Kinds, classes: Classes, scale: Floats) -> tuple[Ints, Ints, Floats]:
     """What a move of each class changes: class, limit and scaled use, classes ascending, a limit once a class."""
     parts = []
-    for kind, sign in ((found.after, 1), (found.before, -1)):
+    for kind, sign in ((classes.after, 1), (classes.before, -1)):
         some = np.flatnonzero(kind >= 0)
         size = kinds.first[kind[some] + 1] - kinds.first[kind[some]]
         source = np.repeat(kinds.first[kind[some]] - np.concatenate(([0], np.cumsum(size)[:-1])), size)
@@ -150,6 +150,6 @@ def _changes(kinds: Kinds, found: Classes, scale: Floats) -> tuple[Ints, Ints, F
     limits = len(scale)
     key, inverse = np.unique(at * limits + row, return_inverse=True)
     total = np.bincount(inverse.reshape(-1), use, len(key))
-    kept = total != 0
-    at, row = key[kept] // limits, key[kept] % limits
-    return at, row, total[kept] / scale[row]
+    nonzero = total != 0
+    at, row = key[nonzero] // limits, key[nonzero] % limits
+    return at, row, total[nonzero] / scale[row]

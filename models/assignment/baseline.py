@@ -35,7 +35,7 @@ def _book(k, ptr, lim, use, used):  # type: ignore[no-untyped-def]  # noqa: ANN0
 
 
 @njit(cache=True, nogil=True)
-def _serving(first, kind, by_value, floor, ptr, lim, chosen, best):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _find_floor_arcs(first, kind, by_value, floor, ptr, lim, chosen, best):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Each customer's best arc that counts towards a floor (-1: none, or something was given already)."""
     for i in range(len(first) - 1):
         best[i] = -1
@@ -120,7 +120,7 @@ class Baseline:
         """Campaigns with a quota first."""
         best = np.empty(len(self.customer), np.int64)
         for floor in np.flatnonzero(self.floors):
-            _serving(self.first, self.kind, self.by_value, floor, *self.uses[:2], self.chosen, best)
+            _find_floor_arcs(self.first, self.kind, self.by_value, floor, *self.uses[:2], self.chosen, best)
             _fill(self.turn(self.value[best]), best, self.kind, floor, *self.uses, *self.state)
 
     def told(self) -> tuple[int, list[str]]:

@@ -72,19 +72,19 @@ def boxes(problem: Problem, engine: Engine, dual: Dual, width: int, seconds: flo
         fixed, used = without(problem, options, best)
         choice = Choice(options.group, options.kind, options.value, problem.limits.amount - used)
         now, size = dual.prices * (problem.scale / YUAN), width / YUAN / REACH
-        found = boxed(choice, problem.kinds, problem.scale, np.maximum(now - size, 0.0), now + size, left)
-        if found is None:
+        relaxed = boxed(choice, problem.kinds, problem.scale, np.maximum(now - size, 0.0), now + size, left)
+        if relaxed is None:
             break
-        value, enough = fixed + found.value, _enough(problem, dual)
-        prices = problem.rounded(np.minimum(found.prices * (YUAN / problem.scale), float(LARGEST)))
+        value, enough = fixed + relaxed.value, _enough(problem, dual)
+        prices = problem.rounded(np.minimum(relaxed.prices * (YUAN / problem.scale), float(LARGEST)))
         there = dual
-        leans = found.over > 1e-6 or found.loose > enough  # the LP would go on beyond the box
+        leans = relaxed.over > 1e-6 or relaxed.loose > enough  # the LP would go on beyond the box
         worth = dual.bound - value > max(enough, 0.1 * gap * abs(dual.bound))
         if (worth or leans) and problem.fits(prices):
             there = evaluate(problem, engine, prices)
             passes += 1
         lower = there if there.bound < dual.bound else dual
-        other = settled(problem, lower.prices, options, _largest(options, found.share), best)
+        other = settled(problem, lower.prices, options, _largest(options, relaxed.share), best)
         plan = other if plan is None or _better(other, plan) else plan
         optimal = lower.bound - value <= enough
         done = plan.excess == 0 and lower.bound - plan.primal <= gap * abs(lower.bound)
@@ -97,8 +97,8 @@ def boxes(problem: Problem, engine: Engine, dual: Dual, width: int, seconds: flo
     return Boxed(dual, plan, passes, False)
 
 
-def _better(one: Plan, other: Plan) -> bool:
-    return (one.excess, -one.primal) < (other.excess, -other.primal)
+def _better(plan: Plan, other: Plan) -> bool:
+    return (plan.excess, -plan.primal) < (other.excess, -other.primal)
 
 
 def _enough(problem: Problem, dual: Dual) -> float:

@@ -51,9 +51,9 @@ def conflict(problem: Problem) -> tuple[tuple[str, ...], Ray | None] | None:
     names = [m for m in range(len(problem.limits)) if ray.prices[m] > 0]
     for m in list(names):
         rest = [x for x in names if x != m]
-        found = _ray(_only(zero, rest)) if rest or problem.exactly_one else None
-        if found is not None:
-            names, ray = rest, Ray(_spread(found.prices, rest, len(problem.limits)), found.deficit)
+        smaller = _ray(_only(zero, rest)) if rest or problem.exactly_one else None
+        if smaller is not None:
+            names, ray = rest, Ray(_spread(smaller.prices, rest, len(problem.limits)), smaller.deficit)
     return tuple(problem.limits.names[m] for m in names), ray
 
 
@@ -71,9 +71,9 @@ def _ray(zero: Problem) -> Ray | None:
     floors = (zero.limits.amount < 0).astype(np.int64)
     for first in (start, np.rint(floors * 0.01 * YUAN / zero.scale).astype(np.int64)):
         aim = Aim(passes=300, gain=1e-9, width=0.05 * YUAN, least=1e-5 * YUAN, radius=0.1, until=below)
-        found = descend(zero, Local(zero), first, aim)
-        if found.best.bound < 0:
-            return _exact(zero, found.best.prices)
+        descent = descend(zero, Local(zero), first, aim)
+        if descent.best.bound < 0:
+            return _exact(zero, descent.best.prices)
     return None
 
 
@@ -88,9 +88,9 @@ def _only(problem: Problem, limits: list[int]) -> Problem:
     place = np.full(len(problem.limits), -1, np.int64)
     place[limits] = np.arange(len(limits))
     kinds = problem.kinds
-    kept = place[kinds.limit] >= 0
-    first = np.concatenate(([0], np.cumsum(np.bincount(kinds.rows[kept], minlength=len(kinds)))))
-    some = Kinds(kinds.product, kinds.channel, first, place[kinds.limit[kept]], kinds.use[kept])
+    uses = place[kinds.limit] >= 0
+    first = np.concatenate(([0], np.cumsum(np.bincount(kinds.rows[uses], minlength=len(kinds)))))
+    some = Kinds(kinds.product, kinds.channel, first, place[kinds.limit[uses]], kinds.use[uses])
     names = tuple(problem.limits.names[m] for m in limits)
     return replace(
         problem, kinds=some, limits=Limits(names, problem.limits.amount[limits], problem.limits.sign[limits])
@@ -111,16 +111,16 @@ def _whole_conflict(problem: Problem) -> tuple[tuple[str, ...], Ray | None] | No
     def impossible(limits: list[int]) -> bool:
         some = _only(problem, limits)
         zero = np.zeros(len(limits), np.int64)
-        held = best_arcs(some, zero)
-        options = gather(some, zero, LARGE, held)
+        arcs = best_arcs(some, zero)
+        options = gather(some, zero, LARGE, arcs)
         if options is None:
             return False
-        left = some.limits.amount - without(some, options, held)[1]  # by customers who have no other arc
+        left = some.limits.amount - without(some, options, arcs)[1]  # by customers who have no other arc
         if not len(options.group):
             return bool((left < 0).any())
         choice = Choice(options.group, options.kind, options.value * 0, left)
-        found = whole_plan(choice, some.kinds, some.scale, start=None, gap=1.0, seconds=math.inf, nodes=200_000)
-        return found.status == "Infeasible"
+        mip = whole_plan(choice, some.kinds, some.scale, start=None, gap=1.0, seconds=math.inf, nodes=200_000)
+        return mip.status == "Infeasible"
 
     names = list(range(len(problem.limits)))
     if not impossible(names):

@@ -126,13 +126,13 @@ class Local:
         with ThreadPoolExecutor(len(groups)) as pool:
             return self._with_apart(_add(list(pool.map(part, groups))), prices, price)
 
-    def _with_apart(self, found: Sum, prices: Ints, price: Ints) -> Sum:
+    def _with_apart(self, sums: Sum, prices: Ints, price: Ints) -> Sum:
         apart = self.problem.apart
         if apart is None:
-            return found
+            return sums
         if not apart.within(prices):
             raise ValueError("prices outside the box that the customers apart were summed up for")
-        return replace(found, total=found.total + apart.total(price), counts=found.counts + apart.counts)
+        return replace(sums, total=sums.total + apart.total(price), counts=sums.counts + apart.counts)
 
 
 def _shares(blocks: Sequence[Block], count: int) -> list[Sequence[Block]]:
@@ -153,14 +153,14 @@ def evaluate(problem: Problem, engine: Engine, prices: Ints, shift: int = -1) ->
     The curvature is the margin kernel's: sum over customers with margin m < h of
     (1 - m/h)/h x d d', d = scaled uses of best less second best; docs/developer/assignment.md, "Curvature".
     """
-    found = engine.sum(prices, shift)
+    sums = engine.sum(prices, shift)
     amounts = sum(int(p) * int(b) for p, b in zip(prices, problem.limits.amount, strict=True))
-    bound = -((-amounts) // PICO) + found.total
-    curvature, width = np.zeros(found.curve.shape), 0.0
+    bound = -((-amounts) // PICO) + sums.total
+    curvature, width = np.zeros(sums.curve.shape), 0.0
     if shift >= 0:
         width = float(1 << (shift + 8))
-        curvature = found.curve.astype(np.float64) * (1.0 / (float(GRAIN) ** 2 * WEIGHT * width * 1e-12))
-    return Dual(prices, bound, problem.kinds.used(found.counts, len(problem.limits)), curvature, found.near, width)
+        curvature = sums.curve.astype(np.float64) * (1.0 / (float(GRAIN) ** 2 * WEIGHT * width * 1e-12))
+    return Dual(prices, bound, problem.kinds.used(sums.counts, len(problem.limits)), curvature, sums.near, width)
 
 
 def choices(problem: Problem, prices: Ints) -> list[tuple[Ints, Ints, Ints]]:
@@ -188,19 +188,17 @@ def best_arcs(problem: Problem, prices: Ints) -> list[Ints]:
     return over_blocks(task, problem.blocks)
 
 
-def near_options(problem: Problem, prices: Ints, width: int, held: Sequence[Ints], most: int) -> list[Ints] | None:
+def near_options(problem: Problem, prices: Ints, width: int, arcs: Sequence[Ints], most: int) -> list[Ints] | None:
     """Of each block: rows (place, arc or -1, loss, 1 for the arc held) of customers who may move.
 
     Those are who have a margin below ``width`` pico-yuan, and who do not hold their best. None where the rows are
     more than ``most``: they are counted before any is written.
     """
     price = problem.kinds.price(prices)
-    numbered = list(zip(problem.blocks, held, strict=True))
+    numbered = list(zip(problem.blocks, arcs, strict=True))
 
-    def task(block: Block, mine: Ints, rows: Ints, fill: bool) -> int:
-        return options(
-            *block.arrays, price, problem.kinds.label, problem.exactly_one, mine, np.int64(width), rows, fill
-        )
+    def task(block: Block, arc: Ints, rows: Ints, fill: bool) -> int:
+        return options(*block.arrays, price, problem.kinds.label, problem.exactly_one, arc, np.int64(width), rows, fill)
 
     counts = over_blocks(lambda pair: task(*pair, np.empty((0, 4), np.int64), False), numbered)
     if sum(counts) > most:

@@ -92,28 +92,28 @@ def _next_move(bounds, kind, value, ptr, lim, use, amount, hold, used, free, wei
     for g in range(len(hold)):
         if not free[g]:
             continue
-        held = hold[g]
-        mine = kind[held]
+        current = hold[g]
+        current_kind = kind[current]
         if over >= 0:
-            if mine < 0:
+            if current_kind < 0:
                 continue
             relieves = False
-            for x in range(ptr[mine], ptr[mine + 1]):
+            for x in range(ptr[current_kind], ptr[current_kind + 1]):
                 if lim[x] == over and use[x] > 0:
                     relieves = True
                     break
             if not relieves:
                 continue
-        base = -np.float64(value[held])
-        if mine >= 0:
-            for x in range(ptr[mine], ptr[mine + 1]):
+        base = -np.float64(value[current])
+        if current_kind >= 0:
+            for x in range(ptr[current_kind], ptr[current_kind + 1]):
                 m = lim[x]
                 before = used[m] - amount[m]
                 used[m] -= use[x]
                 base += weight[m] * (max(before, 0) - max(before - use[x], 0))
         for o in range(bounds[g], bounds[g + 1]):
             gain = base + np.float64(value[o])
-            if o == held or (plain and gain <= top):
+            if o == current or (plain and gain <= top):
                 continue
             k = kind[o]
             if k >= 0:
@@ -128,8 +128,8 @@ def _next_move(bounds, kind, value, ptr, lim, use, amount, hold, used, free, wei
                         gain += weight[lim[x]] * before
             if gain > top:
                 top, pick = gain, o
-        if mine >= 0:
-            for x in range(ptr[mine], ptr[mine + 1]):
+        if current_kind >= 0:
+            for x in range(ptr[current_kind], ptr[current_kind + 1]):
                 used[lim[x]] += use[x]
     return pick, top
 
@@ -164,19 +164,19 @@ def _search(options, uses, amount, plan, best_hold, weight, floor, best, heat, c
             o += 1
         seed = _next(seed)
         allowed = heat * np.log(np.float64((seed >> np.uint64(11)) + np.uint64(1)) / 9007199254740992.0)
-        gain, top, kept, length, total = 0.0, -np.inf, 0, 0, now
+        gain, top, best_length, length, total = 0.0, -np.inf, 0, 0, now
         while True:
-            held = hold[group[o]]
-            gain -= _put(kind[held], -1, ptr, lim, use, used, amount, weight)
+            current = hold[group[o]]
+            gain -= _put(kind[current], -1, ptr, lim, use, used, amount, weight)
             gain -= _put(kind[o], 1, ptr, lim, use, used, amount, weight)
-            gain += np.float64(value[o] - value[held])
-            total += value[o] - value[held]
-            old[length], new[length] = held, o
+            gain += np.float64(value[o] - value[current])
+            total += value[o] - value[current]
+            old[length], new[length] = current, o
             hold[group[o]] = o
             free[group[o]] = False
             length += 1
             if gain > top:
-                top, kept = gain, length
+                top, best_length = gain, length
             over = _worst(used, amount, weight)
             if over < 0 and total > best:
                 best = total
@@ -188,14 +188,14 @@ def _search(options, uses, amount, plan, best_hold, weight, floor, best, heat, c
             if o < 0 or (over < 0 and more <= 0.0):
                 break
         if top < allowed:
-            kept = 0
+            best_length = 0
         for i in range(length):
             free[group[new[i]]] = True
-        for i in range(length - 1, kept - 1, -1):
+        for i in range(length - 1, best_length - 1, -1):
             _put(kind[new[i]], -1, ptr, lim, use, used, amount, weight)
             _put(kind[old[i]], 1, ptr, lim, use, used, amount, weight)
             hold[group[old[i]]] = old[i]
-        for i in range(kept):
+        for i in range(best_length):
             now += value[new[i]] - value[old[i]]
     return best, heat, seed
 

@@ -78,7 +78,7 @@ def _two_best(customer, lo, hi, base, value, kind, price, label, least):  # type
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _chosen(customer, lo, hi, base, value, kind, price, label, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _choose(customer, lo, hi, base, value, kind, price, label, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Best arc (``hi``: none), ties by hash, its reduced value and the second best's."""
     best, r1, r2 = _best(lo, hi, base, value, kind, price, least)
     if r1 == r2:
@@ -121,9 +121,9 @@ def sweep(customer, first, value, kind, group, width, price, label, must, shift,
         counts[k if best < hi else nothing] += 1
         if r1 - r2 < within:
             near += 1
-            one = np.int64(k) if best < hi else np.int64(-1)
+            best_kind = np.int64(k) if best < hi else np.int64(-1)
             other = np.int64(base + np.uint64(kind[second])) if second < hi else np.int64(-1)
-            n = _difference(one, other, ptr, lim, use, d_lim, d_use)
+            n = _difference(best_kind, other, ptr, lim, use, d_lim, d_use)
             w = WEIGHT - ((r1 - r2) >> shift)
             for x in range(n):
                 ux = w * d_use[x]
@@ -135,11 +135,11 @@ def sweep(customer, first, value, kind, group, width, price, label, must, shift,
 
 
 @njit(cache=True, nogil=True)
-def _difference(one, other, ptr, lim, use, d_lim, d_use):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Uses of kind ``one`` less those of ``other`` (-1 is none), merged by limit; returns how many differ."""
+def _difference(kind, other, ptr, lim, use, d_lim, d_use):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Uses of ``kind`` less those of ``other`` (-1 is none), merged by limit; returns how many differ."""
     x, x_end, y, y_end = 0, 0, 0, 0
-    if one >= 0:
-        x, x_end = ptr[one], ptr[one + 1]
+    if kind >= 0:
+        x, x_end = ptr[kind], ptr[kind + 1]
     if other >= 0:
         y, y_end = ptr[other], ptr[other + 1]
     n = 0
@@ -169,7 +169,7 @@ def choose(customer, first, value, kind, group, width, price, label, must, arc, 
     for i in range(np.uint64(len(customer))):
         hi = np.uint64(first[i + np.uint64(1)])
         base = _base(i, group, width)
-        best, r1, r2 = _chosen(customer[i], lo, hi, base, value, kind, price, label, least)
+        best, r1, r2 = _choose(customer[i], lo, hi, base, value, kind, price, label, least)
         arc[i] = np.int64(best) if best < hi else np.int64(-1)
         reduced[i] = r1
         margin[i] = r1 - r2
@@ -177,14 +177,14 @@ def choose(customer, first, value, kind, group, width, price, label, must, arc, 
 
 
 @njit(cache=True, nogil=True)
-def options(customer, first, value, kind, group, width, price, label, must, held, within, out, fill):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def options(customer, first, value, kind, group, width, price, label, must, current, within, out, fill):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Customers who may move, and their choices that lose less than ``within`` against their best.
 
     Who may move: whose margin is below ``within``, or who holds another arc than the best.
 
     Args:
         customer, first, value, kind, group, width, price, label, must: as in ``sweep``.
-        held: the arc that each customer holds (-1: none), int; it is among the choices whatever it loses.
+        current: the arc that each customer holds (-1: none), int; it is among the choices whatever it loses.
         within: pico-yuan.
         out: int64 [n, 4], filled with (customer's place in the block, arc or -1, loss, 1 for the arc held).
         fill: False only counts.
@@ -198,20 +198,20 @@ def options(customer, first, value, kind, group, width, price, label, must, held
     for i in range(np.uint64(len(customer))):
         hi = np.uint64(first[i + np.uint64(1)])
         base = _base(i, group, width)
-        best, r1, r2 = _chosen(customer[i], lo, hi, base, value, kind, price, label, least)
-        mine = np.int64(held[i])
+        best, r1, r2 = _choose(customer[i], lo, hi, base, value, kind, price, label, least)
+        own = np.int64(current[i])
         chosen = np.int64(best) if best < hi else np.int64(-1)
-        if r1 - r2 < within or mine != chosen:
-            if mine < 0 or (not must and (chosen < 0 or r1 < within)):
+        if r1 - r2 < within or own != chosen:
+            if own < 0 or (not must and (chosen < 0 or r1 < within)):
                 if fill:
-                    out[n, 0], out[n, 1], out[n, 2], out[n, 3] = np.int64(i), -1, r1, np.int64(mine < 0)
+                    out[n, 0], out[n, 1], out[n, 2], out[n, 3] = np.int64(i), -1, r1, np.int64(own < 0)
                 n += 1
             for a in range(lo, hi):
                 loss = r1 - (1_000_000 * np.int64(value[a]) - price[base + np.uint64(kind[a])])
-                if loss < within or np.int64(a) == mine:
+                if loss < within or np.int64(a) == own:
                     if fill:
                         out[n, 0], out[n, 1] = np.int64(i), np.int64(a)
-                        out[n, 2], out[n, 3] = loss, np.int64(np.int64(a) == mine)
+                        out[n, 2], out[n, 3] = loss, np.int64(np.int64(a) == own)
                     n += 1
         lo = hi
     return n

@@ -221,8 +221,8 @@ class Problem:
     def scale(self) -> Floats:
         """The largest |use| of each limit, at least 1: what the numerical steps divide by."""
         most = np.ones(len(self.limits))
-        found = self.kinds.largest
-        most[: len(found)] = np.maximum(found, 1)
+        largest = self.kinds.largest
+        most[: len(largest)] = np.maximum(largest, 1)
         return most
 
     @cached_property
@@ -240,8 +240,8 @@ class Problem:
 
     def rounded(self, prices: Floats) -> Ints:
         """Prices (pico-yuan, float [M]) on the grid, not below 0, and within the box of who is apart."""
-        found = np.maximum(np.rint(prices / self.grid).astype(np.int64) * self.grid, 0)
-        return np.clip(found, self.apart.low, self.apart.high) if self.apart else found
+        on_grid = np.maximum(np.rint(prices / self.grid).astype(np.int64) * self.grid, 0)
+        return np.clip(on_grid, self.apart.low, self.apart.high) if self.apart else on_grid
 
     def fits(self, prices: Ints) -> bool:
         """Whether reduced values at ``prices`` stay within 62 bits whatever the arc."""

@@ -62,24 +62,24 @@ class Options:
     rank: Ints
 
 
-def gather(problem: Problem, prices: Ints, width: int, held: list[Ints], most: int = MOST) -> Options | None:
+def gather(problem: Problem, prices: Ints, width: int, arcs: list[Ints], most: int = MOST) -> Options | None:
     """The options of customers who may move from what they hold: within ``width`` pico-yuan of their best.
 
     None where they are more than ``most``.
     """
-    found = near_options(problem, prices, width, held, most)
-    if found is None:
+    near = near_options(problem, prices, width, arcs, most)
+    if near is None:
         return None
-    sizes = [len(rows) for rows in found]
-    rows = np.concatenate(found) if found else np.empty((0, 4), np.int64)
-    block = np.repeat(np.arange(len(found)), sizes)
+    sizes = [len(rows) for rows in near]
+    rows = np.concatenate(near) if near else np.empty((0, 4), np.int64)
+    block = np.repeat(np.arange(len(near)), sizes)
     arc = rows[:, 1]
     kind, value = np.full(len(rows), -1, np.int64), np.zeros(len(rows), np.int64)
     customer = np.zeros(len(rows), np.int64)
     for part, end, size in zip(problem.blocks, np.cumsum(sizes), sizes, strict=True):
-        mine = np.arange(end - size, end)
-        customer[mine] = part.customer[rows[mine, 0]]
-        real = mine[arc[mine] >= 0]
+        span = np.arange(end - size, end)
+        customer[span] = part.customer[rows[span, 0]]
+        real = span[arc[span] >= 0]
         kind[real], value[real] = part.kinds_of(rows[real, 0], arc[real]), part.value[arc[real]]
     change = np.ones(len(rows), bool)
     change[1:] = (rows[1:, 0] != rows[:-1, 0]) | (block[1:] != block[:-1])
@@ -188,13 +188,13 @@ def fill(order, group, kind, value, hold, ptr, lim, use, used, amount, least):  
     return taken
 
 
-def repaired(problem: Problem, prices: Ints, width: int, held: list[Ints] | None = None) -> Plan:
-    """A whole plan: what is ``held`` (at first everybody's best), mended and filled by moves near the best.
+def repaired(problem: Problem, prices: Ints, width: int, start: list[Ints] | None = None) -> Plan:
+    """A whole plan: ``start`` (at first everybody's best), mended and filled by moves near the best.
 
     Who may move has a margin below ``width`` pico-yuan; it grows fourfold until every limit is kept, everybody may
     move, or the options are more than ``MOST``.
     """
-    arcs = best_arcs(problem, prices) if held is None else held
+    arcs = best_arcs(problem, prices) if start is None else start
     options = gather(problem, prices, width, arcs)
     while options is None:
         width //= 2
@@ -210,33 +210,33 @@ def repaired(problem: Problem, prices: Ints, width: int, held: list[Ints] | None
         options = wider
 
 
-def settled(problem: Problem, prices: Ints, options: Options, hold: Ints, held: list[Ints]) -> Plan:
-    """The plan that moves of the customers of ``options`` lead to: they hold ``hold`` at first, the others ``held``."""
+def settled(problem: Problem, prices: Ints, options: Options, hold: Ints, arcs: list[Ints]) -> Plan:
+    """The plan that moves of the customers of ``options`` lead to: they hold ``hold`` at first, the others ``arcs``."""
     hold = hold.copy()
-    fixed, used = without(problem, options, held)
+    fixed, used = without(problem, options, arcs)
     state = used + np.array(problem.kinds.used(_counts(options, hold, len(problem.kinds)), len(used)), np.int64)
     excess = _mend(options, hold, state, problem, prices)
     if excess == 0.0:
         _gain(options, hold, state, problem)
-    return planned(options, hold, held, fixed + int(options.value[hold].sum()), state, excess)
+    return planned(options, hold, arcs, fixed + int(options.value[hold].sum()), state, excess)
 
 
-def planned(options: Options, hold: Ints, held: list[Ints], primal: int, used: Ints, excess: float) -> Plan:
+def planned(options: Options, hold: Ints, arcs: list[Ints], primal: int, used: Ints, excess: float) -> Plan:
     """The plan in which the customers of ``options`` hold ``hold`` and the others keep what they held."""
-    arcs = list(held)
+    arcs = list(arcs)
     moved = hold[hold != options.start]
     for number in np.unique(options.block[moved]).tolist():
-        mine = moved[options.block[moved] == number]
+        in_block = moved[options.block[moved] == number]
         arcs[number] = arcs[number].copy()
-        arcs[number][options.place[mine]] = options.arc[mine]
+        arcs[number][options.place[in_block]] = options.arc[in_block]
     return Plan(arcs, primal, [int(u) for u in used], excess)
 
 
-def without(problem: Problem, options: Options, held: list[Ints]) -> tuple[int, Ints]:
+def without(problem: Problem, options: Options, arcs: list[Ints]) -> tuple[int, Ints]:
     """Value and uses of what is held by those who cannot move (who are not in ``options``)."""
-    counts = counted(problem, held) - _counts(options, options.start, len(problem.kinds))
+    counts = counted(problem, arcs) - _counts(options, options.start, len(problem.kinds))
     used = np.array(problem.kinds.used(counts, len(problem.limits)), np.int64)
-    return value_of(problem, held) - int(options.value[options.start].sum()), used
+    return value_of(problem, arcs) - int(options.value[options.start].sum()), used
 
 
 def _counts(options: Options, hold: Ints, kinds: int) -> Ints:
@@ -258,10 +258,10 @@ def _mend(options: Options, hold: Ints, state: Ints, problem: Problem, prices: I
             return 0.0
         relief = np.append(kinds.price_float(np.where(over, weight, 0.0)), 0.0)  # last: no arc
         slack = np.append(kinds.price_float(np.where(over, 0.0, prices.astype(float))), 0.0)
-        now, mine = options.kind[hold][options.group], options.kind
-        gained = relief[now] - relief[mine]
+        now, kind = options.kind[hold][options.group], options.kind
+        gained = relief[now] - relief[kind]
         useful = np.flatnonzero(gained > 0)
-        cost = options.loss - options.loss[hold][options.group] + slack[now] - slack[mine]
+        cost = options.loss - options.loss[hold][options.group] + slack[now] - slack[kind]
         order = useful[np.lexsort((options.rank[useful], cost[useful] / gained[useful]))]
         if not mend(
             order, options.group, options.kind, hold, kinds.first, kinds.limit, kinds.use, state, amount, weight, strict

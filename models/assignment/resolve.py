@@ -50,14 +50,14 @@ def solve_again(problem: Problem, active: Active, goal: Goal) -> Solution | Dual
     )
     if active.customers > MANY * FEW:
         start = part.rounded(descend(few, Local(few), start, replace(aim, passes=30)).best.prices.astype(np.float64))
-    found = descend(part, run.engine, start, aim)
+    descent = descend(part, run.engine, start, aim)
     movers = max(MOVERS, part.everybody // SHARE)
     # a dear arc more or less in the budget may decide, and that is chance; at a side of the box it is the side
-    for share in TRIES[:1] if active.leans(found.best.prices) else TRIES:
-        plan = planned(run, found.best, round(share * movers), ROUNDS, BUCKETS)
-        if run.enough(found.best, plan):
+    for share in TRIES[:1] if active.leans(descent.best.prices) else TRIES:
+        plan = planned(run, descent.best, round(share * movers), ROUNDS, BUCKETS)
+        if run.enough(descent.best, plan):
             break
     else:
-        return found.best
+        return descent.best
     method, took = " + ".join(run.steps), time.perf_counter() - run.began
-    return Solution(replace(plan, arcs=active.whole(plan.arcs)), found.best, method, found.passes, took)
+    return Solution(replace(plan, arcs=active.complete(plan.arcs)), descent.best, method, descent.passes, took)

@@ -32,6 +32,6 @@ def uniform(customer: Ints, number: int) -> Floats:
 
 def roles(customer: Ints, date: dt.date, seed: int, control: float, explore: float) -> npt.NDArray[np.int8]:
     """The role of each customer on a night."""
-    held = uniform(customer, key(seed, "control", date.year)) < control
+    in_control = uniform(customer, key(seed, "control", date.year)) < control
     curious = uniform(customer, key(seed, "explore", date)) < explore
-    return np.where(held, CONTROL, np.where(curious, EXPLORE, EXPLOIT)).astype(np.int8)
+    return np.where(in_control, CONTROL, np.where(curious, EXPLORE, EXPLOIT)).astype(np.int8)

@@ -41,7 +41,7 @@ def join(blocks: list[Block], size: int = BLOCK) -> list[Block]:
     if not filled:
         return []
     first = np.concatenate([[0]] + [np.diff(block.first.astype(np.int64)) for block in filled]).cumsum()
-    whole = Block(
+    joined = Block(
         np.concatenate([block.customer for block in filled]),
         first,
         np.concatenate([block.value for block in filled]),
@@ -49,23 +49,23 @@ def join(blocks: list[Block], size: int = BLOCK) -> list[Block]:
         np.concatenate([block.group for block in filled]),
         filled[0].width,
     )
-    return split(whole, size)
+    return split(joined, size)
 
 
-def split(whole: Block, size: int) -> list[Block]:
+def split(block: Block, size: int) -> list[Block]:
     """A block in pieces of ``size`` customers."""
     pieces = []
-    for lo in range(0, len(whole), size):
-        hi = min(len(whole), lo + size)
-        a, b = int(whole.first[lo]), int(whole.first[hi])
+    for lo in range(0, len(block), size):
+        hi = min(len(block), lo + size)
+        a, b = int(block.first[lo]), int(block.first[hi])
         pieces.append(
             Block(
-                whole.customer[lo:hi],
-                whole.first[lo : hi + 1] - a,
-                whole.value[a:b],
-                whole.kind[a:b],
-                whole.group[lo:hi],
-                whole.width,
+                block.customer[lo:hi],
+                block.first[lo : hi + 1] - a,
+                block.value[a:b],
+                block.kind[a:b],
+                block.group[lo:hi],
+                block.width,
             )
         )
     return pieces
@@ -73,10 +73,10 @@ def split(whole: Block, size: int) -> list[Block]:
 
 def samples(problem: Problem, sizes: Sequence[int]) -> list[Problem]:
     """Samples of ascending sizes; each lies within the next, so that all customers are looked at once."""
-    found: list[Problem] = []
+    nested: list[Problem] = []
     for size in sorted(sizes, reverse=True):
-        found.append(sample(problem, size, found[-1] if found else problem))
-    return found[::-1]
+        nested.append(sample(problem, size, nested[-1] if nested else problem))
+    return nested[::-1]
 
 
 def sample(problem: Problem, size: int, among: Problem | None = None) -> Problem:

@@ -54,7 +54,7 @@ def slates(cell: Ints, score: Ints, label: Ints, number: int, temperature: float
     sizes = np.diff(np.append(begin, len(order)))
     drawn = strength[order]
     # of what is left to choose from at each place, the share of the one drawn
-    step = drawn - _left(drawn, begin, sizes)
+    step = drawn - _sum_to_end(drawn, begin, sizes)
     first = np.where(rank <= places, step, 0.0)
     logged = np.repeat(np.add.reduceat(first, begin), sizes) if len(begin) else first
     shown = rank <= places
@@ -73,7 +73,7 @@ def _rank(cell: Ints) -> Ints:
     return np.arange(len(cell)) - np.searchsorted(cell, cell) + 1
 
 
-def _left(strength: Floats, begin: Ints, sizes: Ints) -> Floats:
+def _sum_to_end(strength: Floats, begin: Ints, sizes: Ints) -> Floats:
     """Within each cell log of the sum of exp(strength) from a row to its end: no rounding reaches another cell."""
     out = strength.copy()
     last = np.repeat(begin + sizes - 1, sizes)

@@ -92,7 +92,7 @@ def improved(problem: Problem, dual: Dual, plan: Plan, *, gap: float, seconds: f
             proved = False
         else:
             choice = Choice(options.group, options.kind, options.value, room)
-            found = whole_plan(
+            mip = whole_plan(
                 choice,
                 problem.kinds,
                 problem.scale,
@@ -102,7 +102,7 @@ def improved(problem: Problem, dual: Dual, plan: Plan, *, gap: float, seconds: f
                 nodes=turn.nodes,
                 counted=True,
             )
-            hold, proved = found.hold, complete and found.status == "Optimal"
+            hold, proved = mip.hold, complete and mip.status == "Optimal"
         if hold is not None:
             other = settled(problem, dual.prices, options, hold, plan.arcs)
             plan = other if (other.excess, -other.primal) < (plan.excess, -plan.primal) else plan

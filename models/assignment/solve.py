@@ -172,9 +172,9 @@ def _by_cores(run: Run, dual: Dual, plan: Plan) -> Plan:
 
 
 def _conflict(problem: Problem) -> None:
-    found = conflict(problem)
-    if found is not None:
-        raise Infeasible(*found)
+    conflicting = conflict(problem)
+    if conflicting is not None:
+        raise Infeasible(*conflicting)
 
 
 def _first(run: Run) -> tuple[Dual, Plan]:
@@ -222,15 +222,15 @@ def _priced(run: Run, start: Ints | None) -> Dual:
     cold = not prices.any()
     sizes = [size for size in SAMPLES if problem.customers >= (2 if size < SAMPLES[-1] else 5) * size]
     for size, part in zip(sizes, samples(problem, sizes), strict=True) if cold else ():
-        found = descend(part, Local(part), prices, _aim(size, run, cold, 200))
-        prices, cold = found.best.prices, False
+        descent = descend(part, Local(part), prices, _aim(size, run, cold, 200))
+        prices, cold = descent.best.prices, False
         run.steps.append(f"sample {part.customers}")
-        run.tell(f"sample of {part.customers:,}", found.best, None)
-    found = descend(problem, run.engine, prices, _aim(problem.customers, run, cold, goal.passes if not cold else 60))
-    run.passes += found.passes
+        run.tell(f"sample of {part.customers:,}", descent.best, None)
+    descent = descend(problem, run.engine, prices, _aim(problem.customers, run, cold, goal.passes if not cold else 60))
+    run.passes += descent.passes
     run.steps.append("newton")
-    run.tell("dual", found.best, None)
-    return found.best
+    run.tell("dual", descent.best, None)
+    return descent.best
 
 
 def _aim(size: int, run: Run, cold: bool, passes: int) -> Aim:
@@ -256,21 +256,21 @@ def _gain(size: int, run: Run) -> float:
 def _by_boxes(run: Run, dual: Dual, plan: Plan | None) -> tuple[Dual, Plan]:
     """Optimal prices by LPs within boxes, and the best of the plan so far and those that the LP and prices lead to."""
     problem = run.problem
-    found = boxes(problem, run.engine, dual, _width(problem, dual), run.left, run.goal.gap)
-    run.passes += found.passes
-    run.steps.append("box LP" if found.optimal else "box LP (unfinished)")
-    dual = found.dual
-    if found.plan is not None:
-        plan = found.plan if plan is None or _better(found.plan, plan) else plan
+    outcome = boxes(problem, run.engine, dual, _width(problem, dual), run.left, run.goal.gap)
+    run.passes += outcome.passes
+    run.steps.append("box LP" if outcome.optimal else "box LP (unfinished)")
+    dual = outcome.dual
+    if outcome.plan is not None:
+        plan = outcome.plan if plan is None or _better(outcome.plan, plan) else plan
     if plan is None or (plan.excess > 0 and run.left > 0):
-        held = None if plan is None else plan.arcs
-        plan = repaired(problem, dual.prices, _width(problem, dual), held)
+        arcs = None if plan is None else plan.arcs
+        plan = repaired(problem, dual.prices, _width(problem, dual), arcs)
     run.tell("box", dual, plan)
     return dual, plan
 
 
-def _better(one: Plan, other: Plan) -> bool:
-    return (one.excess, -one.primal) < (other.excess, -other.primal)
+def _better(plan: Plan, other: Plan) -> bool:
+    return (plan.excess, -plan.primal) < (other.excess, -other.primal)
 
 
 def _cold(run: Run, dual: Dual, plan: Plan) -> tuple[Dual, Plan]:
@@ -297,7 +297,7 @@ def _by_mip(run: Run, dual: Dual, plan: Plan, most: int) -> tuple[Plan, int | No
     fixed, used = without(problem, options, plan.arcs)
     choice = Choice(options.group, options.kind, options.value, problem.limits.amount - used)
     goal = max(run.goal.gap * 0.3, 1e-9) * max(1, abs(dual.bound)) / max(1, abs(dual.bound - fixed))
-    found = whole_plan(
+    mip = whole_plan(
         choice,
         problem.kinds,
         problem.scale,
@@ -306,12 +306,12 @@ def _by_mip(run: Run, dual: Dual, plan: Plan, most: int) -> tuple[Plan, int | No
         seconds=max(0.2, run.left - 0.2),
         nodes=max(10, MIP_WORK // len(options.group)),
     )
-    run.steps.append(f"MIP by HiGHS on {len(options.group)} options ({found.status})")
-    if found.hold is not None:
-        other = settled(problem, dual.prices, options, found.hold, plan.arcs)
+    run.steps.append(f"MIP by HiGHS on {len(options.group)} options ({mip.status})")
+    if mip.hold is not None:
+        other = settled(problem, dual.prices, options, mip.hold, plan.arcs)
         plan = other if _better(other, plan) else plan
     run.tell("MIP", dual, plan)
-    if not complete or plan.excess > 0 or not np.isfinite(found.bound):
+    if not complete or plan.excess > 0 or not np.isfinite(mip.bound):
         return plan, None
-    claimed = max(plan.primal, int(np.ceil(fixed + found.bound + 1e-9 * abs(found.bound))))
+    claimed = max(plan.primal, int(np.ceil(fixed + mip.bound + 1e-9 * abs(mip.bound))))
     return plan, claimed if claimed < dual.bound else None

@@ -40,7 +40,7 @@ def same_everywhere(problem: Problem, active: Active, prices: Ints) -> None:
     whole, seen = evaluate(problem, Local(problem), prices), evaluate(part, Local(part), prices)
     assert seen.bound == whole.bound
     assert seen.used == whole.used
-    best = active.whole(best_arcs(part, prices))
+    best = active.complete(best_arcs(part, prices))
     for mine, own in zip(best, best_arcs(problem, prices), strict=True):
         np.testing.assert_array_equal(mine, own)
     assert value_of(part, best_arcs(part, prices)) == value_of(problem, best)
