@@ -93,8 +93,8 @@ def fit_map(kind: Kind, trees: Floats, y: Floats, weight: Floats, start: Floats 
     )
     known = start if kind == "platt" else 0.0
     first = np.array([0.0, 1.0]) if kind == "platt" else np.array([0.0, 1.0, 1.0])
-    found = logistic(columns, y, weight / float(weight.sum()), known, first)  # slopes ≥ 0 keep the order of scores
-    return Map(kind, tuple(float(value) for value in found))
+    theta = logistic(columns, y, weight / float(weight.sum()), known, first)  # slopes ≥ 0 keep the order of scores
+    return Map(kind, tuple(float(value) for value in theta))
 
 
 def _shift(score: Floats, y: Floats, weight: Floats) -> float:
@@ -114,10 +114,10 @@ def _isotonic(score: Floats, y: Floats, weight: Floats) -> Map:
     bins = np.quantile(score, np.linspace(0, 1, 101))
     where = np.clip(np.searchsorted(bins, score, side="right") - 1, 0, 99)
     total = np.bincount(where, weight, 100)
-    kept = total > 0
-    centre = np.bincount(where, weight * score, 100)[kept] / total[kept]
-    mean = (np.bincount(where, weight * y, 100)[kept] + rate) / (total[kept] + 1)  # one pseudo-row of the mean
-    fitted = IsotonicRegression().fit_transform(centre, mean, sample_weight=total[kept])
+    filled = total > 0
+    centre = np.bincount(where, weight * score, 100)[filled] / total[filled]
+    mean = (np.bincount(where, weight * y, 100)[filled] + rate) / (total[filled] + 1)  # one pseudo-row of the mean
+    fitted = IsotonicRegression().fit_transform(centre, mean, sample_weight=total[filled])
     order = np.argsort(centre, kind="stable")
     x, z = centre[order], logit(np.clip(fitted[order], 1e-7, 1 - 1e-7))
     x, first = np.unique(x, return_index=True)
@@ -147,8 +147,8 @@ def choose_map(
     kinds: tuple[Kind, ...] = ("shift", "platt", "beta", "isotonic")
     for kind in kinds:
         p = np.empty_like(trees)
-        for held in np.unique(fold):
-            out = fold == held
+        for held_out in np.unique(fold):
+            out = fold == held_out
             inside = ~out
             train = trees[inside], y[inside], weight[inside], start[inside]
             fitted = fit_map(kind, *train) if y[inside].any() else Map("none")
@@ -226,11 +226,13 @@ def by_channel(score: Floats, channel: Ints, y: Floats, weight: Floats, start: F
     level, slope = {}, {}
     precision = 1 / np.array(_APART) ** 2
     for which in np.unique(channel).tolist():
-        mine = channel == which
-        s, w = score[mine], weight[mine]
+        in_channel = channel == which
+        s, w = score[in_channel], weight[in_channel]
         middle = float(np.average(s, weights=w))
         design = np.column_stack([np.ones(len(s)), s - middle])
-        a, b = logistic(design, y[mine], w, start[mine] + s, np.zeros(2), precision=precision, rising=False).tolist()
+        a, b = logistic(
+            design, y[in_channel], w, start[in_channel] + s, np.zeros(2), precision=precision, rising=False
+        ).tolist()
         level[which], slope[which] = a - b * middle, 1 + b
     return Channels(level, slope)
 
@@ -242,16 +244,16 @@ def reliability(y: Floats, p: Floats, weight: Floats, bins: int = 10) -> list[di
     where = np.minimum((share * bins).astype(int), bins - 1)
     rows = []
     for index in range(bins):
-        mine = order[where == index]
-        total = float(weight[mine].sum())
+        in_bin = order[where == index]
+        total = float(weight[in_bin].sum())
         if total > 0:
             rows.append(
                 {
                     "bin": float(index),
                     "weight": total,
-                    "predicted": float(np.average(p[mine], weights=weight[mine])),
-                    "observed": float(np.average(y[mine], weights=weight[mine])),
-                    "positives": float((weight[mine] * y[mine]).sum()),
+                    "predicted": float(np.average(p[in_bin], weights=weight[in_bin])),
+                    "observed": float(np.average(y[in_bin], weights=weight[in_bin])),
+                    "positives": float((weight[in_bin] * y[in_bin]).sum()),
                 }
             )
     return rows

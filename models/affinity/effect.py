@@ -139,18 +139,18 @@ def measure(drawn: Drawn, cell: Ints, names: Sequence[str], prior: tuple[float, 
     """
     slope, variance = weighted_slope(drawn)
     own = prior[1] ** 2 / (prior[1] ** 2 + variance)
-    whole = Lift(*_posterior(slope, variance, prior), float(own), len(cell))
+    overall = Lift(*_posterior(slope, variance, prior), float(own), len(cell))
     estimates = [weighted_slope(drawn.take(cell == k)) for k in range(len(names))]
     slopes, variances = (np.array(column) for column in zip(*estimates, strict=True)) if names else (np.zeros(0),) * 2
     known = np.isfinite(variances) & (variances > 0)
-    spread = beyond_luck(slopes[known] - whole.value, variances[known], _SPREAD_MAX) if known.sum() > 1 else 0.0
+    spread = beyond_luck(slopes[known] - overall.value, variances[known], _SPREAD_MAX) if known.sum() > 1 else 0.0
     cells = {}
     for k, name in enumerate(names):
         share = spread / (spread + variances[k]) if known[k] and spread > 0 else 0.0
-        value = share * slopes[k] + (1 - share) * whole.value if share > 0 else whole.value
-        error = float(np.sqrt(spread * (1 - share) + (1 - share) ** 2 * whole.deviation**2))
+        value = share * slopes[k] + (1 - share) * overall.value if share > 0 else overall.value
+        error = float(np.sqrt(spread * (1 - share) + (1 - share) ** 2 * overall.deviation**2))
         cells[name] = Lift(max(0.0, float(value)), error, float(share), int((cell == k).sum()))
-    return Lifts(whole, cells)
+    return Lifts(overall, cells)
 
 
 def _posterior(slope: float, variance: float, prior: tuple[float, float]) -> tuple[float, float]:
@@ -204,18 +204,18 @@ def among_best(drawn: Drawn, predicted: Floats, value: Floats, share: float = 0.
     return {"chosen_ratio": ratio, "chosen_error": float(np.sqrt(variance)) / total}
 
 
-def correction(found: Mapping[str, float]) -> float:
+def correction(chosen: Mapping[str, float]) -> float:
     """What lifts are multiplied by: posterior mean of the ratio on the contacts worth most, from a prior around 1.
 
     At most 1: choosing by an estimate can only make it too high, so more orders than predicted there are luck.
 
     Args:
-        found: as of ``among_best``.
+        chosen: as of ``among_best``.
     """
-    if not found:
+    if not chosen:
         return 1.0
-    variance = found["chosen_error"] ** 2
-    return min(1.0, float((_CURSE**2 * found["chosen_ratio"] + variance) / (_CURSE**2 + variance)))
+    variance = chosen["chosen_error"] ** 2
+    return min(1.0, float((_CURSE**2 * chosen["chosen_ratio"] + variance) / (_CURSE**2 + variance)))
 
 
 def kept(margin: Floats, baseline: Floats, listed: Floats, group: Ints, names: Sequence[str]) -> dict[str, float]:
@@ -231,11 +231,11 @@ def kept(margin: Floats, baseline: Floats, listed: Floats, group: Ints, names: S
     mean, orders = KEPT
     left, worth = margin - baseline, orders * float(listed.mean()) if len(listed) else 1.0
 
-    def share(mine: Flags, towards: float) -> float:
-        return float(np.clip((left[mine].sum() + towards * worth) / (listed[mine].sum() + worth), 0.3, 1.0))
+    def share(among: Flags, towards: float) -> float:
+        return float(np.clip((left[among].sum() + towards * worth) / (listed[among].sum() + worth), 0.3, 1.0))
 
-    whole = share(np.ones(len(left), bool), mean)
-    return {"": whole} | {name: share(group == k, whole) for k, name in enumerate(names)}
+    overall = share(np.ones(len(left), bool), mean)
+    return {"": overall} | {name: share(group == k, overall) for k, name in enumerate(names)}
 
 
 def winsorize(values: Floats, share: float = 1e-3) -> Floats:
@@ -273,10 +273,10 @@ def hazard(happened: NDArray[np.bool_], channel: Ints, weight: Floats) -> Hazard
         return Hazard(0.0, {})
     base = float(np.average(happened[~contacted], weights=weight[~contacted]))
     mean = float(np.average(happened[contacted], weights=weight[contacted]))
-    found = {}
+    channels = {}
     for which in np.unique(channel[contacted]):
-        mine = channel == which
-        size = float(weight[mine].sum() ** 2 / (weight[mine] ** 2).sum())  # effective contacts
-        rate = float(np.average(happened[mine], weights=weight[mine]))
-        found[int(which)] = max(0.0, (size * rate + 2000 * mean) / (size + 2000) - base)
-    return Hazard(max(0.0, mean - base), found)
+        in_channel = channel == which
+        size = float(weight[in_channel].sum() ** 2 / (weight[in_channel] ** 2).sum())  # effective contacts
+        rate = float(np.average(happened[in_channel], weights=weight[in_channel]))
+        channels[int(which)] = max(0.0, (size * rate + 2000 * mean) / (size + 2000) - base)
+    return Hazard(max(0.0, mean - base), channels)

@@ -97,13 +97,13 @@ def is_text(kind: pa.DataType) -> bool:
 
 def changes(table: pa.Table, features: Sequence[Feature]) -> dict[str, str]:
     """Feature → how its column differs from what the model knows; a column of nulls alone fits every feature."""
-    found = {}
+    differences = {}
     for feature in features:
         kind = table.schema.field(feature.name).type
         fits = is_number(kind) if feature.kind == "number" else is_text(kind)
         if not fits and not pa.types.is_null(kind):
-            found[feature.name] = f"{feature.name} is {kind}, a {feature.kind} when the model was trained"
-    return found
+            differences[feature.name] = f"{feature.name} is {kind}, a {feature.kind} when the model was trained"
+    return differences
 
 
 def learn(table: pa.Table, names: Sequence[str]) -> tuple[Feature, ...]:
@@ -113,16 +113,16 @@ def learn(table: pa.Table, names: Sequence[str]) -> tuple[Feature, ...]:
         table: a sample of snapshots.
         names: columns to consider, in the order wanted.
     """
-    found: list[Feature] = []
+    features: list[Feature] = []
     for name in names:
         kind = table.schema.field(name).type
         if is_number(kind):
-            found.append(Feature(name, "number"))
+            features.append(Feature(name, "number"))
         elif is_text(kind):
             values = sorted(value for value in pc.unique(_plain(table[name])).to_pylist() if value is not None)
             if 1 < len(values) <= _MAX_CATEGORIES:
-                found.append(Feature(name, "category", tuple(values)))
-    return tuple(found)
+                features.append(Feature(name, "category", tuple(values)))
+    return tuple(features)
 
 
 def encode(table: pa.Table, features: Sequence[Feature]) -> Floats:

@@ -130,12 +130,12 @@ def cross_fit(
     fold = _folds(t, folds, np.random.default_rng(seed))
     scores = {name: np.zeros(len(y)) for name in learners}
     level = dict.fromkeys(learners, 0.0)
-    for held in range(folds):
-        out, inside = fold == held, fold != held
-        found = effects(X[inside], t[inside], y[inside], X[out], categories, size, seed + held, learners)
+    for held_out in range(folds):
+        out, inside = fold == held_out, fold != held_out
+        by_learner = effects(X[inside], t[inside], y[inside], X[out], categories, size, seed + held_out, learners)
         for name in learners:
-            level[name] += found[name].sum() / len(y)
-            scores[name][out] = found[name] - found[name].mean()
+            level[name] += by_learner[name].sum() / len(y)
+            scores[name][out] = by_learner[name] - by_learner[name].mean()
     return Effects({name: score + level[name] for name, score in scores.items()})
 
 
@@ -160,17 +160,17 @@ def effects(
     """Effects at ``X_at`` by each learner, trained on the other rows."""
     e = float(t.mean())
     treated, control = t > 0, t == 0
-    found: dict[str, Floats] = {}
+    by_learner: dict[str, Floats] = {}
     if "additive" in learners:
-        found["additive"] = additive(X, t, y, X_at, categories, size.interaction)
+        by_learner["additive"] = additive(X, t, y, X_at, categories, size.interaction)
     if "s" in learners:
         ones, zeros = np.ones((len(X_at), 1)), np.zeros((len(X_at), 1))
         booster = _booster(np.hstack([X, t[:, None]]), y, categories, size, seed, None, second=False)
-        found["s"] = np.asarray(booster.predict(np.hstack([X_at, ones]))) - np.asarray(
+        by_learner["s"] = np.asarray(booster.predict(np.hstack([X_at, ones]))) - np.asarray(
             booster.predict(np.hstack([X_at, zeros]))
         )
     if "t" in learners:
-        found["t"] = _fit(X[treated], y[treated], X_at, categories, size, seed) - _fit(
+        by_learner["t"] = _fit(X[treated], y[treated], X_at, categories, size, seed) - _fit(
             X[control], y[control], X_at, categories, size, seed
         )
     if {"x", "dr", "r", "blend"} & set(learners):
@@ -178,16 +178,16 @@ def effects(
     if {"x", "blend"} & set(learners):
         up = _fit(X[treated], y[treated] - mu0[treated], X_at, categories, size, seed, second=True)
         down = _fit(X[control], mu1[control] - y[control], X_at, categories, size, seed, second=True)
-        found["x"] = (1 - e) * up + e * down
+        by_learner["x"] = (1 - e) * up + e * down
     if {"dr", "blend"} & set(learners):
         pseudo = mu1 - mu0 + t * (y - mu1) / e - (1 - t) * (y - mu0) / (1 - e)
-        found["dr"] = _fit(X, pseudo, X_at, categories, size, seed, second=True)
+        by_learner["dr"] = _fit(X, pseudo, X_at, categories, size, seed, second=True)
     if {"r", "blend"} & set(learners):
         m = e * mu1 + (1 - e) * mu0
-        found["r"] = _fit(X, (y - m) / (t - e), X_at, categories, size, seed, (t - e) ** 2, second=True)
+        by_learner["r"] = _fit(X, (y - m) / (t - e), X_at, categories, size, seed, (t - e) ** 2, second=True)
     if "blend" in learners:
-        found["blend"] = _blend([found[name] for name in ("x", "dr", "r")])
-    return {name: found[name] for name in learners}
+        by_learner["blend"] = _blend([by_learner[name] for name in ("x", "dr", "r")])
+    return {name: by_learner[name] for name in learners}
 
 
 def _nuisance(
@@ -196,11 +196,11 @@ def _nuisance(
     """μ₁ and μ₀ of every training row, from inner folds that did not see it."""
     fold = _folds(t, size.inner_folds, np.random.default_rng([seed, 3]))
     mu1, mu0 = np.empty(len(y)), np.empty(len(y))
-    for held in range(size.inner_folds):
-        out, inside = fold == held, fold != held
+    for held_out in range(size.inner_folds):
+        out, inside = fold == held_out, fold != held_out
         for mu, arm in ((mu1, 1), (mu0, 0)):
-            mine = inside & (t == arm)
-            mu[out] = _fit(X[mine], y[mine], X[out], categories, size, seed)
+            in_arm = inside & (t == arm)
+            mu[out] = _fit(X[in_arm], y[in_arm], X[out], categories, size, seed)
     return mu1, mu0
 
 

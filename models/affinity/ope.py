@@ -69,11 +69,11 @@ class Sums:
         """Take in some rounds."""
         w = batch.pi / batch.pscore
         error = batch.reward - batch.q
-        kept = np.where(w <= self.tau, w, 0.0)
+        switched = np.where(w <= self.tau, w, 0.0)
         shrunk = self.lam * w / (w**2 + self.lam) if self.lam > 0 else np.zeros_like(w)
         if np.isinf(self.lam):
             shrunk = w
-        columns = (np.ones_like(w), w, w * batch.reward, batch.q_pi, w * error, kept * error, shrunk * error)
+        columns = (np.ones_like(w), w, w * batch.reward, batch.q_pi, w * error, switched * error, shrunk * error)
         size = int(batch.cluster.max()) + 1 if len(w) else 0
         if size > len(self.by_cluster):
             grown = np.zeros((max(size, 2 * len(self.by_cluster)), 7))
@@ -88,7 +88,7 @@ class Sums:
 
 def estimates(totals: Floats) -> Floats:
     """(…, 7 sums) → (…, estimators) in the order of ``ESTIMATORS``."""
-    n, w, wr, direct, corrected, kept, shrunk = np.moveaxis(totals, -1, 0)
+    n, w, wr, direct, corrected, switched, shrunk = np.moveaxis(totals, -1, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         weighted = np.where(w > 0, wr / w, 0.0)
         normed = np.where(w > 0, corrected / w, 0.0)
@@ -99,7 +99,7 @@ def estimates(totals: Floats) -> Floats:
                 direct / n,
                 (direct + corrected) / n,
                 direct / n + normed,
-                (direct + kept) / n,
+                (direct + switched) / n,
                 (direct + shrunk) / n,
             ],
             axis=-1,

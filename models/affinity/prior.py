@@ -57,7 +57,7 @@ class Prior:
     contact: Floats
     fatigue: float = 0.0
 
-    def contacted(self, arc: Ints, recent: Floats) -> Floats:
+    def predict_contact(self, arc: Ints, recent: Floats) -> Floats:
         """(rows,) after a contact on an arc (position ``offer · ways + way``) that is one of several of late."""
         return np.asarray(self.contact.ravel()[arc] - self.fatigue * recent)
 
@@ -142,7 +142,7 @@ class _Cells:
             spread += [deviations[name]] * (int(index.max()) + 1)
         centre, precision = np.zeros(len(spread)), 1 / np.array(spread) ** 2
         centre[: len(mean)] = mean
-        seen, whole = self.rows > 0, centre.copy()
+        seen, coefficients = self.rows > 0, centre.copy()
         x, y, n = design[seen][:, used], self.answers[seen], self.rows[seen]
         centre, precision = centre[used], precision[used]
         theta = centre.copy() if near is None else near[used]
@@ -157,5 +157,5 @@ class _Cells:
                 break
         z = x @ theta
         posterior = float((y * z - n * np.logaddexp(0, z)).sum() - (precision * (theta - centre) ** 2).sum() / 2)
-        whole[used] = theta
-        return posterior + float(np.log(precision).sum() - np.linalg.slogdet(hessian)[1]) / 2, whole
+        coefficients[used] = theta
+        return posterior + float(np.log(precision).sum() - np.linalg.slogdet(hessian)[1]) / 2, coefficients

@@ -134,10 +134,10 @@ def judge(rounds: Rounds, calibration: dict[str, float], bounds: Bounds) -> list
     )
     for name, values in sorted(rounds.slices.items()):
         for label in sorted({str(value) for value in values}):
-            mine = values.astype(str) == label
-            if mine.sum() < 500:
+            in_slice = values.astype(str) == label
+            if in_slice.sum() < 500:
                 continue
-            _, worst = difference(rounds, mine, repeats=200)
+            _, worst = difference(rounds, in_slice, repeats=200)
             checks.append(
                 Check(f"{name} {label}: lower bound", worst, f"≥ {-bounds.slice_delta:g}", worst >= -bounds.slice_delta)
             )

@@ -17,15 +17,15 @@ Flags = NDArray[np.bool_]
 
 
 @njit(cache=True, nogil=True)
-def _best(reduced, allowed, kept, times):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _best(reduced, allowed, selected, times):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for _ in range(times):
         best = -1
         for arc in range(reduced.shape[0]):
-            if allowed[arc] and not kept[arc] and (best < 0 or reduced[arc] > reduced[best]):
+            if allowed[arc] and not selected[arc] and (best < 0 or reduced[arc] > reduced[best]):
                 best = arc
         if best < 0:
             return
-        kept[best] = True
+        selected[best] = True
 
 
 @njit(cache=True, nogil=True)

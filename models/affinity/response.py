@@ -56,8 +56,8 @@ class Response:
 
     Attributes:
         text: LightGBM's model text over (kept features, ARC_COLUMNS).
-        held: the same fitted without the customers of fold 0, of fold 1.
-        kept: positions of the customer features that it uses.
+        by_fold: the same fitted without the customers of fold 0, of fold 1.
+        positions: of the customer features that it uses.
         channels: what each channel makes of their sum.
         weights: β of each signal.
         contact, base: calibration of contacted rows and of rows without a contact.
@@ -71,8 +71,8 @@ class Response:
     """
 
     text: str
-    held: tuple[str, str]
-    kept: tuple[int, ...]
+    by_fold: tuple[str, str]
+    positions: tuple[int, ...]
     channels: Channels
     weights: dict[str, float]
     contact: Map
@@ -116,12 +116,12 @@ def fit(rows: Rows, features: tuple[Feature, ...], groups: int, knobs: Knobs) ->
     """
     contacted = rows.group >= 0
     for after, name in ((False, "early"), (True, "late")):
-        mine = rows.y[contacted & (rows.late == after)]
-        if len(mine) == 0 or mine.min() == mine.max():
-            raise OneClassError(f"all {len(mine)} contacts of the {name} nights have the same answer")
-    told = signals(rows)
-    columns = Columns.of(features, select(rows, told, features, knobs))
-    grown = grow(rows, told, columns, knobs)
+        answers = rows.y[contacted & (rows.late == after)]
+        if len(answers) == 0 or answers.min() == answers.max():
+            raise OneClassError(f"all {len(answers)} contacts of the {name} nights have the same answer")
+    targets = signals(rows)
+    columns = Columns.of(features, select(rows, targets, features, knobs))
+    grown = grow(rows, targets, columns, knobs)
     matrix = columns.matrix(rows)
     apart = np.column_stack([trees.apart(matrix[contacted], rows.fold[contacted]) for trees in grown])
     known, late = (rows.y[contacted], rows.weight[contacted], rows.prior[contacted]), rows.late[contacted]
@@ -130,17 +130,17 @@ def fit(rows: Rows, features: tuple[Feature, ...], groups: int, knobs: Knobs) ->
     before = weighed(apart[~late], factor, channel[~late], *(part[~late] for part in known))
     theta, channels = weighed(apart, factor, channel, *known)
     fitted = _calibrated(rows, _late_scores(rows, matrix, grown, *before), groups)
-    text, *held = (
+    text, *by_fold = (
         blended([(trees.name, booster) for trees, booster in zip(grown, boosters, strict=True)], theta, columns)
-        for boosters in zip(*((trees.whole, *trees.held) for trees in grown), strict=True)
+        for boosters in zip(*((trees.full, *trees.by_fold) for trees in grown), strict=True)
     )
     final = lgb.Booster(model_str=text)
     met = rows.group[rows.late] >= 0
     return replace(
         fitted,
         text=text,
-        held=(held[0], held[1]),
-        kept=columns.kept,
+        by_fold=(by_fold[0], by_fold[1]),
+        positions=columns.kept,
         channels=channels,
         weights={trees.name: float(beta) for trees, beta in zip(grown, theta[1:], strict=True)},
         gain=dict(zip(columns.names, map(float, final.feature_importance("gain")), strict=True)),
@@ -185,19 +185,19 @@ def slices(contacts: Rows, features: tuple[Feature, ...], p: Floats) -> list[dic
         features: of the columns of ``contacts.X``.
         p: (rows,) predictions.
     """
-    found: list[dict[str, str | float]] = []
+    rows: list[dict[str, str | float]] = []
     for position, feature in enumerate(features):
         if feature.name not in SLICES or feature.kind != "category":
             continue
         codes = contacts.X[:, position]
         parts = [(label, codes == code) for code, label in enumerate(feature.categories)]
-        parts = [(label, mine) for label, mine in parts if contacts.y[mine].sum() >= _LEAST_ORDERS]
-        for label, mine in sorted(parts, key=lambda part: (-int(part[1].sum()), part[0])):
-            figures = _figures(contacts.y[mine], p[mine], contacts.weight[mine], contacts.group[mine])
-            row: dict[str, str | float] = {"slicing": feature.name, "value": label, "rows": float(mine.sum())}
+        parts = [(label, in_slice) for label, in_slice in parts if contacts.y[in_slice].sum() >= _LEAST_ORDERS]
+        for label, in_slice in sorted(parts, key=lambda part: (-int(part[1].sum()), part[0])):
+            figures = _figures(contacts.y[in_slice], p[in_slice], contacts.weight[in_slice], contacts.group[in_slice])
+            row: dict[str, str | float] = {"slicing": feature.name, "value": label, "rows": float(in_slice.sum())}
             row.update((name, figures[name]) for name in ("auc", "ratio", "conversions") if name in figures)
-            found.append(row)
-    return found
+            rows.append(row)
+    return rows
 
 
 def _calibrated(rows: Rows, score: Floats, groups: int) -> Response:
@@ -252,10 +252,10 @@ def within_auc(y: Floats, p: Floats, weight: Floats, group: Ints) -> float:
 
     total, size = 0.0, 0.0
     for which in np.unique(group):
-        mine = group == which
-        positives = y[mine].sum()
-        if 5 <= positives < mine.sum():
-            total += positives * roc_auc_score(y[mine], p[mine], sample_weight=weight[mine])
+        in_group = group == which
+        positives = y[in_group].sum()
+        if 5 <= positives < in_group.sum():
+            total += positives * roc_auc_score(y[in_group], p[in_group], sample_weight=weight[in_group])
             size += positives
     return float(total / size) if size else float("nan")
 
@@ -286,12 +286,12 @@ def baseline(X: Floats, y: Floats, fold: Ints, X_at: Floats, fold_at: Ints, knob
         "num_threads": knobs.threads,
         "verbose": -1,
     }
-    for held in (0, 1):
-        mine = fold != held
-        if mine.sum() < 1000:
+    for held_out in (0, 1):
+        inside = fold != held_out
+        if inside.sum() < 1000:
             continue
-        booster = lgb.train(parameters, lgb.Dataset(X[mine], y[mine], params={"verbose": -1}), 40)
-        at = fold_at == held
+        booster = lgb.train(parameters, lgb.Dataset(X[inside], y[inside], params={"verbose": -1}), 40)
+        at = fold_at == held_out
         if at.any():
             out[at] = booster.predict(X_at[at], num_threads=knobs.threads)
     return out

@@ -27,16 +27,16 @@ class CrossFitted:
         """q̂ of pairs of round and action; a round's actions are walked together."""
         out = np.zeros(len(row))
         unique, at = np.unique(row, return_inverse=True)
-        for held, model in enumerate(self.models):
-            mine = self.fold[unique] == held
-            if not mine.any():
+        for number, model in enumerate(self.models):
+            in_fold = self.fold[unique] == number
+            if not in_fold.any():
                 continue
             position = np.full(len(unique), -1)
-            position[mine] = np.arange(mine.sum())
+            position[in_fold] = np.arange(in_fold.sum())
             pairs = position[at] >= 0
-            wanted = np.zeros((int(mine.sum()), model.arcs), bool)
+            wanted = np.zeros((int(in_fold.sum()), model.arcs), bool)
             wanted[position[at[pairs]], action[pairs]] = True
-            scores = score_arcs(model, self.X[unique[mine]], pack(wanted))
+            scores = score_arcs(model, self.X[unique[in_fold]], pack(wanted))
             out[pairs] = scores[position[at[pairs]], action[pairs]]
         return out
 
@@ -75,8 +75,8 @@ def cross_fit(
     }
     arcs = np.arange(actions, dtype=np.float64)[:, None]
     models = []
-    for held in range(folds):
-        use = fold != held
+    for held_out in range(folds):
+        use = fold != held_out
         data = lgb.Dataset(matrix[use], reward[use], categorical_feature=[X.shape[1]], params={"verbose": -1})
         models.append(resolve(parse(lgb.train(parameters, data, 60).model_to_string()), arcs))
     return CrossFitted(tuple(models), fold, X)

@@ -170,20 +170,20 @@ def _prior(bundle: Bundle, menu: Menu) -> Floats:
     table = np.array([[bundle.priors.get(f"{offer.id}|{way}", np.nan) for way in ways] for offer in menu.offers])
     if np.isnan(table).any():
         groups = np.array(menu.groups)
-        whole = float(np.nanmean(table[:, :-1])), float(np.nanmean(table[:, -1]))
+        overall = float(np.nanmean(table[:, :-1])), float(np.nanmean(table[:, -1]))
         for column in range(table.shape[1]):
             known = ~np.isnan(table[:, column])
-            start = float(table[known, column].mean()) if known.any() else whole[column == table.shape[1] - 1]
+            start = float(table[known, column].mean()) if known.any() else overall[column == table.shape[1] - 1]
             for group in np.unique(groups[~known]):
-                mine = known & (groups == group)
-                table[~known & (groups == group), column] = table[mine, column].mean() if mine.any() else start
+                in_group = known & (groups == group)
+                table[~known & (groups == group), column] = table[in_group, column].mean() if in_group.any() else start
     return np.concatenate([table[:, :-1].ravel(), table[:, -1]])
 
 
 def _money(bundle: Bundle, menu: Menu, money: Money, lift: Floats) -> ArcMoney:
-    whole = bundle.reversals.get("", 0.0)
-    kept = [1 - bundle.reversals.get(str(offer.id), whole) for offer in menu.offers]
-    margin = [round(share * micro) for share, micro in zip(kept, menu.margin_micro, strict=True)]
+    overall = bundle.reversals.get("", 0.0)
+    lasting = [1 - bundle.reversals.get(str(offer.id), overall) for offer in menu.offers]
+    margin = [round(share * micro) for share, micro in zip(lasting, menu.margin_micro, strict=True)]
     future = bundle.trailing_micro * money.future_nights
     fatigue = [0 if way.inbound else _fatigue(bundle, way.id, future, money.complaint_micro) for way in menu.ways]
 

@@ -123,12 +123,12 @@ class Columns:
     categories: tuple[int, ...]
 
     @staticmethod
-    def of(features: Sequence[Feature], kept: Sequence[int]) -> Columns:
+    def of(features: Sequence[Feature], positions: Sequence[int]) -> Columns:
         """The columns of some features."""
-        names = [features[k].name for k in kept] + list(ARC_COLUMNS)
-        codes = [i for i, k in enumerate(kept) if features[k].kind == "category"]
-        codes += [len(kept) + ARC_COLUMNS.index(name) for name in CATEGORIES]
-        return Columns(tuple(kept), tuple(names), tuple(codes))
+        names = [features[k].name for k in positions] + list(ARC_COLUMNS)
+        codes = [i for i, k in enumerate(positions) if features[k].kind == "category"]
+        codes += [len(positions) + ARC_COLUMNS.index(name) for name in CATEGORIES]
+        return Columns(tuple(positions), tuple(names), tuple(codes))
 
     def matrix(self, rows: Rows) -> Floats:
         """(rows, columns)."""
@@ -143,22 +143,22 @@ class Grown:
         name: of the signal.
         factor: whether an order needs it.
         early: fitted on the early nights, as many trees as the late nights allow.
-        held: fitted on all nights without the customers of fold 0, of fold 1.
-        whole: fitted on all nights.
+        by_fold: fitted on all nights without the customers of fold 0, of fold 1.
+        full: fitted on all nights.
     """
 
     name: str
     factor: bool
     early: lgb.Booster
-    held: tuple[lgb.Booster, lgb.Booster]
-    whole: lgb.Booster
+    by_fold: tuple[lgb.Booster, lgb.Booster]
+    full: lgb.Booster
 
     def apart(self, matrix: Floats, fold: Ints) -> Floats:
         """(rows,) raw scores, each customer by the trees that did not see them."""
         out = np.zeros(len(matrix))
-        for held, booster in enumerate(self.held):
-            mine = fold == held
-            out[mine] = booster.predict(matrix[mine], raw_score=True)
+        for number, booster in enumerate(self.by_fold):
+            in_fold = fold == number
+            out[in_fold] = booster.predict(matrix[in_fold], raw_score=True)
         return out
 
 
@@ -168,18 +168,18 @@ def signals(rows: Rows) -> list[Signal]:
     known = met & (rows.answer != UNKNOWN)
     heard = known & (rows.answer != MISSED)
     interested = (rows.answer == INTERESTED) | (rows.y > 0)
-    found = [
+    others = [
         Signal("reached", known, (rows.answer != MISSED).astype(float), np.zeros(0), factor=True),
         Signal("heard", heard, (rows.answer != REFUSED).astype(float), np.zeros(0)),
         Signal("interested", heard, interested.astype(float), np.zeros(0)),
     ]
-    kept = [Signal(ORDER, met, rows.y, rows.prior)]
-    for signal in (Signal(ORGANIC, ~met, rows.y, rows.prior), *found):
+    targets = [Signal(ORDER, met, rows.y, rows.prior)]
+    for signal in (Signal(ORGANIC, ~met, rows.y, rows.prior), *others):
         answers = signal.y[signal.rows & ~rows.late]
         if min(answers.sum(), len(answers) - answers.sum()) >= _LEAST:
             start = signal.start if len(signal.start) else _rates(rows, signal)
-            kept.append(replace(signal, start=start))
-    return kept
+            targets.append(replace(signal, start=start))
+    return targets
 
 
 def _rates(rows: Rows, signal: Signal) -> Floats:
@@ -187,14 +187,14 @@ def _rates(rows: Rows, signal: Signal) -> Floats:
     channel = rows.arcs[:, CHANNEL]
     start = np.zeros(len(channel))
     for which in np.unique(channel[signal.rows]):
-        mine = signal.rows & (channel == which)
-        weight = rows.weight[mine]
-        rate = (weight @ signal.y[mine] + 1) / (weight.sum() + 2)
+        in_channel = signal.rows & (channel == which)
+        weight = rows.weight[in_channel]
+        rate = (weight @ signal.y[in_channel] + 1) / (weight.sum() + 2)
         start[channel == which] = np.log(rate) if signal.factor else logit(rate)
     return start
 
 
-def select(rows: Rows, told: Sequence[Signal], features: Sequence[Feature], knobs: Knobs) -> tuple[int, ...]:
+def select(rows: Rows, targets: Sequence[Signal], features: Sequence[Feature], knobs: Knobs) -> tuple[int, ...]:
     """Positions of the features worth keeping: by their share of the gain in small models of the early nights."""
     if len(features) <= knobs.features:
         return tuple(range(len(features)))
@@ -203,7 +203,7 @@ def select(rows: Rows, told: Sequence[Signal], features: Sequence[Feature], knob
     rng = np.random.default_rng(knobs.seed)
     draw = rng.random(len(rows.y))
     share = np.zeros(len(features))
-    for signal in told:
+    for signal in targets:
         use = signal.rows & ~rows.late
         use &= (signal.y > 0) | (draw < 20_000 / max(1, use.sum()))
         part = rows.take(use)
@@ -221,7 +221,7 @@ def select(rows: Rows, told: Sequence[Signal], features: Sequence[Feature], knob
     return tuple(np.sort(np.argsort(-share, kind="stable")[: knobs.features]).tolist())
 
 
-def grow(rows: Rows, told: Sequence[Signal], columns: Columns, knobs: Knobs) -> list[Grown]:
+def grow(rows: Rows, targets: Sequence[Signal], columns: Columns, knobs: Knobs) -> list[Grown]:
     """Trees of every signal."""
     matrix = _hide(columns.matrix(rows), knobs.seed)
     everyone = np.ones(len(rows.y), bool)
@@ -249,11 +249,11 @@ def grow(rows: Rows, told: Sequence[Signal], columns: Columns, knobs: Knobs) -> 
         )
 
     grown = []
-    for signal in told:
+    for signal in targets:
         early = train(signal, ~rows.late, knobs.trees, rows.late)
         trees = max(1, early.best_iteration if early.best_iteration > 0 else early.current_iteration())
-        held = train(signal, rows.fold != 0, trees), train(signal, rows.fold != 1, trees)
-        grown.append(Grown(signal.name, signal.factor, early, held, train(signal, everyone, trees)))
+        by_fold = train(signal, rows.fold != 0, trees), train(signal, rows.fold != 1, trees)
+        grown.append(Grown(signal.name, signal.factor, early, by_fold, train(signal, everyone, trees)))
     return grown
 
 

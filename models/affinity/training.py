@@ -123,13 +123,13 @@ def learn(
     met = sample.take(sample.product >= 0)
     prior, rows = training_rows(sample, menu, late_share, knobs.seed)
     response = fitting.fit(rows, features, menu.arcs, knobs)
-    columns = tuple(features[k] for k in response.kept)
-    p_convert, p_base = _cross_fitted(met, menu, prior, response)
+    columns = tuple(features[k] for k in response.positions)
+    p_convert, p_base = _cross_fit(met, menu, prior, response)
     reversals = _reversals(met)
     by_chance = met.role == EXPLORE
     explored = _drawn(met, p_convert, p_base).take(by_chance)
     lifts = _lifts(met.take(by_chance), explored, menu)
-    left = _kept(sample, met, menu, list(response.kept), knobs)
+    left = _kept(sample, met, menu, list(response.positions), knobs)
     offer = _positions(met.product, [o.id for o in menu.offers])
     share = np.array([left[group] for group in menu.groups])[offer]
     unit = np.array(menu.margin_micro)[offer] / MICRO
@@ -139,8 +139,8 @@ def learn(
     def gain(lift: float) -> Floats:
         return ((p_convert - p_base) * lift * share - p_base * (1 - share)) * unit - cost
 
-    whole = lifts.whole.value
-    chosen = among_best(explored, explored.predicted * whole, gain(whole)[by_chance])
+    overall = lifts.whole.value
+    chosen = among_best(explored, explored.predicted * overall, gain(overall)[by_chance])
     factor = correction(chosen)
     lifts = lifts.times(factor)
     response = replace(response, metrics=response.metrics | average(explored) | chosen | {"chosen_factor": factor})
@@ -159,7 +159,7 @@ def learn(
         reversals=reversals,
         opt_out=opt_out,
         complaint=complaint,
-        trailing_micro=_trailing(sample, met, gain(lifts.whole.value)),
+        trailing_micro=_average_gain(sample, met, gain(lifts.whole.value)),
         facts=facts | {"metrics": {k: v for k, v in response.metrics.items() if np.isfinite(v)}},
     )
     return Learnt(bundle, response, len(met.day), explored, met.customer[by_chance])
@@ -189,7 +189,7 @@ def _prior(met: Sample, alone: Sample, menu: Menu) -> priors.Prior:
         np.bincount(cell, part, menu.arcs).astype(np.float64).reshape(len(menu.offers), -1)
         for part in (ordered, met.weight * np.exp(-wear * met.recent))
     )
-    once = 1 / _nights_seen(alone, menu)
+    once = 1 / _count_nights(alone, menu)
     base_answers, base_rows = np.zeros((2, 2, len(menu.offers)))
     for kind, (nights, share) in enumerate(((alone, once), (met, 1.0))):
         for k, offer in enumerate(menu.offers):
@@ -201,7 +201,7 @@ def _prior(met: Sample, alone: Sample, menu: Menu) -> priors.Prior:
     return replace(priors.fit(answers, rows, base_answers, base_rows, group), fatigue=wear)
 
 
-def _nights_seen(alone: Sample, menu: Menu) -> float:
+def _count_nights(alone: Sample, menu: Menu) -> float:
     """On how many nights an order is seen, on average: who is left alone every night is asked within each window."""
     ids = np.array([offer.id for offer in menu.offers])
     night, product = np.nonzero(alone.ordered[:, None] >> ids[None, :] & 1)
@@ -241,7 +241,7 @@ def training_rows(sample: Sample, menu: Menu, late_share: float, seed: int) -> t
         fold=np.concatenate([met.fold, nights.fold[night]]),
         group=np.concatenate([group, np.where(alone, ALONE, ASIDE)]),
         prior=np.concatenate(
-            [prior.contacted(group, met.recent), np.where(alone, prior.organic[product], prior.aside[product])]
+            [prior.predict_contact(group, met.recent), np.where(alone, prior.organic[product], prior.aside[product])]
         ),
         answer=np.concatenate([met.answer, np.full(len(night), UNKNOWN)]),
     )
@@ -278,16 +278,18 @@ def _without(nights: Sample, menu: Menu, seed: int) -> tuple[Ints, Ints, Floats,
     )
 
 
-def _cross_fitted(met: Sample, menu: Menu, prior: priors.Prior, response: Response) -> tuple[Floats, Floats]:
+def _cross_fit(met: Sample, menu: Menu, prior: priors.Prior, response: Response) -> tuple[Floats, Floats]:
     """(contacts,) p_convert and p_base, each customer predicted by trees that did not see them."""
     p_convert, p_base = np.zeros(len(met.day)), np.zeros(len(met.day))
     group = _arcs(met, menu)
     offer = group // len(menu.ways)
-    matrix, X = menu.matrix(), met.X[:, response.kept]
-    for held, text in enumerate(response.held):
-        trees, at = parse(text), met.fold == held
+    matrix, X = menu.matrix(), met.X[:, response.positions]
+    for number, text in enumerate(response.by_fold):
+        trees, at = parse(text), met.fold == number
         arcs, alone = (score_rows(trees, np.hstack([X[at], matrix[k[at]]])) for k in (group, menu.arcs + offer))
-        contact = response.contact(response.channels(arcs, met.channel[at]), prior.contacted(group[at], met.recent[at]))
+        contact = response.contact(
+            response.channels(arcs, met.channel[at]), prior.predict_contact(group[at], met.recent[at])
+        )
         p_convert[at] = expit(contact + response.offsets[group[at]])
         p_base[at] = expit(response.base(alone, prior.organic[offer[at]]))
     return p_convert, p_base
@@ -334,12 +336,14 @@ def _kept(sample: Sample, met: Sample, menu: Menu, columns: list[int], knobs: Kn
 
 def _reversals(met: Sample) -> dict[str, float]:
     """Share of answered offers that were cancelled, by product; each shrunk to the whole by 20 orders."""
-    whole = float((met.reversed.sum() + 1) / (met.converted.sum() + 10))
-    found = {"": whole}
+    overall = float((met.reversed.sum() + 1) / (met.converted.sum() + 10))
+    shares = {"": overall}
     for product in np.unique(met.product):
-        mine = met.product == product
-        found[str(product)] = float((met.reversed[mine].sum() + 20 * whole) / (met.converted[mine].sum() + 20))
-    return found
+        of_product = met.product == product
+        shares[str(product)] = float(
+            (met.reversed[of_product].sum() + 20 * overall) / (met.converted[of_product].sum() + 20)
+        )
+    return shares
 
 
 def _hazards(sample: Sample) -> tuple[Hazard, Hazard]:
@@ -357,7 +361,7 @@ def _offsets(response: Response, menu: Menu) -> dict[str, float]:
     return {f"{product}|{channel}": float(offset) for product, channel, offset in pairs if offset != 0.0}
 
 
-def _trailing(sample: Sample, met: Sample, gain: Floats) -> int:
+def _average_gain(sample: Sample, met: Sample, gain: Floats) -> int:
     """Expected value of contacts a customer and night under the past policy, micro-元, not below 0."""
     gained = float((met.weight * gain)[met.role == EXPLOIT].sum())
     nights = float(sample.weight[sample.role == EXPLOIT].sum())

@@ -122,9 +122,9 @@ def _tree(facts: dict[str, str]) -> dict[str, NDArray]:
     bits: list[NDArray] = []
     for node in np.flatnonzero(decision & _CATEGORICAL):
         which = int(threshold[node])
-        mine = words[bounds[which] : bounds[which + 1]]
-        bits.append(mine)
-        lengths[node] = len(mine)
+        bitset = words[bounds[which] : bounds[which + 1]]
+        bits.append(bitset)
+        lengths[node] = len(bitset)
     return {
         "feature": feature,
         "threshold": threshold,
@@ -228,7 +228,7 @@ def _walk(model, rows, wanted, out):  # type: ignore[no-untyped-def]  # noqa: AN
     stack = np.empty(depth, np.int64)
     sets = np.empty((depth, words), np.uint64)
     here = np.empty(words, np.uint64)
-    zero, one = np.uint64(0), np.uint64(1)
+    zero, bit = np.uint64(0), np.uint64(1)
     for row in range(rows.shape[0]):
         for tree in range(roots.shape[0]):
             top = 0
@@ -276,7 +276,7 @@ def _walk(model, rows, wanted, out):  # type: ignore[no-untyped-def]  # noqa: AN
                     bits = here[word]
                     base = word << 6
                     while bits != zero:
-                        low = bits & (~bits + one)
+                        low = bits & (~bits + bit)
                         # position of the lowest bit
                         position = 0
                         probe = low

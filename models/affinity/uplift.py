@@ -135,7 +135,7 @@ def quality(
     return Quality(value, area, (float(low[0]), float(high[0])), gained, (float(low[1]), float(high[1])))
 
 
-def paired(
+def compare_paired(
     y: Floats, t: Floats, ours: Floats, theirs: Floats, *, repeats: int = 500, seed: int = 0
 ) -> tuple[float, float, float]:
     """Difference of ``qini_sklift`` between two scores on the same rows: value and 95 % interval."""
