@@ -51,7 +51,7 @@ def complaints(world: World, provoked: Table) -> Table:
         {"customer": provoked["customer"], "time": provoked["time"], "kind": np.zeros(len(provoked["time"]), dtype=int)}
     )
     opened = stack(tables)
-    opened = take(opened, world.living(opened["customer"], opened["time"] // 86400))
+    opened = take(opened, world.is_living(opened["customer"], opened["time"] // 86400))
     n = len(opened["time"])
     order = np.lexsort((opened["customer"], opened["time"]))
     opened = take(opened, order) | {
@@ -89,7 +89,7 @@ def consents(world: World, optouts: Table) -> Table:
     tables.append(_strays(world))
     table = stack(tables)
     inside = table["time"] < plan.end_day * 86400
-    return take(table, inside & world.living(table["customer"], table["time"] // 86400))
+    return take(table, inside & world.is_living(table["customer"], table["time"] // 86400))
 
 
 def _strays(world: World) -> Table:

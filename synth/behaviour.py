@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from synth.frame import Column, Frame, by_intent, product_in_mind
 from synth.people import PLANS
 from synth.traits import EVENTS
-from synth.wording import clipped, numbered
+from synth.wording import make_codes, take_words
 
 MIX = {
     "visit.channel": ("website", "wap", "wechat", "weibo", "sms_hall", "ivr", "app"),
@@ -60,7 +60,7 @@ def visit(frame: Frame) -> dict[str, Column]:
     actions = frame.choices.get("action", MIX["visit.action"])
     answered = frame.rng.random(frame.size) < 1 / (1 + np.exp(2.0 - 0.9 * persuade))
     results = tuple(frame.choices.get("result", MIX["visit.result"]))
-    action = clipped(list(actions), frame.rng.integers(0, len(actions), frame.size))
+    action = take_words(list(actions), frame.rng.integers(0, len(actions), frame.size))
     return {
         "channel": _liked_channel(frame, frame.choices.get("channel", MIX["visit.channel"])),
         "action": action,
@@ -69,7 +69,7 @@ def visit(frame: Frame) -> dict[str, Column]:
         "result": _answers(frame, results, answered),
         "seconds": np.minimum(frame.noisy(np.full(frame.size, np.log(45.0)), 1.6), 7200).astype(np.int64),
         "pages": np.minimum(1 + frame.rng.poisson(2.5, frame.size), 99),
-        "device": clipped(
+        "device": take_words(
             list(frame.choices.get("device", MIX["visit.device"])),
             frame.rng.integers(0, len(frame.choices.get("device", MIX["visit.device"])), frame.size),
         ),
@@ -90,7 +90,7 @@ def _answers(frame: Frame, values: tuple[str, ...], positive: np.ndarray) -> pa.
     good = [v for v in values if v.lower().startswith(words)]
     bad = [v for v in values if v not in good] or list(values)
     if not good:
-        return clipped(list(values), frame.rng.integers(0, len(values), frame.size))
+        return take_words(list(values), frame.rng.integers(0, len(values), frame.size))
     pick = frame.rng.integers(0, 10**6, frame.size)
     index = np.where(positive, pick % len(good), len(good) + pick % len(bad))
     return pa.array(good + bad).take(pa.array(index))
@@ -104,7 +104,7 @@ def contact(frame: Frame) -> dict[str, Column]:
     centre = np.array([c.code for c in frame.world.plan.geography.centres])[frame.world["centre"][frame.customer]]
     willing = frame.rng.random(frame.size) < 1 / (1 + np.exp(-0.8 - 0.8 * frame.trait("persuade")))
     return {
-        "direction": clipped(list(frame.choices.get("direction", ("in",))), np.zeros(frame.size, dtype=int)),
+        "direction": take_words(list(frame.choices.get("direction", ("in",))), np.zeros(frame.size, dtype=int)),
         "channel": _liked_channel(frame, frame.choices.get("channel", MIX["contact.channel"])),
         "decision_id": pa.nulls(frame.size, pa.string()),
         "product": product_in_mind(frame, 0.5),
@@ -118,7 +118,7 @@ def contact(frame: Frame) -> dict[str, Column]:
         "hops": frame.rng.poisson(0.4, frame.size).clip(max=9),
         "score": score.astype(np.int64),
         "centre": pa.array(centre.tolist(), pa.string()),
-        "agent": numbered("A", frame.rng.integers(1000, 1999, frame.size)),
+        "agent": make_codes("A", frame.rng.integers(1000, 1999, frame.size)),
     }
 
 
@@ -161,7 +161,7 @@ def usage(frame: Frame) -> dict[str, Column]:
         share = frame.trait("taste")[:, {"night": 0, "video": 1}.get(app, 2)]
         level = level * np.clip(0.25 * np.exp(0.5 * share), 0, 0.9)
     if roaming == "international":
-        level = level * 0.02 * frame.world.boosted(frame.customer, frame.time // 86400)[:, 0]
+        level = level * 0.02 * frame.world.is_boosted(frame.customer, frame.time // 86400)[:, 0]
     if frame.only("direction") == "in":
         level = level * 0.9
     count = np.maximum(np.rint(level * {"voice": 3.2, "sms": 1.0, "mms": 0.15, "data": 18.0}.get(kind, 1.0)), 0)
@@ -172,15 +172,15 @@ def usage(frame: Frame) -> dict[str, Column]:
     rat = np.where(five & (frame.rng.random(frame.size) < 0.8), "5g", "4g")
     rat = rat if {"4g", "5g"} <= set(rats) else np.array(rats)[frame.rng.integers(0, len(rats), frame.size)]
     return {
-        "kind": clipped([kind], none),
-        "period": clipped([frame.only("period") or "event"], none),
-        "direction": clipped(list(frame.choices.get("direction", ("out",))), none),
+        "kind": take_words([kind], none),
+        "period": take_words([frame.only("period") or "event"], none),
+        "direction": take_words(list(frame.choices.get("direction", ("out",))), none),
         "seconds": np.minimum(level * 260 * (kind == "voice"), 80_000 * max(days, 1)).astype(np.int64),
         "bytes": (level * 4.2e8 * (kind == "data")).astype(np.int64),
         "count": count.astype(np.int64),
         "fee_micro": np.rint(over * 100).astype(np.int64) * 10_000,
         "bundle_share": np.round(np.minimum(level / days / 1.6, 15.0), 4),
-        "roaming": clipped(list(frame.choices.get("roaming", MIX["usage.roaming"])[:1]), none),
+        "roaming": take_words(list(frame.choices.get("roaming", MIX["usage.roaming"])[:1]), none),
         "rat": pa.array(rat.tolist(), pa.string()),
         "hour": np.minimum(frame.rng.binomial(23, 0.72, frame.size), 23),
         "app": by_intent(frame, frame.choices.get("app", MIX["usage.app"])),
@@ -191,8 +191,8 @@ def life(frame: Frame) -> dict[str, Column]:
     """Events of a customer's life as the operator sees them: what happened to the customer, if it can be told here."""
     kinds = frame.choices.get("kind", MIX["life.kind"])
     month = (frame.time // 86400)[:, None] - frame.world["event_day"][frame.customer]
-    told = np.array([name in kinds for name in EVENTS])
-    near = (np.abs(month) <= 31) & told & (frame.world["event_day"][frame.customer] >= 0)
+    reported = np.array([name in kinds for name in EVENTS])
+    near = (np.abs(month) <= 31) & reported & (frame.world["event_day"][frame.customer] >= 0)
     own = pa.array(list(EVENTS)).take(pa.array(np.argmax(near, axis=1), mask=~near.any(axis=1)))
     return {
         "kind": pc.coalesce(own, by_intent(frame, kinds)),

@@ -35,15 +35,15 @@ class Delivery:
 
 def deliveries(plan: Plan) -> list[Delivery]:
     """Everything that is sent, in order of data date and feed."""
-    found: list[Delivery] = []
+    outgoing: list[Delivery] = []
     absent, tardy = last_date_faults(plan)
     for code, feed in sorted(plan.catalogue.feeds.items()):
         for period in periods(plan, feed):
             if code in absent and period.day == plan.end_day - 1:
                 continue
             late = code in tardy and period.day == plan.end_day - 1
-            found.extend(_sent(plan, feed, period, late))
-    return sorted(found, key=lambda d: (d.period.day, d.feed, d.period.hour, d.resend))
+            outgoing.extend(_draw_sendings(plan, feed, period, late))
+    return sorted(outgoing, key=lambda d: (d.period.day, d.feed, d.period.hour, d.resend))
 
 
 def periods(plan: Plan, feed: Feed) -> Iterator[Period]:
@@ -70,7 +70,7 @@ def last_date_faults(plan: Plan) -> tuple[set[str], set[str]]:
     return set(order[:missing]), set(order[missing : missing + late])
 
 
-def _sent(plan: Plan, feed: Feed, period: Period, late: bool) -> Iterator[Delivery]:
+def _draw_sendings(plan: Plan, feed: Feed, period: Period, late: bool) -> Iterator[Delivery]:
     faults = plan.preset.faults
     rng = stream(plan.seed, "arrival", feed.code, period.day, period.hour)
     lot, again, part = rng.random(3)

@@ -30,14 +30,14 @@ def organic_orders(world: World) -> Table:
         tables.append(orders_of(world, block[i], p, plan.first_day + rng.integers(0, span, size=len(i)), rng))
         days = world["event_day"][block]
         for k in range(days.shape[1]):
-            boosted = world.boosted(block, days[:, k]) & (days[:, [k]] >= 0)
+            boosted = world.is_boosted(block, days[:, k]) & (days[:, [k]] >= 0)
             extra = p0 * (plan.preset.response.event_boost - 1) * boosted[:, plan.group_of]
             i, p = np.nonzero(rng.random(p0.shape) < extra)
             tables.append(orders_of(world, block[i], p, days[i, k] + rng.integers(0, 30, size=len(i)), rng))
     orders = sort_by(stack(tables), "time", "customer", "product")
     day = orders["time"] // 86400
     rows, product = orders["customer"], orders["product"]
-    ok = world.living(rows, day) & (plan.launch_day[product] <= day) & (plan.last_day[product] > day)
+    ok = world.is_living(rows, day) & (plan.launch_day[product] <= day) & (plan.last_day[product] > day)
     orders = take(orders, ok & (day >= plan.first_day) & (day < plan.end_day))
     repeat = ~lasting[orders["product"]]
     orders = take(orders, first_of(key_of(world, orders)) | repeat)
@@ -80,7 +80,7 @@ def background(world: World) -> Table:
             if not n or not len(selling):
                 continue
             who = rng.choice(may, size=n, replace=False)
-            who = who[world["may_meet"][who, c] & world.living(who, day)]
+            who = who[world["may_meet"][who, c] & world.is_living(who, day)]
             reached = rng.random(len(who)) < world["reach"][who, c]
             tables.append(
                 {

@@ -18,7 +18,7 @@ from synth.inverse import Source
 from synth.keyed import stream
 from synth.ledger_columns import attempts, complaint, consent, decision, order
 from synth.plan import date_of
-from synth.registers import changed_at, profile, shift
+from synth.registers import find_last_change, profile, shift
 from synth.routes import Mapping, mappings
 from synth.rows import Period, Rows, rows_of
 from synth.wording import dates, decimals, instants
@@ -138,10 +138,10 @@ def to_field(schema: Schema, field: Field, source: Source, made: Column, rng: np
                 return pc.coalesce(pa.array(fits, pa.string()).take(index.indices), chosen)
             return pa.array(fits, pa.string()).take(index.indices)
         return made
-    return _typed(field, source, made)
+    return _cast(field, source, made)
 
 
-def _typed(field: Field, source: Source, made: Column) -> pa.Array | None:
+def _cast(field: Field, source: Source, made: Column) -> pa.Array | None:
     mask = None
     if isinstance(made, pa.Array):
         if pa.types.is_boolean(made.type):
@@ -192,7 +192,7 @@ def _place_subjects(columns: dict[str, pa.Array], schema: Schema, maps: tuple[Ma
         columns[name] = pa.array(frame.world["phone"][frame.customer]).cast(pa.string())
     for mapping in maps:
         if mapping.conform.entity == "customer" and mapping.event.field:
-            columns[mapping.event.field] = instants(changed_at(frame.world, frame.customer, frame.time // 86400))
+            columns[mapping.event.field] = instants(find_last_change(frame.world, frame.customer, frame.time // 86400))
 
 
 def _place_needs(columns: dict[str, pa.Array], maps: tuple[Mapping, ...], frame: Frame) -> None:

@@ -70,14 +70,14 @@ def explore(scene: Scene) -> tuple[Ints, Callable[[Ints], Floats]]:
         passing[c] = [pass_chance(int(r), policy.explore * float(w)) for r, w in zip(room[c], load, strict=True)]
     drawn = _draw(scene)
     choice = np.where(_within_quota(scene, drawn, room), drawn, NONE)
-    mine = passing[:, world["centre"]].T  # n × C
+    by_customer = passing[:, world["centre"]].T  # n × C
 
     def chance(arc: Ints) -> Floats:
         channel = np.maximum(arc, 0) % c_count
         liked = ((scene.top == arc[:, None]) & scene.favourite).any(axis=1)
-        one = (spread + best * liked) * mine[scene.rows, channel]
-        none = np.where(some, policy.none_share + (by_channel * (1 - mine)).sum(axis=1), 1.0)
-        return np.where(arc >= 0, one, none)
+        of_arc = (spread + best * liked) * by_customer[scene.rows, channel]
+        none = np.where(some, policy.none_share + (by_channel * (1 - by_customer)).sum(axis=1), 1.0)
+        return np.where(arc >= 0, of_arc, none)
 
     return choice, chance
 
@@ -128,9 +128,9 @@ def _within_quota(scene: Scene, drawn: Ints, room: Ints) -> np.ndarray:
     order = np.lexsort((lot, cell))
     ordered = cell[order]
     first = np.searchsorted(ordered, ordered, side="left")
-    kept = np.zeros(len(drawn), dtype=bool)
-    kept[asks[order]] = np.arange(len(order)) - first < room.reshape(-1)[ordered]
-    return kept
+    within = np.zeros(len(drawn), dtype=bool)
+    within[asks[order]] = np.arange(len(order)) - first < room.reshape(-1)[ordered]
+    return within
 
 
 def pass_chance(room: int, load: float) -> float:

@@ -56,7 +56,7 @@ def fill(field: Field, context: Context, position: int) -> pa.Array:
     """Values of ``field``, typed as stored (a phone as its digits); nulls where it may and real data would."""
     values = _FILLERS[field.type](field, context, position)
     if field.nullable and field.name not in context.schema.key:
-        rate = _missing(field, context)
+        rate = _null_share(field, context)
         values = wording.with_nulls(values, context.rng.random(context.size) < rate)
     return values
 
@@ -75,7 +75,7 @@ def place_codes(world: World, kind: str) -> list[str]:
     return [c.code for c in (geography.centres if kind == "centre" else geography.cities)]
 
 
-def _missing(field: Field, context: Context) -> float:
+def _null_share(field: Field, context: Context) -> float:
     """Some fields are rarely empty, some often: keyed by the field's name."""
     share = context.world.plan.preset.faults.missing
     often = key(context.world.plan.seed, "missing", context.schema.name, field.name) % 5 == 0
@@ -97,10 +97,10 @@ def _code(field: Field, context: Context, position: int) -> pa.Array:
         if set(codes) == set(known):
             return pa.array(codes).take(pa.array(place))
     known = list(context.holds.get(field.name, ())) or known
-    return pa.array(known).take(pa.array(_skewed(field, context, len(known))))
+    return pa.array(known).take(pa.array(_draw_skewed(field, context, len(known))))
 
 
-def _skewed(field: Field, context: Context, n: int) -> Ints:
+def _draw_skewed(field: Field, context: Context, n: int) -> Ints:
     """Positions 0 … n−1 with a Zipf-like frequency in an order of the field's own."""
     seed = context.world.plan.seed
     order = stream(seed, "codes", context.schema.name, field.name).permutation(n)
@@ -113,7 +113,9 @@ def _string(field: Field, context: Context, position: int) -> pa.Array:
     n, rng, longest = context.size, context.rng, field.max_length or (field.width // 2 if field.width else 0)
     if field.name in context.schema.key[:1]:
         room = field.max_length or field.width or 99
-        return wording.numbered(context.tag[-max(room - 6, 0) :] if room > 6 else "", np.arange(n), width=min(6, room))
+        return wording.make_codes(
+            context.tag[-max(room - 6, 0) :] if room > 6 else "", np.arange(n), width=min(6, room)
+        )
     if field.personal == "free_text":
         return wording.texts(rng, n, longest, context.world.plan.preset.faults.dirty_text)
     if field.personal == "name":
@@ -121,11 +123,11 @@ def _string(field: Field, context: Context, position: int) -> pa.Array:
     if field.personal in ("address", "location"):
         return wording.places(rng, n, longest)
     if field.personal in ("identity", "device", "account") or field.name.endswith(("_no", "_id")):
-        return wording.numbered(_prefix(field), rng.integers(10_000, 99_999, n), longest=longest)
+        return wording.make_codes(_prefix(field), rng.integers(10_000, 99_999, n), longest=longest)
     if longest >= 60 or (not longest and field.doc and "text" in field.doc):
         return wording.texts(rng, n, longest, context.world.plan.preset.faults.dirty_text)
     pool = [f"{_prefix(field)}{k:02d}" for k in range(24)]
-    return wording.clipped(pool, _skewed(field, context, len(pool)), longest)
+    return wording.take_words(pool, _draw_skewed(field, context, len(pool)), longest)
 
 
 def _prefix(field: Field) -> str:

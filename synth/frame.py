@@ -87,7 +87,7 @@ def by_intent(frame: Frame, values: tuple[str, ...], sharpness: float = 0.9) -> 
     seed = frame.world.plan.seed
     group = np.array([group_of_code(value) for value in values])
     base = np.array([0.4 * ((key(seed, "topic", value) % 100) / 50 - 1) for value in values])
-    mind = frame.trait("intent") + 0.8 * frame.world.boosted(frame.customer, frame.time // 86400)
+    mind = frame.trait("intent") + 0.8 * frame.world.is_boosted(frame.customer, frame.time // 86400)
     score = np.where(group >= 0, sharpness * mind[:, np.maximum(group, 0)], 0.0) + base
     return pa.array(values).take(pa.array(np.argmax(score + frame.rng.gumbel(size=score.shape), axis=1)))
 
@@ -123,6 +123,6 @@ def _edges(world: World, who: Ints, day: Ints, selling: Ints) -> np.ndarray:
     group = plan.group_of[selling]
     score = world["intent"][who][:, group].astype(float)
     score += 0.5 * (world["taste"][who].astype(float) @ plan.loading[selling].T) / np.sqrt(3)
-    score += 0.5 * np.log(plan.popularity[selling] + 1e-6) + 0.9 * world.boosted(who, day)[:, group]
+    score += 0.5 * np.log(plan.popularity[selling] + 1e-6) + 0.9 * world.is_boosted(who, day)[:, group]
     chance = np.exp(score - score.max(axis=1, keepdims=True))
     return np.asarray(np.cumsum(chance / chance.sum(axis=1, keepdims=True), axis=1), dtype=np.float32)

@@ -19,7 +19,7 @@ from synth.events import OFFICE, Table, hours, sort_by, stack, take
 from synth.keyed import stream
 from synth.plan import Ints
 from synth.policy import Night, best_arcs, decide
-from synth.response import lift, offered_discount_base, organic
+from synth.response import find_discount_base, lift, organic
 from synth.world import World
 
 
@@ -63,11 +63,11 @@ def _nights(world: World, orders: Table, folder: Path) -> tuple[Table, Table, Ta
     decided = 0
     may_ask = ~world["opted_out"] & ~world["minor"] & world["consent_profiling"] & ~world["suspended"]
     for day in plan.night_days:
-        living = world.living(np.arange(world.size), day)
-        held = pushed.copy()
+        living = world.is_living(np.arange(world.size), day)
+        owned = pushed.copy()
         had = orders["alive"] & (orders["time"] < day * 86400)
-        held[orders["customer"][had], orders["product"][had]] = True
-        night = decide(world, day, top, scores, held, living & may_ask & (next_free <= day) & (closed > day))
+        owned[orders["customer"][had], orders["product"][had]] = True
+        night = decide(world, day, top, scores, owned, living & may_ask & (next_free <= day) & (closed > day))
         _save_night(folder / f"{day}.npz", night, living)
         decided += int(living.sum())
         fatigue *= np.float32(np.exp(-1 / 10))
@@ -112,7 +112,7 @@ def _contact(
     who = np.flatnonzero(night.product >= 0)
     product, channel = night.product[who].astype(np.int64), night.channel[who].astype(np.int64)
     reached = rng.random(len(who)) < world["reach"][who, channel]
-    p0 = organic(world, who, np.arange(len(plan.products)), world.boosted(who, day))[np.arange(len(who)), product]
+    p0 = organic(world, who, np.arange(len(plan.products)), world.is_boosted(who, day))[np.arange(len(who)), product]
     delta = lift(world, who, product, channel, p0, reached=reached.astype(float))
     delta *= r.fatigue ** np.minimum(fatigue[who], 5.0)
     luck = rng.random(len(who))
@@ -136,7 +136,7 @@ def _contact(
     answer = orders_of(world, who[win], product[win], np.full(len(win), day), rng)
     answer["time"] = contact["time"][win] + (late * 86400).astype(np.int64) + 60
     answer["channel"] = np.where(own, channel[win], answer["channel"])
-    discount = (r.discount * offered_discount_base(world) * MICRO).astype(np.int64)
+    discount = (r.discount * find_discount_base(world) * MICRO).astype(np.int64)
     answer["margin"] = answer["margin"] - discount[product[win]]
     answer["night"] = np.full(len(win), day)
     return contact, take(answer, answer["time"] < plan.end_day * 86400)
@@ -149,7 +149,7 @@ def _touch_organic(
     plan, r = world.plan, world.plan.preset.response
     p_count = len(plan.products)
     until = (day + 30) * 86400
-    discount = (r.discount * offered_discount_base(world) * MICRO).astype(np.int64)
+    discount = (r.discount * find_discount_base(world) * MICRO).astype(np.int64)
     at = np.searchsorted(keys, contact["customer"] * p_count + contact["product"])
     inside = at < len(keys)
     at = np.minimum(at, max(len(keys) - 1, 0))
@@ -165,12 +165,12 @@ def _touch_organic(
     rng = stream(plan.seed, "displace", day)
     for k in np.flatnonzero(contact["converted"]):
         start, stop = np.searchsorted(keys, [contact["customer"][k] * p_count, (contact["customer"][k] + 1) * p_count])
-        mine = np.arange(start, stop)
-        rival = (plan.group_of[orders["product"][mine]] == plan.group_of[contact["product"][k]]) & (
-            orders["time"][mine] >= contact["time"][k]
+        theirs = np.arange(start, stop)
+        rival = (plan.group_of[orders["product"][theirs]] == plan.group_of[contact["product"][k]]) & (
+            orders["time"][theirs] >= contact["time"][k]
         )
-        rival &= (orders["time"][mine] < until) & (rng.random(len(mine)) < r.cannibalisation)
-        orders["alive"][mine[rival]] = False
+        rival &= (orders["time"][theirs] < until) & (rng.random(len(theirs)) < r.cannibalisation)
+        orders["alive"][theirs[rival]] = False
 
 
 def _feelings(world: World, day: int, contact: Table) -> tuple[Table, Table]:

@@ -78,28 +78,28 @@ def invert(expression: str, fields: frozenset[str]) -> Source:
 
 def required_values(where: str, fields: frozenset[str]) -> dict[str, tuple[str, ...]]:
     """Field values that a ``where`` of equalities joined by AND asks for."""
-    found: dict[str, tuple[str, ...]] = {}
+    values: dict[str, tuple[str, ...]] = {}
     for part in re.split(r"\s+and\s+", where, flags=re.I):
         source = invert(part, fields)
         if source.kind == "member" and not source.negated:
-            found[source.field] = source.values
-    return found
+            values[source.field] = source.values
+    return values
 
 
 def _bare(expression: str) -> str:
     text = expression.strip()
     while True:
         if match := _CAST.match(text):
-            if not _balanced(match[1]):
+            if not _is_balanced(match[1]):
                 return text
             text = match[1].strip()
-        elif text.startswith("(") and text.endswith(")") and _balanced(text[1:-1]):
+        elif text.startswith("(") and text.endswith(")") and _is_balanced(text[1:-1]):
             text = text[1:-1].strip()
         else:
             return text
 
 
-def _balanced(text: str) -> bool:
+def _is_balanced(text: str) -> bool:
     depth = 0
     for char in text:
         depth += (char == "(") - (char == ")")

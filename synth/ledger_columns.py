@@ -12,7 +12,7 @@ from synth.frame import Column, Frame
 from synth.keyed import uniform
 from synth.plan import Ints, date_of
 from synth.policy import ROLES
-from synth.wording import clipped, numbered
+from synth.wording import make_codes, take_words
 
 
 def decision_ids(day: Ints, customer: Ints) -> pa.Array:
@@ -36,11 +36,11 @@ def attempts(frame: Frame) -> dict[str, Column]:
     human = np.array([h.seconds > 0 for h in plan.habits])[rows["channel"]]
     centre = np.array([c.code for c in plan.geography.centres])[frame.world["centre"][frame.customer]]
     return {
-        "direction": clipped(["out"], np.zeros(frame.size, dtype=int)),
+        "direction": take_words(["out"], np.zeros(frame.size, dtype=int)),
         "channel": _codes([c.code for c in plan.channels], rows["channel"]),
         "decision_id": decision_ids(rows["night"], rows["customer"]),
         "product": _codes([p.code for p in plan.products], rows["product"]),
-        "topic": numbered("C", rows["product"] * 10 + rows["channel"] % 10, width=4),
+        "topic": make_codes("C", rows["product"] * 10 + rows["channel"] % 10, width=4),
         "result": _codes(["accepted", "interested", "reached", "refused", "no_answer"], result),
         "attempted": np.ones(frame.size, dtype=bool),
         "reached": reached,
@@ -48,7 +48,7 @@ def attempts(frame: Frame) -> dict[str, Column]:
         "seconds": rows["seconds"],
         "hops": 1 + frame.rng.poisson(0.3, frame.size).clip(max=7),
         "centre": pa.array(centre.tolist(), pa.string()),
-        "agent": numbered("A", np.where(human, frame.rng.integers(1000, 1999, frame.size), 0)),
+        "agent": make_codes("A", np.where(human, frame.rng.integers(1000, 1999, frame.size), 0)),
     }
 
 
@@ -57,7 +57,7 @@ def order(frame: Frame) -> dict[str, Column]:
     rows, plan = frame.ledger or {}, frame.world.plan
     months = np.array([p.term_months for p in plan.products])[rows["product"]]
     prefix = np.where(rows["action"] == 1, "C", "O")
-    numbers = numbered("", rows["number"], width=10)
+    numbers = make_codes("", rows["number"], width=10)
     return {
         "order_id": pc.binary_join_element_wise(pa.array(prefix.tolist(), pa.string()), numbers, ""),
         "product": _codes([p.code for p in plan.products], rows["product"]),
@@ -77,10 +77,10 @@ def complaint(frame: Frame) -> dict[str, Column]:
     categories = frame.choices.get("category", MIX["complaint.category"])
     pick = np.floor(uniform(rows["ticket"], frame.world.plan.seed, "category") * len(categories)).astype(np.int64)
     return {
-        "complaint_id": numbered("T", rows["ticket"], width=9),
+        "complaint_id": make_codes("T", rows["ticket"], width=9),
         "kind": _codes(list(KINDS), rows["kind"]),
         "step": _codes(list(STEPS), rows["step"]),
-        "category": clipped(list(categories), pick),
+        "category": take_words(list(categories), pick),
         "severity": rows["severity"],
         "satisfied": pa.array(rows["satisfied"], mask=rows["step"] != 2),
         "compensation_micro": rows["compensation"],

@@ -162,7 +162,7 @@ class Plan:
         logs = np.log1p(self.price_micro / MICRO)
         result = np.zeros(len(logs))
         for g in range(len(GROUPS)):
-            mine = self.group_of == g
-            if mine.any():
-                result[mine] = (logs[mine] - logs[mine].mean()) / max(logs[mine].std(), 0.1)
+            in_group = self.group_of == g
+            if in_group.any():
+                result[in_group] = (logs[in_group] - logs[in_group].mean()) / max(logs[in_group].std(), 0.1)
         return result

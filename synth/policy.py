@@ -64,15 +64,15 @@ def best_arcs(world: World) -> tuple[np.ndarray, np.ndarray]:
         allowed = world["may_have"][block][:, selling, None] & world["may_meet"][block][:, None, plan.outbound]
         value = np.where(allowed, value, -np.inf).reshape(len(block), -1)
         top = np.argsort(-value, axis=1, kind="stable")[:, :BEST]
-        found = np.take_along_axis(value, top, axis=1)
+        best = np.take_along_axis(value, top, axis=1)
         code = selling[top // len(plan.outbound)] * c_count + plan.outbound[top % len(plan.outbound)]
         width = top.shape[1]
-        arcs[block, :width] = np.where(np.isfinite(found), code, -1)
-        scores[block, :width] = found
+        arcs[block, :width] = np.where(np.isfinite(best), code, -1)
+        scores[block, :width] = best
     return arcs, scores
 
 
-def decide(world: World, day: int, top: np.ndarray, scores: np.ndarray, held: np.ndarray, open_: np.ndarray) -> Night:
+def decide(world: World, day: int, top: np.ndarray, scores: np.ndarray, owned: np.ndarray, open_: np.ndarray) -> Night:
     """Decide for everyone on ``day``.
 
     Args:
@@ -80,12 +80,12 @@ def decide(world: World, day: int, top: np.ndarray, scores: np.ndarray, held: np
         day: the decision date.
         top: arcs of ``best_arcs``.
         scores: theirs.
-        held: n × products, what customers have.
+        owned: n × products, what customers have.
         open_: n, who may be contacted at all.
     """
     plan, policy, c_count = world.plan, world.plan.preset.policy, len(world.plan.channels)
     selling = (plan.launch_day <= day) & (plan.last_day > day)
-    may_p = world["may_have"] & ~held & selling & open_[:, None]
+    may_p = world["may_have"] & ~owned & selling & open_[:, None]
     may_c = world["may_meet"][:, plan.outbound] & open_[:, None]
     arcs = top.astype(np.int64)
     valid = (arcs >= 0) & np.take_along_axis(may_p, np.maximum(arcs, 0) // c_count, axis=1)
@@ -130,9 +130,9 @@ def _exploit(scene: Scene, scores: np.ndarray) -> tuple[Ints, Floats]:
     channel = np.maximum(arc, 0) % len(plan.channels)
     cut = np.full(len(plan.channels), np.inf)
     for c in plan.outbound:
-        mine = np.sort(score[(scene.role == EXPLOIT) & able & (channel == c)])[::-1]
+        ranked = np.sort(score[(scene.role == EXPLOIT) & able & (channel == c)])[::-1]
         room = int(plan.habits[c].daily * len(rows) / 1000)
-        cut[c] = mine[room - 1] if 0 < room <= len(mine) else (0.0 if room else np.inf)
+        cut[c] = ranked[room - 1] if 0 < room <= len(ranked) else (0.0 if room else np.inf)
     return np.where((score >= cut[channel]) & (score > 0), arc, NONE), score
 
 

@@ -12,7 +12,7 @@ from synth.frame import Column, Frame
 from synth.keyed import stream, uniform
 from synth.people import BRANDS, PLANS
 from synth.plan import Ints
-from synth.wording import clipped, numbered, with_nulls
+from synth.wording import make_codes, take_words, with_nulls
 from synth.world import World
 
 #: Shift, start in minutes of the day, paid minutes, meal minutes, training minutes.
@@ -27,7 +27,7 @@ SHIFTS = (
 AGENTS = {"10086": 420, "12580": 60, "outbound": 300}
 
 
-def changed_at(world: World, rows: Ints, day: int | Ints) -> Ints:
+def find_last_change(world: World, rows: Ints, day: int | Ints) -> Ints:
     """Local second since when the profile as of the end of ``day`` holds."""
     opened, closed = world["opened"][rows].astype(np.int64), world["closed"][rows].astype(np.int64)
     handset = world["event_day"][rows, 0].astype(np.int64)
@@ -50,22 +50,22 @@ def profile(frame: Frame) -> dict[str, Column]:
     group = w["group"][rows]
     fee = np.array([p[1] for p in PLANS])[w["plan"][rows]]
     return {
-        "account": numbered("A", rows, width=9),
+        "account": make_codes("A", rows, width=9),
         "birth_year": w["birth_year"][rows],
-        "gender": with_nulls(clipped(["F", "M", "M"], w["gender"][rows].astype(int)), w["gender"][rows] == 2),
+        "gender": with_nulls(take_words(["F", "M", "M"], w["gender"][rows].astype(int)), w["gender"][rows] == 2),
         "opened_on": opened,
-        "status": clipped(["active", "suspended", "closed"], state),
-        "city": clipped([c.code for c in geography.cities], w["city"][rows].astype(int)),
-        "centre": clipped([c.code for c in geography.centres], w["centre"][rows].astype(int)),
-        "grade": clipped(list(GRADES), w["grade"][rows].astype(int)),
+        "status": take_words(["active", "suspended", "closed"], state),
+        "city": take_words([c.code for c in geography.cities], w["city"][rows].astype(int)),
+        "centre": take_words([c.code for c in geography.centres], w["centre"][rows].astype(int)),
+        "grade": take_words(list(GRADES), w["grade"][rows].astype(int)),
         "star": w["star"][rows].astype(int),
-        "group_id": with_nulls(numbered("G", np.maximum(group, 0), width=5), group < 0),
-        "manager_id": with_nulls(numbered("M", np.maximum(group, 0) % 97, width=3), group < 0),
-        "plan": clipped([p[0] for p in PLANS], w["plan"][rows].astype(int)),
+        "group_id": with_nulls(make_codes("G", np.maximum(group, 0), width=5), group < 0),
+        "manager_id": with_nulls(make_codes("M", np.maximum(group, 0) % 97, width=3), group < 0),
+        "plan": take_words([p[0] for p in PLANS], w["plan"][rows].astype(int)),
         "plan_fee_micro": fee.astype(np.int64) * MICRO,
         "contract_end": w["contract_end"][rows].astype(np.int64),
-        "terminal_brand": clipped([b[0] for b in BRANDS], w["brand"][rows].astype(int)),
-        "terminal_model": numbered("MD", w["model"][rows].astype(int) + 100 * new, width=3),
+        "terminal_brand": take_words([b[0] for b in BRANDS], w["brand"][rows].astype(int)),
+        "terminal_model": make_codes("MD", w["model"][rows].astype(int) + 100 * new, width=3),
         "terminal_price_micro": (w["terminal_price"][rows] * np.where(new, 1.2, 1.0)).astype(np.int64) * MICRO,
         "terminal_5g": w["terminal_5g"][rows],
         "terminal_since": np.where(new, handset, np.maximum(w["terminal_since"][rows], opened)),
@@ -118,9 +118,9 @@ def shift(frame: Frame) -> dict[str, Column]:
     minutes = np.array([s[2] for s in SHIFTS])[kinds]
     return {
         "date": rows["day"],
-        "centre": clipped([c.code for c in frame.world.plan.geography.centres], rows["centre"]),
+        "centre": take_words([c.code for c in frame.world.plan.geography.centres], rows["centre"]),
         "service": pa.array(rows["service"].tolist(), pa.string()),
-        "shift": clipped([s[0] for s in SHIFTS], kinds),
+        "shift": take_words([s[0] for s in SHIFTS], kinds),
         "agents": rows["agents"],
         "minutes": minutes,
         "meal_minutes": np.array([s[3] for s in SHIFTS])[kinds],

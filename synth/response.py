@@ -89,7 +89,7 @@ def margin_effect(world: World, rows: Ints, p0: Floats, delta: Floats, products:
     """
     plan, r = world.plan, world.plan.preset.response
     margin = plan.margin_micro / MICRO
-    discount = r.discount * offered_discount_base(world)
+    discount = r.discount * find_discount_base(world)
     kept0, kept1 = 1 - r.cancel_organic, 1 - r.cancel_pushed
     worth = p0 * margin * kept0  # n × P
     total = np.zeros((len(rows), 4))
@@ -102,7 +102,7 @@ def margin_effect(world: World, rows: Ints, p0: Floats, delta: Floats, products:
     return np.rint((gain - given - taken) * MICRO).astype(np.int64)
 
 
-def offered_discount_base(world: World) -> Floats:
+def find_discount_base(world: World) -> Floats:
     """What a discount share is taken of: the smaller of price and margin, in 元."""
     plan = world.plan
     return np.asarray(np.minimum(plan.price_micro, np.maximum(plan.margin_micro, 0)) / MICRO)

@@ -116,7 +116,7 @@ def _names(world: World, entity: str, column: str) -> list[str] | None:
     }.get((entity, column))
 
 
-def told_by(world: World, catalogue: Catalogue, feed: Feed, table: Table, ledger: str) -> np.ndarray:
+def select_rows(world: World, catalogue: Catalogue, feed: Feed, table: Table, ledger: str) -> np.ndarray:
     """Which rows ``feed`` tells: of all feeds of its class that can tell a row, one does.
 
     It is drawn by a keyed lottery weighted by volume (Efraimidis and Spirakis 2006).
@@ -135,7 +135,7 @@ def told_by(world: World, catalogue: Catalogue, feed: Feed, table: Table, ledger
     for k, other in enumerate(rivals):
         schema = catalogue.schemas[other.schema_name]
         mapping = mappings(other, schema)[0]
-        places = held_places(world, other, schema)
+        places = narrow_places(world, other, schema)
         lot = uniform(row, world.plan.seed, "route", other.code) ** (1.0 / other.rows_per_1000)
         score = np.where(fits(world, mapping, places, table), lot, -1.0)
         winner = np.where(score > best, k, winner)
@@ -143,15 +143,15 @@ def told_by(world: World, catalogue: Catalogue, feed: Feed, table: Table, ledger
     return np.asarray(winner == next(k for k, other in enumerate(rivals) if other.code == feed.code))
 
 
-def held_places(world: World, feed: Feed, schema: Schema) -> dict[str, tuple[str, ...]]:
+def narrow_places(world: World, feed: Feed, schema: Schema) -> dict[str, tuple[str, ...]]:
     """Centres or cities that a feed is narrowed to by ``holds``."""
     geography = world.plan.geography
-    found: dict[str, tuple[str, ...]] = {}
+    places: dict[str, tuple[str, ...]] = {}
     for name, values in feed.holds.items():
         if name in schema.by_name and schema.by_name[name].codes:
             codes = set(schema.codes[schema.by_name[name].codes])
             for kind, known in (("centre", geography.centres), ("city", geography.cities)):
-                if codes <= {c.code for c in known} and kind not in found and set(values) != codes:
-                    found[kind] = values
+                if codes <= {c.code for c in known} and kind not in places and set(values) != codes:
+                    places[kind] = values
                     break
-    return found
+    return places

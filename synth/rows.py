@@ -15,7 +15,7 @@ from synth.events import AWAKE, WEEK, Table, hours, take
 from synth.keyed import uniform
 from synth.plan import Floats, Ints, date_of, day_of
 from synth.registers import profile_rows, shift_rows
-from synth.routes import Mapping, held_places, ledger_of, mappings, told_by
+from synth.routes import Mapping, ledger_of, mappings, narrow_places, select_rows
 from synth.traits import EVENTS
 from synth.world import World
 
@@ -46,12 +46,12 @@ def rows_of(
 ) -> Rows:
     """Who and when of a delivery, by what its schema conforms to first."""
     entity = schema.conform[0].entity if schema.conform else ""
-    places = held_places(world, feed, schema)
+    places = narrow_places(world, feed, schema)
     if entity == "shift":
-        told = (period.first, period.last)
+        span = (period.first, period.last)
         if feed.granularity == "monthly":  # the calendar of the month to come
-            told = (period.last, day_of(month_end(date_of(period.last))) + 1)
-        table = shift_rows(world, *told, places.get("centre", ()))
+            span = (period.last, day_of(month_end(date_of(period.last))) + 1)
+        table = shift_rows(world, *span, places.get("centre", ()))
         return Rows(np.full(len(table["time"]), -1), table["time"], table)
     if ledger := ledger_of(feed, schema):
         table = _ledger_rows(world, feed, period, folder, ledger)
@@ -64,20 +64,20 @@ def rows_of(
         who = np.flatnonzero((world["opened"] < period.last) & (world["closed"] >= period.first))
         return Rows(who, np.full(len(who), period.last * 86400 - 1))
     if entity == "usage" and "day" in sums:
-        return _active_rows(world, feed, schema, period, places)
-    return _drawn_rows(world, feed, schema, period, rng, scale, places)
+        return _draw_customers(world, feed, schema, period, places)
+    return _draw_rows(world, feed, schema, period, rng, scale, places)
 
 
 def _ledger_rows(world: World, feed: Feed, period: Period, folder: Path, ledger: str) -> Table:
     if ledger == "decision":
         table = _decisions(folder, period)
     else:
-        whole = _ledger(str(folder / f"{ledger}.npz"))
-        span = slice(*np.searchsorted(whole["time"], [period.first * 86400, period.last * 86400]))
-        table = {name: column[span] for name, column in whole.items()}
+        entries = _ledger(str(folder / f"{ledger}.npz"))
+        span = slice(*np.searchsorted(entries["time"], [period.first * 86400, period.last * 86400]))
+        table = {name: column[span] for name, column in entries.items()}
     if period.hour >= 0:
         table = take(table, table["time"] % 86400 // 3600 == period.hour)
-    return take(table, told_by(world, world.plan.catalogue, feed, table, ledger))
+    return take(table, select_rows(world, world.plan.catalogue, feed, table, ledger))
 
 
 @lru_cache(maxsize=8)
@@ -110,15 +110,15 @@ def appeal(world: World, entity: str, mapping: Mapping | None, period: Period) -
         return np.exp(base)
     if entity == "visit":
         codes = [c.code for c in world.plan.channels]
-        mine = [codes.index(v) for v in mapping.choices.get("channel", ()) if v in codes]
-        liking = world["habit"][:, mine].max(axis=1) if mine else world["digital"]
+        channels = [codes.index(v) for v in mapping.choices.get("channel", ()) if v in codes]
+        liking = world["habit"][:, channels].max(axis=1) if channels else world["digital"]
         return np.exp(base + 0.8 * liking)
     if entity == "contact":
         return np.exp(base - 0.3 * world["digital"] + 0.4 * world["irritable"])
     if entity == "life":
-        told = np.array([name in mapping.choices.get("kind", tuple(EVENTS)) for name in EVENTS])
+        reported = np.array([name in mapping.choices.get("kind", tuple(EVENTS)) for name in EVENTS])
         days = world["event_day"]
-        return np.exp(base) * (0.2 + 15.0 * ((days >= period.first) & (days < period.last) & told).any(axis=1))
+        return np.exp(base) * (0.2 + 15.0 * ((days >= period.first) & (days < period.last) & reported).any(axis=1))
     if entity == "usage":
         return np.exp(base + 0.6 * world["intent"][:, {"voice": 0, "sms": 1, "mms": 1}.get(_only(mapping, "kind"), 2)])
     return np.exp(base)
@@ -140,7 +140,7 @@ def _weights(world: World, feed: Feed, schema: Schema, period: Period, places: d
     return np.where(alive, weight, 0.0)
 
 
-def _drawn_rows(
+def _draw_rows(
     world: World,
     feed: Feed,
     schema: Schema,
@@ -171,7 +171,9 @@ def _season(period: Period) -> float:
     return day if period.hour < 0 else day * float(AWAKE[period.hour] / AWAKE.mean())
 
 
-def _active_rows(world: World, feed: Feed, schema: Schema, period: Period, places: dict[str, tuple[str, ...]]) -> Rows:
+def _draw_customers(
+    world: World, feed: Feed, schema: Schema, period: Period, places: dict[str, tuple[str, ...]]
+) -> Rows:
     weight = _weights(world, feed, schema, period, places)
     wanted = feed.rows_per_1000 * world.size / 1000
     chance = 1 - np.exp(-weight * wanted / max(weight.sum(), 1e-9) * 1.3)

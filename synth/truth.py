@@ -28,7 +28,7 @@ def write_truth(world: World, folder: Path) -> int:
     with pq.ParquetWriter(folder / "response.parquet", _SCHEMA, compression="zstd") as writer:
         for block in world.blocks():
             for piece in np.array_split(block, max(1, len(block) // 4096)):
-                rows = piece[world.living(piece, plan.end_day)]
+                rows = piece[world.is_living(piece, plan.end_day)]
                 if len(rows):
                     rows_written += len(rows) * len(products) * len(channels)
                     writer.write_table(_piece(world, rows, products, channels))
@@ -49,7 +49,7 @@ _SCHEMA = pa.schema(
 
 
 def _piece(world: World, rows: np.ndarray, products: np.ndarray, channels: np.ndarray) -> pa.Table:
-    p0 = organic(world, rows, products, world.boosted(rows, world.plan.end_day))
+    p0 = organic(world, rows, products, world.is_boosted(rows, world.plan.end_day))
     delta = lift(world, rows[:, None, None], products[None, :, None], channels[None, None, :], p0[:, :, None])
     effect = margin_effect(world, rows, p0, delta, products, channels)
     shape = effect.shape

@@ -72,30 +72,30 @@ def texts(rng: np.random.Generator, n: int, longest: int, dirty: float) -> pa.Ar
 def names(rng: np.random.Generator, n: int, longest: int) -> pa.Array:
     """Masked names."""
     pool = [f"{surname}*" for surname in SURNAMES] + [f"{surname}**" for surname in SURNAMES]
-    return clipped(pool, rng.integers(0, len(pool), n), longest)
+    return take_words(pool, rng.integers(0, len(pool), n), longest)
 
 
 def places(rng: np.random.Generator, n: int, longest: int) -> pa.Array:
     """Districts with a number."""
     pool = [f"{place}{k}号" for place in PLACES for k in (1, 18, 66, 108)]
-    return clipped(pool, rng.integers(0, len(pool), n), longest)
+    return take_words(pool, rng.integers(0, len(pool), n), longest)
 
 
-def clipped(pool: list[str], index: Ints, longest: int = 0) -> pa.Array:
+def take_words(pool: list[str], index: Ints, longest: int = 0) -> pa.Array:
     """Strings of a pool by index, cut to ``longest`` characters."""
     short = [word[:longest] if longest else word for word in pool]
     return pa.array(short, pa.string()).take(pa.array(index))
 
 
-def numbered(prefix: str, numbers: Ints, width: int = 0, longest: int = 0) -> pa.Array:
+def make_codes(prefix: str, numbers: Ints, width: int = 0, longest: int = 0) -> pa.Array:
     """``prefix`` followed by numbers padded to ``width``; digits are cut from the left beyond ``longest``."""
     digits = pa.array(numbers).cast(pa.string())
     if width:
         digits = pc.utf8_lpad(digits, width, "0")
     if longest and width > longest - len(prefix) > 0:
         digits = pc.utf8_slice_codeunits(digits, len(prefix) - longest, None)
-    whole = pc.binary_join_element_wise(prefix, digits, "")
-    return pc.utf8_slice_codeunits(whole, 0, longest) if longest else whole
+    text = pc.binary_join_element_wise(prefix, digits, "")
+    return pc.utf8_slice_codeunits(text, 0, longest) if longest else text
 
 
 def decimals(units: Ints, scale: int) -> pa.Array:

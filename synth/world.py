@@ -35,11 +35,11 @@ class World:
         for first in range(0, self.size, BLOCK):
             yield np.arange(first, min(first + BLOCK, self.size))
 
-    def living(self, rows: Ints, day: int | Ints) -> np.ndarray:
+    def is_living(self, rows: Ints, day: int | Ints) -> np.ndarray:
         """Whether the customers hold their number on ``day``."""
         return (self["opened"][rows] <= day) & (self["closed"][rows] > day)
 
-    def boosted(self, rows: Ints, day: int | Ints) -> np.ndarray:
+    def is_boosted(self, rows: Ints, day: int | Ints) -> np.ndarray:
         """Whether a life event of the last 30 days raises demand: n × groups."""
         days = self["event_day"][rows]
         age = np.asarray(day).reshape(-1, 1) - days
@@ -100,10 +100,10 @@ def holds_true(world: World, predicate: str) -> np.ndarray:
         store.executemany(f"insert into c values ({', '.join('?' * len(columns))})", rows)
         store.execute("update c set group_id = null where group_id < 0")
         try:
-            found = store.execute(f"select coalesce({predicate}, 0) from c order by rowid").fetchall()
+            answers = store.execute(f"select coalesce({predicate}, 0) from c order by rowid").fetchall()
         except sqlite3.OperationalError:
             return np.ones(n, dtype=bool)
-    return np.array([bool(row[0]) for row in found])
+    return np.array([bool(row[0]) for row in answers])
 
 
 def weights(world: World, column: np.ndarray | Floats, spread: float) -> Floats:

@@ -11,9 +11,9 @@ import importlib
 from pathlib import Path
 
 from conf.errors import MendableError
-from synth.real.facts import Facts, told
+from synth.real.facts import Facts, read_assumptions
 
-__all__ = ["NAMES", "Facts", "told", "write"]
+__all__ = ["NAMES", "Facts", "read_assumptions", "write"]
 
 #: The sets, in the order in which ``cpc demo --help`` shows them.
 NAMES = ("bank", "pega", "starbucks", "megaline", "comcast")

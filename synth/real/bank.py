@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.dates import month_end
-from synth.real.facts import DATA, Facts, deliver, instant, numbers, told
+from synth.real.facts import DATA, Facts, deliver, instant, numbers, read_assumptions
 
 NIGHT = dt.date(2010, 5, 1)
 _MONTHS = {
@@ -62,18 +62,18 @@ def days(months: list[dt.date], weekdays: list[int]) -> list[dt.date]:
         months: first day of each call's month, ascending.
         weekdays: 0 (Monday) to 4.
     """
-    found: list[dt.date] = []
+    dates: list[dt.date] = []
     day = dt.date.min
     for month, weekday in zip(months, weekdays, strict=True):
         day = max(day, month)
         day += dt.timedelta(days=(weekday - day.weekday()) % 7)
         if day > month_end(month):
             day -= dt.timedelta(days=7)
-        found.append(day)
-    return found
+        dates.append(day)
+    return dates
 
 
-def known(rows: pd.DataFrame) -> pd.DataFrame:
+def shift_indicators(rows: pd.DataFrame) -> pd.DataFrame:
     """For each list the indicators of the last call before it begins: what its night could know."""
     columns = [name for name, _ in _INDICATORS.values()]
     renamed = rows.rename(columns={old: new for old, (new, _) in _INDICATORS.items()})
@@ -175,7 +175,7 @@ def campaign(rows: pd.DataFrame, when: dt.date) -> dict[str, pa.Table]:
 def write(out: Path) -> Facts:
     """Write every list before ``NIGHT`` with what came of it, and the night's list without."""
     rows = read()
-    macro = known(rows)
+    macro = shift_indicators(rows)
     written: Counter[str] = Counter()
     lists = sorted(month for month in set(rows["list"]) if month < NIGHT)
     tonight = rows[rows["list"] >= NIGHT]
@@ -190,7 +190,7 @@ def write(out: Path) -> Facts:
     leaving.setdefault(NIGHT - dt.timedelta(days=1), []).append(profiles(tonight, macro, NIGHT))
     for data_date, tables in sorted(leaving.items()):
         written["bank_client"] += deliver("bank", "bank_client", pa.concat_tables(tables), out, data_date)
-    assumptions, absent = told("bank")
+    assumptions, absent = read_assumptions("bank")
     return Facts(
         name="bank",
         date=NIGHT,

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from conf.dates import SHANGHAI
-from synth.real.facts import Facts, deliver, instant, numbers, source, told
+from synth.real.facts import Facts, deliver, instant, numbers, read_assumptions, source
 
 NIGHT = dt.date(2015, 12, 31)
 FIRST = dt.date(2015, 1, 1)
@@ -66,7 +66,7 @@ def write(out: Path) -> Facts:
     written["comcast_line"] = deliver("comcast", "comcast_line", lines(rows), out, FIRST)
     for day in sorted(set(rows["day"])):
         written["comcast_ticket"] += deliver("comcast", "comcast_ticket", tickets(rows[rows["day"] == day]), out, day)
-    assumptions, absent = told("comcast")
+    assumptions, absent = read_assumptions("comcast")
     return Facts(
         name="comcast",
         date=NIGHT,

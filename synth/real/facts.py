@@ -51,7 +51,7 @@ class Facts:
     expected: Mapping[str, float] = field(default_factory=dict)
 
 
-def told(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def read_assumptions(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Assumptions of a set, and what it lacks, as ``conf/demo/NAME/assumptions.yml`` says."""
     data = read_yaml(ROOT / "demo" / name / "assumptions.yml").data
     return (data["source"], *data["assumptions"]), tuple(data["absent"])

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from conf.dates import month_end
-from synth.real.facts import Facts, deliver, instant, numbers, source, told
+from synth.real.facts import Facts, deliver, instant, numbers, read_assumptions, source
 
 NIGHT = dt.date(2019, 1, 1)
 _SET = "telecom_megaline_cdr"
@@ -59,7 +59,7 @@ def states(rows: pd.DataFrame, state: str, day: str) -> pa.Table:
     )
 
 
-def sent(kind: str, rows: pd.DataFrame) -> pa.Table:
+def list_use(kind: str, rows: pd.DataFrame) -> pa.Table:
     """Records of one of the three feeds of use."""
     key, who, when = {
         "call": ("call_no", "caller", "began_at"),
@@ -90,8 +90,8 @@ def write(out: Path) -> Facts:
         written["megaline_user"] += deliver("megaline", "megaline_user", told_users, out, end)
         for kind, rows in use.items():
             feed = f"megaline_{kind}"
-            written[feed] += deliver("megaline", feed, sent(kind, rows[_in(rows["day"], end)]), out, end)
-    assumptions, absent = told("megaline")
+            written[feed] += deliver("megaline", feed, list_use(kind, rows[_in(rows["day"], end)]), out, end)
+    assumptions, absent = read_assumptions("megaline")
     total = sum(map(len, use.values())) + len(people)
     return Facts(
         name="megaline",

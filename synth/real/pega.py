@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synth.real.facts import DATA, Facts, deliver, instant, numbers, told
+from synth.real.facts import DATA, Facts, deliver, instant, numbers, read_assumptions
 
 NIGHT = dt.date(2021, 3, 4)
 HELD_FROM = dt.date(2021, 1, 31)
@@ -38,7 +38,7 @@ def read() -> pd.DataFrame:
     rows = pd.read_parquet(DATA / "pega.parquet")
     rows["row"] = rows["CustomerID"].str.removeprefix("Customer-").astype(int)
     rows["decided_at"] = moments(rows["pxDecisionTime"])
-    rows["answered_at"] = rows[["decided_at"]].assign(told=moments(rows["pxOutcomeTime"])).max(axis=1)
+    rows["answered_at"] = rows[["decided_at"]].assign(outcome_at=moments(rows["pxOutcomeTime"])).max(axis=1)
     rows["night"] = rows["decided_at"].dt.tz_convert("Asia/Shanghai").dt.date
     return rows.sort_values(["night", "row", "pxRank", "pxFactID"], kind="stable").reset_index(drop=True)
 
@@ -82,7 +82,7 @@ def history(rows: pd.DataFrame, night: dt.date) -> dict[str, pa.Table]:
     }
     orders = events(taken, "O", "order_no", "accepted_at") | {
         "way": _texts(taken["pyChannel"]),
-        "decision_ref": _numbered(taken, "D"),
+        "decision_ref": _number(taken, "D"),
     }
     by_feed = {"decision": decisions, "contact": messages, "view": views, "order": orders}
     return {f"pega_{name}": pa.table(columns) for name, columns in by_feed.items()}
@@ -91,14 +91,14 @@ def history(rows: pd.DataFrame, night: dt.date) -> dict[str, pa.Table]:
 def events(rows: pd.DataFrame, prefix: str, key: str, time: str) -> dict[str, pa.Array]:
     """What every record says: its number, whose it is, when, about which action."""
     return {
-        key: _numbered(rows, prefix),
+        key: _number(rows, prefix),
         "phone": numbers(rows["row"].tolist()),
         time: _times(rows["answered_at"]),
         "action": _texts(rows["pyName"]),
     }
 
 
-def _numbered(rows: pd.DataFrame, prefix: str) -> pa.Array:
+def _number(rows: pd.DataFrame, prefix: str) -> pa.Array:
     return pa.array([f"{prefix}{number}" for number in rows["pxFactID"]], pa.string())
 
 
@@ -125,7 +125,7 @@ def write(out: Path) -> Facts:
             written[feed] += deliver("pega", feed, records, out, night)
     tonight = profiles(people, NIGHT)
     written["pega_customer"] += deliver("pega", "pega_customer", tonight, out, NIGHT - dt.timedelta(days=1))
-    assumptions, absent = told("pega")
+    assumptions, absent = read_assumptions("pega")
     return Facts(
         name="pega",
         date=NIGHT,

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synth.real.facts import Facts, deliver, instant, numbers, source, told
+from synth.real.facts import Facts, deliver, instant, numbers, read_assumptions, source
 
 START = dt.date(2018, 7, 27)
 NIGHT = dt.date(2018, 9, 20)
@@ -28,15 +28,15 @@ _WAYS = ("web", "email", "mobile", "social")
 
 def portfolio() -> dict[str, tuple[str, str, int, int]]:
     """Offers by id: product code, code of the set of channels, what has to be spent, reward."""
-    found = {}
+    offers = {}
     for line in source(_SET, "portfolio.json").read_text(encoding="utf-8").splitlines():
         if line.strip():
             offer = json.loads(line)
             kind = offer["offer_type"].replace("informational", "info")
             code = f"{kind}_{offer['difficulty']}_{offer['reward']}_{int(offer['duration'])}d"
             ways = "_".join(way for way in _WAYS if way in offer["channels"])
-            found[offer["id"]] = (code, ways, int(offer["difficulty"]), int(offer["reward"]))
-    return found
+            offers[offer["id"]] = (code, ways, int(offer["difficulty"]), int(offer["reward"]))
+    return offers
 
 
 def members() -> pd.DataFrame:
@@ -47,7 +47,7 @@ def members() -> pd.DataFrame:
     return people
 
 
-def sent() -> pd.DataFrame:
+def read_offers() -> pd.DataFrame:
     """Offers sent, in the order of the set: ``row`` (of the member), ``night``, ``product``, ``ways`` and what came."""
     files = [source(_SET, f"impressions_{part}_v3.csv.gz") for part in ("train", "test")]
     rows = pd.concat([pd.read_csv(file, usecols=_COLUMNS) for file in files], ignore_index=True)
@@ -116,7 +116,7 @@ def wave(rows: pd.DataFrame) -> dict[str, pa.Table]:
     }
 
 
-def redeemed(rows: pd.DataFrame) -> pa.Table:
+def list_redemptions(rows: pd.DataFrame) -> pa.Table:
     """Records of ``starbucks_redeem`` of offers that were completed."""
     return pa.table(
         {
@@ -134,7 +134,7 @@ def redeemed(rows: pd.DataFrame) -> pa.Table:
 
 def write(out: Path) -> Facts:
     """Write the waves before the last with what was completed of them, and profiles for each wave and the night."""
-    people, rows = members(), sent()
+    people, rows = members(), read_offers()
     before, later = rows[rows["offer_received_time"] < HELD_HOUR], rows[rows["offer_received_time"] >= HELD_HOUR]
     written: Counter[str] = Counter()
     nights = sorted(set(before["night"]))
@@ -146,8 +146,8 @@ def write(out: Path) -> Facts:
     done = before[before["offer_completed"] == 1]
     days = pd.Series([START + dt.timedelta(days=int(hour) // 24) for hour in done["offer_completed_time"]], done.index)
     for day in sorted(set(days)):
-        written["starbucks_redeem"] += _deliver("redeem", redeemed(done[days == day]), out, day)
-    assumptions, absent = told("starbucks")
+        written["starbucks_redeem"] += _deliver("redeem", list_redemptions(done[days == day]), out, day)
+    assumptions, absent = read_assumptions("starbucks")
     return Facts(
         name="starbucks",
         date=NIGHT,

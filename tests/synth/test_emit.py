@@ -112,7 +112,7 @@ def test_every_living_customer_has_a_decision_every_night(small: Small) -> None:
     decisions = table(small, "decision_log_archive").to_pandas()
     day = day_of(dt.date(2025, 11, 15))
     tonight = decisions[decisions["decision_date"] == dt.date(2025, 11, 15)]
-    assert len(tonight) == small.world.living(np.arange(small.world.size), day).sum()
+    assert len(tonight) == small.world.is_living(np.arange(small.world.size), day).sum()
     assert set(tonight["policy_role"]) == {"control", "explore", "exploit"}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from conf.catalogue import ROOT, load_catalogue
 from conf.errors import MendableError
-from synth.real import NAMES, told, write
+from synth.real import NAMES, read_assumptions, write
 from synth.real import bank as banking
 from synth.real import comcast as tickets
 from synth.real import pega as hub
@@ -38,7 +38,7 @@ def test_an_overlay_is_a_whole_catalogue(name):
     assert {feed.schema_name for feed in catalogue.feeds.values()} == read
     if len(catalogue.feeds) >= 4:
         assert {feed.dialect for feed in catalogue.feeds.values()} == {"avl", "verf", "vgop", "jsonl"}
-    assumptions, absent = told(name)
+    assumptions, absent = read_assumptions(name)
     assert len(assumptions) > 3
     assert absent
 
@@ -70,7 +70,7 @@ def test_a_day_is_the_first_that_fits():
 
 def test_no_list_knows_an_indicator_of_its_own_month():
     rows = banking.read()
-    macro = banking.known(rows)
+    macro = banking.shift_indicators(rows)
     months = sorted(set(rows["list"]))
     assert macro.loc[months[0]].isna().all()
     before = rows[rows["list"] == months[4]]["euribor3m"].iloc[-1]
@@ -86,7 +86,9 @@ def test_what_leaks_reaches_no_feature_of_the_bank():
     client = catalogue.schemas["bank_client"]
     assert not {"duration", "talk_seconds", "calls_made", "answer"} & set(client.by_name)
     rows = banking.read().head(50)
-    missing = banking.profiles(rows, banking.known(banking.read()), dt.date(2008, 6, 1))["days_since_previous"]
+    missing = banking.profiles(rows, banking.shift_indicators(banking.read()), dt.date(2008, 6, 1))[
+        "days_since_previous"
+    ]
     assert missing.null_count == 50  # 999 in the set
 
 
@@ -155,7 +157,7 @@ def starbucks(tmp_path_factory):
 
 def test_every_offer_of_the_programme_is_written_or_held_back(starbucks):
     facts, _ = starbucks
-    rows = coffee.sent()
+    rows = coffee.read_offers()
     later = rows[rows["offer_received_time"] >= coffee.HELD_HOUR]
     assert facts.records == len(rows) == 76_358
     assert facts.written["starbucks_offer"] == facts.written["starbucks_send"] == len(rows) - len(later)
