@@ -47,13 +47,13 @@ def check(instance: Path, out: Path) -> dict[str, Any]:
         Refused: anything in the plan or its certificate is not so.
     """
     must, plain = read_limits(instance / "limits.yml")
-    said, limits = read_certificate(out / "certificate.json", plain)
+    certificate, limits = read_certificate(out / "certificate.json", plain)
     tally = _Tally(used=[0] * len(limits))
     plan = _plan(out / "assignment")
     for rows in _whole_customers(instance / "arcs", _columns(limits)):
         _judge(rows, limits, must, plan, tally)
-    plan.finished()
-    return _compare(said, limits, tally)
+    plan.refuse_rest()
+    return _compare(certificate, limits, tally)
 
 
 def _columns(limits: list[Limit]) -> list[str]:
@@ -86,7 +86,7 @@ def _read(path: Path, columns: list[str], nulls: bool) -> Iterator[dict[str, np.
 
 
 def _batch(batch: pa.RecordBatch, columns: list[str], nulls: bool, path: Path) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
     none = np.zeros(batch.num_rows, bool)
     if nulls:
         none = batch.column(columns[1]).is_null().to_numpy(zero_copy_only=False)
@@ -99,9 +99,9 @@ def _batch(batch: pa.RecordBatch, columns: list[str], nulls: bool, path: Path) -
             raise Refused(f"column {name!r} has nulls where none may be", path.name)
         if column.null_count:
             column = column.fill_null(0 if name == "value" else -1)
-        found[name] = column.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
-    found["none"] = none
-    return found
+        arrays[name] = column.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
+    arrays["none"] = none
+    return arrays
 
 
 def _whole_customers(folder: Path, columns: list[str]) -> Iterator[dict[str, np.ndarray]]:
@@ -155,7 +155,7 @@ class _plan:  # noqa: N801 - a reader with a place in its files
         self.rest = {name: values[count:] for name, values in rows.items()}
         return {name: values[:count] for name, values in rows.items()}
 
-    def finished(self) -> None:
+    def refuse_rest(self) -> None:
         """Refuse rows beyond the instance."""
         left = 0 if self.rest is None else len(self.rest["customer"])
         if left or any(len(part["customer"]) for part in self.parts):
@@ -213,9 +213,9 @@ def _kinds(rows: dict[str, np.ndarray], columns: list[str]) -> tuple[np.ndarray,
         if size > _DENSE:
             code, size = _dense(code)
     code, size = _dense(code)
-    one = np.empty(size, np.int64)
-    one[code] = np.arange(len(code))
-    return code, {name: rows[name][one] for name in columns}
+    example = np.empty(size, np.int64)
+    example[code] = np.arange(len(code))
+    return code, {name: rows[name][example] for name in columns}
 
 
 def _dense(code: np.ndarray) -> tuple[np.ndarray, int]:
@@ -274,8 +274,8 @@ def _find(
         p, c, o = p[order], c[order], o[order]
         if ((p[1:] == p[:-1]) & (c[1:] == c[:-1]) & (o[1:] == o[:-1])).any():
             raise Refused("an arc is in the instance twice", "arcs")
-    found = np.bincount(owner[hit], minlength=len(first))
-    lost = np.flatnonzero((found == 0) & ~chosen["none"])
+    matches = np.bincount(owner[hit], minlength=len(first))
+    lost = np.flatnonzero((matches == 0) & ~chosen["none"])
     if len(lost):
         raise Refused(f"customer {int(chosen['customer'][lost[0]])} has no such arc", "assignment")
     arc = np.flatnonzero(hit)
@@ -284,7 +284,7 @@ def _find(
     return arc
 
 
-def _compare(said: dict[str, Any], limits: list[Limit], tally: _Tally) -> dict[str, Any]:
+def _compare(certificate: dict[str, Any], limits: list[Limit], tally: _Tally) -> dict[str, Any]:
     """What the certificate says against what was found."""
     amounts = sum(limit.price * limit.amount for limit in limits)
     bound = -((-amounts) // 1_000_000) + tally.reduced
@@ -294,35 +294,41 @@ def _compare(said: dict[str, Any], limits: list[Limit], tally: _Tally) -> dict[s
         if limit.side * used > limit.side * limit.amount:
             raise Refused(f"limit {limit.name} is broken: {used} against {limit.amount}", "assignment")
     gap = (bound - tally.primal) / max(1, abs(bound))
-    found = {
+    derived = {
         "customers": tally.customers,
         "arcs": tally.arcs,
         "primal": tally.primal,
         "bound": bound,
         "assignment_sha256": tally.digest.hexdigest(),
     }
-    for key, value in found.items():
-        if said[key] != value:
-            raise Refused(f"{key} is {value}, not {said[key]}", "certificate.json")
-    if type(said["gap"]) not in {int, float} or not math.isclose(said["gap"], gap, rel_tol=1e-9, abs_tol=1e-15):
-        raise Refused(f"gap is {gap}, not {said['gap']}", "certificate.json")
-    _claims(said, tally.primal, bound)
-    return {**found, "gap": gap, "used": {limit.name: used for limit, used in zip(limits, tally.used, strict=True)}}
+    for key, value in derived.items():
+        if certificate[key] != value:
+            raise Refused(f"{key} is {value}, not {certificate[key]}", "certificate.json")
+    if type(certificate["gap"]) not in {int, float} or not math.isclose(
+        certificate["gap"], gap, rel_tol=1e-9, abs_tol=1e-15
+    ):
+        raise Refused(f"gap is {gap}, not {certificate['gap']}", "certificate.json")
+    _claims(certificate, tally.primal, bound)
+    return {**derived, "gap": gap, "used": {limit.name: used for limit, used in zip(limits, tally.used, strict=True)}}
 
 
-def _claims(said: dict[str, Any], primal: int, bound: int) -> None:
+def _claims(certificate: dict[str, Any], primal: int, bound: int) -> None:
     """What cannot be re-derived must at least be possible."""
-    if ("bound_claimed" in said) != ("gap_claimed" in said):
+    if ("bound_claimed" in certificate) != ("gap_claimed" in certificate):
         raise Refused("bound_claimed and gap_claimed go together", "certificate.json")
-    if "bound_claimed" in said:
-        claimed, gap = said["bound_claimed"], said["gap_claimed"]
+    if "bound_claimed" in certificate:
+        claimed, gap = certificate["bound_claimed"], certificate["gap_claimed"]
         if type(claimed) is not int or not primal <= claimed <= bound:
             raise Refused("bound_claimed is no integer between primal and bound", "certificate.json")
         if type(gap) not in {int, float} or not math.isclose(
             gap, (claimed - primal) / max(1, abs(claimed)), abs_tol=1e-15
         ):
             raise Refused("gap_claimed is not that of bound_claimed", "certificate.json")
-    if type(said["seconds"]) not in {int, float} or not 0 <= said["seconds"] < math.inf:
+    if type(certificate["seconds"]) not in {int, float} or not 0 <= certificate["seconds"] < math.inf:
         raise Refused("seconds is no duration", "certificate.json")
-    if type(said["passes"]) is not int or said["passes"] < 0 or not isinstance(said["method"], str):
+    if (
+        type(certificate["passes"]) is not int
+        or certificate["passes"] < 0
+        or not isinstance(certificate["method"], str)
+    ):
         raise Refused("passes or method is not what it should be", "certificate.json")

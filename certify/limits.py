@@ -104,15 +104,15 @@ def _limit(row: Any, where: str) -> Limit:
 def read_certificate(path: Path, limits: list[Limit]) -> tuple[dict[str, Any], list[Limit]]:
     """The certificate, and the limits with the prices and uses that it states."""
     try:
-        said = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        certificate = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except (OSError, ValueError) as error:
         raise Refused("certificate.json cannot be read", str(path)) from error
     where = path.name
-    if not isinstance(said, dict) or set(said) - _CERTIFICATE_KEYS or _NEEDED - set(said):
+    if not isinstance(certificate, dict) or set(certificate) - _CERTIFICATE_KEYS or _NEEDED - set(certificate):
         raise Refused("certificate.json has unknown keys or lacks some", where)
     for key in ("primal", "bound", "customers", "arcs"):
-        integer(said[key], key, where)
-    rows = said["limits"]
+        integer(certificate[key], key, where)
+    rows = certificate["limits"]
     if not isinstance(rows, list) or [r.get("name") for r in rows if isinstance(r, dict)] != [x.name for x in limits]:
         raise Refused("the certificate's limits are not those of limits.yml, in their order", where)
     priced = []
@@ -126,7 +126,7 @@ def read_certificate(path: Path, limits: list[Limit]) -> tuple[dict[str, Any], l
             raise Refused(f"limit {limit.name}: a price of {price} has the wrong sign or leaves 64 bits", where)
         used = integer(row["used"], f"used of {limit.name}", where)
         priced.append(Limit(limit.name, limit.side, limit.amount, limit.counts, limit.where, price, used))
-    return said, priced
+    return certificate, priced
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def checks(
 ) -> list[dict[str, Any]]:
     """The checks of one delivery: what each expectation observed, with its bounds."""
     when = f"{data_date}" if hour < 0 else f"{data_date} {hour:02d}h"
-    found = []
+    rows = []
     for expect in suite:
         metrics = columns.get(expect.column)
         if metrics is None:
@@ -93,8 +93,8 @@ def checks(
         observed = observe(expect, metrics, schema, data_date)
         name, bounds = f"{expect.name} · {when}", (expect.low, expect.high)
         row = check(subject, name, expect.kind, observed, *bounds, expect.severity)
-        found.append(row | {"column": expect.column, "delivery_id": metrics.get("delivery_id", "")})
-    return found
+        rows.append(row | {"column": expect.column, "delivery_id": metrics.get("delivery_id", "")})
+    return rows
 
 
 def sample(kind: str, metrics: Metrics) -> dict[str, Any]:

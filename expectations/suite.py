@@ -76,7 +76,7 @@ class Row(Strict):
     why: str
 
     @model_validator(mode="after")
-    def _bounded(self) -> Row:
+    def _check_bounds(self) -> Row:
         if self.low is None and self.high is None:
             raise ValueError("give `low`, `high` or both")
         if self.low is not None and self.high is not None and self.low > self.high:
@@ -127,9 +127,9 @@ def _of_field(field: Field, schema: Schema, feed: Feed | None) -> Iterator[Expec
     if field.type == "string" and field.max_length:
         yield Expect(field.name, "longest", high=field.max_length)
     if field.codes:
-        held = feed.holds.get(field.name) if feed else None
-        codes = held or tuple(schema.codes[field.codes])
-        yield Expect(field.name, "other_codes", high=0.0, codes=codes, severity="stop" if held else "warn")
+        narrowed = feed.holds.get(field.name) if feed else None
+        codes = narrowed or tuple(schema.codes[field.codes])
+        yield Expect(field.name, "other_codes", high=0.0, codes=codes, severity="stop" if narrowed else "warn")
 
 
 def event_fields(schema: Schema) -> set[str]:

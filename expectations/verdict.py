@@ -59,8 +59,8 @@ def by_kind(checks: pd.DataFrame) -> pd.DataFrame:
     """The numbers of every kind in columns of its own, NaN in the rows of others; ``row`` is the row of ``checks``."""
     columns: dict[str, Any] = {"row": range(len(checks))}
     for kind in sorted(set(checks["kind"])):
-        mine = checks["kind"] == kind
-        columns |= {f"{kind} {name}": checks[name].where(mine) for name in ("observed", "low", "high")}
+        of_kind = checks["kind"] == kind
+        columns |= {f"{kind} {name}": checks[name].where(of_kind) for name in ("observed", "low", "high")}
     return pd.DataFrame(columns)
 
 
