@@ -33,9 +33,9 @@ from features.anchor import Anchor
 from features.store import snapshots
 from jobs import partials
 from runtime import spark_tables
-from runtime.lake import arrow_schema, nullable, write_file
+from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
-from runtime.parquet_files import WRITTEN, read_written
+from runtime.parquet_files import WRITTEN, read_written, write_file
 
 SIZES = ("20k", "250k", "1m", "4m")
 _CUSTOMERS = {"20k": 20_000, "250k": 250_000, "1m": 1_000_000, "4m": 4_000_000}

@@ -30,8 +30,8 @@ from planning.eligibility import masks as arcs
 from planning.eligibility.masks import Shape
 from planning.eligibility.rules import Step, shape_of, steps
 from runtime import spark_tables
-from runtime.lake import WrittenFile, write_file
 from runtime.night import Figures, Night
+from runtime.parquet_files import WrittenFile, write_file
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

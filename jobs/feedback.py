@@ -17,13 +17,13 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.catalogue import Catalogue
 from conf.dates import LOCAL_DATE_SQL, START_OF_DAY_SQL
 from conf.settings import Outcome
 from planning.eligibility.customer_state import FATIGUE_DAYS, weigh_recency
+from runtime import spark_tables
 from runtime.night import Figures, Night
 
 if TYPE_CHECKING:
@@ -212,14 +212,10 @@ def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.
 
 def settled(night: Night) -> set[dt.date]:
     """Dates whose outcomes were final when written: one value is read a date."""
-    if not night.lake.exists("outcome"):
-        return set()
-    actions = pa.table(night.lake.delta("outcome").get_add_actions(flatten=True)).to_pylist()
-    root = night.lake.path("outcome")
-    first = {action["partition.business_date"]: action["path"] for action in actions}
+    first = {file.partition["business_date"]: file.path for file in night.lake.live_files("outcome")}
     final = set()
     for date, path in first.items():
-        rows = next(pq.ParquetFile(root / path).iter_batches(1, columns=["matured"]))
+        rows = next(pq.ParquetFile(path).iter_batches(1, columns=["matured"]))
         if rows["matured"][0].as_py():
             final.add(date)
     return final
@@ -253,7 +249,7 @@ def run(night: Night) -> Figures:
     sources = Sources(past.where(where), contact, seen("order"), seen("consent"), seen("complaint"))
     frame = outcomes(sources, night.catalogue, night.settings.outcome, night.date)
     frame = frame.repartition("business_date").sortWithinPartitions("customer_id", "decision_id")
-    night.lake.replace_spark("outcome", frame, where=where)
+    spark_tables.replace(night.lake, "outcome", frame, partitions=[{"business_date": date} for date in wanted])
     fresh = night.table("outcome").where(where)
     total = fresh.selectExpr(
         "count(*) as decisions",

@@ -19,8 +19,8 @@ from pathlib import Path
 from conf.errors import MendableError
 from models.affinity.encode import ChangedFeatureError, MissingFeatureError
 from planning.scoring import Task, plan, score_file
-from runtime.lake import WrittenFile
 from runtime.night import Figures, Night
+from runtime.parquet_files import WrittenFile
 
 READS = ("eligible", "customer_features")
 READS_PREVIOUS = ("limit_price", "assignment")

@@ -22,11 +22,12 @@ from models.affinity.encode import MissingFeatureError, encode
 from models.affinity.prune import prune
 from models.affinity.scorer import BASES, Money, Scorer, Scores, prepare
 from models.lifecycle.arcs import masks_of, menu, money
-from models.lifecycle.training_data import dates_of, recent_of
+from models.lifecycle.training_data import recent_of
 from planning.limits.declared import DeclaredLimits
-from runtime.lake import WrittenFile, arrow_schema, nullable, write_file
+from runtime.lake import arrow_schema, nullable
 from runtime.model_pointer import champion
 from runtime.night import Figures, Night
+from runtime.parquet_files import WrittenFile, write_file
 
 _BLOCK = 4096  # customers scored at once: bounds memory
 
@@ -213,7 +214,7 @@ def _trailing(task: Task, customers: Ints, whole: int) -> Ints:
 
 def prices_before(night: Night) -> tuple[dict[str, int], str]:
     """Prices of the last night before this one, pico-元 a unit by limit, and its date; empty where there is none."""
-    before = [date for date in dates_of(night, "limit_price") if date < night.date]
+    before = [date for date in night.lake.dates("limit_price") if date < night.date]
     if not before:
         return {}, ""
     rows = night.lake.arrow("limit_price", partition={"business_date": before[-1]}, columns=["limit", "price_pico"])
@@ -237,7 +238,7 @@ def plan(night: Night) -> tuple[Task, list[str], Figures]:
             )
     model = champion(night.settings)
     prices, of = prices_before(night)
-    past = [date for date in dates_of(night, "assignment") if date < night.date][-_TRAILING_NIGHTS:]
+    past = [date for date in night.lake.dates("assignment") if date < night.date][-_TRAILING_NIGHTS:]
     assigned = tuple(tuple(night.lake.files("assignment", {"business_date": date})) for date in past)
     night.lake.delta("candidate")
     task = Task(

@@ -10,7 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from runtime.lake import Lake, arrow_schema, nullable, write_file
+from runtime.lake import Lake, arrow_schema, nullable
+from runtime.parquet_files import write_file
 
 #: What a row's hash covers, in this order.
 _COVERED = ("at", "who", "what", "why", "rows", "previous_hash")

@@ -1,30 +1,27 @@
-"""Reading and writing Delta tables: by Spark where the work is SQL's, by Arrow and one transaction elsewhere.
+"""Reading and writing Delta tables by Arrow and one transaction.
 
-Every write replaces its key. ``replace_arrow`` is for small tables and for tasks that wrote Parquet
-themselves (``commit_files``); ``replace_spark`` is for frames. One commit a call.
+Every write replaces its key, in one commit a call: ``replace_arrow`` writes small tables, ``commit_files`` publishes
+what tasks wrote, `runtime.spark_tables` what Spark did. Which files are live is asked of Delta's log here alone.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import json
 import shutil
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import deltalake
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from deltalake.transaction import AddAction, CommitProperties
 
 from conf.catalogue import Catalogue
 from conf.errors import MendableError
 from conf.table import Table
+from runtime.parquet_files import WrittenFile, partition_text, write_partitions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -42,6 +39,7 @@ _ARROW = {
     "array<bigint>": pa.list_(pa.field("element", pa.int64())),
 }
 Partition = Mapping[str, Any]
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -56,6 +54,50 @@ def _arrow_type(ddl: str) -> pa.DataType:
         precision, scale = ddl[8:-1].split(",")
         return pa.decimal128(int(precision), int(scale))
     return _ARROW[ddl]
+
+
+@dataclass(frozen=True)
+class LiveFile:
+    """A file that a table's log holds to be live.
+
+    Attributes:
+        root: the table's folder.
+        name: the file's place below it.
+        size: in bytes.
+        rows: how many it has.
+        partition: values of the partition columns, in their own types.
+        modified: when it was committed.
+        low: least values of the columns asked for; None where the log does not tell.
+        high: greatest values likewise.
+        nulls: numbers of nulls likewise.
+    """
+
+    root: Path
+    name: str
+    size: int
+    rows: int
+    partition: Partition
+    modified: dt.datetime
+    low: Mapping[str, Any]
+    high: Mapping[str, Any]
+    nulls: Mapping[str, int | None]
+
+    @property
+    def path(self) -> str:
+        """The absolute path."""
+        return str(self.root / self.name)
+
+    def belongs_to(self, partition: Partition) -> bool:
+        """Whether all rows are of ``partition``: by partition columns, or by columns that have one value in the file."""
+        return all(
+            self.partition[name] == value if name in self.partition else self._has_only(name, value)
+            for name, value in partition.items()
+        )
+
+    def _has_only(self, name: str, value: Any) -> bool:
+        if value is None:
+            return self.nulls[name] == self.rows
+        return self.nulls[name] == 0 and self.low[name] == self.high[name] == value
 
 
 @dataclass(frozen=True)
@@ -136,13 +178,53 @@ class Lake:
             condition = term if condition is None else condition & term
         return dataset.to_table(columns=list(columns) if columns is not None else None, filter=condition)
 
-    def files(self, table: str, partition: Partition | None = None) -> list[str]:
-        """Absolute paths of the live Parquet files of a partition, in name order: what tasks are given."""
-        if not self.exists(table):
+    def live_files(
+        self,
+        table: str,
+        partition: Partition | None = None,
+        *,
+        bounds: Sequence[str] = (),
+        handle: deltalake.DeltaTable | None = None,
+    ) -> list[LiveFile]:
+        """The files that Delta's log holds to be live, in name order; an unwritten table has none.
+
+        Args:
+            table: the table.
+            partition: only files whose rows are all of it.
+            bounds: columns whose least and greatest values are wanted.
+            handle: the handle to ask, so that its commit is one on what was seen.
+        """
+        if handle is None and not self.exists(table):
             return []
-        actions = pa.table(self.delta(table).get_add_actions(flatten=True)).to_pylist()
-        root = self.path(table)
-        return sorted(str(root / a["path"]) for a in actions if _in_partition(a, partition or {}))
+        asked = sorted({*bounds, *(partition or {})} - set(self.table(table).partition_by))
+        actions = pa.table((handle or self.delta(table)).get_add_actions(flatten=True))
+        names = [name for name in actions.column_names if name.startswith("partition.")]
+        told = {f"{kind}.{name}" for kind in ("min", "max", "null_count") for name in asked} & {*actions.column_names}
+        wanted = ["path", "size_bytes", "modification_time", "num_records", *names, *sorted(told)]
+        found = [
+            LiveFile(
+                self.path(table),
+                row["path"],
+                row["size_bytes"],
+                row["num_records"],
+                {name.removeprefix("partition."): row[name] for name in names},
+                _EPOCH + dt.timedelta(milliseconds=row["modification_time"]),
+                *({name: row.get(f"{kind}.{name}") for name in asked} for kind in ("min", "max", "null_count")),
+            )
+            for row in actions.select(wanted).to_pylist()
+        ]
+        return sorted((file for file in found if file.belongs_to(partition or {})), key=lambda file: file.name)
+
+    def files(self, table: str, partition: Partition | None = None) -> list[str]:
+        """Absolute paths of the live files of a partition, in name order: what tasks are given."""
+        return [file.path for file in self.live_files(table, partition)]
+
+    def dates(self, table: str) -> list[dt.date]:
+        """The dates for which ``table`` has rows, ascending, by its first partition column that is a date."""
+        entry = self.table(table)
+        types = {column.name: column.type for column in entry.columns}
+        by = next(name for name in entry.partition_by if types[name] == "date")
+        return sorted({file.partition[by] for file in self.live_files(table)} - {None})
 
     def spark(self, spark: SparkSession, table: str) -> DataFrame:
         """``table`` as a Spark frame, created empty if it has not been written."""
@@ -197,42 +279,14 @@ class Lake:
                 by someone else since then is a conflict.
         """
         delta = handle or self.delta(table)
-        removals: list[dict[str, Any]] = []
+        removals: list[LiveFile] = []
         if replace:
-            current = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
-            removals = [a for a in current if any(_in_partition(a, keys) for keys in replace)]
+            keys = sorted({name for partition in replace for name in partition})
+            live = self.live_files(table, bounds=keys, handle=delta)
+            removals = [file for file in live if any(file.belongs_to(partition) for partition in replace)]
         if not files and not removals and not applied:
             return
         _commit(delta, files, removals, applied or {})
-
-    def replace_spark(self, table: str, frame: DataFrame, *, where: str | None = None) -> None:
-        """Replace what ``where`` (a predicate over partition columns; the whole table if None) selects by ``frame``."""
-        entry = self.table(table)
-        self.delta(table)
-        names = [column.name for column in entry.columns]
-        writer = frame.select(*names).write.format("delta").mode("overwrite")
-        writer = writer.option("mergeSchema", "true")  # a column declared since the table was made is added to it
-        if where:
-            writer = writer.option("replaceWhere", where)
-        writer.save(str(self.path(table)))
-
-
-@dataclass(frozen=True)
-class WrittenFile:
-    """A Parquet file that a task wrote below a table and that a commit will publish.
-
-    ``path`` is relative to the table; ``stats`` is Delta's statistics JSON.
-    """
-
-    path: str
-    size: int
-    partition: dict[str, str | None]
-    stats: str
-    rows: int
-
-    def most(self, column: str) -> int:
-        """The greatest value of a column of integers."""
-        return int(json.loads(self.stats)["maxValues"][column])
 
 
 def nullable(schema: pa.Schema) -> pa.Schema:
@@ -240,88 +294,10 @@ def nullable(schema: pa.Schema) -> pa.Schema:
     return pa.schema([field.with_nullable(True) for field in schema])
 
 
-def write_partitions(root: Path, rows: pa.Table, partition_by: Sequence[str]) -> list[WrittenFile]:
-    """Write ``rows`` as one Parquet file a partition below ``root``; rows keep their order within a file."""
-    if not partition_by:
-        return [write_file(root, rows, {})]
-    keys = rows.select(list(partition_by)).group_by(list(partition_by)).aggregate([])
-    keys = keys.sort_by([(name, "ascending") for name in partition_by])
-    written = []
-    for key in keys.to_pylist():
-        chosen = rows
-        for name, value in key.items():
-            column = chosen[name]
-            chosen = chosen.filter(
-                pc.is_null(column) if value is None else pc.equal(column, pa.scalar(value, column.type))
-            )
-        written.append(write_file(root, chosen.drop_columns(list(partition_by)), key))
-    return written
-
-
-def write_file(root: Path, rows: pa.Table, partition: Mapping[str, Any], ends: Sequence[int] = ()) -> WrittenFile:
-    """Write one Parquet file of one partition (its columns not in ``rows``) with the statistics Delta prunes by.
-
-    Args:
-        root: the table's folder.
-        rows: what to write.
-        partition: the partition's values.
-        ends: where row groups end (rows from the start, ascending, the last one all rows); none: where Arrow likes.
-    """
-    values = {name: _partition_text(value) for name, value in partition.items()}
-    folder = "/".join(
-        f"{name}={value if value is not None else '__HIVE_DEFAULT_PARTITION__'}" for name, value in values.items()
-    )
-    relative = f"{folder}/part-{uuid.uuid4().hex}.parquet" if folder else f"part-{uuid.uuid4().hex}.parquet"
-    path = root / relative
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # rows come by customer: differences of their numbers take a third of the room that the numbers do
-    packed = {"customer_id": "DELTA_BINARY_PACKED"} if "customer_id" in rows.column_names else {}
-    dictionary = [name for name in rows.column_names if name not in packed]
-    with pq.ParquetWriter(
-        path, rows.schema, compression="zstd", coerce_timestamps="us", use_dictionary=dictionary, column_encoding=packed
-    ) as writer:
-        for start, end in pairwise((0, *(ends or (rows.num_rows,)))):
-            writer.write_table(rows.slice(start, end - start))
-    return WrittenFile(relative, path.stat().st_size, values, statistics(rows), rows.num_rows)
-
-
-def _partition_text(value: Any) -> str | None:
-    if value is None:
-        return None
-    return value.isoformat() if isinstance(value, dt.date) else str(value)
-
-
-def statistics(rows: pa.Table) -> str:
-    """Delta's per-file statistics: rows, and minimum, maximum, nulls of the columns that sort."""
-    low: dict[str, Any] = {}
-    high: dict[str, Any] = {}
-    nulls: dict[str, int] = {}
-    for name in rows.column_names:
-        column = rows[name]
-        nulls[name] = column.null_count
-        kind = column.type
-        if not (pa.types.is_integer(kind) or pa.types.is_date(kind)) or column.null_count == len(column):
-            continue
-        bounds = pc.min_max(column).as_py()
-        low[name], high[name] = (v.isoformat() if isinstance(v, dt.date) else v for v in (bounds["min"], bounds["max"]))
-    return json.dumps({"numRecords": rows.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls})
-
-
-def _in_partition(action: Mapping[str, Any], keys: Partition) -> bool:
-    """Whether a file belongs to ``keys``: partition values, or a column that has one value in the whole file."""
-    for name, value in keys.items():
-        if f"partition.{name}" in action:
-            if _partition_text(action[f"partition.{name}"]) != _partition_text(value):
-                return False
-        elif not action.get(f"min.{name}") == action.get(f"max.{name}") == value:
-            return False
-    return True
-
-
 def _commit(
     delta: deltalake.DeltaTable,
     files: Sequence[WrittenFile],
-    removals: Sequence[Mapping[str, Any]],
+    removals: Sequence[LiveFile],
     applied: Mapping[str, int],
 ) -> None:
     now = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
@@ -339,13 +315,13 @@ def _commit(
     names = list(delta.metadata().partition_columns)
     actions += [
         deltalake.transaction.RemoveAction(
-            path=action["path"],
+            path=file.name,
             data_change=True,
             deletion_timestamp=now,
-            partition_values={name: _partition_text(action.get(f"partition.{name}")) for name in names},
-            size=action["size_bytes"],
+            partition_values={name: partition_text(value) for name, value in file.partition.items()},
+            size=file.size,
         )
-        for action in removals
+        for file in removals
     ]
     transactions = [deltalake.Transaction(app_id, version) for app_id, version in sorted(applied.items())]
     delta.create_write_transaction(

@@ -10,25 +10,19 @@ Spark's Delta reader spends a job and a plan on the log of every table.
 from __future__ import annotations
 
 import datetime as dt
-import json
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from runtime.lake import Lake, Partition, WrittenFile
+from runtime.lake import Lake, Partition, arrow_schema, nullable
+from runtime.parquet_files import NULL_PARTITION, WrittenFile, take_over
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclass(frozen=True)
@@ -47,19 +41,14 @@ class Held:
 
 def held(lake: Lake, table: str, by: str = "", dates: Collection[dt.date] = ()) -> Held:
     """What a table holds; where ``by`` names its date partition, of ``dates`` only. No row is read."""
-    if not lake.exists(table):
-        return Held()
-    actions = pa.table(lake.delta(table).get_add_actions(flatten=True))
-    if by and actions.num_rows:
-        wanted = pa.array(sorted(dates), pa.date32())
-        actions = actions.filter(pc.is_in(actions[f"partition.{by}"].cast(pa.date32()), value_set=wanted))
-    if not actions.num_rows:
-        return Held()
-    paths = (str(lake.path(table) / path) for path in actions["path"].to_pylist())
-    keys: list[Any] = actions[f"partition.{by}"].to_pylist() if by else [""] * actions.num_rows
-    files = sorted(zip(keys, paths, actions["num_records"].to_pylist(), strict=True))
-    most = pc.max(actions["max.customer_id"]).as_py() if "max.customer_id" in actions.column_names else None
-    return Held(tuple(path for _, path, _ in files), tuple(records for *_, records in files), most or 0)
+    live = lake.live_files(table, bounds=("customer_id",))
+    if by:
+        wanted = set(dates)
+        live = sorted(
+            (file for file in live if file.partition[by] in wanted), key=lambda file: (file.partition[by], file.name)
+        )
+    most = max((file.high["customer_id"] or 0 for file in live), default=0)
+    return Held(tuple(file.path for file in live), tuple(file.rows for file in live), most)
 
 
 def read(spark: SparkSession, lake: Lake, table: str, files: Sequence[str] | None = None) -> DataFrame:
@@ -89,8 +78,9 @@ def replace(lake: Lake, table: str, frame: DataFrame, *, partitions: Sequence[Pa
         the number of rows written.
     """
     entry = lake.table(table)
-    lake.delta(table)
-    files = stage(frame.select(*(column.name for column in entry.columns)), lake.path(table), entry.partition_by)
+    lake.grow(table, nullable(arrow_schema(entry)))
+    own = frame.selectExpr(*(f"cast(`{column.name}` as {column.type}) as `{column.name}`" for column in entry.columns))
+    files = stage(own, lake.path(table), entry.partition_by)
     lake.commit_files(table, files, replace=list(partitions))
     return sum(file.rows for file in files)
 
@@ -109,35 +99,8 @@ def stage(frame: DataFrame, root: Path, partition_by: Sequence[str]) -> list[Wri
     found = []
     for path in sorted(folder.rglob("*.parquet")):
         values = dict(part.split("=", 1) for part in path.relative_to(folder).parts[:-1])
-        partition = {name: None if value == _NULL else unquote(value) for name, value in values.items()}
-        rows, stats = footer(path)
-        if rows:
-            found.append(WrittenFile(str(path.relative_to(root)), path.stat().st_size, partition, stats, rows))
+        partition = {name: None if value == NULL_PARTITION else unquote(value) for name, value in values.items()}
+        file = take_over(root, path, partition)
+        if file.rows:
+            found.append(file)
     return found
-
-
-def footer(path: Path) -> tuple[int, str]:
-    """Rows of a Parquet file and Delta's statistics JSON (integers and dates), from its footer alone."""
-    meta = pq.read_metadata(path)
-    low: dict[str, Any] = {}
-    high: dict[str, Any] = {}
-    nulls: dict[str, int] = {}
-    for group in range(meta.num_row_groups):
-        row_group = meta.row_group(group)
-        for position in range(row_group.num_columns):
-            column = row_group.column(position)
-            name, said = column.path_in_schema, column.statistics
-            if "." in name or said is None or not said.has_null_count:
-                continue
-            nulls[name] = nulls.get(name, 0) + said.null_count
-            if said.has_min_max and (
-                isinstance(said.min, int | dt.date) and not isinstance(said.min, bool | dt.datetime)
-            ):
-                low[name] = min(low.get(name, said.min), said.min)
-                high[name] = max(high.get(name, said.max), said.max)
-    stats = {"numRecords": meta.num_rows, "minValues": _text(low), "maxValues": _text(high), "nullCount": nulls}
-    return meta.num_rows, json.dumps(stats)
-
-
-def _text(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.isoformat() if isinstance(value, dt.date) else value for name, value in values.items()}

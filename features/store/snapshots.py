@@ -23,9 +23,9 @@ from features.listing import rows as listing
 from features.store.population import population
 from features.store.tiles import Part, parts_of, read_groups
 from runtime import spark_tables
-from runtime.lake import WrittenFile, arrow_schema, nullable, write_file
+from runtime.lake import arrow_schema, nullable
 from runtime.night import Figures, Night
-from runtime.parquet_files import WRITTEN, read_written, written_batch
+from runtime.parquet_files import WRITTEN, WrittenFile, read_written, write_file, written_batch
 
 #: Days by which an event may be dated after the night that first saw it: files of older nights are not read.
 _SLACK = 31

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +22,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from conf.dates import month_end, parse_date
+from conf.dates import month_end
 from conf.feature import Family
 from conf.partial import BUCKET_BITS, valued_inputs
 from features.arrays import ints
-from runtime.lake import Lake, WrittenFile, write_file
+from runtime.lake import Lake
+from runtime.parquet_files import WrittenFile, write_file
 
 I64 = npt.NDArray[np.int64]
 #: Rows below which a row group holds further buckets, and rows that a task settles at most (of even customers).
@@ -105,19 +105,17 @@ def tile_of(night: dt.date, at_hand: dt.date) -> dt.date:
 
 def parts_of(lake: Lake, family: Family) -> list[Part]:
     """The live files of a family's partials, in an order that does not hang on their names."""
-    if not lake.exists(family.table):
-        return []
     found = [
         Part(
-            tile=_date(action["partition.tile"]),
-            path=str(lake.path(family.table) / action["path"]),
-            first=_date(action["min.business_date"]),
-            last=_date(action["max.business_date"]),
-            low=action["min.customer_id"],
-            high=action["max.customer_id"],
-            rows=action["num_records"],
+            tile=file.partition["tile"],
+            path=file.path,
+            first=file.low["business_date"],
+            last=file.high["business_date"],
+            low=file.low["customer_id"],
+            high=file.high["customer_id"],
+            rows=file.rows,
         )
-        for action in pa.table(lake.delta(family.table).get_add_actions(flatten=True)).to_pylist()
+        for file in lake.live_files(family.table, bounds=("business_date", "customer_id"))
     ]
     return sorted(found, key=lambda part: (part.tile, part.first, part.low, part.high, part.rows, part.path))
 
@@ -233,7 +231,3 @@ def _without(rows: pa.Table, nights: Collection[dt.date]) -> pa.Table:
     if not nights:
         return rows
     return rows.filter(pc.invert(pc.is_in(rows["business_date"], value_set=pa.array(sorted(nights), pa.date32()))))
-
-
-def _date(value: Any) -> dt.date:
-    return parse_date(value) if isinstance(value, str) else value

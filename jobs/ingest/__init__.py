@@ -38,8 +38,9 @@ from jobs.ingest.return_reports import write_reports
 from jobs.ingest.task import Loaded, Loader
 from runtime import run_id as identity
 from runtime.keys import KEY_VERSION, pseudonym_key, vault_key
-from runtime.lake import Lake, arrow_schema, nullable, write_file, write_partitions
+from runtime.lake import Lake, LiveFile, arrow_schema, nullable
 from runtime.night import Figures, Night
+from runtime.parquet_files import write_file, write_partitions
 
 READS = ("landing",)
 WRITES = ("raw", "ops_load", "ops_quarantine", "vault", "ops_delivery")
@@ -263,7 +264,7 @@ def publish_table(lake: Lake, schema: str, group: Sequence[Loaded]) -> None:
     table = f"raw_{schema}"
     for _ in range(ATTEMPTS):
         handle = lake.delta(table)
-        live = pa.table(handle.get_add_actions(flatten=True)).to_pylist()
+        live = lake.live_files(table, bounds=("hour", "delivery_id"), handle=handle)
         wanted = [one for one in group if not shown(handle, live, one)]
         try:
             lake.commit_files(
@@ -286,21 +287,15 @@ def _partition(work: Work) -> dict[str, Any]:
     return {"data_date": work.data_date, "feed": work.feed.code, "hour": work.hour}
 
 
-def shown(handle: DeltaTable, live: Sequence[Mapping[str, Any]], one: Loaded) -> bool:
+def shown(handle: DeltaTable, live: Sequence[LiveFile], one: Loaded) -> bool:
     """Whether the table shows this content of this key: its transaction, and all of its rows and no others."""
     work = one.work
     if handle.transaction_version(f"raw_{work.schema.name}/{work.key}") != one.ordinal:
         return False
-    mine = [
-        file
-        for file in live
-        if file["partition.feed"] == work.feed.code
-        and str(file["partition.data_date"]) == str(work.data_date)
-        and file["min.hour"] == file["max.hour"] == work.hour
-    ]
-    if any(not file.get("min.delivery_id") == file.get("max.delivery_id") == one.delivery_id for file in mine):
+    mine = [file for file in live if file.belongs_to(_partition(work))]
+    if not all(file.belongs_to({"delivery_id": one.delivery_id}) for file in mine):
         return False
-    return sum(file["num_records"] for file in mine) == sum(one.rows)
+    return sum(file.rows for file in mine) == sum(one.rows)
 
 
 def discard(lake: Lake, unseen: Sequence[Loaded]) -> None:

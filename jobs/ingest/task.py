@@ -26,8 +26,7 @@ from dialects.scanner import BYTES
 from dialects.streams import LongLineError
 from jobs.ingest.column_stats import Measure, measure, told
 from jobs.ingest.deliveries import Span, Survey, Work, identify, survey
-from runtime.lake import WrittenFile
-from runtime.parquet_sink import Sink
+from runtime.parquet_files import PartWriter, WrittenFile
 
 #: At most so many records of a delivery are set aside one by one; over it, it is refused whatever its threshold.
 MOST_REFUSED = 1_000_000
@@ -261,12 +260,12 @@ def _parsed(span: Span, path: Path, parse: Callable[[bytes, int, int], Records])
             yield ahead.popleft().result()
 
 
-def _sink(table: Path, work: Work) -> Sink:
+def _sink(table: Path, work: Work) -> PartWriter:
     """Where rows of a delivery go; texts that make the key, and numbers, hardly repeat."""
     kinds = {one.name: one.type for one in work.schema.fields}
     plain = [name for name, kind in kinds.items() if kind not in ("string", "code", "bool", "short")]
     plain += ["line", *(name for name in work.schema.key if kinds[name] == "string")]
-    return Sink(table, {"data_date": work.data_date, "feed": work.feed.code}, plain, ("delivery_id",))
+    return PartWriter(table, {"data_date": work.data_date, "feed": work.feed.code}, plain)
 
 
 def _rows(span: Span, identity: str, part: Records) -> pa.Table:

@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from conf.errors import MendableError
 from jobs.scan.arrivals import NO_DATE, look
-from runtime.lake import arrow_schema, nullable, write_partitions
+from runtime.lake import arrow_schema, nullable
 from runtime.night import Figures, Night
+from runtime.parquet_files import write_partitions
 
 READS = ()
 WRITES = ("landing",)

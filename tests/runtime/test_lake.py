@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from copy import copy
 from pathlib import Path
 
@@ -12,7 +11,9 @@ import pytest
 
 from conf.catalogue import load_catalogue
 from conf.errors import MendableError
-from runtime.lake import Lake, arrow_schema, statistics, write_partitions
+from runtime import spark_tables
+from runtime.lake import Lake, arrow_schema
+from runtime.parquet_files import write_partitions
 
 D = dt.date(2026, 1, 9)
 
@@ -96,20 +97,13 @@ def test_rows_keep_their_order_and_every_partition_its_file(lake: Lake, tmp_path
     assert [(file.partition["key"], file.rows) for file in files] == [("a", 1), ("b", 2), (None, 1)]
 
 
-def test_statistics_are_deltas() -> None:
-    told = json.loads(statistics(pa.table({"n": [3, 1, None], "d": [D, D, D], "s": ["x", None, None]})))
-    assert told["numRecords"] == 3
-    assert told["minValues"] == {"n": 1, "d": "2026-01-09"}
-    assert told["nullCount"] == {"n": 1, "d": 0, "s": 2}
-
-
 @pytest.mark.spark
 def test_spark_reads_and_replaces_what_arrow_wrote(lake: Lake, spark) -> None:
     lake.replace_arrow("funnel", funnel(["a", "b"]), partition={"business_date": D})
     lake.replace_arrow("funnel", funnel(["z"]), partition={"business_date": D + dt.timedelta(1)})
     frame = lake.spark(spark, "funnel").where("business_date = date'2026-01-09'")
     assert frame.count() == 2
-    lake.replace_spark("funnel", frame.where("rule = 'a'"), where="business_date = date'2026-01-09'")
+    spark_tables.replace(lake, "funnel", frame.where("rule = 'a'"), partitions=[{"business_date": D}])
     assert rules(lake) == ["a", "z"]
     lake.replace_arrow("funnel", funnel(["q"]), partition={"business_date": D})
     assert sorted(row.rule for row in lake.spark(spark, "funnel").collect()) == ["q", "z"]
