@@ -136,12 +136,8 @@ def table_rows(lake: Lake, catalogue: Catalogue, fresh: Sequence[Row]) -> dict[t
     schemas = sorted({catalogue.feeds[row["feed"]].schema_name for row in fresh if row["feed"] in catalogue.feeds})
     found: dict[tuple[str, dt.date], int] = defaultdict(int)
     for schema in schemas:
-        if not lake.exists(f"raw_{schema}"):
-            continue
-        for action in pa.table(lake.delta(f"raw_{schema}").get_add_actions(flatten=True)).to_pylist():
-            day = action["partition.data_date"]
-            day = dt.date.fromisoformat(day) if isinstance(day, str) else day
-            found[action["partition.feed"], day] += action["num_records"]
+        for file in lake.live_files(f"raw_{schema}"):
+            found[file.partition["feed"], file.partition["data_date"]] += file.rows
     return found
 
 

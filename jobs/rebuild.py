@@ -17,8 +17,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
 from conf.dates import cut_off
 from features.anchor import feeds_of
 from jobs import conform, partials
@@ -26,7 +24,6 @@ from jobs.conform.work import sources_by_entity, work_of
 from jobs.partials import known_on
 from runtime.night import Figures, Night
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 Row = Mapping[str, Any]
 
 
@@ -145,15 +142,11 @@ def restated(ledger: Iterable[Row], since: dt.date) -> tuple[tuple[str, dt.date,
 
 def snapshot_times(night: Night, since: dt.date) -> dict[dt.date, dt.datetime]:
     """Snapshots from ``since`` on → when their files were written."""
-    if not night.lake.exists("customer_features"):
-        return {}
     found: dict[dt.date, dt.datetime] = {}
-    for action in pa.table(night.lake.delta("customer_features").get_add_actions(flatten=True)).to_pylist():
-        date = action["partition.business_date"]
-        date = dt.date.fromisoformat(date) if isinstance(date, str) else date
-        when = _EPOCH + dt.timedelta(milliseconds=action["modification_time"])
+    for file in night.lake.live_files("customer_features"):
+        date = file.partition["business_date"]
         if date >= since:
-            found[date] = min(found.get(date, when), when)
+            found[date] = min(found.get(date, file.modified), file.modified)
     return found
 
 

@@ -15,7 +15,7 @@ from models.affinity.response import OneClassError
 from models.affinity.signals import Knobs
 from models.affinity.training import Learnt, Sample, learn
 from models.lifecycle.arcs import menu
-from models.lifecycle.training_data import Data, dates_of, encoded, latest, partition
+from models.lifecycle.training_data import Data, encoded, latest, partition
 from runtime.night import Figures, Night
 
 _PROBE = 20_000  # customers and rows that drift is measured on
@@ -28,7 +28,7 @@ def knobs(settings: Affinity, seed: int) -> Knobs:
 
 def drift(night: Night, data: Data) -> tuple[Drift, ...]:
     """How each feature moved from the decisions' time to the newest snapshot that the night may see."""
-    newest = latest(dates_of(night, "customer_features"), night.date)
+    newest = latest(night.lake.dates("customer_features"), night.date)
     if newest is None or newest in data.snapshots:
         return compare(tuple(f.name for f in data.features), *(_probe(data.sample.X),) * 2)
     names = ["customer_id", *(feature.name for feature in data.features)]

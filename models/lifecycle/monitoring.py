@@ -30,10 +30,10 @@ from numpy.typing import NDArray
 from scipy.special import logit
 from scipy.stats import norm
 
-from conf.dates import parse_date
 from expectations.measure import check
 from models.affinity.calibrate import slope
 from models.affinity.drift import psi
+from runtime.lake import LiveFile
 from runtime.night import Night
 
 Floats = NDArray[np.float64]
@@ -237,15 +237,12 @@ def _before(files: Mapping[dt.date, Sequence[str]], date: dt.date) -> Sequence[s
 
 def _files(night: Night, table: str) -> dict[dt.date, list[str]]:
     """Date → files of a table; of `candidate` every k-th, so that a night's rows are some million at most."""
-    if not night.lake.exists(table):
-        return {}
-    found: dict[dt.date, list[Mapping[str, Any]]] = {}
-    for action in pa.table(night.lake.delta(table).get_add_actions(flatten=True)).to_pylist():
-        date = action["partition.business_date"]
-        found.setdefault(parse_date(date) if isinstance(date, str) else date, []).append(action)
-    root, kept = night.lake.path(table), {}
-    for date, actions in found.items():
-        actions.sort(key=lambda action: (action.get("min.customer_id") or 0, action["num_records"]))
-        step = math.ceil(sum(action["num_records"] for action in actions) / _LOOKED) if table == "candidate" else 1
-        kept[date] = [str(root / action["path"]) for action in actions[:: max(1, step)]]
+    found: dict[dt.date, list[LiveFile]] = {}
+    for file in night.lake.live_files(table, bounds=("customer_id",)):
+        found.setdefault(file.partition["business_date"], []).append(file)
+    kept = {}
+    for date, files in found.items():
+        files.sort(key=lambda file: (file.low["customer_id"] or 0, file.rows))
+        step = math.ceil(sum(file.rows for file in files) / _LOOKED) if table == "candidate" else 1
+        kept[date] = [file.path for file in files[:: max(1, step)]]
     return kept

@@ -23,7 +23,7 @@ from models.affinity.promotion import Bounds, Rounds, judge
 from models.affinity.scorer import Menu, prepare
 from models.lifecycle.arcs import masks_of, menu, money
 from models.lifecycle.registry import version_of
-from models.lifecycle.training_data import dates_of, latest, partition, recent_of
+from models.lifecycle.training_data import latest, partition, recent_of
 from runtime.model_pointer import champion, fetch
 from runtime.night import Night
 
@@ -62,8 +62,8 @@ def _calibration(bundle: Bundle) -> dict[str, float]:
 
 
 def _rounds(night: Night, before: Bundle, after: Bundle) -> tuple[Rounds, int]:
-    offered, snapshots = dates_of(night, "eligible"), dates_of(night, "customer_features")
-    known = [date for date in dates_of(night, "outcome") if latest(snapshots, date) is not None]
+    offered, snapshots = night.lake.dates("eligible"), night.lake.dates("customer_features")
+    known = [date for date in night.lake.dates("outcome") if latest(snapshots, date) is not None]
     dates = [date for date in known if _is_matured(night, date)][-_NIGHTS:]
     if not offered or not dates:
         raise MendableError(

@@ -60,14 +60,6 @@ class Data:
     without_snapshot: int
 
 
-def dates_of(night: Night, table: str) -> list[dt.date]:
-    """Dates for which ``table`` has rows."""
-    if not night.lake.exists(table):
-        return []
-    actions = pa.table(night.lake.delta(table).get_add_actions(flatten=True)).to_pylist()
-    return sorted({action["partition.business_date"] for action in actions})
-
-
 def latest(dates: Sequence[dt.date], at: dt.date) -> dt.date | None:
     """The last of ``dates`` not after ``at``."""
     past = [date for date in dates if date <= at]
@@ -138,8 +130,8 @@ def read(night: Night) -> Data:
     Raises:
         MendableError: no matured outcomes, or no snapshots for their dates.
     """
-    outcomes = dates_of(night, "outcome")
-    snapshots = dates_of(night, "customer_features")
+    outcomes = night.lake.dates("outcome")
+    snapshots = night.lake.dates("customer_features")
     parts = [(date, part) for date, part in _matured(night, outcomes)]
     if not parts:
         raise MendableError(

@@ -24,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from conf.documents import Strict
 from conf.errors import MendableError
 from features.store.snapshots import family_anchors, write_snapshots
-from models.lifecycle.training_data import candidates, dates_of, latest
+from models.lifecycle.training_data import candidates, latest
 from runtime.duckdb_sql import Files, write_joined
 from runtime.lake import Lake, arrow_schema, nullable
 from runtime.night import Figures, Night
@@ -118,8 +118,8 @@ def write(night: Night, made: Recipe, out: Path) -> Figures:
     then = replace(night, date=made.night, versions=made.versions)
     lake = then.lake
     out.mkdir(parents=True, exist_ok=True)
-    dates = [date for date in dates_of(then, "outcome") if made.first <= date <= made.last]
-    pairs = _pairs(dates, dates_of(then, "customer_features"))
+    dates = [date for date in then.lake.dates("outcome") if made.first <= date <= made.last]
+    pairs = _pairs(dates, then.lake.dates("customer_features"))
     rebuilt = out / "snapshots"
     try:
         snapshots = _snapshots(then, made, sorted({snapshot for _, snapshot in pairs}), rebuilt)
