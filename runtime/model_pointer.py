@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlparse
 
 from conf.errors import MendableError
 from conf.settings import Settings
+from runtime.atomic_files import write_atomic
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -208,9 +209,7 @@ def _keep(settings: Settings, pinned: Pinned) -> None:
         return
     copy = home / f"kept-{pinned.sha256[:16]}"
     shutil.copytree(pinned.folder, copy, dirs_exist_ok=True)
-    draft = record.with_suffix(".draft")
-    draft.write_text(json.dumps(facts), encoding="utf-8")
-    draft.replace(record)
+    write_atomic(record, json.dumps(facts))
 
 
 def _kept(settings: Settings) -> Pinned | None:

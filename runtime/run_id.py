@@ -17,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from runtime.atomic_files import write_atomic
 from runtime.night import Night
 
 _HOUSE = Path(__file__).resolve().parent.parent
@@ -91,11 +92,7 @@ def read_attempt(night: Night) -> Attempt | None:
 
 def write_attempt(night: Night, attempt: Attempt) -> None:
     """Record an attempt, atomically: a killed process leaves the old record or the new one."""
-    path = _attempt_path(night)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(asdict(attempt)) + "\n", encoding="utf-8")
-    draft.replace(path)
+    write_atomic(_attempt_path(night), json.dumps(asdict(attempt)) + "\n")
 
 
 def _attempt_path(night: Night) -> Path:

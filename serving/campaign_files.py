@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from conf.offer import Channel, Product
+from runtime.atomic_files import write_atomic
 
 #: Position that stands for every channel in a stop key; channel ids end at 31.
 EVERY = 63
@@ -130,10 +131,5 @@ def write_csv(path: Path, rows: pa.Table, mode: int) -> str:
     sink.write(b"\xef\xbb\xbf")
     pacsv.write_csv(neutral(rows), sink)
     data = sink.getvalue()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=mode)
-    draft.write_bytes(data)
-    draft.replace(path)
+    write_atomic(path, data, mode)
     return hashlib.sha256(data).hexdigest()

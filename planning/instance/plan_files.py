@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 from conf.errors import MendableError
 from models.assignment.problem import Block, Ints, Kinds, Problem
 from models.assignment.solve import Solution
+from runtime.atomic_files import folder_draft
 
 SCHEMA = pa.schema([("customer", pa.int64()), ("product", pa.int16()), ("channel", pa.int16()), ("value", pa.int64())])
 _RECORD = np.dtype([("customer", "<i8"), ("product", "<i2"), ("channel", "<i2"), ("value", "<i8")])
@@ -27,21 +27,18 @@ def write_plan(out: Path, problem: Problem, solution: Solution) -> dict[str, Any
     """
     if out.exists() and any(p.name not in {"assignment", "certificate.json"} for p in out.iterdir()):
         raise MendableError("the folder holds other things", where=str(out), remedy="give an empty or a new folder")
-    draft = out.with_name(out.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    (draft / "assignment").mkdir(parents=True)
     digest = hashlib.sha256()
-    with pq.ParquetWriter(draft / "assignment" / "part-00000.parquet", SCHEMA, compression="zstd") as writer:
-        for block, arc in zip(problem.blocks, solution.plan.arcs, strict=True):
-            product, channel, value = chosen(block, arc, problem.kinds)
-            digest.update(records(block.customer, product, channel, value))
-            writer.write_table(plan_table(block.customer, product, channel, value))
-        if not problem.blocks:
-            writer.write_table(SCHEMA.empty_table())
-    said = certificate(problem, solution, digest.hexdigest())
-    (draft / "certificate.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-    shutil.rmtree(out, ignore_errors=True)
-    draft.replace(out)
+    with folder_draft(out) as draft:
+        (draft / "assignment").mkdir()
+        with pq.ParquetWriter(draft / "assignment" / "part-00000.parquet", SCHEMA, compression="zstd") as writer:
+            for block, arc in zip(problem.blocks, solution.plan.arcs, strict=True):
+                product, channel, value = chosen(block, arc, problem.kinds)
+                digest.update(records(block.customer, product, channel, value))
+                writer.write_table(plan_table(block.customer, product, channel, value))
+            if not problem.blocks:
+                writer.write_table(SCHEMA.empty_table())
+        said = certificate(problem, solution, digest.hexdigest())
+        (draft / "certificate.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
     return said
 
 

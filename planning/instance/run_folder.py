@@ -8,7 +8,6 @@ of explorers and controls; ``inbound.parquet`` scored offers of inbound channels
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from models.assignment.roles import EXPLOIT
 from planning.instance.decision_inputs import DecisionInputs, read_inputs, write_inputs
 from planning.instance.solve import checked
 from planning.limits.in_force import LimitsInForce, read_limits, write_limits
+from runtime.atomic_files import file_draft, folder_draft
 
 
 @dataclass(frozen=True)
@@ -79,16 +79,13 @@ def freeze(
     folder: Path, inputs: DecisionInputs, limits: LimitsInForce, arcs: pa.Table, tables: dict[str, pa.Table]
 ) -> RunFolder:
     """Write a run's inputs, whole or not at all; what an earlier attempt left is replaced."""
-    draft = folder.with_name(folder.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    (draft / "instance" / "arcs").mkdir(parents=True)
-    pq.write_table(arcs, draft / "instance" / "arcs" / "part-00000.parquet", compression="zstd")
-    write_limits(draft / "instance" / "limits.yml", limits)
-    for name, rows in tables.items():
-        pq.write_table(rows, draft / f"{name}.parquet", compression="zstd")
-    write_inputs(draft / "inputs.json", inputs)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.replace(folder)
+    with folder_draft(folder) as draft:
+        (draft / "instance" / "arcs").mkdir(parents=True)
+        pq.write_table(arcs, draft / "instance" / "arcs" / "part-00000.parquet", compression="zstd")
+        write_limits(draft / "instance" / "limits.yml", limits)
+        for name, rows in tables.items():
+            pq.write_table(rows, draft / f"{name}.parquet", compression="zstd")
+        write_inputs(draft / "inputs.json", inputs)
     return RunFolder(folder)
 
 
@@ -108,10 +105,9 @@ def take_back(run: RunFolder, arcs: pa.Table) -> None:
         (run.path / "others.parquet", arcs.filter(pc.invert(mine))),
     ):
         rows = pq.read_table(path)
-        draft = path.with_suffix(".draft")
         joined = pa.concat_tables([rows, more.select(rows.column_names).cast(rows.schema)]).sort_by(order)
-        pq.write_table(joined, draft, compression="zstd")
-        draft.replace(path)
+        with file_draft(path) as draft:
+            pq.write_table(joined, draft, compression="zstd")
 
 
 def certified(settings: Settings, run: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import numpy as np
 from models.assignment.active_set import FEW, Active
 from models.assignment.problem import Apart, Block, Ints, Limits, Problem
 from models.assignment.sample import drawn
+from runtime.atomic_files import file_draft
 from runtime.run_id import sources
 
 #: Changes that sets are made for, over the amount (or the use, where the amount is 0).
@@ -57,7 +58,6 @@ def key_of(said: dict[str, Any], limits: Limits, room: float) -> str:
 
 def write_active(path: Path, active: Active, plan: Sequence[Ints]) -> None:
     """Write a set, whole or not at all; what everybody holds is written as the difference from the plan."""
-    path.parent.mkdir(exist_ok=True)
     moved = [np.flatnonzero(held != own) for held, own in zip(active.held, plan, strict=True)]
     arrays: dict[str, Any] = {name: [getattr(block, name) for block in active.blocks] for name in OF_BLOCK}
     was = [held[one] for held, one in zip(active.held, moved, strict=True)]
@@ -66,8 +66,7 @@ def write_active(path: Path, active: Active, plan: Sequence[Ints]) -> None:
     sizes: dict[str, Any] = {f"{name}_size": [len(part) for part in parts] for name, parts in arrays.items()}
     apart = active.apart
     numbers = np.array([apart.customers, apart.value], np.int64)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
-    with draft.open("wb") as file:
+    with file_draft(path) as draft, draft.open("wb") as file:
         np.savez(
             file,
             **joined,
@@ -78,7 +77,6 @@ def write_active(path: Path, active: Active, plan: Sequence[Ints]) -> None:
             high=apart.high,
             middle=active.middle,
         )
-    draft.replace(path)
     for old in sorted(path.parent.glob("*.npz"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
         old.unlink(missing_ok=True)
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reporting.night_report.facts import Facts, gather
 from reporting.night_report.view import view
+from runtime.atomic_files import write_atomic
 from runtime.night import Night
 
 FOLDER = Path(__file__).resolve().parent
@@ -22,10 +23,7 @@ def write(night: Night, run_id: str, path: Path) -> str:
     """Write the report of tonight's run; returns the SHA-256 of all but what the clock decides."""
     facts = gather(night, run_id)
     page = render(facts, night)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text(page, encoding="utf-8")
-    draft.replace(path)
+    write_atomic(path, page)
     return hashlib.sha256(render(facts, night, operational=False).encode()).hexdigest()
 
 
