@@ -11,7 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from models.assignment.problem import BLOCK, Block, Ints, Kinds, Limits, Problem
+from models.arrays import Ints
+from models.assignment.problem import BLOCK, Block, Kinds, Limits, Problem
 
 PRODUCTS, CHANNELS, CENTRES = 12, 6, 6
 #: Cost of an attempt, micro-yuan.

@@ -17,8 +17,7 @@ from models.assignment.highs_models import Choice, model
 from models.assignment.problem import Problem
 from models.assignment.repair import gather
 from models.cores import cores
-
-YUAN = 1e12
+from models.money import YUAN
 
 
 def matrix(problem: Problem) -> tuple[sparse.csc_matrix, np.ndarray]:

@@ -14,8 +14,9 @@ import numpy as np
 
 from benchmarks.assignment_cases import CHANNELS, PRODUCTS, Case, problem
 from benchmarks.result import Result
+from models.arrays import Ints
 from models.assignment.dual_evaluation import Local, evaluate
-from models.assignment.problem import Block, Ints, Problem
+from models.assignment.problem import Block, Problem
 from models.assignment.sample import sample
 from models.assignment.solve import Goal, solve
 

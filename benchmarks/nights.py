@@ -17,8 +17,9 @@ from scipy.stats import t as student
 from benchmarks.result import Result
 from conf.catalogue import load_catalogue
 from models.affinity.value import ArcMoney, values
+from models.arrays import Ints
 from models.assignment.arc_types import Use, reduce_kinds
-from models.assignment.problem import Block, Ints, Limits, Problem
+from models.assignment.problem import Block, Limits, Problem
 from models.assignment.solve import Goal, solve
 from planning.scoring import _PRIOR_NIGHTS, _TRAILING_NIGHTS
 

@@ -30,13 +30,12 @@ from benchmarks.result import Result
 from models.affinity.encode import encode, learn
 from models.affinity.scorer import Scorer, Scores, prepare
 from models.affinity.training import Learnt
+from models.arrays import Floats
 from models.cores import cores
 from models.lifecycle import fit as fitting
 from models.lifecycle import training_data
 from models.lifecycle.arcs import money
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 SIZES = ("20k",)
 _ROUGH = 5e-3  # gap of the learners' plans, which are told apart by tenths
 

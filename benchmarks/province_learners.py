@@ -17,10 +17,9 @@ from models.affinity.encode import ARC_COLUMNS, CATEGORIES, encode
 from models.affinity.meta_learners import Size, effects
 from models.affinity.scorer import Scorer, Scores
 from models.affinity.training import CONTROL, EXPLORE, Sample
+from models.arrays import Floats, Ints
 from models.lifecycle.training_data import Data
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 LEARNERS = ("t", "x", "dr", "r")
 _SIZE = Size(trees=60, leaves=6, leaf_rows=400, effect_trees=50, effect_leaves=3, effect_leaf_rows=1000)
 _OFFER = [k for k, name in enumerate(ARC_COLUMNS) if not name.startswith("channel_") and name != "contacted"]

@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from jobs.assign import population_of
 from models.affinity.prune import prune
 from models.affinity.scorer import Menu
+from models.arrays import Flags, Floats, Ints
 from models.assignment.roles import EXPLOIT
 from models.assignment.solve import Goal, solve
 from models.lifecycle.arcs import masks_of, menu
@@ -32,9 +32,6 @@ from planning.limits.in_force import LimitsInForce, write_limits
 from runtime.keys import pseudonym_key
 from runtime.night import Night
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 _NEVER = -(10**12)
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import lightgbm as lgb
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.homes import homes, night_of
 from benchmarks.result import Result
@@ -24,12 +23,11 @@ from models.affinity.encode import ARC_COLUMNS
 from models.affinity.response import weighed
 from models.affinity.signals import CHANNEL, Columns, Knobs, Rows, Signal, grow, parameters, select, signals
 from models.affinity.training import training_rows
+from models.arrays import Flags, Floats
 from models.lifecycle import fit as fitting
 from models.lifecycle import training_data
 from models.lifecycle.arcs import menu
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 SIZES = ("all",)
 TREES = 150  # in all, of each shape
 RATES = (0.03, 0.1, 0.3)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from benchmarks.result import Result
 from models.affinity.encode import ARC_COLUMNS, CATEGORIES, Offer, Way, arc_matrix
 from models.affinity.trees import ArcTrees, Trees, pack, parse, resolve, score_arcs, score_rows
+from models.arrays import Floats
 
-Floats = NDArray[np.float64]
 SIZES = ("20k", "5k", "100k")
 _CUSTOMERS = {"5k": 5_000, "20k": 20_000, "100k": 100_000}
 _FEATURES, _TREES, _LEAVES, _BLOCK = 100, 200, 31, 2_000

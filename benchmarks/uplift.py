@@ -15,17 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.result import Result
 from benchmarks.uplift_peers import HAS_CAUSALML, causalml, sklift, version
 from conf.errors import MendableError
 from models.affinity.meta_learners import TREES, Size, effects
 from models.affinity.uplift import perfect, qini, rank
+from models.arrays import Floats, Ints
 from models.lifecycle.experiments.uplift import Experiment, load, policy_value
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Fit = Callable[[Floats, Floats, Floats, Floats, int], dict[str, Floats]]
 SIZES = ("paper", "quick")
 _REPEATS = {"paper": 20, "quick": 3}

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from lightgbm import LGBMClassifier, LGBMRegressor
-from numpy.typing import NDArray
 from sklift.models import ClassTransformation, SoloModel, TwoModels
 
+from models.arrays import Floats
 from models.cores import cores
 
-Floats = NDArray[np.float64]
 HAS_CAUSALML = importlib.util.find_spec("causalml") is not None
 
 

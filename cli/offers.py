@@ -12,7 +12,8 @@ import typer
 from cli.output import DateOption, EnvOption, JsonOption, open_night, print_figures, print_json, print_table
 from conf.dates import SHANGHAI
 from conf.errors import MendableError
-from conf.offer import MICRO, Channel, Product
+from conf.money import MICRO
+from conf.offer import Channel, Product
 from runtime.night import Night
 from serving import stock
 from serving import store as serving

@@ -10,8 +10,7 @@ from pydantic import Field as Key
 from pydantic import model_validator
 
 from conf.documents import Strict
-
-MICRO = 1_000_000
+from conf.money import MICRO
 
 
 class Product(Strict):

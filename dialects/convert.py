@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.schema import Field, Schema
+from dialects.arrays import Mask
 from dialects.instants import form_of, instants
 from dialects.render import joined
 
 TYPE, LENGTH, CODE, MISSING, TWICE, OTHER = 1, 2, 3, 4, 5, 9
-Mask = npt.NDArray[np.bool_]
 #: Phone digits (text, null where missing) → their pseudonyms (binary of 32 bytes, null where missing).
 Pseudonym = Callable[[pa.Array], pa.Array]
 _INTEGER = {"short": pa.int16(), "int": pa.int32(), "long": pa.int64()}

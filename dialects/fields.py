@@ -17,10 +17,11 @@ import pyarrow.compute as pc
 from numba import njit
 
 from conf.schema import Field, Schema
-from dialects.convert import CODE, TYPE, Fault, Mask, Pseudonym, column_of, judged
+from dialects.arrays import Bytes, Mask
+from dialects.convert import CODE, TYPE, Fault, Pseudonym, column_of, judged
 from dialects.gb18030 import tables, utf8_of
 from dialects.instants import form_of, to_utc
-from dialects.scanner import Bytes, Cut, Places, listed
+from dialects.scanner import Cut, Places, listed
 
 #: What became of a value.
 READ, EMPTY, BAD = 0, 1, 2

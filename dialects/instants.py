@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.schema import ISO, Field
+from dialects.arrays import Mask
 
-Mask = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]
 _DATE, _TIME = "%Y%m%d", "%Y%m%d%H%M%S"
 _PLAIN_SINCE = 694_224_000  # 1992-01-01 00:00, local

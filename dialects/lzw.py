@@ -8,16 +8,15 @@ progress is padded to eight codes of the old width, and the writer must pad the 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from conf.errors import MendableError
+from dialects.arrays import Bytes
 
 MAGIC = b"\x1f\x9d"
 _BITS = 16
 _CLEAR = 256
 _HASH = 1 << 18
-Bytes = npt.NDArray[np.uint8]
 
 
 def compress(data: bytes) -> bytes:

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from dialects.arrays import Bytes
 from dialects.gb18030 import tables, width_of
 from dialects.utf8 import utf8_width
 
-Bytes = npt.NDArray[np.uint8]
 Places = npt.NDArray[np.int32]
 GOOD, BYTES, COUNT, CONTROL, LENGTH = 0, 6, 7, 9, 2
 #: No code of the record level: quotes that do not enclose one whole field of the line.

@@ -10,8 +10,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
-def ints(column: pa.ChunkedArray | pa.Array, null: int = 0) -> npt.NDArray[np.int64]:
+
+def ints(column: pa.ChunkedArray | pa.Array, null: int = 0) -> I64:
     """A column of integers or dates (days since 1970) as int64; ``null`` where it is null."""
     if pa.types.is_date32(column.type):
         column = column.cast(pa.int32())
@@ -19,12 +23,12 @@ def ints(column: pa.ChunkedArray | pa.Array, null: int = 0) -> npt.NDArray[np.in
     return _numpy(filled).astype(np.int64, copy=False)
 
 
-def floats(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float64]:
+def floats(column: pa.ChunkedArray | pa.Array) -> F64:
     """A column of numbers as float64; NaN where it is null."""
     return _numpy(column.cast(pa.float64()))
 
 
-def flags(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.bool_]:
+def flags(column: pa.ChunkedArray | pa.Array) -> Mask:
     """A column of booleans; False where it is null."""
     return _numpy(pc.fill_null(column, False))
 
@@ -36,7 +40,7 @@ def sealed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return view
 
 
-def positions(column: pa.ChunkedArray | pa.Array, values: Sequence[str]) -> npt.NDArray[np.int64]:
+def positions(column: pa.ChunkedArray | pa.Array, values: Sequence[str]) -> I64:
     """The position of every text in ``values``; −1 where it is not among them or null."""
     found = pc.index_in(column, value_set=pa.array(values, pa.string()), skip_nulls=True)
     return _numpy(pc.fill_null(found, -1).cast(pa.int64()))
@@ -47,13 +51,13 @@ def dictionary(chunk: pa.Array) -> pa.DictionaryArray:
     return chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
 
 
-def coded(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+def coded(column: pa.ChunkedArray) -> tuple[I64, tuple[str, ...]]:
     """The position of every text among the different ones (−1: null), and those in the order of their characters."""
     texts = tuple(sorted({text for chunk in column.chunks for text in dictionary(chunk).dictionary.to_pylist()}))
     return recoded(column, texts), texts
 
 
-def recoded(column: pa.ChunkedArray, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+def recoded(column: pa.ChunkedArray, texts: Sequence[str]) -> I64:
     """The position in ``texts`` of every text; −1 where it is not among them or null."""
     parts = [np.zeros(0, np.int64)]
     for chunk in map(dictionary, column.chunks):

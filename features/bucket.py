@@ -14,13 +14,12 @@ from conf.feature import Family, Feature
 from conf.featureset import FeatureSet
 from conf.partial import BUCKET_BITS, ordered, valued_inputs
 from features.anchor import Anchor
-from features.arrays import dictionary, flags, floats, ints, recoded
+from features.arrays import I64, dictionary, flags, floats, ints, recoded
 from features.cells import STEP, Cells, cells_of
 from features.formula import evaluate
 from features.merge import BITS, Chunk, Span, distinct, merge, months
 from features.values import value
 
-I64 = npt.NDArray[np.int64]
 _SIZE = 1 << BUCKET_BITS
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from conf.feature import Family, Feature
 from conf.partial import summed, valued_inputs
+from features.arrays import I64
 
 SUM, COUNT, LEAST, GREATEST, AGE, DAYS, SLOPE, LAST, FIRST, DISTINCT = range(10)
 _OF = {
@@ -30,7 +31,6 @@ _OF = {
 }
 #: Days of a step of a trend.
 STEP = {"day": 7, "month": 30}
-I64 = npt.NDArray[np.int64]
 _Asked = tuple[int, int]  # position of the input, position of the code or −1
 
 

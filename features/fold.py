@@ -7,15 +7,13 @@ written; else a sort.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
 from conf.feature import Family
 from conf.partial import ordered, summed, valued_inputs
-from features.arrays import coded, ints
+from features.arrays import I64, coded, ints
 
-I64 = npt.NDArray[np.int64]
 #: Stands for a null among keys: no value is as low.
 _NONE = np.iinfo(np.int64).min
 #: Events of one customer up to which they are put in order where they stand.

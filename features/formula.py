@@ -6,11 +6,9 @@ import ast
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from conf.formula import parse
-
-F64 = npt.NDArray[np.float64]
+from features.arrays import F64
 
 
 def evaluate(formula: str, column: Callable[[str], F64]) -> F64:

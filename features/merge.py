@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from features.arrays import sealed
+from features.arrays import I64, sealed
 from features.cells import AGE, COUNT, DAYS, DISTINCT, FIRST, GREATEST, LAST, LEAST, SLOPE, SUM, Cells
 
-I64 = npt.NDArray[np.int64]
 LOWEST, HIGHEST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 #: What a cell holds before any event.
 INITIAL = {LEAST: HIGHEST, AGE: HIGHEST, GREATEST: LOWEST, LAST: LOWEST, FIRST: HIGHEST}

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from conf.feature import Feature
+from features.arrays import I64, Mask
 from features.cells import STEP
 from features.merge import HIGHEST, LOWEST
 
-I64 = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 _TYPES = {"bigint": pa.int64(), "int": pa.int32(), "double": pa.float64(), "string": pa.string()}
 
 

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from conf.errors import MendableError
-from conf.offer import MICRO
+from conf.money import MICRO
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
 from models.assignment.solve import NoPlan
 from planning.instance.decision_inputs import VERSION, DecisionInputs

@@ -25,6 +25,7 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as sf
 
 from conf.errors import MendableError
+from models.arrays import Ints
 from planning.eligibility import customer_state
 from planning.eligibility import masks as arcs
 from planning.eligibility.masks import Shape
@@ -84,14 +85,14 @@ def run(night: Night) -> Figures:
     }
 
 
-def decide_part(path: str, *, root: str, date: dt.date, shape: Shape) -> tuple[WrittenFile, arcs.Ints]:
+def decide_part(path: str, *, root: str, date: dt.date, shape: Shape) -> tuple[WrittenFile, Ints]:
     """A task: bits removed of some customers → their rows of `eligible`, written below ``root``, and their counts."""
     rows = pq.read_table(path).sort_by("customer_id")
     table, counts = decided(rows, date, shape)
     return write_file(Path(root), table, {"business_date": date}), counts
 
 
-def decided(rows: pa.Table, date: dt.date, shape: Shape) -> tuple[pa.Table, arcs.Ints]:
+def decided(rows: pa.Table, date: dt.date, shape: Shape) -> tuple[pa.Table, Ints]:
     """Rows of `eligible` (without its partition column) from those of `removals`, and `arcs.totals` of them."""
     flat = rows["removed"].combine_chunks().flatten().to_numpy()
     removed = flat.reshape(rows.num_rows, len(shape.names))
@@ -175,7 +176,7 @@ def misread(rows: DataFrame, found: Sequence[Step], error: Exception) -> Mendabl
     return MendableError(str(error).splitlines()[0], where="rules.yml")
 
 
-def funnel_rows(found: Sequence[Step], counts: arcs.Ints, date: dt.date) -> list[dict[str, Any]]:
+def funnel_rows(found: Sequence[Step], counts: Ints, date: dt.date) -> list[dict[str, Any]]:
     """Rows of `funnel` from `arcs.totals`."""
     every, customers, outbound, outbound_customers = counts.tolist()
     return [

@@ -21,6 +21,7 @@ from models.affinity.bundle import load
 from models.affinity.encode import MissingFeatureError, encode
 from models.affinity.prune import prune
 from models.affinity.scorer import BASES, Money, Scorer, Scores, prepare
+from models.arrays import Floats, Ints
 from models.lifecycle.arcs import masks_of, menu, money
 from models.lifecycle.training_data import recent_of
 from planning.limits.declared import DeclaredLimits
@@ -36,12 +37,6 @@ _TRAILING_NIGHTS = 14
 
 
 _PRIOR_NIGHTS = 7.0  # weight of the whole's trailing value in a customer's own
-
-
-Ints = NDArray[np.int64]
-
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

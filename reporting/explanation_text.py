@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conf.catalogue import Catalogue
-from conf.offer import MICRO
+from conf.money import MICRO
 
 Said = dict[str, str]
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from conf.offer import MICRO, Channel, Product
+from conf.money import MICRO
+from conf.offer import Channel, Product
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from conf.offer import MICRO
+from conf.money import MICRO
 from synth.aftermath import cancellations, complaints, consents
 from synth.demand import NONE, background, key_of, orders_of, organic_orders
 from synth.events import OFFICE, Table, hours, sort_by, stack, take

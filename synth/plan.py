@@ -13,7 +13,8 @@ import numpy.typing as npt
 from conf.catalogue import Catalogue
 from conf.errors import MendableError
 from conf.geography import Geography, load_geography
-from conf.offer import MICRO, Channel, Product
+from conf.money import MICRO
+from conf.offer import Channel, Product
 from conf.preset import Habit, Preset
 from synth.keyed import stream
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conf.offer import MICRO
+from conf.money import MICRO
 from synth.explore import CONTROL, EXPLOIT, EXPLORE, NONE, Scene, explore
 from synth.keyed import hash64, stream, uniform
 from synth.plan import BLOCK, Floats, Ints, Plan

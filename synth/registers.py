@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from conf.geography import GRADES
-from conf.offer import MICRO
+from conf.money import MICRO
 from synth.events import Table
 from synth.frame import Column, Frame
 from synth.keyed import stream, uniform

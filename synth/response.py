@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from conf.offer import MICRO
+from conf.money import MICRO
 from synth.plan import Floats, Ints
 from synth.world import World
 

@@ -17,7 +17,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -25,11 +24,10 @@ import pyarrow.parquet as pq
 from conf.dates import month_end
 from conf.feature import Family
 from conf.partial import BUCKET_BITS, valued_inputs
-from features.arrays import ints
+from features.arrays import I64, ints
 from runtime.lake import Lake
 from runtime.parquet_files import WrittenFile, write_file
 
-I64 = npt.NDArray[np.int64]
 #: Rows below which a row group holds further buckets, and rows that a task settles at most (of even customers).
 _GROUP, SETTLED = 1 << 14, 4_000_000
 

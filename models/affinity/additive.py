@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
-Floats = NDArray[np.float64]
+from models.arrays import Floats
+
 #: Standard deviation of a main effect, a standard deviation of its column.
 MAIN = 0.3
 _RARE = 50  # rows that a category needs for a column of its own

@@ -22,9 +22,8 @@ from scipy.special import expit, logit
 
 from models.affinity.logistic import logistic
 from models.affinity.spread import beyond_luck
+from models.arrays import Floats, Ints
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Kind = Literal["none", "shift", "platt", "beta", "isotonic"]
 _EPS = 1e-9
 _SHIFT = 0.2  # standard deviation of a shift of the log-odds before any data

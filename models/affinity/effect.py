@@ -29,10 +29,8 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from models.affinity.spread import beyond_luck
+from models.arrays import Flags, Floats, Ints
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 #: Prior of the whole's lift: the response as it is (mean, scale), with tails of Student's t of so many degrees, so
 #: that explorers who contradict it are believed.
 PRIOR, _TAILS = (1.0, 0.1), 3

@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from models.arrays import Floats
+
 Kind = Literal["number", "category"]
 
 #: Columns of an arc, in order; those of ``CATEGORIES`` are codes. A channel that is absent (no contact) is NaN.

@@ -9,10 +9,9 @@ differ in whom they were given to.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from models.arrays import Floats, Ints
+
 _SPREAD = 0.15  # standard deviation of w around 0 before any data
 
 

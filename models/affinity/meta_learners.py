@@ -22,13 +22,11 @@ from typing import Any
 
 import lightgbm as lgb
 import numpy as np
-from numpy.typing import NDArray
 
 from models.affinity.additive import additive
+from models.arrays import Floats, Ints
 from models.cores import cores
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 TREES = ("s", "t", "x", "dr", "r", "blend")
 LEARNERS = (*TREES, "additive")
 

@@ -19,12 +19,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+from models.arrays import Flags, Floats, Ints
 
 #: Standard deviations of the levels' effects, log-odds; those of several are chosen among by evidence.
 _LEVELS = {

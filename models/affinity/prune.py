@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+from models.arrays import Flags, Ints
 
 
 @njit(cache=True, nogil=True)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 
 import lightgbm as lgb
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from models.affinity.calibrate import (
@@ -40,10 +39,8 @@ from models.affinity.signals import (
     signals,
     stack,
 )
+from models.arrays import Floats, Ints
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 #: Contacts whose predictions are taken apart for the training's report.
 _EXPLAINED = 2_000
 #: Customers' features by whose values figures are told, where the snapshot has them; a value needs so many orders.

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 
 import lightgbm as lgb
 import numpy as np
-from numpy.typing import NDArray
 
 from models.affinity.trees import ArcTrees, pack, parse, resolve, score_arcs
+from models.arrays import Floats, Ints
 from models.cores import cores
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,8 @@ from models.affinity.bundle import Bundle
 from models.affinity.encode import ARC_COLUMNS, Offer, Way, arc_matrix
 from models.affinity.trees import ArcTrees, pack, parse, resolve, score_arcs
 from models.affinity.value import ArcMoney, effects, values
+from models.arrays import Flags, Floats, Ints
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-MICRO = 1_000_000
 BASES = ("effect", "group", "prior")
 
 

@@ -21,17 +21,14 @@ from dataclasses import dataclass, field, replace
 
 import lightgbm as lgb
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logit
 
 from models.affinity.blend import Part, blend
 from models.affinity.encode import ARC_COLUMNS, CATEGORIES, Feature
 from models.affinity.logistic import logistic
+from models.arrays import Flags, Floats, Ints
 from models.cores import cores
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 #: How a contact was answered.
 UNKNOWN, MISSED, REFUSED, HEARD, INTERESTED = -1, 0, 1, 2, 3
 #: Rows without a contact: of a control night, and of products that another night did not offer.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import chi2
 
-Floats = NDArray[np.float64]
+from models.arrays import Floats
+
 _SHOWN = 0.99  # level at which groups must differ before they are told apart: an optimizer would choose among luck
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from models.affinity import prior as priors
@@ -32,13 +31,12 @@ from models.affinity.effect import (
 from models.affinity.encode import Feature
 from models.affinity.fatigue import fit_fatigue
 from models.affinity.response import Response
-from models.affinity.scorer import MICRO, Menu
+from models.affinity.scorer import Menu
 from models.affinity.signals import ALONE, ASIDE, UNKNOWN, Knobs, Rows
 from models.affinity.trees import parse, score_rows
+from models.arrays import Flags, Floats, Ints
+from models.money import MICRO
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 EXPLOIT, EXPLORE, CONTROL = 0, 1, 2
 ROLES = ("exploit", "explore", "control")
 _NEGATIVES = 1  # products per night that were neither offered nor ordered

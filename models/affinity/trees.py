@@ -18,8 +18,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from models.arrays import Floats, Ints
+
 Words = NDArray[np.uint64]
 
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2

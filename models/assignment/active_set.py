@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from models.arrays import Floats, Ints
 from models.assignment.dual import Aim, descend
 from models.assignment.dual_evaluation import Dual, Local, over_blocks
 from models.assignment.kernels import _base, _choose, _difference, _least
-from models.assignment.problem import BLOCK, NO_GROUP, Apart, Block, Floats, Ints, Limits, Problem
+from models.assignment.problem import BLOCK, NO_GROUP, Apart, Block, Limits, Problem
 from models.assignment.sample import drawn, join, sample
+from models.money import YUAN
 
-YUAN = 1e12  # pico-yuan
 #: Customers of the sample on which it is seen where prices will go: at least, and one in so many.
 SEEN, ONE_IN = 10_000, 300
 #: How far a box reaches, over the moves seen on the sample.

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
+from models.arrays import Floats, Ints
 from models.assignment.dual_evaluation import Dual, best_arcs
 from models.assignment.highs_models import quiet
-from models.assignment.problem import LARGEST, Floats, Ints, Kinds, Problem
+from models.assignment.problem import LARGEST, Kinds, Problem
 from models.assignment.repair import Options, Plan, gather, settled, without
 
 #: Buckets of loss that moves between the same kinds are put in.

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from models.assignment.problem import Ints, Kinds
+from models.arrays import Ints
+from models.assignment.problem import Kinds
 
 
 @njit(cache=True, nogil=True)

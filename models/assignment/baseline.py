@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 from numba import njit
 
-from models.assignment.problem import Ints, Limits, Problem
+from models.arrays import Ints
+from models.assignment.problem import Limits, Problem
 from models.assignment.sample import hashes
 
 

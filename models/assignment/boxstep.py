@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.arrays import Floats, Ints
 from models.assignment.dual_evaluation import Dual, Engine, best_arcs, evaluate
 from models.assignment.highs_models import Choice, boxed
-from models.assignment.problem import LARGEST, PICO, Floats, Ints, Problem
+from models.assignment.problem import LARGEST, PICO, Problem
 from models.assignment.repair import Options, Plan, gather, settled, without
+from models.money import YUAN
 
-YUAN = 1e12  # pico-yuan
 #: Options that an LP takes at most, and instances that are taken whole.
 MOST, SMALL = 30_000, 200_000
 #: Width of the choices looked at, over the size of the box: changes of several prices seldom add up in one arc.

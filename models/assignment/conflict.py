@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from models.arrays import Ints
 from models.assignment.dual import Aim, descend
 from models.assignment.dual_evaluation import Dual, Local, best_arcs, evaluate
 from models.assignment.highs_models import Choice, whole_plan
-from models.assignment.problem import Block, Ints, Kinds, Limits, Problem
+from models.assignment.problem import Block, Kinds, Limits, Problem
 from models.assignment.repair import gather, without
+from models.money import YUAN
 
-YUAN = 1e12
 LARGE = 1 << 61
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from models.arrays import Floats, Ints
 from models.assignment.dual_evaluation import Dual, Engine, evaluate
-from models.assignment.problem import Floats, Ints, Problem
+from models.assignment.problem import Problem
 
 PICO_YUAN = 1e-12
 

@@ -9,8 +9,9 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from models.arrays import Floats, Ints
 from models.assignment.kernels import WEIGHT, choose, options, sweep
-from models.assignment.problem import PICO, Block, Floats, Ints, Kinds, Problem
+from models.assignment.problem import PICO, Block, Kinds, Problem
 from models.cores import cores
 
 #: Scaled uses are integers up to this in size, so that curvature is a sum of integers.

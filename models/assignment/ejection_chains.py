@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from models.assignment.problem import Ints, Problem
+from models.arrays import Ints
+from models.assignment.problem import Problem
 from models.assignment.repair import Options
 
 #: Chains between two looks at the clock and at what is enough.

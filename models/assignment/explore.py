@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.assignment.problem import Floats, Ints
+from models.arrays import Floats, Ints
 
 NONE, BEST, ANY = 0.2, 0.5, 0.3
 BEST_ARCS = 5

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
-from models.assignment.problem import Floats, Ints, Kinds
+from models.arrays import Floats, Ints
+from models.assignment.problem import Kinds
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from models.arrays import Floats, Ints
+
 PICO = 1_000_000  # pico-yuan in a micro-yuan
 #: Exact integers: 10^6 |value| + sum |price| |use| stays below this.
 LARGEST = 1 << 62

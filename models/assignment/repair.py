@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from models.arrays import Ints
 from models.assignment.dual_evaluation import best_arcs, near_options, over_blocks
-from models.assignment.problem import LARGEST, Block, Ints, Problem
+from models.assignment.problem import LARGEST, Block, Problem
 from models.assignment.sample import hashes
 
 #: Options at most, some 100 bytes each.

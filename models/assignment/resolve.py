@@ -11,12 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.assignment.active_set import FEW, YUAN, Active
+from models.assignment.active_set import FEW, Active
 from models.assignment.dual import Aim, descend
 from models.assignment.dual_evaluation import Dual, Local, evaluate
 from models.assignment.problem import Problem
 from models.assignment.sample import scaled
 from models.assignment.solve import Goal, Run, Solution, planned
+from models.money import YUAN
 
 #: Active customers, over those of the sample, from which on prices are sought on the sample first.
 MANY = 5

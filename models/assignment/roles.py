@@ -12,7 +12,7 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from models.assignment.problem import Floats, Ints
+from models.arrays import Floats, Ints
 from models.assignment.sample import hashes
 
 EXPLOIT, EXPLORE, CONTROL = 0, 1, 2

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from models.arrays import Ints
 from models.assignment.dual_evaluation import over_blocks
-from models.assignment.problem import BLOCK, NO_GROUP, Block, Ints, Problem
+from models.assignment.problem import BLOCK, NO_GROUP, Block, Problem
 
 
 def hashes(customer: Ints, key: int) -> np.ndarray:

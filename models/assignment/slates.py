@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.assignment.problem import Floats, Ints
+from models.arrays import Floats, Ints
 from models.assignment.sample import hashes
 
 

@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from models.arrays import Ints
 from models.assignment.dual_evaluation import Dual
 from models.assignment.ejection_chains import Cooling, chained
 from models.assignment.highs_models import Choice, whole_plan
-from models.assignment.problem import LARGEST, PICO, Ints, Problem
+from models.assignment.problem import LARGEST, PICO, Problem
 from models.assignment.repair import Options, Plan, gather, settled, without
 
 #: Up to so many arcs and customers an instance is small.

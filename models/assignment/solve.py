@@ -12,18 +12,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from models.arrays import Ints
 from models.assignment.aggregated_lp import BUCKETS, ROUNDS, by_classes
 from models.assignment.boxstep import boxes
 from models.assignment.conflict import Infeasible, conflict
 from models.assignment.dual import Aim, descend
 from models.assignment.dual_evaluation import Dual, Engine, Local, evaluate
 from models.assignment.highs_models import Choice, whole_plan
-from models.assignment.problem import LARGEST, PICO, Ints, Overflow, Problem
+from models.assignment.problem import LARGEST, PICO, Overflow, Problem
 from models.assignment.repair import Plan, away, gather, repaired, settled, without
 from models.assignment.sample import samples
 from models.assignment.small_instances import SMALL, improved
+from models.money import YUAN
 
-YUAN = 1e12  # pico-yuan
 #: Sizes of samples that prices are first found on.
 SAMPLES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 #: The same for classes of moves, at least; one in 250 from some millions on.

@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from conf.catalogue import Catalogue
-from conf.offer import MICRO, Product
+from conf.money import MICRO
+from conf.offer import Product
 from conf.settings import Settings
 from models.affinity.encode import Offer, Way
 from models.affinity.scorer import Menu, Money

@@ -33,10 +33,10 @@ from scipy.stats import norm
 from expectations.measure import check
 from models.affinity.calibrate import slope
 from models.affinity.drift import psi
+from models.arrays import Floats
 from runtime.lake import LiveFile
 from runtime.night import Night
 
-Floats = NDArray[np.float64]
 SUBJECT = "model affinity"
 KINDS = ("score_psi", "calibration", "slope", "response")
 SLICES = ("centre", "grade", "age_group")

@@ -21,14 +21,13 @@ from models.affinity.bundle import Bundle, load
 from models.affinity.encode import encode
 from models.affinity.promotion import Bounds, Rounds, judge
 from models.affinity.scorer import Menu, prepare
+from models.arrays import Floats, Ints
 from models.lifecycle.arcs import masks_of, menu, money
 from models.lifecycle.registry import version_of
 from models.lifecycle.training_data import latest, partition, recent_of
 from runtime.model_pointer import champion, fetch
 from runtime.night import Night
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 _NIGHTS = 14  # last matured nights that are judged
 _SLICES = ("centre", "grade", "age_group")
 

@@ -20,6 +20,7 @@ from conf.errors import MendableError
 from models.affinity.encode import Feature, changes, encode, learn
 from models.affinity.signals import HEARD, INTERESTED, MISSED, REFUSED, UNKNOWN
 from models.affinity.training import CONTROL, ROLES, Sample
+from models.arrays import Floats
 from runtime.night import Night
 
 _COLUMNS = (
@@ -44,7 +45,6 @@ _COLUMNS = (
 )
 #: Share of the wanted rows for contacts, control nights, and other decisions to do nothing.
 _SHARES = (0.6, 0.15, 0.25)
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from models.arrays import Ints
+
 Direction = Literal["outbound", "inbound", "both"]
 PUSHED: tuple[Direction, Direction] = ("outbound", "inbound")
 

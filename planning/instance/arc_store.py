@@ -18,8 +18,9 @@ import numpy as np
 from numba import njit
 
 from features.arrays import sealed
+from models.arrays import Ints
 from models.assignment.arc_types import Numbering, Use, grid_kinds, narrow, reduce_kinds
-from models.assignment.problem import BLOCK, Block, Ints, Kinds
+from models.assignment.problem import BLOCK, Block, Kinds
 from planning.limits.evaluator import taken
 from planning.limits.in_force import LimitsInForce
 

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.errors import MendableError
-from models.assignment.problem import Block, Ints, Kinds, Problem
+from models.arrays import Ints
+from models.assignment.problem import Block, Kinds, Problem
 from models.assignment.solve import Solution
 from runtime.atomic_files import folder_draft
 

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.errors import MendableError
-from models.assignment.problem import LARGEST, PICO, Ints, Problem
+from models.arrays import Ints
+from models.assignment.problem import LARGEST, PICO, Problem
 from planning.instance.arc_store import TWICE, UNSORTED, ArcStore, Chunk, constant, sorted_arcs
 from planning.limits.in_force import LimitsInForce, read_limits
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from pyspark.sql import SparkSession
 
+from models.arrays import Ints
 from models.assignment.dual_evaluation import Sum, scaled_uses, sum_block
-from models.assignment.problem import Block, Ints, Kinds, Problem
+from models.assignment.problem import Block, Kinds, Problem
 
 ARRAYS = ("customer", "first", "value", "kind", "group", "width")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.assignment.problem import Ints
+from models.arrays import Ints
 
 
 @dataclass(frozen=True)

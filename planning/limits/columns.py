@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.assignment.problem import Ints
+from models.arrays import Ints
 from planning.limits.keys import MEMBER, VALUE
 
 #: The column of customers' centres, of which quotas of exploration are told.

@@ -11,8 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from conf.catalogue import Catalogue
-from conf.offer import MICRO
-from models.assignment.problem import Ints
+from conf.money import MICRO
+from models.arrays import Ints
 from planning.limits.agent_demand import Demand, demand
 from planning.limits.amounts import amount_of, shifts
 from planning.limits.arc_units import ArcUnits, ChannelUnits, ShareUnits

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from models.assignment.problem import Ints
+from models.arrays import Ints
 from planning.limits.arc_classes import Arcs
 from planning.limits.arc_units import ArcUnits
 from planning.limits.columns import CENTRE, LimitColumns

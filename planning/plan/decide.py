@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from models.arrays import Ints
 from models.assignment.dual_evaluation import choices
 from models.assignment.explore import BEST_ARCS
 from models.assignment.kernels import choose
-from models.assignment.problem import NO_GROUP, PICO, Ints
+from models.assignment.problem import NO_GROUP, PICO
 from models.assignment.roles import CONTROL, EXPLORE
 from models.assignment.solve import Goal, Solution
 from planning.instance.decision_inputs import DecisionInputs

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.assignment.problem import PICO, Floats, Ints
+from models.arrays import Floats, Ints
+from models.assignment.problem import PICO
 from models.assignment.roles import EXPLOIT, NAMES
 from models.assignment.solve import Solution
 from planning.instance.decision_inputs import DecisionInputs

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.arrays import Floats, Ints
 from models.assignment import explore as ex
-from models.assignment.problem import Floats, Ints
 from models.assignment.roles import CONTROL, EXPLORE, key, uniform
 from models.assignment.sample import hashes
 from planning.instance.decision_inputs import DecisionInputs

@@ -22,7 +22,8 @@ import pyarrow.parquet as pq
 
 from conf.catalogue import load_catalogue
 from models.affinity.scorer import Menu
-from models.assignment.problem import PICO, Ints
+from models.arrays import Ints
+from models.assignment.problem import PICO
 from models.assignment.roles import EXPLOIT
 from models.cores import cores
 from models.lifecycle.arcs import menu

@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from conf.dates import start_of_day
-from models.assignment.problem import PICO, Floats, Ints
+from models.arrays import Floats, Ints
+from models.assignment.problem import PICO
 from models.assignment.roles import CONTROL, key
 from models.assignment.slates import slates
 from planning.instance.decision_inputs import DecisionInputs

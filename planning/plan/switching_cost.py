@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.assignment.problem import Ints
+from models.arrays import Ints
 from models.assignment.roles import EXPLOIT, NAMES
 from planning.instance.run_folder import RunFolder
 from planning.plan.decision import Decision

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from models.arrays import Ints
 from models.assignment.active_set import FEW, Active
-from models.assignment.problem import Apart, Block, Ints, Limits, Problem
+from models.assignment.problem import Apart, Block, Limits, Problem
 from models.assignment.sample import drawn
 from runtime.atomic_files import file_draft
 from runtime.run_id import sources

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conf.errors import MendableError
-from models.assignment.problem import PICO, Ints
+from models.arrays import Ints
+from models.assignment.problem import PICO
 from planning.limits.in_force import LimitInForce
 from planning.whatif.whatif import Answer, Base, what_if
 

@@ -18,8 +18,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from conf.errors import MendableError
+from models.arrays import Ints
 from models.assignment.active_set import ROOMS, Active, active_set, box_of
-from models.assignment.problem import Ints, Limits, Problem
+from models.assignment.problem import Limits, Problem
 from models.assignment.repair import Plan, used_by, value_of
 from models.assignment.resolve import solve_again
 from models.assignment.solve import Goal, Solution

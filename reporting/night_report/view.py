@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conf.catalogue import Catalogue
-from conf.offer import MICRO, Channel, Product
+from conf.money import MICRO
+from conf.offer import Channel, Product
 from reporting.kpi import RATIOS
 from reporting.night_report import charts
 from reporting.night_report.facts import Facts, FeedState

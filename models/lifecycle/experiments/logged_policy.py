@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from conf.errors import MendableError
 from models.affinity.ope import Batch
+from models.arrays import Floats, Ints
 from models.lifecycle.experiments.tabular import batches, need, numbers, read, texts
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 _RECORD = np.dtype([("row", np.int64), ("action", np.int64), ("value", np.float64)])
 _CLUSTERS = ("cluster", "customer", "customer_id", "user_id")
 _OWN = {"round", "action", "reward", "pscore", "position", "eligible", *_CLUSTERS}

@@ -14,10 +14,9 @@ from conf.errors import MendableError
 from models.affinity.encode import encode, learn
 from models.affinity.ope import Evaluation, Sums, evaluate
 from models.affinity.reward import cross_fit
+from models.arrays import Floats, Ints
 from models.lifecycle.experiments.logged_policy import Log, read_log, rounds, spread
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 _PAIRS = 2_000_000  # rounds × actions held at once
 
 

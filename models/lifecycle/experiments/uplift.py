@@ -16,9 +16,9 @@ from conf.errors import MendableError
 from models.affinity.encode import encode, learn
 from models.affinity.meta_learners import LEARNERS, cross_fit
 from models.affinity.uplift import CROSS_FITTED, deciles, effect, quality
+from models.arrays import Floats
 from models.lifecycle.experiments.tabular import need, numbers, read, texts
 
-Floats = NDArray[np.float64]
 _CONTROLS = ("0", "false", "no", "none", "control", "no e-mail")
 
 

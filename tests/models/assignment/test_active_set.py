@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from benchmarks.assignment_cases import Case
 from benchmarks.assignment_cases import problem as generated
+from models.arrays import Ints
 from models.assignment.active_set import Active, Box, active_set, box_of
 from models.assignment.dual_evaluation import Local, best_arcs, evaluate
-from models.assignment.problem import Block, Ints, Limits, Problem
+from models.assignment.problem import Block, Limits, Problem
 from models.assignment.repair import used_by, value_of
 from models.assignment.resolve import solve_again
 from models.assignment.solve import Goal, Solution, solve

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from benchmarks.public_instances import problem_of
+from models.arrays import Ints
 from models.assignment.arc_types import Use, narrow, reduce_kinds
 from models.assignment.dual_evaluation import Dual, Local, best_arcs, evaluate
 from models.assignment.ejection_chains import Cooling, chained
 from models.assignment.highs_models import Choice, whole_plan
-from models.assignment.problem import PICO, Block, Ints, Limits, Problem
+from models.assignment.problem import PICO, Block, Limits, Problem
 from models.assignment.repair import Options, Plan, gather, repaired, used_by, value_of, without
 from models.assignment.small_instances import core, improved
 from models.assignment.solve import Goal, solve

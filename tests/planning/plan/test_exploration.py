@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import norm
 
-from models.assignment.problem import Ints
+from models.arrays import Ints
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
 from models.assignment.sample import join, pick
 from models.assignment.solve import Goal
