@@ -10,7 +10,8 @@ from models.assignment.dual_evaluation import best_arcs
 from models.assignment.highs_models import Choice, whole_plan
 from models.assignment.problem import Limits, Problem
 from models.assignment.repair import gather
-from models.assignment.sample import hashes, join, pick
+from models.assignment.sample import join, pick
+from models.hashing import hashes
 
 #: Customers a chunk.
 CHUNK = 1_000

@@ -16,7 +16,7 @@ from numba import njit
 from models.arrays import Floats, Ints
 from models.assignment.dual import Aim, descend
 from models.assignment.dual_evaluation import Dual, Local, over_blocks
-from models.assignment.kernels import _base, _choose, _difference, _least
+from models.assignment.kernels import best_choice, difference, kind_base, least_value
 from models.assignment.problem import BLOCK, NO_GROUP, Apart, Block, Limits, Problem
 from models.assignment.sample import drawn, join, sample
 from models.money import YUAN
@@ -190,15 +190,15 @@ def uncertain(customer, first, value, kind, group, width, price, label, must, us
     ptr, lim, use = uses
     up, down, widest = reach
     place, begin, arc, best, counts = out
-    least = _least(must)
+    least = least_value(must)
     d_lim = np.empty(2 * len(up), np.int64)
     d_use = np.empty(2 * len(up), np.int64)
     active, n, total = 0, 0, np.int64(0)
     lo = np.uint64(first[0])
     for i in range(np.uint64(len(customer))):
         hi = np.uint64(first[i + np.uint64(1)])
-        base = _base(i, group, width)
-        top, r1, _ = _choose(customer[i], lo, hi, base, value, kind, price, label, least)
+        base = kind_base(i, group, width)
+        top, r1, _ = best_choice(customer[i], lo, hi, base, value, kind, price, label, least)
         top_kind = np.int64(base + np.uint64(kind[top])) if top < hi else np.int64(-1)
         within = widest[top_kind] if top_kind >= 0 else np.int64(0)
         best[i] = np.int64(top) if top < hi else np.int64(-1)
@@ -209,7 +209,7 @@ def uncertain(customer, first, value, kind, group, width, price, label, must, us
             other = np.int64(base + np.uint64(kind[a])) if a < hi else np.int64(-1)
             margin = r1 - (1_000_000 * np.int64(value[a]) - price[other]) if a < hi else r1
             if not beats and margin <= within + (widest[other] if other >= 0 else np.int64(0)):
-                differ = _difference(top_kind, other, ptr, lim, use, d_lim, d_use)
+                differ = difference(top_kind, other, ptr, lim, use, d_lim, d_use)
                 change = np.int64(0)
                 for x in range(differ):
                     change += up[d_lim[x]] * d_use[x] if d_use[x] > 0 else -down[d_lim[x]] * d_use[x]

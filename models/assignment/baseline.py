@@ -16,7 +16,7 @@ from numba import njit
 
 from models.arrays import Ints
 from models.assignment.problem import Limits, Problem
-from models.assignment.sample import hashes
+from models.hashing import hashes
 
 
 @njit(cache=True, nogil=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from models.hashing import STEP, mix
+
 #: Kernel weights run from 0 to 256.
 WEIGHT = 256
 _NONE = -(1 << 62)
@@ -16,13 +18,8 @@ _NONE = -(1 << 62)
 
 @njit(cache=True, nogil=True, inline="always")
 def tie(customer: int, label: int) -> np.uint64:
-    """Keyed hash of a customer and an arc's label (the finaliser of splitmix64, Steele et al. 2014)."""
-    x = np.uint64(customer) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(label) * np.uint64(0xD1B54A32D192ED03)
-    x ^= x >> np.uint64(30)
-    x *= np.uint64(0xBF58476D1CE4E5B9)
-    x ^= x >> np.uint64(27)
-    x *= np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    """Keyed hash of a customer and an arc's label."""
+    return mix(np.uint64(customer) * np.uint64(STEP) + np.uint64(label) * np.uint64(0xD1B54A32D192ED03))
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -32,13 +29,13 @@ def _up(pico: int) -> int:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _least(must):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def least_value(must):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Reduced value of taking nothing: 0, or out of the question."""
     return np.int64(_NONE) if must else np.int64(0)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _base(i, group, width):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def kind_base(i, group, width):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """What the kinds of customer ``i`` are counted from."""
     return np.uint64(group[i]) * np.uint64(width) if width else np.uint64(0)
 
@@ -78,7 +75,7 @@ def _two_best(customer, lo, hi, base, value, kind, price, label, least):  # type
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _choose(customer, lo, hi, base, value, kind, price, label, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def best_choice(customer, lo, hi, base, value, kind, price, label, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Best arc (``hi``: none), ties by hash, its reduced value and the second best's."""
     best, r1, r2 = _best(lo, hi, base, value, kind, price, least)
     if r1 == r2:
@@ -105,13 +102,13 @@ def sweep(customer, first, value, kind, group, width, price, label, must, shift,
     total = np.int64(0)
     near = np.int64(0)
     within = np.int64(1) << (shift + 8) if shift >= 0 else np.int64(0)
-    least, nothing = _least(must), np.uint64(len(counts) - 1)
+    least, nothing = least_value(must), np.uint64(len(counts) - 1)
     d_lim = np.empty(2 * curve.shape[0], np.int64)
     d_use = np.empty(2 * curve.shape[0], np.int64)
     lo = np.uint64(first[0])
     for i in range(np.uint64(len(customer))):
         hi = np.uint64(first[i + np.uint64(1)])
-        base = _base(i, group, width)
+        base = kind_base(i, group, width)
         best, r1, r2 = _best(lo, hi, base, value, kind, price, least)
         second = hi
         if r1 == r2 or r1 - r2 < within:
@@ -123,7 +120,7 @@ def sweep(customer, first, value, kind, group, width, price, label, must, shift,
             near += 1
             best_kind = np.int64(k) if best < hi else np.int64(-1)
             other = np.int64(base + np.uint64(kind[second])) if second < hi else np.int64(-1)
-            n = _difference(best_kind, other, ptr, lim, use, d_lim, d_use)
+            n = difference(best_kind, other, ptr, lim, use, d_lim, d_use)
             w = WEIGHT - ((r1 - r2) >> shift)
             for x in range(n):
                 ux = w * d_use[x]
@@ -135,7 +132,7 @@ def sweep(customer, first, value, kind, group, width, price, label, must, shift,
 
 
 @njit(cache=True, nogil=True)
-def _difference(kind, other, ptr, lim, use, d_lim, d_use):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def difference(kind, other, ptr, lim, use, d_lim, d_use):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Uses of ``kind`` less those of ``other`` (-1 is none), merged by limit; returns how many differ."""
     x, x_end, y, y_end = 0, 0, 0, 0
     if kind >= 0:
@@ -164,12 +161,12 @@ def _difference(kind, other, ptr, lim, use, d_lim, d_use):  # type: ignore[no-un
 @njit(cache=True, nogil=True)
 def choose(customer, first, value, kind, group, width, price, label, must, arc, reduced, margin):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Each customer's choice at the prices: arc (-1: none), reduced value and margin to the next best, pico-yuan."""
-    least = _least(must)
+    least = least_value(must)
     lo = np.uint64(first[0])
     for i in range(np.uint64(len(customer))):
         hi = np.uint64(first[i + np.uint64(1)])
-        base = _base(i, group, width)
-        best, r1, r2 = _choose(customer[i], lo, hi, base, value, kind, price, label, least)
+        base = kind_base(i, group, width)
+        best, r1, r2 = best_choice(customer[i], lo, hi, base, value, kind, price, label, least)
         arc[i] = np.int64(best) if best < hi else np.int64(-1)
         reduced[i] = r1
         margin[i] = r1 - r2
@@ -193,12 +190,12 @@ def options(customer, first, value, kind, group, width, price, label, must, curr
         Number of rows.
     """
     n = 0
-    least = _least(must)
+    least = least_value(must)
     lo = np.uint64(first[0])
     for i in range(np.uint64(len(customer))):
         hi = np.uint64(first[i + np.uint64(1)])
-        base = _base(i, group, width)
-        best, r1, r2 = _choose(customer[i], lo, hi, base, value, kind, price, label, least)
+        base = kind_base(i, group, width)
+        best, r1, r2 = best_choice(customer[i], lo, hi, base, value, kind, price, label, least)
         own = np.int64(current[i])
         chosen = np.int64(best) if best < hi else np.int64(-1)
         if r1 - r2 < within or own != chosen:

@@ -15,7 +15,7 @@ from numba import njit
 from models.arrays import Ints
 from models.assignment.dual_evaluation import best_arcs, near_options, over_blocks
 from models.assignment.problem import LARGEST, Block, Problem
-from models.assignment.sample import hashes
+from models.hashing import hashes
 
 #: Options at most, some 100 bytes each.
 MOST = 3_000_000

@@ -12,8 +12,8 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from models.arrays import Floats, Ints
-from models.assignment.sample import hashes
+from models.arrays import Ints
+from models.hashing import uniform
 
 EXPLOIT, EXPLORE, CONTROL = 0, 1, 2
 NAMES = ("exploit", "explore", "control")
@@ -23,11 +23,6 @@ def key(seed: int, *words: object) -> int:
     """A 64-bit key from the seed and what the draw is for."""
     text = "|".join(str(word) for word in (seed, *words))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
-
-
-def uniform(customer: Ints, number: int) -> Floats:
-    """A draw from [0, 1) of each customer under a key: the top 53 bits of the keyed hash."""
-    return (hashes(customer, number) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def roles(customer: Ints, date: dt.date, seed: int, control: float, explore: float) -> npt.NDArray[np.int8]:

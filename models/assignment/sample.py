@@ -10,14 +10,7 @@ import numpy as np
 from models.arrays import Ints
 from models.assignment.dual_evaluation import over_blocks
 from models.assignment.problem import BLOCK, NO_GROUP, Block, Problem
-
-
-def hashes(customer: Ints, key: int) -> np.ndarray:
-    """Keyed 64-bit hash of ids (the finaliser of splitmix64), uint64."""
-    x = customer.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key & 0xFFFFFFFFFFFFFFFF)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
-    return x ^ (x >> np.uint64(31))
+from models.hashing import hashes
 
 
 def pick(block: Block, places: Ints) -> Block:

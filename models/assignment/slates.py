@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.arrays import Floats, Ints
-from models.assignment.sample import hashes
+from models.hashing import hashes, uniform
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def slates(cell: Ints, score: Ints, label: Ints, number: int, temperature: float
 def gumbel(cell: Ints, label: Ints, number: int) -> Floats:
     """A Gumbel variate of each offer from its keyed hash."""
     mixed = hashes(cell, number) ^ hashes(label, number + 1)
-    u = (hashes(mixed.view(np.int64), number + 2) >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54
+    u = uniform(mixed.view(np.int64), number + 2) + 2.0**-54
     return np.asarray(-np.log(-np.log(u)), np.float64)
 
 

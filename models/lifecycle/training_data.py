@@ -21,6 +21,7 @@ from models.affinity.encode import Feature, changes, encode, learn
 from models.affinity.signals import HEARD, INTERESTED, MISSED, REFUSED, UNKNOWN
 from models.affinity.training import CONTROL, ROLES, Sample
 from models.arrays import Floats
+from models.hashing import uniform
 from runtime.night import Night
 
 _COLUMNS = (
@@ -110,12 +111,7 @@ def chosen(rows: pa.Table, date: dt.date, rates: Floats, seed: int) -> tuple[pa.
         rates: (3,) share of each kind to keep.
         seed: of the hash.
     """
-    customer = rows["customer_id"].to_numpy().astype(np.uint64)
-    with np.errstate(over="ignore"):
-        mixed = customer * np.uint64(0x9E3779B97F4A7C15) + np.uint64(date.toordinal() * 1_000_003 + seed)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    draw = (mixed >> np.uint64(11)).astype(np.float64) / float(1 << 53)
+    draw = uniform(rows["customer_id"].to_numpy(), date.toordinal() * 1_000_003 + seed)
     rate = rates[kinds(rows)]
     answer = rows["ordered"].to_numpy() != 0
     certain = answer & (kinds(rows) < 2)  # orders of contacts and of control nights are rare and all kept

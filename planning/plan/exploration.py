@@ -12,8 +12,8 @@ import numpy as np
 
 from models.arrays import Floats, Ints
 from models.assignment import explore as ex
-from models.assignment.roles import CONTROL, EXPLORE, key, uniform
-from models.assignment.sample import hashes
+from models.assignment.roles import CONTROL, EXPLORE, key
+from models.hashing import hashes, uniform
 from planning.instance.decision_inputs import DecisionInputs
 from planning.limits.arc_classes import Arcs, eligible_arcs
 from planning.plan.decision import Decision
