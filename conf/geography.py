@@ -60,7 +60,6 @@ class City(Strict):
     label_zh: str
     centre: str
     weight: int = Key(ge=1, le=1000)
-    tier: int = Key(ge=1, le=5)
 
 
 class Geography(Strict):

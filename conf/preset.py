@@ -33,7 +33,6 @@ class Habit(Strict):
     daily: float = Key(default=0.0, ge=0)
     organic: float = Key(default=1.0, ge=0)
     digital: float = 0.0
-    groups_only: bool = False
     seconds: int = Key(default=0, ge=0)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import Field as Key
@@ -115,7 +114,6 @@ class Settings(Strict):
     affinity: Affinity = Affinity()
     gate: Gate = Gate()
     quiet_hours: tuple[str, str] = ("21:00", "09:00")  # no outbound contact between these; no job reads it yet
-    extra: dict[str, Any] = {}  # keys for trials of your own; nothing of the house reads them
 
     @cached_property
     def home(self) -> Path:
@@ -178,7 +176,7 @@ def _apply(settings: Settings, override: str) -> Settings:
     inner = data
     for key in keys[:-1]:
         inner = inner.get(key, {}) if isinstance(inner, dict) else {}
-    if not isinstance(inner, dict) or (keys[-1] not in inner and keys[0] != "extra"):
+    if not isinstance(inner, dict) or keys[-1] not in inner:
         raise MendableError(
             f"no setting {path!r}", where="--set", remedy="conf/env/local.yml lists the settings with their defaults"
         )
