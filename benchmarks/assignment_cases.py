@@ -7,7 +7,6 @@ a budget and a share; ``tight`` scales the capacities.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -149,6 +148,3 @@ def problem(case: Case) -> Problem:
     blocks = [block(case, number) for number in range(-(-case.customers // BLOCK))]
     most = max(int(np.abs(b.value).max(initial=0)) for b in blocks)
     return Problem(blocks, kinds, found, False, most)
-
-
-Side = Literal["at_most", "at_least"]

@@ -32,8 +32,6 @@ from planning.limits.in_force import LimitsInForce, write_limits
 from runtime.keys import pseudonym_key
 from runtime.night import Night
 
-_NEVER = -(10**12)
-
 
 @dataclass(frozen=True)
 class Chosen:

@@ -36,23 +36,6 @@ class Fault:
     rows: npt.NDArray[np.int64]
 
 
-def convert(schema: Schema, columns: list[pa.Array], pseudonym: Pseudonym) -> tuple[list[pa.Array], list[Fault]]:
-    """Every field of ``schema`` typed as stored; values at fault are null and named.
-
-    Args:
-        schema: the fields, in the order of ``columns``.
-        columns: text, null where missing.
-        pseudonym: for phone fields.
-    """
-    typed: list[pa.Array] = []
-    faults: list[Fault] = []
-    for field, column in zip(schema.fields, columns, strict=True):
-        value, bad, code, reason = column_of(field, schema, column, pseudonym)
-        judged(faults, field, value, _mask(pc.is_null(column)), bad, code, reason)
-        typed.append(value)
-    return typed, faults
-
-
 def judged(
     faults: list[Fault], field: Field, value: pa.Array, missing: Mask, bad: Mask, code: int, reason: str
 ) -> None:

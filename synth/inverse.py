@@ -23,7 +23,6 @@ _WHEN = re.compile(r"when\s+'([^']*)'\s+then\s+'([^']*)'", re.I)
 _DATE_END = re.compile(r"to_utc_timestamp\(date_add\((\w+),\s*1\)", re.I)
 _AS_TIME = re.compile(r"^(?:to_utc_timestamp|timestamp|to_timestamp)\((?:cast\()?(\w+)", re.I)
 _IF_SELF = re.compile(r"^if\((\w+)\s*=\s*'[^']*',\s*'[^']*',\s*\1\)$", re.I)
-_NAME = re.compile(r"^[a-z_]\w*$")
 
 
 @dataclass(frozen=True)

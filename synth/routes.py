@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -37,13 +38,25 @@ class Mapping:
 
 def mappings(feed: Feed, schema: Schema) -> tuple[Mapping, ...]:
     """All conforms of a feed's schema, read backwards."""
-    key_ = (feed.code, schema.name)
-    if key_ not in _CACHE:
-        _CACHE[key_] = tuple(_mapping(schema, conform, dict(feed.holds)) for conform in schema.conform)
-    return _CACHE[key_]
+    return _mappings(_Same(feed), _Same(schema))
 
 
-_CACHE: dict[tuple[str, str], tuple[Mapping, ...]] = {}
+@dataclass(frozen=True, eq=False)
+class _Same:
+    """A model as a key: itself, for what it holds has no hash; another catalogue's of the same name is another one."""
+
+    model: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.model is other.model
+
+    def __hash__(self) -> int:
+        return id(self.model)
+
+
+@lru_cache(maxsize=2_048)
+def _mappings(feed: _Same, schema: _Same) -> tuple[Mapping, ...]:
+    return tuple(_mapping(schema.model, conform, dict(feed.model.holds)) for conform in schema.model.conform)
 
 
 def _mapping(schema: Schema, conform: Conform, holds: dict[str, tuple[str, ...]]) -> Mapping:
@@ -69,9 +82,6 @@ def _values(
     if source.kind == "codes":
         return tuple(dict.fromkeys(value for code, value in source.codes if not codes or code in codes))
     return codes
-
-
-Tell = Callable[[World, Table], np.ndarray]
 
 
 def ledger_of(feed: Feed, schema: Schema) -> str:

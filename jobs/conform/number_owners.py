@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 UNTOLD = "date'1970-01-01'"
 #: Order in which records were told.
 TOLD = ("data_date", "feed", "_file", "line")
-#: Columns of a profile that identify the record, not the customer.
-RECORD = ("_phone", "event_time", "arrived_at", "feed", "data_date", "_file", "line", "delivery_id")
 
 
 def with_opening(records: DataFrame) -> DataFrame:

@@ -39,6 +39,11 @@ _HIDDEN = [ARC_COLUMNS.index(name) for name in ("product_id", "channel_id")]
 _HIDE_SHARE = 0.15
 CHANNEL, _CONTACTED = ARC_COLUMNS.index("channel_id"), ARC_COLUMNS.index("contacted")
 _PENALTY = 1.0  # precision of β around 0
+#: The small models that choose features: trees, learning rate, rows of a signal at most.
+_SMALL_TREES, _SMALL_RATE, _SMALL_ROWS = 40, 0.15, 20_000
+_PATIENCE = 25  # rounds without a gain on the late nights after which no tree is added
+#: Against chance in thin leaves: share of columns a tree may use, precision of a leaf's value and of a category's, bins.
+_COLUMN_SHARE, _LEAF_PENALTY, _CATEGORY_PENALTY, _BINS = 0.3, 20.0, 20.0, 63
 
 
 @dataclass(frozen=True)
@@ -195,14 +200,16 @@ def select(rows: Rows, targets: Sequence[Signal], features: Sequence[Feature], k
     """Positions of the features worth keeping: by their share of the gain in small models of the early nights."""
     if len(features) <= knobs.features:
         return tuple(range(len(features)))
-    small = Knobs(40, knobs.leaves, 0.15, knobs.min_leaf // 2 + 1, knobs.features, knobs.seed, knobs.threads)
+    small = Knobs(
+        _SMALL_TREES, knobs.leaves, _SMALL_RATE, knobs.min_leaf // 2 + 1, knobs.features, knobs.seed, knobs.threads
+    )
     columns = Columns.of(features, range(len(features)))
     rng = np.random.default_rng(knobs.seed)
     draw = rng.random(len(rows.y))
     share = np.zeros(len(features))
     for signal in targets:
         use = signal.rows & ~rows.late
-        use &= (signal.y > 0) | (draw < 20_000 / max(1, use.sum()))
+        use &= (signal.y > 0) | (draw < _SMALL_ROWS / max(1, use.sum()))
         part = rows.take(use)
         data = lgb.Dataset(
             columns.matrix(part),
@@ -242,7 +249,7 @@ def grow(rows: Rows, targets: Sequence[Signal], columns: Columns, knobs: Knobs) 
             part(signal, use),
             rounds,
             valid_sets=[part(signal, until)],
-            callbacks=[lgb.early_stopping(25, verbose=False)],
+            callbacks=[lgb.early_stopping(_PATIENCE, verbose=False)],
         )
 
     grown = []
@@ -309,11 +316,11 @@ def parameters(knobs: Knobs, factor: bool = False) -> dict[str, object]:
         "num_leaves": knobs.leaves,
         "learning_rate": knobs.learning_rate,
         "min_data_in_leaf": knobs.min_leaf,
-        "feature_fraction": 0.3,
-        "lambda_l2": 20.0,
-        "max_bin": 63,
+        "feature_fraction": _COLUMN_SHARE,
+        "lambda_l2": _LEAF_PENALTY,
+        "max_bin": _BINS,
         "boost_from_average": False,
-        "cat_smooth": 20.0,
+        "cat_smooth": _CATEGORY_PENALTY,
         "seed": knobs.seed,
         "deterministic": True,
         "force_row_wise": True,

@@ -139,7 +139,7 @@ def _tree(facts: dict[str, str]) -> dict[str, NDArray]:
 
 @njit(cache=True, nogil=True, inline="always")
 def _goes_left(value, threshold, decision, bits, start, stop):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    if decision & 1:
+    if decision & _CATEGORICAL:
         if np.isnan(value):
             return False
         category = np.int64(value)
@@ -149,11 +149,11 @@ def _goes_left(value, threshold, decision, bits, start, stop):  # type: ignore[n
         return (np.int64(bits[start + word]) >> (category & 31)) & 1 == 1
     missing = (decision >> 2) & 3
     if np.isnan(value):
-        if missing == 2:
-            return (decision & 2) != 0
+        if missing == _MISSING_NAN:
+            return (decision & _DEFAULT_LEFT) != 0
         value = 0.0
-    if missing == 1 and abs(value) <= 1e-35:
-        return (decision & 2) != 0
+    if missing == _MISSING_ZERO and abs(value) <= _ZERO:
+        return (decision & _DEFAULT_LEFT) != 0
     return value <= threshold
 
 

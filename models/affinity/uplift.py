@@ -135,20 +135,6 @@ def quality(
     return Quality(value, area, (float(low[0]), float(high[0])), gained, (float(low[1]), float(high[1])))
 
 
-def compare_paired(
-    y: Floats, t: Floats, ours: Floats, theirs: Floats, *, repeats: int = 500, seed: int = 0
-) -> tuple[float, float, float]:
-    """Difference of ``qini_sklift`` between two scores on the same rows: value and 95 % interval."""
-    a, b, best = rank(y, t, ours), rank(y, t, theirs), perfect(y, t)
-    rng = np.random.default_rng(seed)
-    drawn = np.empty(repeats)
-    for repeat in range(repeats):
-        weight = np.bincount(rng.integers(0, len(y), len(y)), minlength=len(y)).astype(np.float64)
-        drawn[repeat] = qini(a, best, weight)[0] - qini(b, best, weight)[0]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return qini(a, best)[0] - qini(b, best)[0], float(low), float(high)
-
-
 @dataclass(frozen=True)
 class Gain:
     """What comes of treating the rows of a log in the order of a score, where the baseline of each row is known.

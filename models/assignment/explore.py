@@ -17,7 +17,8 @@ import numpy as np
 
 from models.arrays import Floats, Ints
 
-NONE, BEST, ANY = 0.2, 0.5, 0.3
+#: Chances of one of the best arcs and of any eligible one; the rest is none.
+BEST, ANY = 0.5, 0.3
 BEST_ARCS = 5
 
 

@@ -7,11 +7,13 @@ import hashlib
 import hmac
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from conf.feed import Feed
 from conf.schema import Schema
+from dialects.convert import Fault, column_of, judged
 
 UTC = dt.UTC
 FIELDS: list[dict[str, Any]] = [
@@ -100,3 +102,14 @@ def rows_of(**columns: list[Any]) -> pa.Table:
 def form(request: pytest.FixtureRequest) -> str:
     """Each form of a dialect in turn."""
     return str(request.param)
+
+
+def convert(schema: Schema, columns: list[pa.Array]) -> tuple[list[pa.Array], list[Fault]]:
+    """Texts of every field of ``schema`` as stored, and their faults: the reference of the compiled columns."""
+    typed: list[pa.Array] = []
+    faults: list[Fault] = []
+    for field, column in zip(schema.fields, columns, strict=True):
+        value, bad, code, reason = column_of(field, schema, column, pseudonym)
+        judged(faults, field, value, np.asarray(column.is_null()), bad, code, reason)
+        typed.append(value)
+    return typed, faults

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialects.convert import convert
 from dialects.keys import fingerprints, repeated
-from tests.dialects.conftest import FIELDS, UTC, pseudonym, schema_of
+from tests.dialects.conftest import FIELDS, UTC, convert, pseudonym, schema_of
 
 ODD = [
     "",
@@ -84,7 +83,7 @@ def single(name: str, **changes: Any) -> Any:
 
 def typed(name: str, values: list[str | None], **changes: Any) -> list[tuple[Any, int]]:
     """Value and code of fault (0 none) of each text."""
-    columns, faults = convert(single(name, **changes), [pa.array(values, pa.string())], pseudonym)
+    columns, faults = convert(single(name, **changes), [pa.array(values, pa.string())])
     codes = [0] * len(values)
     for fault in faults:
         for row in fault.rows.tolist():

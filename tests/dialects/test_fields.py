@@ -11,13 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialects.convert import convert
 from dialects.fields import columns_of, text_of
 from dialects.gb18030 import tables
 from dialects.hmac import Keyed
 from dialects.keys import fingerprints, repeated
 from dialects.scanner import GOOD, cut_delimited
-from tests.dialects.conftest import FIELDS, pseudonym, schema_of
+from tests.dialects.conftest import FIELDS, convert, pseudonym, schema_of
 from tests.dialects.test_convert import VALUES, single
 
 TEXTS = st.lists(st.one_of(VALUES, st.text("0123456789.-+$東個中a\U0002000b", max_size=20)), min_size=1, max_size=8)
@@ -32,7 +31,7 @@ def test_a_column_is_what_its_text_is(name: str, texts: list[str | None]) -> Non
     cut = cut_delimited(b"".join((text or "").encode("gb18030") + b"\n" for text in texts), 0x7C, 1)
     assert (cut.status == GOOD).all()
     [value], faults = columns_of(schema, cut, 0, pseudonym)
-    [expected], reference = convert(schema, [pa.array(texts, pa.string())], pseudonym)
+    [expected], reference = convert(schema, [pa.array(texts, pa.string())])
     assert value.type == expected.type
     assert repr(value.to_pylist()) == repr(expected.to_pylist())
     found = [(fault.code, fault.reason, fault.rows.tolist()) for fault in faults]

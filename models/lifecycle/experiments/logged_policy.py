@@ -155,9 +155,6 @@ def _repeated(records: NDArray, first: int, count: int) -> NDArray:
     return out
 
 
-Reward = Callable[[Ints, Ints], Floats]
-
-
 def rounds(
     log: Log,
     policy: Callable[[int], NDArray],
