@@ -21,7 +21,7 @@ from models.arrays import Ints
 from models.assignment.arc_types import Use, reduce_kinds
 from models.assignment.problem import Block, Limits, Problem
 from models.assignment.solve import Goal, solve
-from planning.scoring import _PRIOR_NIGHTS, _TRAILING_NIGHTS
+from planning.scoring import PRIOR_NIGHTS, TRAILING_NIGHTS
 
 #: Customers, worlds (seeds) and the factors of capacity that are looked at.
 AIMS = {"small": (1_000, 3, (1.0,)), "full": (3_000, 8, (0.5, 1.0, 2.0))}
@@ -111,7 +111,7 @@ def lived(customers: int, seed: int, factor: float, *, charged: bool) -> tuple[f
         free_from[who] = night + 1 + of.block[channel[arc]]
         tonight = np.zeros(customers, np.int64)
         tonight[able] = np.maximum(gained, 0)
-        earned = [*earned, tonight][-_TRAILING_NIGHTS:]
+        earned = [*earned, tonight][-TRAILING_NIGHTS:]
     return total, time.perf_counter() - begun, contacts
 
 
@@ -120,7 +120,7 @@ def trailing(earned: list[Ints], customers: int) -> Ints:
     if not earned:
         return np.zeros(customers, np.int64)
     whole = float(np.mean(earned))
-    return np.rint((np.sum(earned, axis=0) + _PRIOR_NIGHTS * whole) / (len(earned) + _PRIOR_NIGHTS)).astype(np.int64)
+    return np.rint((np.sum(earned, axis=0) + PRIOR_NIGHTS * whole) / (len(earned) + PRIOR_NIGHTS)).astype(np.int64)
 
 
 def assigned(

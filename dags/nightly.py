@@ -27,11 +27,10 @@ STEPS = json.loads((Path(__file__).resolve().parent.parent / "conf" / "generated
 
 
 def run(job: str) -> dict:
-    """Run one job for the decision date: the logical date as it reads in Shanghai."""
-    from runtime.runner import run_task
+    """Run one job for the run's decision date."""
+    from runtime.runner import decision_date, run_task
 
-    moment = get_current_context()["logical_date"].astimezone(ZoneInfo(SHANGHAI))
-    return run_task(job, moment.date().isoformat())
+    return run_task(job, decision_date(get_current_context()))
 
 
 with DAG(

@@ -25,13 +25,13 @@ STEPS = json.loads((Path(__file__).resolve().parent.parent / "conf" / "generated
 
 
 def run(job: str) -> dict:
-    """Run one job for the decision date (the logical date as it reads in Shanghai) where training is due."""
+    """Run one job for the run's decision date where training is due."""
     from airflow.sdk.exceptions import AirflowSkipException
 
     from models.lifecycle.training_schedule import why
-    from runtime.runner import run_task
+    from runtime.runner import decision_date, run_task
 
-    date = get_current_context()["logical_date"].astimezone(ZoneInfo(SHANGHAI)).date().isoformat()
+    date = decision_date(get_current_context())
     if not why(date):
         raise AirflowSkipException("a model was trained within the week, and nothing drifted since")
     return run_task(job, date)

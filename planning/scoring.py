@@ -33,10 +33,10 @@ from runtime.parquet_files import WrittenFile, write_file
 _BLOCK = 4096  # customers scored at once: bounds memory
 
 
-_TRAILING_NIGHTS = 14
+TRAILING_NIGHTS = 14
 
 
-_PRIOR_NIGHTS = 7.0  # weight of the whole's trailing value in a customer's own
+PRIOR_NIGHTS = 7.0  # weight of the whole's trailing value in a customer's own
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def _trailing(task: Task, customers: Ints, whole: int) -> Ints:
         value = pc.fill_null(rows["value_micro"], 0).to_numpy() - pc.fill_null(rows["price_micro"], 0).to_numpy()
         np.add.at(total, at[mine], np.maximum(value[mine], 0))
         np.add.at(nights, at[mine], 1)
-    return np.rint((total + _PRIOR_NIGHTS * whole) / (nights + _PRIOR_NIGHTS)).astype(np.int64)
+    return np.rint((total + PRIOR_NIGHTS * whole) / (nights + PRIOR_NIGHTS)).astype(np.int64)
 
 
 def prices_before(night: Night) -> tuple[dict[str, int], str]:
@@ -233,7 +233,7 @@ def plan(night: Night) -> tuple[Task, list[str], Figures]:
             )
     model = champion(night.settings)
     prices, of = prices_before(night)
-    past = [date for date in night.lake.dates("assignment") if date < night.date][-_TRAILING_NIGHTS:]
+    past = [date for date in night.lake.dates("assignment") if date < night.date][-TRAILING_NIGHTS:]
     assigned = tuple(tuple(night.lake.files("assignment", {"business_date": date})) for date in past)
     night.lake.delta("candidate")
     task = Task(

@@ -12,14 +12,14 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from conf.dates import parse_date
+from conf.dates import local_date, parse_date
 from conf.errors import MendableError
 from conf.settings import load_settings
 from runtime.night import Figures, Night
@@ -72,6 +72,11 @@ def lease(night: Night) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def decision_date(context: Mapping[str, Any]) -> str:
+    """D of an Airflow run: its logical date as it reads in Shanghai, or today's there where it was triggered without one."""
+    return local_date(context.get("logical_date") or dt.datetime.now(dt.UTC)).isoformat()
 
 
 def run_task(job: str, date: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -85,14 +86,36 @@ def test_every_dag_tells_a_stranger_what_to_do(dags: dict) -> None:
     ],
 )
 def test_the_decision_date_is_the_logical_date_in_shanghai(logical: dt.datetime, decision: str, tmp_path: Path) -> None:
+    assert told_date({"logical_date": logical.isoformat()}, "nightly", tmp_path) == decision
+
+
+@pytest.mark.parametrize("dag", ["nightly", "training"])
+@pytest.mark.parametrize("context", [{}, {"logical_date": None}], ids=["absent", "none"])
+def test_a_run_triggered_without_a_logical_date_is_of_today(context: dict, dag: str, tmp_path: Path) -> None:
+    def today() -> str:
+        return dt.datetime.now(ZoneInfo("Asia/Shanghai")).date().isoformat()
+
+    before = today()
+    assert told_date(context, dag, tmp_path) in {before, today()}
+
+
+def told_date(context: dict[str, str | None], dag: str, home: Path) -> str:
+    """The date that a task of ``dag`` hands to the runner in a context of Airflow's."""
     code = f"""
-import datetime, importlib.util, sys, types
-spec = importlib.util.spec_from_file_location("nightly", {str(HOUSE / "dags" / "nightly.py")!r})
+import datetime, importlib.util
+import runtime.runner, models.lifecycle.training_schedule
+spec = importlib.util.spec_from_file_location("dag", {str(HOUSE / "dags" / f"{dag}.py")!r})
 module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)
-sys.modules["runtime.runner"] = types.SimpleNamespace(run_task=lambda job, date: print("TOLD", job, date))
-module.get_current_context = lambda: {{"logical_date": datetime.datetime.fromisoformat({logical.isoformat()!r})}}
+runtime.runner.run_task = lambda job, date: print("TOLD", job, date)
+models.lifecycle.training_schedule.why = lambda date: "due"
+context = {context!r}
+if context.get("logical_date"):
+    context["logical_date"] = datetime.datetime.fromisoformat(context["logical_date"])
+module.get_current_context = lambda: context
 module.run("scan")
 """
-    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path)}
+    environment = {**os.environ, "AIRFLOW_HOME": str(home)}
     told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert f"TOLD scan {decision}" in told.stdout, told.stderr[-2000:]
+    found = [line.split()[2] for line in told.stdout.splitlines() if line.startswith("TOLD scan ")]
+    assert found, told.stderr[-2000:]
+    return found[0]

@@ -122,6 +122,20 @@ def test_the_compiled_night_is_current() -> None:
     assert PICTURE.read_text(encoding="utf-8") == picture(), "run `make generate` and commit"
 
 
+def test_nobody_imports_a_private_name() -> None:
+    """What a module keeps to itself (`_name`) may change with it; a test may look into the module it tests."""
+    found = []
+    for path in [*SOURCES, *sorted((HOUSE / "tests").rglob("*.py"))]:
+        place = path.relative_to(HOUSE)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in set(ROOMS):
+                private = [alias.name for alias in node.names if re.match(r"_(?!_)", alias.name)]
+                if place.parts[0] == "tests" and path.stem == f"test_{(node.module or '').rsplit('.', 1)[-1]}":
+                    continue
+                found += [f"{place}:{node.lineno} {node.module}.{name}" for name in private]
+    assert found == []
+
+
 def test_dags_import_no_job_at_parse() -> None:
     for path in sorted((HOUSE / "dags").glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
