@@ -21,14 +21,15 @@ from models.assignment.problem import BLOCK, NO_GROUP, Apart, Block, Limits, Pro
 from models.assignment.sample import drawn, join, sample
 from models.money import YUAN
 
-#: Customers of the sample on which it is seen where prices will go: at least, and one in so many.
+# `box_of` finds on a sample how prices move from the old amounts to the new ones, and draws a box around that move.
+#: Customers of that sample: ``SEEN``, or one in ``ONE_IN`` of all where that is more.
 SEEN, ONE_IN = 10_000, 300
-#: How far a box reaches, over the moves seen on the sample.
+#: The box goes on behind the old prices by this multiple of the move: prices of all may move farther than the sample's.
 REACH = 1.5
-#: ... and beyond that, over the error of prices of that sample, where it is tried first and where that was too little;
-#: at most so many scaled yuan.
+#: On every side it is wider by a share of the sample's error of prices (`error_of`), but by no more than ``MOST`` scaled
+#: yuan: the first share is tried first, the second where the wanted prices turned out to lie on the box's side.
 ROOMS, MOST = (0.35, 1.0), 0.05
-#: ... and at least, scaled yuan, over one by the root of everybody: what the prices of all may err by.
+#: That margin is at least ``LEAST`` / √customers scaled yuan: so far even prices sought on all customers may err.
 LEAST = 0.5
 #: Customers a block of an active set: fewer are no work for several threads.
 TOGETHER = 4 * BLOCK

@@ -27,8 +27,8 @@ from models.money import YUAN
 
 #: Sizes of samples that prices are first found on.
 SAMPLES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
-#: The same for classes of moves, at least; one in 250 from some millions on.
-LEAST_MOVERS = 10_000
+#: A plan sought by classes of moves lets one customer in ``ONE_MOVER_IN`` take part, and at least so many.
+LEAST_MOVERS, ONE_MOVER_IN = 10_000, 250
 #: Up to so many customers a plan is first sought by moves alone; from there on classes of moves are cheaper.
 CHEAP = 50_000
 #: From so many customers on a further pass costs more than it gains, once a step promises little.
@@ -181,7 +181,7 @@ def _conflict(problem: Problem) -> None:
 def _first(run: Run) -> tuple[Dual, Plan]:
     """Prices and a plan: by moves or classes of moves from everybody's best, and by LPs in boxes where those miss."""
     dual = _priced(run, run.goal.start)
-    plan = planned(run, dual, max(LEAST_MOVERS, run.problem.customers // 250))
+    plan = planned(run, dual, max(LEAST_MOVERS, run.problem.customers // ONE_MOVER_IN))
     if not len(run.problem.limits) or run.enough(dual, plan) or run.left <= 0:
         return dual, plan
     return _by_boxes(run, dual, plan)
