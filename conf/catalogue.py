@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from conf.documents import Document, Loc, read_folder, read_rows
-from conf.errors import MendableError
+from conf.documents import Document, Loc, names_written, read_folder, read_rows
+from conf.errors import MendableError, Report, refuse, suggest
 from conf.featureset import FeatureSet, load_features
 from conf.feed import Feed
+from conf.geography import Geography, load_geography
 from conf.offer import Channel, Limit, Product, Rule, Segment
+from conf.references import check_limit, check_mappings, check_references
 from conf.schema import Schema
 from conf.table import Column, Table
 
@@ -49,92 +51,122 @@ class Catalogue:
 
     Attributes:
         root: the folder with ``feeds/``, ``schemas/``, ``products.yml`` … (``conf/`` or ``conf/demo/NAME/``).
+        report: what is done with a mistake: raised, unless all are to be found; what is broken is then left out.
     """
 
     root: Path
+    report: Report = field(default=refuse, compare=False)
+
+    @property
+    def whole(self) -> Path:
+        """The conf that has the tables and stands beside features and expectations: ``root``, or conf of an overlay."""
+        return self.root if (self.root / "tables").is_dir() else ROOT
 
     @cached_property
     def schemas(self) -> dict[str, Schema]:
-        """Schemas by name."""
-        return _by(read_folder(self.root / "schemas", Schema), lambda schema: schema.name, stem=True)
+        """Schemas by name; what they conform to is a table and its columns."""
+        documents = list(read_folder(self.root / "schemas", Schema, self.report))
+        for document, schema in documents:
+            check_mappings(schema, document, self.written_tables, self.report)
+        return _by(((d, (), schema) for d, schema in documents), "name", self.report, stem=True)
 
     @cached_property
     def feeds(self) -> dict[str, Feed]:
         """Feeds by code; unit codes are unique and every schema is known."""
-        documents = list(read_folder(self.root / "feeds", Feed))
-        feeds = _by(documents, lambda feed: feed.code, stem=True)
-        _by(documents, lambda feed: feed.unit_code)
+        documents = list(read_folder(self.root / "feeds", Feed, self.report))
+        rows = [(document, (), feed) for document, feed in documents]
+        feeds = _by(rows, "code", self.report, stem=True)
+        _by(rows, "unit_code", self.report)
         for document, feed in documents:
-            if feed.schema_name not in self.schemas:
-                raise MendableError(
-                    f"feed {feed.code}: no schema {feed.schema_name!r}",
-                    where=document.where(("schema",)),
-                    remedy=f"write {self.root / 'schemas' / (feed.schema_name + '.yml')}, or name one that exists",
-                )
-            if fault := _narrowing_fault(feed, self.schemas[feed.schema_name]):
-                raise MendableError(
-                    f"feed {feed.code}: {fault}",
-                    where=document.where(("holds",)),
-                    remedy="name code fields of the schema and codes of their lists",
+            if schema := self.schemas.get(feed.schema_name):
+                _check_feed(feed, schema, document, self.report)
+            elif not any((self.root / "schemas").rglob(f"{feed.schema_name}.yml")):  # a broken one is told of itself
+                self.report(
+                    MendableError(
+                        f"feed {feed.code}: no schema {feed.schema_name!r}",
+                        where=document.where(("schema",)),
+                        remedy=f"write schemas/{feed.schema_name}.yml, or: {suggest(feed.schema_name, self.schemas)}",
+                    )
                 )
         return feeds
 
     @cached_property
     def products(self) -> tuple[Product, ...]:
         """Products in order of id; ids and codes are unique."""
-        return _listed(read_rows(self.root / "products.yml", "products", Product))
+        path = self.root / "products.yml"
+        rows = read_rows(path, "products", Product, self.report)
+        known = {product.code for _, _, product in rows} | names_written(path, "products", "code")
+        attributes = sorted({key for _, _, product in rows for key in product.attributes})
+        for document, loc, product in rows:
+            check_references(product, known, attributes, document, loc, self.report)
+        return _numbered(rows, self.report)
 
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
         """Channels in order of id; ids are 0 … n-1.
 
-        Raises:
-            MendableError: an id is missing: masks have a place for each, so that a row taken out would shift the others.
+        Reported is an id that is missing: masks have a place for each, so that a row taken out would shift the others.
         """
-        rows = read_rows(self.root / "channels.yml", "channels", Channel)
-        channels = _listed(rows)
+        path = self.root / "channels.yml"
+        channels = _numbered(rows := read_rows(path, "channels", Channel, self.report), self.report)
         known = {channel.id for channel in channels}
-        if missing := sorted(set(range(max(known, default=-1) + 1)) - known):
-            raise MendableError(
-                f"no channel has id {missing[0]}",
-                where=str(self.root / "channels.yml"),
-                remedy='a channel that is given up keeps its row, with `eligible: "false"`; a new one takes the next id',
+        missing = sorted(set(range(max(known, default=-1) + 1)) - known)
+        if missing and len(rows) == len(names_written(path, "channels", "code") or ()):  # else a row is broken
+            self.report(
+                MendableError(
+                    f"no channel has id {missing[0]}",
+                    where=str(path),
+                    remedy='a channel that is given up keeps its row, with `eligible: "false"`; a new one takes the next id',
+                )
             )
         return channels
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """Rules in the order of the file, which is the order of the funnel."""
-        rows = read_rows(self.root / "rules.yml", "rules", Rule)
-        _by(((document, rule) for document, _, rule in rows), lambda rule: rule.name)
+        rows = read_rows(self.root / "rules.yml", "rules", Rule, self.report)
+        _by(rows, "name", self.report)
         return tuple(rule for _, _, rule in rows)
 
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
         """Limits in the order of the file."""
-        rows = read_rows(self.root / "limits.yml", "limits", Limit)
-        _by(((document, limit) for document, _, limit in rows), lambda limit: limit.name)
+        rows = read_rows(self.root / "limits.yml", "limits", Limit, self.report)
+        _by(rows, "name", self.report)
         for document, loc, limit in rows:
-            self._known_codes(limit, document, loc)
+            check_limit(limit, self, document, loc, self.report)
         return tuple(limit for _, _, limit in rows)
+
+    @property
+    def features_folder(self) -> Path:
+        """Where features are declared: ``features/declared`` beside conf, or the overlay's ``features``."""
+        beside = self.root.parent / "features" / "declared"
+        return beside if self.root == self.whole and beside.is_dir() else self.root / "features"
 
     @cached_property
     def features(self) -> FeatureSet:
-        """Declared features: ``features/declared`` beside conf, or the overlay's ``features`` that replace them."""
-        own = ROOT.parent / "features" / "declared"
-        folder = own if self.root == ROOT else self.root / "features"
-        return load_features(folder, own, self.written_tables, self.schemas)
+        """Declared features; an overlay's replace conf's own."""
+        fallback = ROOT.parent / "features" / "declared"
+        files = {path.stem for path in (self.root / "schemas").rglob("*.yml")}
+        return load_features(
+            self.features_folder, fallback, self.written_tables, self.schemas, files - set(self.schemas), self.report
+        )
 
     @cached_property
     def written_tables(self) -> dict[str, Table]:
-        """The tables of ``conf/tables`` by name (always conf's own)."""
-        return _by(read_folder(ROOT / "tables", Table), lambda table: table.name, stem=True)
+        """The tables of ``conf/tables`` by name (an overlay has conf's own)."""
+        documents = read_folder(self.whole / "tables", Table, self.report)
+        return _by(((document, (), table) for document, table in documents), "name", self.report, stem=True)
 
     @cached_property
     def segments(self) -> dict[str, Segment]:
         """Segments by name, in the order of the file."""
-        rows = read_rows(self.root / "segments.yml", "segments", Segment)
-        return _by(((document, segment) for document, _, segment in rows), lambda segment: segment.name)
+        return _by(read_rows(self.root / "segments.yml", "segments", Segment, self.report), "name", self.report)
+
+    @cached_property
+    def geography(self) -> Geography:
+        """Cities and centres: the overlay's, or conf's own."""
+        return load_geography(self.root if (self.root / "geography.yml").exists() else None)
 
     @cached_property
     def tables(self) -> dict[str, Table]:
@@ -142,37 +174,34 @@ class Catalogue:
         raw = {f"raw_{schema.name}": raw_table(schema) for schema in self.schemas.values()}
         return self.written_tables | raw | self.features.tables()
 
-    def _known_codes(self, limit: Limit, document: Document, loc: Loc) -> None:
-        known: dict[str, set[str]] = {
-            "product": {product.code for product in self.products},
-            "group": {product.group for product in self.products},
-            "channel": {channel.code for channel in self.channels},
-            "segment": set(self.segments),
-        }
-        chosen = [*limit.where.items(), *(limit.share.of.items() if limit.share else ())]
-        for key, value in chosen:
-            values = value if isinstance(value, list) else [value]
-            if key in known and (lost := sorted({str(v) for v in values} - known[key])):
-                raise MendableError(
-                    f"limit {limit.name}: no {key} {', '.join(lost)}",
-                    where=document.where((*loc, "where")),
-                    remedy=f"choose among: {', '.join(sorted(known[key]))}",
-                )
-
     def feeds_of(self, schema: str) -> list[Feed]:
         """The feeds that speak ``schema``."""
         return [feed for feed in self.feeds.values() if feed.schema_name == schema]
 
 
-def _narrowing_fault(feed: Feed, schema: Schema) -> str:
-    """What is wrong with ``holds``; empty if nothing."""
+def _check_feed(feed: Feed, schema: Schema, document: Document, report: Report) -> None:
+    """``holds`` narrows code fields to codes of their lists; a fixed width needs the widths of all fields."""
     for name, codes in feed.holds.items():
         field = schema.by_name.get(name)
         if field is None or not field.codes:
-            return f"holds: {name!r} is no code field of schema {schema.name}"
-        if unknown := sorted(set(codes) - set(schema.codes[field.codes])):
-            return f"holds: {name} has no codes {unknown} in schema {schema.name}"
-    return ""
+            lists = [field.name for field in schema.fields if field.codes]
+            what = f"feed {feed.code}: holds: {name!r} is no code field of schema {schema.name}"
+            report(MendableError(what, where=document.where(("holds", name)), remedy=suggest(name, lists)))
+            continue
+        for code in codes:
+            if code not in schema.codes[field.codes]:
+                what = f"feed {feed.code}: holds: {name} has no code {code!r} in schema {schema.name}"
+                known = schema.codes[field.codes]
+                report(MendableError(what, where=document.where(("holds", name)), remedy=suggest(code, known)))
+    narrow = [field.name for field in schema.fields if not field.width]
+    if feed.layout == "fixed" and narrow:
+        report(
+            MendableError(
+                f"feed {feed.code} is fixed-width, but {schema.name}.{narrow[0]} has no width",
+                where=document.where(("layout",)),
+                remedy=f"give every field of schemas/{schema.name}.yml its `width` in bytes of GB18030",
+            )
+        )
 
 
 def raw_table(schema: Schema) -> Table:
@@ -204,33 +233,27 @@ def load_catalogue(root: Path = ROOT) -> Catalogue:
     return Catalogue(root)
 
 
-def _by(
-    documents: Iterable[tuple[Document, Row]], key: Callable[[Row], Hashable], *, stem: bool = False
-) -> dict[str, Row]:
-    """Rows by a unique key; with ``stem`` the file's name must be the key."""
+def _by(rows: Iterable[tuple[Document, Loc, Row]], name: str, report: Report, *, stem: bool = False) -> dict[str, Row]:
+    """Rows by the unique value of their field ``name``; with ``stem`` the file's name must be it."""
     found: dict[str, Row] = {}
     places: dict[str, str] = {}
-    for document, row in documents:
-        name = str(key(row))
-        if name in found:
-            raise MendableError(
-                f"{name!r} is given twice", where=document.where(), remedy=f"it is also in {places[name]}: rename one"
-            )
-        if stem and document.path.stem != name:
-            raise MendableError(
-                f"the file is called {document.path.name} but declares {name!r}",
-                where=document.where(),
-                remedy=f"rename it to {name}.yml",
-            )
-        found[name], places[name] = row, document.where()
+    for document, loc, row in rows:
+        key, where = str(getattr(row, name)), document.where((*loc, name))
+        if key in found:
+            remedy = f"it is also in {places[key]}: rename one"
+            report(MendableError(f"{name} {key!r} is given twice", where=where, remedy=remedy))
+            continue
+        if stem and document.path.stem != key:
+            what = f"the file is called {document.path.name} but declares {key!r}"
+            report(MendableError(what, where=where, remedy=f"rename it to {key}.yml"))
+        found[key], places[key] = row, where
     return found
 
 
 Numbered = TypeVar("Numbered", Product, Channel)
 
 
-def _listed(rows: Sequence[tuple[Document, Loc, Numbered]]) -> tuple[Numbered, ...]:
-    pairs = [(document, row) for document, _, row in rows]
-    _by(pairs, lambda row: row.code)
-    _by(pairs, lambda row: row.id)
-    return tuple(sorted((row for _, row in pairs), key=lambda row: row.id))
+def _numbered(rows: Sequence[tuple[Document, Loc, Numbered]], report: Report) -> tuple[Numbered, ...]:
+    _by(rows, "code", report)
+    _by(rows, "id", report)
+    return tuple(sorted((row for _, _, row in rows), key=lambda row: row.id))

@@ -7,7 +7,10 @@ dates up to ``D - 1`` that arrived before the cut-off and sees events before ``D
 from __future__ import annotations
 
 import datetime as dt
+from typing import Annotated
 from zoneinfo import ZoneInfo
+
+from pydantic import Field as Key
 
 from conf.errors import MendableError
 
@@ -19,6 +22,10 @@ LOCAL_DATE_SQL = "to_date(from_utc_timestamp({time}, 'Asia/Shanghai'))"
 #: Spark SQL for the instant (UTC) at which the date column ``{date}`` begins in Shanghai.
 START_OF_DAY_SQL = "to_utc_timestamp(cast({date} as timestamp), 'Asia/Shanghai')"
 CUT_OFF = dt.time(4, 0)
+#: A time of day as people write it, ``HH:MM`` from 00:00 to 23:59.
+Clock = Annotated[str, Key(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+#: A day that a plan can be about: 9999-12-31 for "never" would be calculated with.
+Day = Annotated[dt.date, Key(ge=dt.date(1990, 1, 1), lt=dt.date(2101, 1, 1))]
 
 
 def parse_date(text: str) -> dt.date:

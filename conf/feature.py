@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import Field as Key
 from pydantic import field_validator, model_validator
 
-from conf.documents import Strict
+from conf.documents import Misfit, Strict
 from conf.formula import parse
 from conf.table import Column
 
@@ -61,24 +61,31 @@ class Input(Strict):
     doc: str
     codes: tuple[str, ...] = ()  # the codes told apart by entropy and top
     example: Example
-    features: dict[Aggregate, tuple[int, ...]]
+    features: dict[Aggregate, tuple[int, ...]] = Key(min_length=1)
 
     @model_validator(mode="after")
     def _fits(self) -> Input:
         asked = set(self.features)
-        if self.type != "bigint" and asked & _ARITHMETIC:
-            raise ValueError(f"{sorted(asked & _ARITHMETIC)} need an integer: states are exact (type: bigint, scale)")
+        wrong: list[Misfit] = []
+        if self.type != "bigint" and (sums := sorted(asked & _ARITHMETIC)):
+            what = f"{sums} need an integer: states are exact"
+            wrong.append(Misfit(what, "features", sums[0], remedy="declare `type: bigint` and a `scale`"))
         if self.type != "string" and "distinct" in asked:
-            raise ValueError("distinct tells texts apart (type: string)")
+            wrong.append(Misfit("distinct tells texts apart", "features", "distinct", remedy="declare `type: string`"))
         if bool(asked & _OF_CODES) != bool(self.codes):
-            raise ValueError("entropy and top need `codes`, and only they")
+            at = ("codes",) if self.codes else ("features", sorted(asked & _OF_CODES)[0])
+            wrong.append(Misfit("entropy and top need `codes`, and only they", *at, remedy="add or remove `codes`"))
         for aggregate, windows in self.features.items():
+            at = ("features", aggregate)
             if not windows or min(windows) < 1 or len(set(windows)) != len(windows):
-                raise ValueError(f"{aggregate}: windows are different numbers of days from 1")
-        if max(self.features.get("frequency", (1,))) > LONGEST_FREQUENCY:
-            raise ValueError(f"frequency counts days of a window of at most {LONGEST_FREQUENCY}")
-        if min(self.features.get("trend", (SHORTEST_TREND,))) < SHORTEST_TREND:
-            raise ValueError(f"trend is a slope over weeks: a window of at least {SHORTEST_TREND} days")
+                wrong.append(Misfit("windows are different numbers of days from 1", *at, remedy="such as [7, 30]"))
+            elif aggregate == "frequency" and max(windows) > LONGEST_FREQUENCY:
+                what = f"frequency counts days of a window of at most {LONGEST_FREQUENCY}"
+                wrong.append(Misfit(what, *at, remedy="choose a shorter window"))
+            elif aggregate == "trend" and min(windows) < SHORTEST_TREND:
+                what = f"trend is a slope over weeks: a window of at least {SHORTEST_TREND} days"
+                wrong.append(Misfit(what, *at, remedy="choose a longer window"))
+        Misfit.raise_all(wrong)
         return self
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from conf.documents import Document, Loc, read_rows, read_yaml, validate
-from conf.errors import MendableError
-from conf.feature import Attribute, Derived, Family, Feature, names_in
+from conf.errors import MendableError, Report, refuse, suggest
+from conf.feature import Attribute, Derived, Family, Feature, Input, names_in
 from conf.formula import names
 from conf.partial import partial_table
 from conf.schema import Schema
@@ -92,107 +92,141 @@ class FeatureSet:
 
 
 def load_features(
-    folder: Path, fallback: Path, tables: Mapping[str, Table], schemas: Mapping[str, Schema]
+    folder: Path,
+    fallback: Path,
+    tables: Mapping[str, Table],
+    schemas: Mapping[str, Schema],
+    broken: Collection[str] = (),
+    report: Report = refuse,
 ) -> FeatureSet:
     """Read ``folder/*.yml`` (``attributes.yml`` apart: from ``fallback`` where the folder has none) and check it.
 
-    Raises:
-        MendableError: an unknown table or column, a window beyond the table's retention, a name twice, a circle.
+    Reported is an unknown table or column, a window beyond the table's retention, a name twice, a circle.
+
+    Args:
+        folder: the declarations.
+        fallback: where attributes are declared for a folder that has none.
+        tables: the written tables.
+        schemas: the schemas.
+        broken: schemas that could not be read: naming them is no mistake of a family.
+        report: what is done with a mistake.
     """
-    seen: dict[str, str] = {}
+    check = _Checks(tables, schemas, frozenset(broken), report, {})
     families: list[Family] = []
     attributes_file = folder / "attributes.yml" if (folder / "attributes.yml").exists() else fallback / "attributes.yml"
     attributes = []
-    for document, loc, attribute in read_rows(attributes_file, "attributes", Attribute):
-        _once(attribute.name, document, loc, seen)
-        _known(attribute.value, {*_columns(tables["customer"]), "as_of"}, "customer", document, (*loc, "value"))
+    for document, loc, attribute in read_rows(attributes_file, "attributes", Attribute, report):
+        check.once(attribute.name, document, (*loc, "name"))
+        if "customer" in tables:
+            columns = {*_columns(tables["customer"]), "as_of"}
+            check.known(attribute.value, columns, "customer", document, (*loc, "value"))
         attributes.append(attribute)
     documents: dict[str, Document] = {}
+    whole = True
     for path in sorted(folder.glob("*.yml")):
         if path.name == "attributes.yml":
             continue
-        document = read_yaml(path)
-        family = validate(Family, document)
-        _check_family(family, document, tables, schemas, seen)
+        try:
+            document = read_yaml(path)
+            family = validate(Family, document)
+        except MendableError as error:
+            report(error)
+            whole = False
+            continue
+        check.family(family, document)
         families.append(family)
         documents[family.family] = document
     found = FeatureSet(tuple(families), tuple(attributes))
-    _check_derived(found, documents, seen)
+    if whole:  # else a formula may name what a broken family declares
+        check.formulas(found, documents)
     return found
 
 
-def _check_family(
-    family: Family, document: Document, tables: Mapping[str, Table], schemas: Mapping[str, Schema], seen: dict[str, str]
-) -> None:
-    if document.path.stem != family.family:
-        raise MendableError(
-            f"the file is called {document.path.name} but declares {family.family!r}",
-            where=document.where(("family",)),
-            remedy=f"rename it to {family.family}.yml",
-        )
-    table = tables.get(family.source)
-    if table is None or table.kind != "entity" or "event_time" not in _columns(table):
-        known = sorted(t.name for t in tables.values() if t.kind == "entity" and "event_time" in _columns(t))
-        raise MendableError(
-            f"{family.source!r} is no table of events",
-            where=document.where(("source",)),
-            remedy=f"choose one of: {', '.join(known)}",
-        )
-    for position, name in enumerate(family.schemas):
-        if not any(conform.entity == family.source for conform in schemas[name].conform) if name in schemas else True:
-            fitting = sorted(s.name for s in schemas.values() if any(c.entity == family.source for c in s.conform))
-            raise MendableError(
-                f"no schema {name!r} becomes {family.source}",
-                where=document.where(("schemas", position)),
-                remedy=f"those that do: {', '.join(fitting) or 'none'}",
-            )
-    _once(family.staleness, document, ("family",), seen)
-    columns = _columns(table)
-    personal = {column.name for column in table.columns if column.personal}
-    for position, source in enumerate(family.inputs):
-        loc: Loc = ("inputs", position)
+@dataclass(frozen=True)
+class _Checks:
+    """What declarations are held against, and the names given so far with their places."""
+
+    tables: Mapping[str, Table]
+    schemas: Mapping[str, Schema]
+    broken: frozenset[str]
+    report: Report
+    seen: dict[str, str]
+
+    def _wrong(self, what: str, document: Document, loc: Loc, remedy: str) -> None:
+        self.report(MendableError(what, where=document.where(loc), remedy=remedy))
+
+    def once(self, name: str, document: Document, loc: Loc) -> None:
+        """A name is given once in all declarations."""
+        if name in self.seen:
+            self._wrong(f"{name!r} is given twice", document, loc, f"it is also in {self.seen[name]}: rename one")
+            return
+        self.seen[name] = document.where(loc)
+
+    def known(self, sql: str, columns: set[str], table: str, document: Document, loc: Loc) -> set[str]:
+        """The columns that an expression uses; those there are not are reported."""
+        used = names_in(sql)
+        for name in sorted(used - columns):
+            self._wrong(f"{table} has no column {name!r}", document, loc, suggest(name, columns))
+        return used
+
+    def family(self, family: Family, document: Document) -> None:
+        """A family against its source: table, schemas, columns, windows."""
+        if document.path.stem != family.family:
+            what = f"the file is called {document.path.name} but declares {family.family!r}"
+            self._wrong(what, document, ("family",), f"rename it to {family.family}.yml")
+        table = self.tables.get(family.source)
+        if table is None or table.kind != "entity" or "event_time" not in _columns(table):
+            events = [t.name for t in self.tables.values() if t.kind == "entity" and "event_time" in _columns(t)]
+            what = f"{family.source!r} is no table of events"
+            self._wrong(what, document, ("source",), suggest(family.source, events))
+            return
+        fitting = [s.name for s in self.schemas.values() if any(c.entity == family.source for c in s.conform)]
+        for position, name in enumerate(family.schemas):
+            if name not in fitting and name not in self.broken:
+                what = f"no schema {name!r} becomes {family.source}"
+                self._wrong(what, document, ("schemas", position), suggest(name, fitting))
+        self.once(family.staleness, document, ("family",))
+        for position, source in enumerate(family.inputs):
+            self._input(family, source, table, document, ("inputs", position))
+
+    def _input(self, family: Family, source: Input, table: Table, document: Document, loc: Loc) -> None:
+        columns = _columns(table)
+        personal = {column.name for column in table.columns if column.personal}
         for key, sql in (("value", source.value), ("where", source.where)):
-            used = _known(sql, columns, family.source, document, (*loc, key))
+            used = self.known(sql, columns, family.source, document, (*loc, key))
             if used & personal and set(source.features) - {"distinct", "count"}:
-                raise MendableError(
-                    f"{sorted(used & personal)[0]!r} is personal and cannot enter a feature",
-                    where=document.where((*loc, key)),
-                    remedy="count it, or take its distinct number",
-                )
-        _known(" ".join(source.example.row), columns, family.source, document, (*loc, "example", "row"))
+                what = f"{sorted(used & personal)[0]!r} is personal and cannot enter a feature"
+                self._wrong(what, document, (*loc, key), "count it, or take its distinct number")
+        for name in source.example.row:
+            self.known(name, columns, family.source, document, (*loc, "example", "row", name))
         for feature in (f for f in family.features if f.input is source):
-            _once(feature.name, document, (*loc, "features", feature.aggregate), seen)
+            place = (*loc, "features", feature.aggregate)
+            self.once(feature.name, document, place)
             if feature.window > table.retention_days:
-                raise MendableError(
-                    f"{feature.name}: {family.source} is kept for {table.retention_days} days only",
-                    where=document.where((*loc, "features", feature.aggregate)),
-                    remedy=f"choose a window of at most {table.retention_days} days",
-                )
+                what = f"{feature.name}: {family.source} is kept for {table.retention_days} days only"
+                self._wrong(what, document, place, f"choose a window of at most {table.retention_days} days")
 
-
-def _check_derived(features: FeatureSet, documents: Mapping[str, Document], seen: dict[str, str]) -> None:
-    for family in features.families:
-        for position, derived in enumerate(family.derived):
-            _once(derived.name, documents[family.family], ("derived", position), seen)
-    for family in features.families:
-        for position, derived in enumerate(family.derived):
-            loc = ("derived", position, "formula")
-            if unknown := sorted(names(derived.formula) - set(seen)):
-                raise MendableError(
-                    f"{derived.name}: no feature {unknown[0]!r}",
-                    where=documents[family.family].where(loc),
-                    remedy="`cpc features list` shows those there are",
+    def formulas(self, features: FeatureSet, documents: Mapping[str, Document]) -> None:
+        """Derived features name features, and do not go round in a circle."""
+        places = [
+            (derived, documents[family.family], ("derived", position))
+            for family in features.families
+            for position, derived in enumerate(family.derived)
+        ]
+        for derived, document, loc in places:
+            self.once(derived.name, document, (*loc, "input"))
+        for derived, document, loc in places:
+            for name in sorted(names(derived.formula) - set(self.seen)):
+                self._wrong(
+                    f"{derived.name}: no feature {name!r}", document, (*loc, "formula"), suggest(name, self.seen)
                 )
-    try:
-        _ = features.derived
-    except ValueError as circle:
-        name = str(circle)
-        family, position = next((f, i) for f in features.families for i, d in enumerate(f.derived) if d.name == name)
-        raise MendableError(
-            f"derived features go round in a circle through {name!r}",
-            where=documents[family.family].where(("derived", position, "formula")),
-            remedy="let one of them use aggregates only",
-        ) from circle
+        try:
+            _ = features.derived
+        except ValueError as circle:
+            name = str(circle)
+            document, loc = next((d, at) for derived, d, at in places if derived.name == name)
+            what = f"derived features go round in a circle through {name!r}"
+            self._wrong(what, document, (*loc, "formula"), "let one of them use aggregates only")
 
 
 def _ordered(pairs: list[tuple[Family, Derived]]) -> list[tuple[Family, Derived]]:
@@ -212,22 +246,3 @@ def _ordered(pairs: list[tuple[Family, Derived]]) -> list[tuple[Family, Derived]
 
 def _columns(table: Table) -> set[str]:
     return {column.name for column in table.columns}
-
-
-def _known(sql: str, columns: set[str], table: str, document: Document, loc: Loc) -> set[str]:
-    used = names_in(sql)
-    if unknown := sorted(used - columns):
-        raise MendableError(
-            f"{table} has no column {unknown[0]!r}",
-            where=document.where(loc),
-            remedy=f"it has: {', '.join(sorted(columns)) if len(columns) < 60 else 'see `cpc features list`'}",
-        )
-    return used
-
-
-def _once(name: str, document: Document, loc: Loc, seen: dict[str, str]) -> None:
-    if name in seen:
-        raise MendableError(
-            f"{name!r} is given twice", where=document.where(loc), remedy=f"it is also in {seen[name]}: rename one"
-        )
-    seen[name] = document.where(loc)

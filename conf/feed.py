@@ -8,8 +8,8 @@ from typing import Any, Literal
 from pydantic import Field as Key
 from pydantic import model_validator
 
-from conf.dates import SHANGHAI
-from conf.documents import Strict
+from conf.dates import SHANGHAI, Clock
+from conf.documents import Misfit, Strict
 
 Dialect = Literal["avl", "verf", "vgop", "jsonl"]
 Granularity = Literal["hourly", "daily", "monthly"]
@@ -29,6 +29,12 @@ class Bounds(Strict):
 
     low: float = Key(default=0.3, ge=0)
     high: float = Key(default=3.0, gt=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Bounds:
+        if self.low >= self.high:
+            raise Misfit(f"low {self.low:g} is not below high {self.high:g}", "low", remedy="exchange them")
+        return self
 
 
 class Feed(Strict):
@@ -67,7 +73,7 @@ class Feed(Strict):
     letter: str = Key(default="a", pattern=r"^[a-z]$")  # avl file names
     sender: str = Key(default="10000", pattern=r"^\d{5}$")  # verf and vgop file names
     unit_code: str = Key(pattern=r"^\d{5}$")
-    deadline: str = Key(default="03:00", pattern=r"^\d{2}:\d{2}$")
+    deadline: Clock = "03:00"
     required: bool = False
     stand_in_days: int = Key(default=3, ge=0)
     empty_ok: bool = True
@@ -88,21 +94,28 @@ class Feed(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Feed:
         if self.layout == "fixed" and self.dialect != "verf":
-            raise ValueError("only verf has a fixed-width layout")
+            raise Misfit("only verf has a fixed-width layout", "layout", remedy="write `layout: delimited`")
         own = _OWN[self.dialect]
         if self.dialect == "jsonl" or self.layout == "fixed":
             said = {name: getattr(self, name) for name in ("encoding", "header", "quoted", "line_numbers")}
             plain = {"encoding": own["encoding"], "header": False, "quoted": False, "line_numbers": False}
             if wrong := [name for name in said if said[name] != plain[name]]:
-                raise ValueError(f"{wrong[0]} is for delimited files: this feed's are {self.dialect} {self.layout}")
+                what = f"{wrong[0]} is for delimited files: this feed's are {self.dialect} {self.layout}"
+                raise Misfit(what, wrong[0], remedy="leave the key out")
         elif self.delimiter == "0x80":
             if self.encoding != "gb18030":
-                raise ValueError("0x80 separates GB18030 only: in UTF-8 it is part of a character")
+                what = "0x80 separates GB18030 only: in UTF-8 it is part of a character"
+                raise Misfit(what, "delimiter", remedy="write the byte that separates, such as |")
         elif len(self.delimiter) != 1 or self.delimiter not in DELIMITERS:
-            raise ValueError(f"delimiter {self.delimiter!r} is none: one of {' '.join(DELIMITERS[:12])} or 0x80 is")
+            what = f"delimiter {self.delimiter!r} is none"
+            raise Misfit(what, "delimiter", remedy=f"one of {' '.join(DELIMITERS[:12])} or 0x80 is")
         allowed = {"avl": {"none", "Z", "gzip"}, "jsonl": {"gzip", "zstd"}}.get(self.dialect, {"none"})
         if self.compression not in allowed:
-            raise ValueError(f"dialect {self.dialect} is compressed as one of {sorted(allowed)}")
+            raise Misfit(
+                f"dialect {self.dialect} is compressed as one of {sorted(allowed)}",
+                "compression" if "compression" in self.model_fields_set else "dialect",
+                remedy="choose one of these",
+            )
         return self
 
     @property

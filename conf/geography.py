@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field as Key
 from pydantic import model_validator
 
-from conf.documents import Strict, read_yaml, validate
+from conf.dates import Clock
+from conf.documents import Misfit, Strict, read_yaml, validate
+from conf.errors import suggest
 
 CODE = r"^[a-z][a-z0-9_]*$"
 Service = Literal["10086", "12580", "outbound"]
@@ -23,12 +25,14 @@ class Centre(Strict):
     label: str
     label_zh: str
     services: tuple[Service, ...]
-    agents: dict[Service, int]  # planned agents on a full day for each million customers of the province
+    agents: dict[
+        Service, Annotated[int, Key(ge=0)]
+    ]  # planned agents on a full day for each million customers of the province
 
     @model_validator(mode="after")
     def _staffed(self) -> Centre:
         if set(self.agents) != set(self.services):
-            raise ValueError("agents: give a number for each service of the centre, and only for these")
+            raise Misfit("give a number for each service of the centre, and only for these", "agents")
         return self
 
 
@@ -39,8 +43,8 @@ class ShiftKind(Strict):
     label: str
     label_zh: str
     services: tuple[Service, ...]
-    starts: str = Key(pattern=r"^\d{2}:\d{2}$")
-    ends: str = Key(pattern=r"^\d{2}:\d{2}$")
+    starts: Clock
+    ends: Clock
     meal_minutes: int = Key(ge=0, le=120)
     training_minutes: int = Key(default=0, ge=0, le=480)
     share: int = Key(ge=1, le=100)  # percent of a service's agents who work it on a full day
@@ -73,15 +77,29 @@ class Geography(Strict):
     def _closed(self) -> Geography:
         centres = [centre.code for centre in self.centres]
         cities = [city.code for city in self.cities]
-        for kind, codes in (("centre", centres), ("city", cities)):
-            if len(set(codes)) != len(codes):
-                raise ValueError(f"a {kind} code is given twice")
-        if lost := sorted({city.centre for city in self.cities} - set(centres)):
-            raise ValueError(f"cities name no centre: {lost}")
-        if idle := sorted(set(centres) - {city.centre for city in self.cities}):
-            raise ValueError(f"centres serve no city: {idle}")
+        shifts = [shift.code for shift in self.shifts]
+        wrong = [
+            Misfit(f"{code!r} is given twice", kind, position, "code", remedy="rename one")
+            for kind, codes in (("centres", centres), ("cities", cities), ("shifts", shifts))
+            for position, code in enumerate(codes)
+            if code in codes[:position]
+        ]
+        wrong += [
+            Misfit(f"no centre {city.centre!r}", "cities", position, "centre", remedy=suggest(city.centre, centres))
+            for position, city in enumerate(self.cities)
+            if city.centre not in centres
+        ]
+        served = {city.centre for city in self.cities}
+        wrong += [
+            Misfit(f"centre {code!r} serves no city", "centres", position, remedy="name it in a city, or remove it")
+            for position, code in enumerate(centres)
+            if code not in served
+        ]
         if (total := sum(city.weight for city in self.cities)) != 1000:
-            raise ValueError(f"weights sum to {total}, not 1000")
+            wrong.append(
+                Misfit(f"weights sum to {total}, not 1000", "cities", remedy="parts per thousand of customers")
+            )
+        Misfit.raise_all(wrong)
         return self
 
     @property

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import string
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import BeforeValidator, model_validator
 from pydantic import Field as Key
-from pydantic import model_validator
 
-from conf.documents import Strict
+from conf.dates import Day
+from conf.documents import Misfit, Strict
+from conf.errors import suggest
 from conf.money import MICRO
+
+#: Amounts stay below this: sums over a province fit 64 bits.
+_LARGEST = 1 << 53
+#: What the text of a message may be filled with.
+PLACEHOLDERS = ("product", "product_zh", "price")
+
+
+def _decimal(value: Any) -> Decimal:
+    if isinstance(value, str | bool) or not isinstance(value, int | float | Decimal):
+        raise ValueError("should be a number")
+    return Decimal(str(value))
+
+
+#: A decimal number, of which pydantic would take text as well.
+Number = Annotated[Decimal, BeforeValidator(_decimal)]
+#: An amount of money in 元, never negative, to the micro-元.
+Yuan = Annotated[Number, Key(ge=0, le=1_000_000_000, decimal_places=6)]
+_Choice = Annotated[list[str], Key(min_length=1)] | Annotated[list[int], Key(min_length=1)] | str | int
 
 
 class Product(Strict):
@@ -25,15 +45,22 @@ class Product(Strict):
     label: str
     label_zh: str
     group: Literal["voice", "message", "data", "terminal", "finance", "retail"]  # the last two: real data of others
-    price: Decimal = Key(ge=0)  # 元 a month (terminals: once)
-    margin: Decimal  # 元 over the horizon, net of cost of service
-    subsidy: Decimal = Decimal(0)
-    launch_date: dt.date
-    end_date: dt.date | None = None
+    price: Yuan  # 元 a month (terminals: once)
+    margin: Yuan  # 元 over the horizon, net of cost of service
+    subsidy: Yuan = Decimal(0)
+    launch_date: Day
+    end_date: Day | None = None
     term_months: int = Key(default=1, ge=0)
     eligible: str = "true"
     excludes: tuple[str, ...] = ()
-    attributes: dict[str, int] = {}
+    attributes: dict[Annotated[str, Key(pattern=r"^[a-z][a-z0-9_]*$")], int] = {}
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Product:
+        if self.end_date is not None and self.end_date <= self.launch_date:
+            what = f"the product ends on {self.end_date}, before or on its launch on {self.launch_date}"
+            raise Misfit(what, "end_date", remedy="end_date is the first day on which it is no longer on sale")
+        return self
 
     @property
     def margin_micro(self) -> int:
@@ -55,12 +82,19 @@ class Channel(Strict):
     label: str
     label_zh: str
     direction: Literal["outbound", "inbound"]
-    cost: Decimal = Key(default=Decimal(0), ge=0)
+    cost: Yuan = Decimal(0)
     seconds: int = Key(default=0, ge=0)
     block_days: int = Key(default=0, ge=0)  # nights the frequency window blocks after a contact
-    callbacks: tuple[int, ...] = Key(default=(), max_length=4)
+    callbacks: tuple[Annotated[int, Key(ge=0)], ...] = Key(default=(), max_length=4)
     eligible: str = "true"
     message: str = ""
+
+    @model_validator(mode="after")
+    def _worded(self) -> Channel:
+        if fault := _message_fault(self.message):
+            what, remedy = fault
+            raise Misfit(what, "message", remedy=remedy)
+        return self
 
     @property
     def cost_micro(self) -> int:
@@ -108,8 +142,8 @@ class ShiftAmount(Strict):
     service: Literal["10086", "12580", "outbound"]
     centre: str
     shifts: tuple[Literal["early", "mid", "late", "night", "night7"], ...] = ()
-    occupancy: Decimal = Key(default=Decimal("0.85"), gt=0, le=Decimal("0.85"))
-    spare: Decimal = Key(default=Decimal(1), gt=0, le=1)
+    occupancy: Annotated[Number, Key(gt=0, le=Decimal("0.85"))] = Decimal("0.85")
+    spare: Annotated[Number, Key(gt=0, le=1)] = Decimal(1)
     lag: int = Key(default=0, ge=0, le=3)
     inbound_z: float | None = Key(default=None, ge=0)
 
@@ -125,7 +159,7 @@ class Share(Strict):
     exist: ``at_least: 0`` is a floor for the share, ``at_most: 0`` a ceiling.
     """
 
-    of: dict[str, list[str] | list[int] | str | int]
+    of: dict[str, _Choice] = Key(min_length=1)
     percent: int = Key(ge=1, le=99)
 
 
@@ -144,25 +178,39 @@ class Limit(Strict):
     name: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
     label: str = ""
     label_zh: str = ""
-    at_most: int | ShiftAmount | None = None
-    at_least: int | ShiftAmount | None = None
+    at_most: Annotated[int, Key(ge=0, lt=_LARGEST)] | ShiftAmount | None = None
+    at_least: Annotated[int, Key(ge=0, lt=_LARGEST)] | ShiftAmount | None = None
     counts: Literal["contacts", "seconds", "cost_micro", "callback_0", "callback_1", "callback_2", "callback_3"] = (
         "contacts"
     )
     unit: str = "contacts"
-    where: dict[str, list[str] | list[int] | str | int] = {}
+    where: dict[str, _Choice] = {}
     share: Share | None = None
     scale_with_customers: bool = False
 
     @model_validator(mode="after")
     def _one_side(self) -> Limit:
         if (self.at_most is None) == (self.at_least is None):
-            raise ValueError("give exactly one of at_most and at_least")
+            at = () if self.at_most is None else ("at_least",)
+            raise Misfit("give exactly one of at_most and at_least", *at, remedy="keep one of them")
         if self.share and (self.amount != 0 or self.counts != "contacts"):
-            raise ValueError("a share counts contacts and has the amount 0: write at_least: 0 or at_most: 0")
+            what = "a share counts contacts and has the amount 0"
+            raise Misfit(what, "share", remedy="write `at_least: 0` or `at_most: 0`, and no `counts`")
         if self.lag is not None and isinstance(self.amount, ShiftAmount) and self.amount.lag != self.lag:
-            raise ValueError(f"{self.counts} falls on the day {self.lag} days later: give the amount `lag: {self.lag}`")
+            what = f"{self.counts} falls on the day {self.lag} days later"
+            raise Misfit(what, self.side, remedy=f"give the amount `lag: {self.lag}`")
+        if isinstance(self.amount, ShiftAmount) and self.unit_counted != "s":
+            what = f"the shift calendar gives seconds of agents, and the limit counts {self.counts}"
+            raise Misfit(what, self.side, remedy="write `counts: seconds` or one of the call-backs")
+        if "unit" in self.model_fields_set and self.unit != self.unit_counted:
+            what = f"{self.counts} are counted in {self.unit_counted!r}, not in {self.unit!r}"
+            raise Misfit(what, "unit", remedy=f"write `unit: {self.unit_counted}`, and the amount in it")
         return self
+
+    @property
+    def unit_counted(self) -> str:
+        """The unit of what ``counts`` says."""
+        return {"contacts": "contacts", "cost_micro": "micro-yuan"}.get(self.counts, "s")
 
     @property
     def lag(self) -> int | None:
@@ -193,3 +241,16 @@ class Segment(Strict):
     label: str
     label_zh: str
     who: str
+
+
+def _message_fault(text: str) -> tuple[str, str] | None:
+    """What is wrong with the text of a message, and what to do; None if nothing."""
+    listed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+    try:
+        named = [(name, form, how) for _, name, form, how in string.Formatter().parse(text) if name is not None]
+    except ValueError as error:
+        return f"the message cannot be filled in: {error}", f"write placeholders as {listed}, and a brace itself twice"
+    for name, form, how in named:
+        if name not in PLACEHOLDERS or form or how:
+            return f"the message has no placeholder {{{name}}}", suggest(name, PLACEHOLDERS)
+    return None

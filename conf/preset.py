@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field as Key
 
 from conf.documents import Document, Strict, read_yaml, validate
-from conf.errors import MendableError
+from conf.errors import MendableError, suggest
 
 FOLDER = Path(__file__).resolve().parent / "presets"
 
@@ -103,14 +103,31 @@ def load_preset(name: str, folder: Path = FOLDER) -> Preset:
     """
     path = folder / f"{name}.yml"
     if not path.exists():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.yml")))
-        raise MendableError(f"no preset {name!r}", where="--preset", remedy=f"choose one of: {known}")
+        known = sorted(p.stem for p in folder.glob("*.yml"))
+        raise MendableError(f"no preset {name!r}", where="--preset", remedy=suggest(name, known))
     document = read_yaml(path)
-    data = dict(document.data)
-    if parent := data.pop("extends", None):
-        below = read_yaml(folder / f"{parent}.yml").data
-        data = _over(below, data)
-    return validate(Preset, Document(path, data, document.lines))
+    data = _mapping(document)
+    parent = data.pop("extends", None)
+    if parent is None:
+        return validate(Preset, Document(path, data, document.lines))
+    known = sorted(p.stem for p in folder.glob("*.yml") if p != path)
+    if parent not in known:
+        what = f"no preset {parent!r} to extend"
+        raise MendableError(what, where=document.where(("extends",)), remedy=suggest(str(parent), known))
+    below = read_yaml(folder / f"{parent}.yml")
+    if "extends" in _mapping(below):
+        what = f"preset {parent!r} extends another itself"
+        raise MendableError(what, where=document.where(("extends",)), remedy="extend one that stands alone")
+    validate(Preset, below)
+    return validate(Preset, Document(path, _over(below.data, data), document.lines))
+
+
+def _mapping(document: Document) -> dict[str, object]:
+    if not isinstance(document.data, dict):
+        raise MendableError(
+            "the file must hold `key: value`", where=document.where(), remedy="conf/presets/easy.yml is an example"
+        )
+    return dict(document.data)
 
 
 def _over(below: dict[str, object], above: dict[str, object]) -> dict[str, object]:

@@ -8,13 +8,16 @@ from typing import Literal
 from pydantic import Field as Key
 from pydantic import model_validator
 
-from conf.documents import Strict
+from conf.documents import Misfit, Strict
+from conf.errors import suggest
 
 Type = Literal["string", "code", "phone", "short", "int", "long", "decimal", "double", "date", "timestamp", "bool"]
 #: What kind of personal data a field is; anything but ``none`` is in the register of purposes.
 Personal = Literal[
     "none", "phone", "name", "address", "location", "identity", "free_text", "birth", "device", "account"
 ]
+
+_RESERVED = frozenset({"feed", "data_date", "hour", "delivery_id", "file", "line"})
 
 
 #: What a ``format`` may hold; with ``-`` a number is written without leading zeros (2020/3/18).
@@ -53,18 +56,16 @@ class Field(Strict):
     @model_validator(mode="after")
     def _complete(self) -> Field:
         if (self.type == "code") != bool(self.codes):
-            raise ValueError("type code needs `codes`, and only it")
+            at = ("codes",) if self.codes else ("type",)
+            raise Misfit("type code needs `codes`, and only it", *at, remedy="name a code list, or another type")
         if self.type == "phone" and self.personal != "phone":
-            raise ValueError("a phone must be marked `personal: phone`")
-        if self.format and self.type not in ("date", "timestamp"):
-            raise ValueError("`format` is for dates and timestamps")
-        if self.format and not (self.format == ISO and self.type == "timestamp"):
-            said = re.findall(r"%-?.?", self.format)
-            if "%-" in self.format and ("%b" in self.format or "%y" in self.format):
-                raise ValueError("format: %b and %y do not go with numbers without leading zeros")
-            if not said or (unknown := [one for one in said if one not in DIRECTIVES]):
-                wrong = repr(unknown[0]) if said else f"{self.format!r} names no part of a date, it"
-                raise ValueError(f"format: {wrong} is none of {' '.join(DIRECTIVES)} (or iso, of a timestamp)")
+            raise Misfit("a phone must be marked `personal: phone`", "type", remedy="add `personal: phone`")
+        if self.format and (fault := _format_fault(self.format, self.type)):
+            raise Misfit(fault, "format", remedy=f"write it in {' '.join(DIRECTIVES)} (or iso, of a timestamp)")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise Misfit(
+                f"minimum {self.minimum:g} is above maximum {self.maximum:g}", "minimum", remedy="exchange them"
+            )
         return self
 
     @property
@@ -94,33 +95,53 @@ class Schema(Strict):
     name: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
     label: str
     doc: str
-    key: tuple[str, ...]
-    fields: tuple[Field, ...]
+    key: tuple[str, ...] = Key(min_length=1)
+    fields: tuple[Field, ...] = Key(min_length=1)
     codes: dict[str, dict[str, str]] = {}  # code list -> code -> 中文 label
     conform: tuple[Conform, ...] = ()
 
     @model_validator(mode="after")
     def _closed(self) -> Schema:
         names = [field.name for field in self.fields]
-        if len(set(names)) != len(names):
-            raise ValueError(f"two fields of one name: {sorted(n for n in set(names) if names.count(n) > 1)}")
         sent = [field.sent_as for field in self.fields]
-        if len(set(sent)) != len(sent):
-            raise ValueError(f"two fields of one alias: {sorted(n for n in set(sent) if sent.count(n) > 1)}")
-        reserved = {"feed", "data_date", "hour", "delivery_id", "file", "line"} & set(names)
-        if reserved:
-            raise ValueError(f"these names are the loader's own: {sorted(reserved)}")
-        if missing := [name for name in self.key if name not in names]:
-            raise ValueError(f"key names no field: {missing}")
-        for field in self.fields:
+        wrong: list[Misfit] = []
+        for i, field in enumerate(self.fields):
+            if field.name in names[:i]:
+                wrong.append(Misfit(f"two fields are called {field.name!r}", "fields", i, "name", remedy="rename one"))
+            elif field.sent_as in sent[:i]:
+                what = f"two fields are sent as {field.sent_as!r}"
+                wrong.append(Misfit(what, "fields", i, "alias" if field.alias else "name", remedy="give one an alias"))
+            if field.name in _RESERVED:
+                what = f"{field.name!r} is the loader's own name"
+                wrong.append(Misfit(what, "fields", i, "name", remedy="choose another name"))
             if field.codes and field.codes not in self.codes:
-                raise ValueError(f"field {field.name}: no code list {field.codes!r} in this schema")
-        for conform in self.conform:
-            if conform.subject and conform.subject not in names:
-                raise ValueError(f"conform to {conform.entity}: subject names no field: {conform.subject!r}")
+                what = f"no code list {field.codes!r} in this schema"
+                wrong.append(Misfit(what, "fields", i, "codes", remedy=suggest(field.codes, self.codes)))
+        for i, name in enumerate(self.key):
+            if name not in names:
+                wrong.append(Misfit(f"key names no field: {name!r}", "key", i, remedy=suggest(name, names)))
+        phones = [field.name for field in self.fields if field.type == "phone"]
+        for i, conform in enumerate(self.conform):
+            if conform.subject and conform.subject not in phones:
+                what = f"subject names no field of a phone: {conform.subject!r}"
+                wrong.append(Misfit(what, "conform", i, "subject", remedy=suggest(conform.subject, phones)))
+        Misfit.raise_all(wrong)
         return self
 
     @property
     def by_name(self) -> dict[str, Field]:
         """The fields by name."""
         return {field.name: field for field in self.fields}
+
+
+def _format_fault(text: str, kind: str) -> str:
+    """What is wrong with the format of a field of a type; empty if nothing."""
+    if kind not in ("date", "timestamp"):
+        return "`format` is for dates and timestamps"
+    if text == ISO and kind == "timestamp":
+        return ""
+    said = re.findall(r"%-?.?", text)
+    if "%-" in text and ("%b" in text or "%y" in text):
+        return "%b and %y do not go with numbers without leading zeros"
+    unknown = [one for one in said if one not in DIRECTIVES]
+    return f"{(unknown or [text])[0]!r} names no part of a date" if unknown or not said else ""

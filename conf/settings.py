@@ -10,19 +10,20 @@ import os
 from functools import cached_property
 from pathlib import Path
 
-import yaml
 from pydantic import Field as Key
+from pydantic import model_validator
 
 from conf.catalogue import ROOT, Catalogue, load_catalogue
-from conf.documents import Document, Strict, read_yaml, validate
-from conf.errors import MendableError
+from conf.dates import Clock
+from conf.documents import Document, Misfit, Strict, parse_value, read_yaml, validate
+from conf.errors import MendableError, raise_all, suggest
 
 
 class Spark(Strict):
     """How Spark runs."""
 
-    master: str = "local[2]"  # where Spark runs: in the process, or the URL of a cluster
-    driver_memory: str = "3g"  # memory of the driver, which also holds local tasks
+    master: str = Key(default="local[2]", min_length=1)  # where Spark runs: in the process, or the URL of a cluster
+    driver_memory: str = Key(default="3g", pattern=r"^[1-9][0-9]*[mgMG]$")  # of the driver, which also holds local tasks
     shuffle_partitions: int = Key(default=4, ge=1)  # parts of a shuffle: some two a core
     conf: dict[str, str] = {}  # entries of Spark's own configuration
 
@@ -33,6 +34,13 @@ class Shares(Strict):
     control: float = Key(default=0.10, ge=0, lt=1)  # never contacted, drawn anew each year
     explore: float = Key(default=0.05, ge=0, lt=1)  # get a random eligible contact, drawn each night
     explore_reserve: float = Key(default=0.06, ge=0, lt=1)  # share of each limit kept for explorers
+
+    @model_validator(mode="after")
+    def _leaves_some(self) -> Shares:
+        if self.control + self.explore >= 1:
+            what = f"control {self.control:g} and explore {self.explore:g} leave nobody to exploit"
+            raise Misfit(what, "control", remedy="their sum must be below 1")
+        return self
 
 
 class Outcome(Strict):
@@ -55,7 +63,13 @@ class Slates(Strict):
     """How offers of inbound channels are shown: drawn by Plackett and Luce, so that places can be learnt from."""
 
     temperature: float = Key(default=0.02, ge=0)  # 元: offers this far apart stand e : 1; 0 shows the best first
-    hours: tuple[str, str] = ("08:00", "22:00")  # most visits fall between; evenly, where a refresh asks
+    hours: tuple[Clock, Clock] = ("08:00", "22:00")  # most visits fall between; evenly, where a refresh asks
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Slates:
+        if self.hours[0] >= self.hours[1]:
+            raise Misfit(f"{self.hours[0]} is not before {self.hours[1]}", "hours", remedy="exchange them")
+        return self
 
 
 class Affinity(Strict):
@@ -82,6 +96,12 @@ class Gate(Strict):
     slope: tuple[float, float] = (0.8, 1.25)  # slope of the calibration out of time
     ratio: float = Key(default=0.10, ge=0)  # how far predicted over observed may be from 1
     slice_delta: float = Key(default=0.25, ge=0)  # 元 a customer-night that any slice may lose
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Gate:
+        if self.slope[0] > self.slope[1]:
+            raise Misfit(f"{self.slope[0]:g} is above {self.slope[1]:g}", "slope", remedy="exchange them")
+        return self
 
 
 class Serving(Strict):
@@ -113,7 +133,7 @@ class Settings(Strict):
     mlflow: Mlflow = Mlflow()
     affinity: Affinity = Affinity()
     gate: Gate = Gate()
-    quiet_hours: tuple[str, str] = ("21:00", "09:00")  # no outbound contact between these; no job reads it yet
+    quiet_hours: tuple[Clock, Clock] = ("21:00", "09:00")  # no outbound contact between these; no job reads it yet
 
     @cached_property
     def home(self) -> Path:
@@ -137,6 +157,8 @@ class Settings(Strict):
         return load_catalogue(ROOT / "demo" / self.demo if self.demo else ROOT)
 
 
+#: Settings below which any key may be set.
+_FREE = frozenset({"extra", "conf"})
 #: Addresses may carry passwords: they come from the environment, never from YAML.
 _FROM_ENVIRONMENT = (
     ("CPC_DEMO", "demo", ""),
@@ -153,32 +175,57 @@ def load_settings(name: str | None = None, overrides: tuple[str, ...] = ()) -> S
     """
     name = name or os.environ.get("CPC_ENV", "local")
     path = ROOT / "env" / f"{name}.yml"
-    if not path.exists():
-        known = ", ".join(sorted(p.stem for p in (ROOT / "env").glob("*.yml")))
-        raise MendableError(f"no environment {name!r}", where="--env", remedy=f"choose one of: {known}")
-    document = read_yaml(path)
-    data = dict(document.data)
-    for variable, section, key in _FROM_ENVIRONMENT:
-        if value := os.environ.get(variable):
-            data[section] = {**data.get(section, {}), key: value} if key else value
-    settings = validate(Settings, document, {"name": name, **data})
+    known = sorted(p.stem for p in (ROOT / "env").glob("*.yml"))
+    if name not in known:
+        raise MendableError(f"no environment {name!r}", where="--env", remedy=suggest(name, known))
+    settings = read_settings(path)
     for override in overrides:
         settings = _apply(settings, override)
     return settings
 
 
+def read_settings(path: Path) -> Settings:
+    """The settings that a file of ``conf/env`` and the process environment give.
+
+    Raises:
+        MendableError: a key or value that does not fit.
+    """
+    document = read_yaml(path)
+    if not isinstance(document.data, dict):
+        raise MendableError(
+            "the file must hold `key: value`", where=document.where(), remedy="conf/env/local.yml is an example"
+        )
+    data = {"name": path.stem, **document.data}
+    for variable, section, key in _FROM_ENVIRONMENT:
+        if value := os.environ.get(variable):
+            below = data.get(section) or {}
+            data[section] = {**below, key: value} if key and isinstance(below, dict) else value
+    return validate(Settings, document, data)
+
+
 def _apply(settings: Settings, override: str) -> Settings:
     path, separator, text = override.partition("=")
-    keys = path.strip().split(".")
+    place = f"--set {path.strip()}"
     if not separator:
         raise MendableError(f"{override!r} sets nothing", where="--set", remedy="write --set path.to.key=value")
-    data = settings.model_dump()
-    inner = data
-    for key in keys[:-1]:
-        inner = inner.get(key, {}) if isinstance(inner, dict) else {}
-    if not isinstance(inner, dict) or keys[-1] not in inner:
-        raise MendableError(
-            f"no setting {path!r}", where="--set", remedy="conf/env/local.yml lists the settings with their defaults"
-        )
-    inner[keys[-1]] = yaml.safe_load(text)
-    return validate(Settings, Document(Path("--set"), {}, {}), data)
+    data = settings.model_dump(mode="json")
+    inner: Any = data
+    *above, last = path.strip().split(".")
+    for key in above:
+        inner = _below(inner, key, place)
+    if not isinstance(inner, dict) or not set(above) & _FREE:
+        _below(inner, last, place)
+    inner[last] = parse_value(text, place)
+    try:
+        return validate(Settings, Document(Path("--set"), data, {}))
+    except MendableError as error:  # the file was sound: what does not fit now is what was set
+        raise_all([MendableError(one.what, where=place, remedy=one.remedy) for one in error.each])
+        raise
+
+
+def _below(data: Any, key: str, place: str) -> Any:
+    if not isinstance(data, dict):
+        raise MendableError(f"there is no setting {key!r} below a value", where=place, remedy="set what is above it")
+    if key not in data:
+        raise MendableError(f"no setting {key!r}", where=place, remedy=suggest(key, data))
+    return data[key]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field as Key
+from pydantic import model_validator
 
-from conf.documents import Strict
+from conf.documents import Misfit, Strict
+from conf.errors import suggest
 
 
 class Column(Strict):
@@ -31,3 +33,20 @@ class Table(Strict):
     partition_by: tuple[str, ...] = ()
     retention_days: int = Key(default=400, ge=1)
     columns: tuple[Column, ...]
+
+    @model_validator(mode="after")
+    def _closed(self) -> Table:
+        names = [column.name for column in self.columns]
+        wrong = [
+            Misfit(f"two columns are called {name!r}", "columns", i, "name", remedy="rename one")
+            for i, name in enumerate(names)
+            if name in names[:i]
+        ]
+        wrong += [
+            Misfit(f"no column {name!r}", key, i, remedy=suggest(name, names))
+            for key, listed in (("key", self.key), ("partition_by", self.partition_by))
+            for i, name in enumerate(listed)
+            if name not in names
+        ]
+        Misfit.raise_all(wrong)
+        return self

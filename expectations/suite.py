@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field as Key
 from pydantic import model_validator
 
-from conf.documents import Document, Strict, read_yaml, validate
-from conf.errors import MendableError
+from conf.documents import Document, Misfit, Strict, read_yaml, validate
+from conf.errors import MendableError, Report, refuse, suggest
 from conf.feed import Feed
 from conf.schema import Field, Schema
 
@@ -72,17 +73,18 @@ class Row(Strict):
     high: float | None = None
     codes: tuple[str, ...] = ()
     severity: Severity = "warn"
-    rows: int = 50
+    rows: int = Key(default=50, ge=0)
     why: str
 
     @model_validator(mode="after")
     def _check_bounds(self) -> Row:
         if self.low is None and self.high is None:
-            raise ValueError("give `low`, `high` or both")
+            raise Misfit("give `low`, `high` or both", "kind", remedy="add a bound")
         if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError("low is above high")
+            raise Misfit(f"low {self.low:g} is above high {self.high:g}", "low", remedy="exchange them")
         if (self.kind in ("share", "other_codes")) != bool(self.codes):
-            raise ValueError("share and other_codes need `codes`, and only they")
+            at = "codes" if self.codes else "kind"
+            raise Misfit("share and other_codes need `codes`, and only they", at, remedy="add or remove `codes`")
         return self
 
 
@@ -142,32 +144,45 @@ def event_fields(schema: Schema) -> set[str]:
 
 
 def extended(schema: Schema, folder: Path = EXTENDED) -> tuple[Expect, ...]:
-    """What ``<folder>/<schema>.yml`` adds; nothing if there is no such file."""
+    """What ``<folder>/<schema>.yml`` adds; nothing if there is no such file.
+
+    Raises:
+        MendableError: it does not fit the schema.
+    """
     path = folder / f"{schema.name}.yml"
     if not path.exists():
         return ()
+    rows = read_extension(path, {schema.name: schema}).expect
+    return tuple(Expect(r.column, r.kind, r.low, r.high, r.codes, r.severity, r.rows, r.why) for r in rows)
+
+
+def read_extension(path: Path, schemas: Mapping[str, Schema], report: Report = refuse) -> Extension:
+    """An extension as written, held against its schema; what does not fit is reported.
+
+    Raises:
+        MendableError: the file itself is not sound.
+    """
     document = read_yaml(path)
     extension = validate(Extension, document)
-    if extension.schema_name != schema.name:
-        raise MendableError(
-            f"the file is about {extension.schema_name!r}", where=document.where(), remedy=f"write {schema.name!r}"
-        )
-    for i, row in enumerate(extension.expect):
-        _check(row, schema, document, i)
-    return tuple(Expect(r.column, r.kind, r.low, r.high, r.codes, r.severity, r.rows, r.why) for r in extension.expect)
+    if extension.schema_name != path.stem:
+        what = f"the file is called {path.name} but is about {extension.schema_name!r}"
+        report(MendableError(what, where=document.where(("schema_name",)), remedy=f"rename it, or write {path.stem!r}"))
+    elif extension.schema_name not in schemas:
+        what, where = f"no schema {extension.schema_name!r}", document.where(("schema_name",))
+        report(MendableError(what, where=where, remedy=suggest(extension.schema_name, schemas)))
+    else:
+        for i, row in enumerate(extension.expect):
+            _check(row, schemas[extension.schema_name], document, i, report)
+    return extension
 
 
-def _check(row: Row, schema: Schema, document: Document, i: int) -> None:
-    where = document.where(("expect", i))
+def _check(row: Row, schema: Schema, document: Document, i: int, report: Report) -> None:
     field = schema.by_name.get(row.column)
     if field is None:
-        if row.column == "" and row.kind in ("duplicate_share", "faults"):
-            return
-        raise MendableError(
-            f"no field {row.column!r} in schema {schema.name}",
-            where=where,
-            remedy=f"choose among: {', '.join(schema.by_name)}",
-        )
+        if row.column or row.kind not in ("duplicate_share", "faults"):
+            what, where = f"no field {row.column!r} in schema {schema.name}", document.where(("expect", i, "column"))
+            report(MendableError(what, where=where, remedy=suggest(row.column, schema.by_name)))
+        return
     fits: Mapping[str, bool] = {
         "min": field.type in NUMBERS,
         "max": field.type in NUMBERS,
@@ -180,10 +195,10 @@ def _check(row: Row, schema: Schema, document: Document, i: int) -> None:
         "duplicate_share": False,
     }
     if not fits.get(row.kind, True):
-        raise MendableError(
-            f"{row.kind} cannot be asked of {row.column}, a {field.type}",
-            where=where,
-            remedy="see the kinds in expectations/suite.py",
-        )
-    if field.codes and (lost := sorted(set(row.codes) - set(schema.codes[field.codes]))):
-        raise MendableError(f"no codes {lost} in {row.column}", where=where, remedy="use codes of the schema's list")
+        what = f"{row.kind} cannot be asked of {row.column}, a {field.type}"
+        where = document.where(("expect", i, "kind"))
+        report(MendableError(what, where=where, remedy="see the kinds in expectations/suite.py"))
+    for code in row.codes if field.codes else ():
+        if code not in (known := schema.codes[field.codes]):
+            what, where = f"no code {code!r} in {row.column}", document.where(("expect", i, "codes"))
+            report(MendableError(what, where=where, remedy=suggest(code, known)))

@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.catalogue import Catalogue
-from conf.errors import MendableError
 from conf.schema import Conform, Schema
 
 #: Entities that are not partitioned by date and are made by `owners`, not by events.
@@ -76,28 +75,10 @@ class Work:
 
 
 def sources_by_entity(catalogue: Catalogue) -> dict[str, tuple[Source, ...]]:
-    """Every mapping of the catalogue by the entity it makes.
-
-    Raises:
-        MendableError: a mapping names what is no entity, or a column that the entity has not.
-    """
+    """Every mapping of the catalogue by the entity it makes (that it is one, the catalogue has checked)."""
     found: dict[str, list[Source]] = {}
     for schema in sorted(catalogue.schemas.values(), key=lambda schema: schema.name):
         for position, conform in enumerate(schema.conform):
-            table = catalogue.tables.get(conform.entity)
-            where = f"conf/schemas/{schema.name}.yml (conform to {conform.entity})"
-            if table is None or table.kind != "entity":
-                entities = ", ".join(sorted(t.name for t in catalogue.tables.values() if t.kind == "entity"))
-                raise MendableError(
-                    f"{conform.entity!r} is no entity", where=where, remedy=f"conform to one of: {entities}"
-                )
-            columns = {column.name for column in table.columns}
-            if unknown := sorted(set(conform.columns) - columns):
-                raise MendableError(
-                    f"{conform.entity} has no column {unknown[0]!r}",
-                    where=where,
-                    remedy=f"its columns are: {', '.join(sorted(columns))}",
-                )
             found.setdefault(conform.entity, []).append(Source(schema, conform, position))
     return {entity: tuple(found[entity]) for entity in sorted(found)}
 

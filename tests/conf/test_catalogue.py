@@ -237,7 +237,7 @@ def _edit(path: Path, old: str, new: str) -> None:
         ("products.yml", "id: 1,", "id: 0,", "products", "twice"),
         ("products.yml", "group: voice", "group: voices", "products", "voice"),
         ("limits.yml", "at_most: 210000", "at_most: 210000, at_least: 1", "limits", "exactly one"),
-        ("limits.yml", "channel: sms_hall", "channel: smshall", "limits", "no channel smshall"),
+        ("limits.yml", "channel: sms_hall", "channel: smshall", "limits", "no channel 'smshall'"),
         ("limits.yml", "segment: rural", "segment: rurall", "limits", "rurall"),
         ("limits.yml", "percent: 20", "percent: 200", "limits", "percent"),
         ("rules.yml", "name: minor", "name: opt_out", "rules", "twice"),

@@ -157,7 +157,7 @@ def test_an_extension_replaces_the_generated_expectation(tmp_path):
     [
         ("schema_name: call\nexpect:\n  - {column: second, kind: average, high: 1, why: x}\n", "no field 'second'"),
         ("schema_name: call\nexpect:\n  - {column: centre, kind: average, high: 1, why: x}\n", "cannot be asked"),
-        ("schema_name: call\nexpect:\n  - {column: centre, kind: share, codes: [xx], high: 1, why: x}\n", "no codes"),
+        ("schema_name: call\nexpect:\n  - {column: centre, kind: share, codes: [xx], high: 1, why: x}\n", "no code"),
         ("schema_name: call\nexpect:\n  - {column: seconds, kind: average, why: x}\n", "low"),
         ("schema_name: call\nexpect:\n  - {column: seconds, kind: average, low: 2, high: 1, why: x}\n", "above"),
         ("schema_name: calls\n", "is about 'calls'"),
