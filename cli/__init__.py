@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "a province (or real data) in a box, its night, and a summary"),
     "synth": ("demo", "landing files of all feeds in their dialects, and the truth beside"),
     "nightly": ("nightly", "the whole night of a decision date; resumes after a crash"),
+    "check": ("check", "what a night would refuse: every mistake in YAML and SQL, with its line"),
     "job": ("nightly", "one job of the night"),
     "scan": ("nightly", "look at what has landed"),
     "runs": ("nightly", "what has run"),

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from cli.check import examine
+from cli.check import tell as tell_mistakes
 from cli.output import (
     DateOption,
     EnvOption,
@@ -33,7 +35,9 @@ def nightly(
     date: DateOption,
     until: Annotated[str | None, typer.Option("--until", help="Last job to run.")] = None,
     from_: Annotated[str | None, typer.Option("--from", help="First job to run.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the order, run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the order, check what people wrote, run nothing.")
+    ] = False,
     env: EnvOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
@@ -42,11 +46,15 @@ def nightly(
     night = open_night(date, env, set_)
     steps = plan("nightly", from_, until)
     if dry_run:
+        mistakes = examine(night)
         rows = [(step.job, ", ".join(step.after), ", ".join(step.reads), ", ".join(step.writes)) for step in steps]
         if as_json:
             print_json([{"job": r[0], "after": r[1], "reads": r[2], "writes": r[3]} for r in rows])
         else:
             print_table(f"the night of {night.date}", ("job", "after", "reads", "writes"), rows)
+        if mistakes:
+            tell_mistakes(mistakes)
+            raise typer.Exit(2)
         return
     if not night.landing.is_dir():
         raise MendableError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -30,6 +30,18 @@ class FeatureSet:
 
     families: tuple[Family, ...]
     attributes: tuple[Attribute, ...]
+    documents: Mapping[str, Document] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def places(self) -> list[tuple[Attribute, str]]:
+        """Attributes, each with the file and line of its value."""
+        document = self.documents.get("attributes")
+        rows = document.data["attributes"] if document else []
+        at = {row.get("name"): i for i, row in enumerate(rows) if isinstance(row, dict)}
+        return [
+            (a, document.where(("attributes", at[a.name], "value")) if document else "attributes.yml")
+            for a in self.attributes
+        ]
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
@@ -115,13 +127,14 @@ def load_features(
     families: list[Family] = []
     attributes_file = folder / "attributes.yml" if (folder / "attributes.yml").exists() else fallback / "attributes.yml"
     attributes = []
+    documents: dict[str, Document] = {}
     for document, loc, attribute in read_rows(attributes_file, "attributes", Attribute, report):
         check.once(attribute.name, document, (*loc, "name"))
         if "customer" in tables:
             columns = {*_columns(tables["customer"]), "as_of"}
             check.known(attribute.value, columns, "customer", document, (*loc, "value"))
         attributes.append(attribute)
-    documents: dict[str, Document] = {}
+        documents["attributes"] = document
     whole = True
     for path in sorted(folder.glob("*.yml")):
         if path.name == "attributes.yml":
@@ -136,7 +149,7 @@ def load_features(
         check.family(family, document)
         families.append(family)
         documents[family.family] = document
-    found = FeatureSet(tuple(families), tuple(attributes))
+    found = FeatureSet(tuple(families), tuple(attributes), documents)
     if whole:  # else a formula may name what a broken family declares
         check.formulas(found, documents)
     return found

@@ -158,7 +158,7 @@ class Settings(Strict):
 
 
 #: Settings below which any key may be set.
-_FREE = frozenset({"extra", "conf"})
+_FREE = frozenset({"conf"})
 #: Addresses may carry passwords: they come from the environment, never from YAML.
 _FROM_ENVIRONMENT = (
     ("CPC_DEMO", "demo", ""),

@@ -13,7 +13,9 @@ an arc of this process. One to three passes over all eligible arcs, each as cost
 
 from __future__ import annotations
 
+import datetime as dt
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from conf.catalogue import Catalogue
+from conf.documents import read_rows
 from conf.errors import MendableError
 from conf.money import MICRO
+from conf.offer import MICRO, Segment
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
 from models.assignment.solve import NoPlan
 from planning.instance.decision_inputs import VERSION, DecisionInputs
@@ -38,8 +43,8 @@ from planning.plan.exploration_cost import learning
 from planning.plan.lift import lift_figures
 from planning.plan.offers import alternates, inbound_offers
 from planning.plan.switching_cost import stays_of, with_cost
+from runtime import clauses, spark_tables
 from runtime import run_id as identity
-from runtime import spark_tables
 from runtime.night import Figures, Night
 
 READS = ("candidate", "eligible", "customer_features", "shift", "contact")
@@ -159,15 +164,26 @@ def population_of(night: Night) -> pa.Table:
     return eligible
 
 
+def member_sql(segment: Segment) -> str:
+    """Spark SQL over the snapshot: is a customer a member?"""
+    return f"coalesce(cast(({segment.who}) as boolean), false)"
+
+
+def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[clauses.Clause]:
+    """What a night will compile here: every segment, over the snapshot."""
+    remedy = "name features of conf/generated/features.yml"
+    over = clauses.columns_of(catalogue.tables["customer_features"].columns)
+    for document, loc, segment in read_rows(catalogue.root / "segments.yml", "segments", Segment, catalogue.report):
+        where = document.where((*loc, "who"))
+        yield clauses.Clause(over, member_sql(segment), f"segment {segment.name}", where, remedy)
+
+
 def seen_by_limits(night: Night, eligible: pa.Table) -> pa.Table:
     """Attributes and segments that limits name, a row a customer of ``eligible``, in its order."""
     limits = DeclaredLimits.from_catalogue(night.catalogue)
     if not limits.reads:
         return eligible.select(["customer_id"])
-    marks = {
-        f"segment_{name}": f"coalesce(cast(({night.catalogue.segments[name].who}) as boolean), false)"
-        for name in limits.segments
-    }
+    marks = {f"segment_{name}": member_sql(night.catalogue.segments[name]) for name in limits.segments}
     snapshot = night.tonight("customer_features")
     own = [name for name in limits.reads if name not in marks and name in snapshot.columns]
     frame = snapshot.selectExpr(

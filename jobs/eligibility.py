@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,13 +24,16 @@ import pyarrow.parquet as pq
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as sf
 
-from conf.errors import MendableError
+from conf.catalogue import Catalogue
+from conf.errors import MendableError, raise_all
 from models.arrays import Ints
 from planning.eligibility import customer_state
 from planning.eligibility import masks as arcs
 from planning.eligibility.masks import Shape
 from planning.eligibility.rules import Step, shape_of, steps
 from runtime import spark_tables
+from runtime.clauses import Clause, Columns, columns_of, misunderstood, reason_of
+from runtime.lake import WrittenFile, write_file
 from runtime.night import Figures, Night
 from runtime.parquet_files import WrittenFile, write_file
 
@@ -120,12 +123,7 @@ def with_state(night: Night) -> DataFrame:
     catalogue = night.catalogue
     snapshot = night.tonight("customer_features").drop("business_date")
     wanted = customer_state.columns(catalogue.channels)
-    if clash := sorted(set(snapshot.columns) & set(wanted)):
-        raise MendableError(
-            f"a feature has the name of a state column: {clash[0]!r}",
-            where="features/declared",
-            remedy="rename the feature; docs/developer/entities.md lists the state columns",
-        )
+    raise_all(list(clashes(snapshot.columns, wanted)))
 
     def events(entity: str) -> DataFrame:
         return customer_state.seen(night.table(entity), night.day_start, night.cut_off)
@@ -159,21 +157,37 @@ def removals(rows: DataFrame, found: Sequence[Step]) -> DataFrame:
         bits = sf.expr(f"array({', '.join(step.sql for step in found)})").alias("removed")
         return rows.select("customer_id", "recent_milli", bits)
     except (AnalysisException, ParseException) as error:
-        raise misread(rows, found, error) from error
+        raise_all(misunderstood(rows, clauses_of(found, tuple(rows.dtypes))))
+        raise MendableError(reason_of(error), where="rules.yml", remedy="`cpc check` compiles each rule") from error
 
 
-def misread(rows: DataFrame, found: Sequence[Step], error: Exception) -> MendableError:
-    """Which rule Spark did not understand."""
-    for step in found:
-        try:
-            rows.select(sf.expr(f"cast({step.sql} as bigint)"))
-        except (AnalysisException, ParseException) as fault:
-            return MendableError(
-                f"rule {step.name}: {str(fault).splitlines()[0]}",
-                where=step.where,
-                remedy="name features of conf/generated/features.yml and state columns of docs/developer/entities.md",
-            )
-    return MendableError(str(error).splitlines()[0], where="rules.yml")
+def clauses_of(found: Sequence[Step], over: Columns) -> list[Clause]:
+    """What products, channels and rules say, each by itself."""
+    remedy = "name features of conf/generated/features.yml and state columns of docs/developer/entities.md"
+    return [
+        Clause(over, predicate.sql, predicate.subject, predicate.where, remedy)
+        for step in found
+        for predicate in step.predicates
+    ]
+
+
+def rehearse(catalogue: Catalogue, date: dt.date) -> Iterator[MendableError | Clause]:
+    """What a night will compile here: predicates of products, channels and rules, over snapshot and state."""
+    snapshot = [column for column in catalogue.tables["customer_features"].columns if column.name != "business_date"]
+    wanted = customer_state.columns(catalogue.channels)
+    yield from clashes([column.name for column in snapshot], wanted)
+    states = tuple((name, fill.ddl) for name, fill in wanted.items())
+    yield from clauses_of(steps(catalogue, date), (*columns_of(snapshot), *states))
+
+
+def clashes(snapshot: Sequence[str], wanted: Collection[str]) -> Iterator[MendableError]:
+    """Features that have the name of a state column."""
+    for name in sorted(set(snapshot) & set(wanted)):
+        yield MendableError(
+            f"a feature has the name of a state column: {name!r}",
+            where="features/declared",
+            remedy="rename the feature; docs/developer/entities.md lists the state columns",
+        )
 
 
 def funnel_rows(found: Sequence[Step], counts: Ints, date: dt.date) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ import datetime as dt
 import hashlib
 import json
 import operator
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,15 +27,17 @@ import pyarrow.compute as pc
 
 from conf.catalogue import Catalogue
 from conf.dates import CUT_OFF, local_date
+from conf.documents import Document
+from conf.errors import MendableError
 from conf.feature import Family
 from conf.partial import keeps_time, summed, valued_inputs
 from features.anchor import feeds_of
-from features.daily import valued_sql
+from features.daily import input_value, valued_sql
 from features.fold import fold
 from features.store.tiles import change_of, group_ends, parts_of, tile_of
 from runtime import spark_tables
-from runtime.duckdb_sql import over_files
-from runtime.lake import arrow_schema, nullable
+from runtime.duckdb_sql import fault_of, over_files
+from runtime.lake import WrittenFile, arrow_schema, nullable, write_file
 from runtime.night import Figures, Night
 from runtime.parquet_files import WrittenFile, write_file
 from runtime.spark_tuning import few
@@ -94,6 +96,30 @@ def run(night: Night) -> Figures:
         "nights_rebuilt": sum(len(dates) for _, dates in work),
         "rows": rows,
     }
+
+
+def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[MendableError]:
+    """What a night will compile here: every input's value and filter, by DuckDB over the columns of its source."""
+    for family in catalogue.features.families:
+        rows = nullable(arrow_schema(catalogue.tables[family.source])).empty_table()
+        if fault_of(valued_sql(family), rows):
+            yield from misread(family, rows, catalogue.features.documents[family.family])
+
+
+def misread(family: Family, rows: pa.Table, document: Document) -> Iterator[MendableError]:
+    """The expressions of a family that DuckDB does not understand, or that give another type."""
+    for position, source in enumerate(family.inputs):
+        wanted = (
+            ("value", input_value(source.model_copy(update={"where": "true"}))),
+            ("where", f"({source.where}) and true"),
+        )
+        for key, sql in wanted:
+            if fault := fault_of(f"select {sql} as found from source", rows):
+                yield MendableError(
+                    f"input {source.name}: {key}: {fault}",
+                    where=document.where(("inputs", position, key)),
+                    remedy=f"it is DuckDB's SQL over the columns of {family.source}: {', '.join(rows.column_names)}",
+                )
 
 
 def data_dates(wanted: Mapping[tuple[str, dt.date], Content], family: str, nights: Iterable[dt.date]) -> set[dt.date]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,9 +28,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.catalogue import Catalogue
+from conf.errors import MendableError
 from expectations import docs, history
 from expectations.measure import check, checks, frame, sample
-from expectations.suite import EXTENDED, Expect, suite
+from expectations.suite import EXTENDED, Expect, read_extension, suite
 from expectations.verdict import judge
 from features.store import drift
 from models.lifecycle import monitoring
@@ -71,7 +72,24 @@ def run(night: Night) -> Figures:
 def folder(catalogue: Catalogue) -> Path:
     """Where the extensions of a catalogue lie: an overlay may bring its own."""
     own = catalogue.root / "expectations"
-    return own if own.is_dir() else EXTENDED
+    beside = catalogue.root.parent / "expectations" / "extended"
+    if own.is_dir():
+        return own
+    return beside if catalogue.root == catalogue.whole and beside.is_dir() else EXTENDED
+
+
+def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[MendableError]:
+    """What a night will refuse here: an extension of expectations that does not fit its schema."""
+    found: list[MendableError] = []
+    where = folder(catalogue)
+    for path in sorted(where.glob("*.yml")):
+        if where == EXTENDED and path.stem not in catalogue.schemas and catalogue.root != catalogue.whole:
+            continue  # conf's own say nothing of an overlay's schemas
+        try:
+            read_extension(path, catalogue.schemas, found.append)
+        except MendableError as error:
+            found.append(error)
+    yield from found
 
 
 # -- what is there -----------------------------------------------------------------------------------------------

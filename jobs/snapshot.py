@@ -14,7 +14,13 @@ dates share one pass over the partials.
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Iterator
+
+from conf.catalogue import Catalogue
+from features.store.population import attribute_sql
 from features.store.snapshots import snapshots
+from runtime.clauses import Clause, columns_of
 from runtime.night import Figures, Night
 
 READS = ("customer", "consent", "customer_day", "ops_delivery")
@@ -25,3 +31,12 @@ READS_PREVIOUS = ("feature_profile",)
 def run(night: Night) -> Figures:
     """Write the snapshot of tonight."""
     return snapshots(night, [night.date])
+
+
+def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[Clause]:
+    """What a night will compile here: every attribute, over the version of a customer in force."""
+    version = [column for column in catalogue.tables["customer"].columns if column.name != "customer_id"]
+    over = (("as_of", "date"), ("customer_id", "bigint"), *columns_of(version), ("refused", "boolean"))
+    for attribute, where in catalogue.features.places:
+        remedy = "it is Spark SQL over the columns of conf/tables/customer.yml and the date as_of"
+        yield Clause(over, attribute_sql(attribute), f"attribute {attribute.name}", where, remedy)

@@ -42,6 +42,15 @@ def over_rows(sql: str, rows: pa.Table) -> pa.Table:
         return connection.sql(sql).to_arrow_table()
 
 
+def fault_of(sql: str, rows: pa.Table) -> str:
+    """What DuckDB does not understand of a query over ``source`` with the columns of ``rows``; empty if nothing."""
+    try:
+        over_rows(sql, rows)
+    except duckdb.Error as error:
+        return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return ""
+
+
 def write_joined(sql: str, sources: Mapping[str, Files | pa.Table], out: Path) -> int:
     """Write the rows of a query over named tables to a Parquet file; what does not fit into memory goes beside it.
 

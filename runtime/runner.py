@@ -20,7 +20,7 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from conf.dates import local_date, parse_date
-from conf.errors import MendableError
+from conf.errors import MendableError, raise_all
 from conf.settings import load_settings
 from runtime.night import Figures, Night
 from runtime.night_order import Step, compiled, load
@@ -82,9 +82,23 @@ def decision_date(context: Mapping[str, Any]) -> str:
 def run_task(job: str, date: str) -> dict[str, Any]:
     """One job as an Airflow task: by name and decision date, in the environment of the process."""
     settings = load_settings()
-    record = run_job(job, Night(parse_date(date), settings, settings.landing))
+    night = Night(parse_date(date), settings, settings.landing)
+    if job == compiled("nightly")[0].job:
+        refuse_mistakes(night)
+    record = run_job(job, night)
     sys.stdout.write(MARK + line(record.job, record.state, record.seconds, record.figures) + "\n")
     return {name: value for name, value in record.figures.items() if isinstance(value, int | float | str)}
+
+
+def refuse_mistakes(night: Night) -> None:
+    """Refuse at the beginning what the night would refuse in its middle: the same that `cpc check` tells.
+
+    Raises:
+        MendableError: every mistake in what people wrote.
+    """
+    from runtime.rehearsal import rehearse
+
+    raise_all(rehearse(night))
 
 
 def run_job(job: str, night: Night) -> Record:
@@ -209,6 +223,8 @@ def run_night(
     before = read_attempt(night)
     resumable = set(before.done) if before and not before.finished and before.run_id == compute(night) else set()
     with lease(night):
+        if steps and steps[0].job == compiled("nightly")[0].job:
+            refuse_mistakes(night)
         for step in steps:
             attempt = read_attempt(night)
             carried = attempt is not None and before is not None and attempt.run_id == before.run_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import threading
@@ -37,6 +38,8 @@ def _session(settings: Settings) -> SparkSession:
     if len(jars) < 2:
         raise MendableError("Delta's jars are missing", where=str(JARS), remedy="run `make setup`")
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    # a query that Spark refuses is an exception; its Java stack on standard error would be said besides
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL + 1)
     spark = settings.spark
     builder = (
         SparkSession.builder.appName("cpc")

@@ -53,8 +53,13 @@ def population(
         "as_of",
         "customer_id",
         "coalesce(refused, false) as refused",
-        *(f"cast({a.value} as {a.type}) as `{a.name}`" for a in attributes),
+        *(f"{attribute_sql(a)} as `{a.name}`" for a in attributes),
     )
+
+
+def attribute_sql(attribute: Attribute) -> str:
+    """Spark SQL of an attribute over the version of `customer` in force and ``as_of``."""
+    return f"cast({attribute.value} as {attribute.type})"
 
 
 def known_sql(time: str, dates: Sequence[dt.date], known: dt.date | None = None) -> str:

@@ -12,19 +12,22 @@ conformed last. Numbers that belong to nobody stay out and are counted.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from conf.catalogue import Catalogue
 from conf.dates import CUT_OFF, SHANGHAI, local_date
 from conf.errors import MendableError
 from jobs.conform import events
+from jobs.conform.mapping import clauses_of
 from jobs.conform.profiles import Profiles, conform_profiles, keep_owners
 from jobs.conform.work import PROFILE, Delivery, Work, accepted, sources_by_entity, work_of
 from runtime import spark_tables
+from runtime.clauses import Clause
 from runtime.night import Figures, Night
 from runtime.spark_tuning import brief, narrow
 
@@ -69,6 +72,14 @@ def run(night: Night) -> Figures:
     keep_owners(night, profiles)
     remember(night, works)
     return figures(night, works, counts)
+
+
+def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[Clause]:
+    """What a night will compile here: every mapping, over the columns of its schema."""
+    for entity, sources in sources_by_entity(catalogue).items():
+        if table := catalogue.tables.get(entity):
+            for source in sources:
+                yield from clauses_of(catalogue, source, table)
 
 
 def deliveries_in_force(night: Night) -> list[Delivery]:

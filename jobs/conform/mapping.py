@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyspark.errors import AnalysisException, ParseException
-from pyspark.sql import functions as sf
 
 from conf.catalogue import Catalogue, raw_table
 from conf.documents import read_yaml
-from conf.errors import MendableError
+from conf.errors import MendableError, raise_all
+from conf.references import FILLED, schema_path
 from conf.table import Table
 from features.sql import literal
 from jobs.conform.work import Delivery, Source
 from runtime import spark_tables
+from runtime.clauses import Clause, columns_of, misunderstood, reason_of
 from runtime.lake import Lake
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-#: Columns of an entity that the job fills itself.
-FILLED = (
-    "customer_id",
-    "event_time",
-    "arrived_at",
-    "schema",
-    "feed",
-    "data_date",
-    "delivery_id",
-    "line",
-    "valid_from",
-    "valid_to",
-)
 SHANGHAI_MIDNIGHT = "to_utc_timestamp(cast({0} as timestamp), 'Asia/Shanghai')"
 
 
@@ -82,7 +69,8 @@ def rows_of(raw: DataFrame, source: Source, table: Table, catalogue: Catalogue, 
             columns.append(f"{literal(source.schema.name)} as schema")
         return raw.selectExpr(*columns, *(f"`{name}` as `_{name}`" for name in extra))
     except (AnalysisException, ParseException) as error:
-        raise _misread(raw, source, catalogue, error) from error
+        raise_all(misunderstood(raw, list(clauses_of(catalogue, source, table))))
+        raise MendableError(reason_of(error), where=f"schema {source.schema.name}") from error
 
 
 def dates_among(frame: DataFrame, expressions: Sequence[str]) -> set[str]:
@@ -112,27 +100,19 @@ def arrivals(spark: SparkSession, deliveries: Sequence[Delivery]) -> DataFrame:
     return spark.createDataFrame(rows)
 
 
-def schema_file(catalogue: Catalogue, name: str) -> Path | None:
-    """Where a schema is written."""
-    return next(iter(sorted((catalogue.root / "schemas").rglob(f"{name}.yml"))), None)
-
-
-def _misread(raw: DataFrame, source: Source, catalogue: Catalogue, error: Exception) -> MendableError:
-    conform = source.conform
-    said: dict[tuple[str, ...], str] = {("event_time",): conform.event_time, ("where",): conform.where}
-    said |= {("columns", name): expression for name, expression in conform.columns.items()}
-    path = schema_file(catalogue, source.schema.name)
-    for loc, expression in said.items():
-        try:
-            raw.select(sf.expr(expression))
-        except (AnalysisException, ParseException) as fault:
-            where = f"schema {source.schema.name}"
-            if path:
-                where = read_yaml(path).where(("conform", source.position, *loc))
-            return MendableError(
-                f"conform to {conform.entity}: {'.'.join(loc)} is no SQL over the schema's fields: "
-                f"{str(fault).splitlines()[0]}",
-                where=where,
-                remedy=f"the fields are: {', '.join(field.name for field in source.schema.fields)}",
-            )
-    return MendableError(str(error).splitlines()[0], where=f"schema {source.schema.name}")
+def clauses_of(catalogue: Catalogue, source: Source, table: Table) -> Iterator[Clause]:
+    """What a mapping says, each expression by itself."""
+    conform, over = source.conform, columns_of(raw_table(source.schema).columns)
+    types = {column.name: column.type for column in table.columns} | {"event_time": "timestamp"}
+    path = schema_path(catalogue.root, source.schema.name)
+    place = read_yaml(path).where if path else lambda _: f"schema {source.schema.name}"
+    remedy = f"it is Spark SQL over the fields: {', '.join(field.name for field in source.schema.fields)}"
+    said: dict[tuple[str, ...], str] = {("event_time",): conform.event_time}
+    said |= {("columns", name): sql for name, sql in conform.columns.items()}
+    for loc, sql in said.items():
+        where = place(("conform", source.position, *loc))
+        value = value_sql(sql, types[loc[-1]], is_date=False)
+        yield Clause(over, value, f"conform to {conform.entity}: {'.'.join(loc)}", where, remedy)
+    if conform.where != "true":
+        where = place(("conform", source.position, "where"))
+        yield Clause(over, conform.where, f"conform to {conform.entity}: where", where, remedy, filters=True)

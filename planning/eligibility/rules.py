@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
 from conf.catalogue import Catalogue
-from conf.documents import read_rows
-from conf.errors import MendableError
+from conf.documents import Document, Loc, read_rows
+from conf.errors import MendableError, Report, suggest
 from conf.offer import Channel, Product, Rule
 from planning.eligibility.masks import Direction, Shape
 
-#: Reasons of the steps that come before the rules, in both languages, and where they are written.
+#: Reasons of the steps that come before the rules, in both languages.
 _OWN = {
-    "on_sale": ("not on sale on this date", "当日不在售", "products.yml"),
-    "product_eligible": ("the product is not for this customer", "不符合产品条件", "products.yml"),
-    "channel_eligible": ("the channel is not for this customer", "不符合渠道条件", "channels.yml"),
+    "on_sale": ("not on sale on this date", "当日不在售"),
+    "product_eligible": ("the product is not for this customer", "不符合产品条件"),
+    "channel_eligible": ("the channel is not for this customer", "不符合渠道条件"),
 }
 #: Predicates whose bits are a state column as they stand.
 _WHOLE = {
@@ -38,6 +38,21 @@ _CONTACTS = ("contacts_1d", "contacts_7d", "contacts_30d")
 
 
 @dataclass(frozen=True)
+class Predicate:
+    """A piece of SQL of a step as somebody wrote it: whose it is, and where.
+
+    Attributes:
+        subject: ``rule needs_5g``, ``product ring_tone`` …
+        sql: Spark SQL over snapshot and state, with values in the place of ``product.x`` and ``channel.x``.
+        where: file and line.
+    """
+
+    subject: str
+    sql: str
+    where: str
+
+
+@dataclass(frozen=True)
 class Step:
     """One step of the funnel.
 
@@ -45,7 +60,7 @@ class Step:
         name: rule, or ``on_sale``, ``product_eligible``, ``channel_eligible``.
         scope: what its bits are: ``product`` ids or ``channel`` ids (``customer``: channel ids, all of the direction).
         sql: Spark SQL over snapshot and state: bigint, the bits it removes.
-        where: file and line of the predicate.
+        predicates: what it is made of, to name one that Spark does not understand.
     """
 
     name: str
@@ -54,33 +69,38 @@ class Step:
     sql: str
     reason: str
     reason_zh: str
-    where: str
+    predicates: tuple[Predicate, ...] = ()
 
 
 def steps(catalogue: Catalogue, date: dt.date) -> list[Step]:
     """The funnel of a night: what is on sale, what products and channels ask for, then the rules in order.
 
-    Raises:
-        MendableError: a predicate names an attribute that there is not, or one outside its scope.
+    Reported is a predicate that names an attribute that there is not, or one outside its scope.
     """
-    root = catalogue.root
-    products = [(p, d.where((*loc, "eligible"))) for d, loc, p in read_rows(root / "products.yml", "products", Product)]
-    channels = [(c, d.where((*loc, "eligible"))) for d, loc, c in read_rows(root / "channels.yml", "channels", Channel)]
-    names = _Names(tuple(p for p, _ in products), tuple(c for c, _ in channels))
-    sold = sum(1 << p.id for p, _ in products if on_sale(p, date))
-    every = sum(1 << p.id for p, _ in products)
-    unfit = [(_no(names.of_product(p.eligible, p, at)), 1 << p.id) for p, at in products if p.eligible != "true"]
-    closed = [(_no(names.of_channel(c.eligible, c, at)), 1 << c.id) for c, at in channels if c.eligible != "true"]
-    found = [
-        Step("on_sale", "product", "both", f"{every & ~sold}L", *_OWN["on_sale"]),
-        Step("product_eligible", "product", "both", _either(unfit), *_OWN["product_eligible"]),
-        Step("channel_eligible", "channel", "both", _either(closed), *_OWN["channel_eligible"]),
-    ]
-    for document, loc, rule in read_rows(root / "rules.yml", "rules", Rule):
+    root, report = catalogue.root, catalogue.report
+    products = read_rows(root / "products.yml", "products", Product, report)
+    channels = read_rows(root / "channels.yml", "channels", Channel, report)
+    names = _Names(tuple(p for _, _, p in products), tuple(c for _, _, c in channels), report)
+    sold = sum(1 << p.id for p in names.products if on_sale(p, date))
+    unfit = [(_asked(f"product {p.code}", d, loc, names.of_product, p), p) for d, loc, p in products]
+    closed = [(_asked(f"channel {c.code}", d, loc, names.of_channel, c), c) for d, loc, c in channels]
+    found = [Step("on_sale", "product", "both", f"{names.every & ~sold}L", *_OWN["on_sale"])]
+    for name, scope, asked in (("product_eligible", "product", unfit), ("channel_eligible", "channel", closed)):
+        wanted = [(predicate, row) for predicate, row in asked if row.eligible != "true"]
+        sql = _either((predicate.sql, 1 << row.id) for predicate, row in wanted)
+        found.append(Step(name, scope, "both", sql, *_OWN[name], tuple(predicate for predicate, _ in wanted)))
+    for document, loc, rule in read_rows(root / "rules.yml", "rules", Rule, report):
         where = document.where((*loc, "removes"))
         sql = names.sql(rule, where)
-        found.append(Step(rule.name, rule.scope, rule.direction, sql, rule.reason, rule.reason_zh, where))
+        predicate = Predicate(f"rule {rule.name}", sql, where)
+        found.append(Step(rule.name, rule.scope, rule.direction, sql, rule.reason, rule.reason_zh, (predicate,)))
     return found
+
+
+def _asked(subject: str, document: Document, loc: Loc, replaced: Callable[..., str], row: Any) -> Predicate:
+    """What a product or channel asks of a customer, negated: where it holds, the bit is removed."""
+    where = document.where((*loc, "eligible"))
+    return Predicate(subject, _no(replaced(row.eligible, row, where)), where)
 
 
 def on_sale(product: Product, date: dt.date) -> bool:
@@ -105,6 +125,7 @@ class _Names:
 
     products: tuple[Product, ...]
     channels: tuple[Channel, ...]
+    report: Report
 
     @property
     def every(self) -> int:
@@ -114,7 +135,7 @@ class _Names:
         mine = [c for c in self.channels if rule.direction in ("both", c.direction)]
         mask = sum(1 << c.id for c in mine)
         if rule.scope == "customer":
-            return f"if({_yes(_replace(rule.removes, {}, where))}, {mask}L, 0L)"
+            return f"if({_yes(self._replace(rule.removes, {}, where))}, {mask}L, 0L)"
         if rule.removes in _WHOLE:  # the bits are there already
             return f"({_WHOLE[rule.removes]} & {mask if rule.scope == 'channel' else self.every}L)"
         if rule.scope == "product":
@@ -130,7 +151,8 @@ class _Names:
             values[name] = getattr(product, name)
         bits = {name: f"(({name} & {1 << product.id}L) <> 0L)" for name in ("cancelled_90d", "refused_30d")}
         bits |= {"held": f"((holds & {1 << product.id}L) <> 0L)", "excluded": f"((holds & {excluded}L) <> 0L)"}
-        return _replace(predicate, {"product": {key: _literal(value) for key, value in values.items()} | bits}, where)
+        known = {key: _literal(value) for key, value in values.items()} | bits
+        return self._replace(predicate, {"product": known}, where)
 
     def of_channel(self, predicate: str, channel: Channel, where: str) -> str:
         values = {
@@ -141,24 +163,23 @@ class _Names:
         values |= {name: f"{name}_{channel.code}" if pushed else "0" for name in _CONTACTS}
         values["days_since_contact"] = f"days_since_contact_{channel.code}" if pushed else "cast(null as int)"
         values["opted_out"] = f"((opted_out_channels & {1 << channel.id}L) <> 0L)"
-        return _replace(predicate, {"channel": values}, where)
+        return self._replace(predicate, {"channel": values}, where)
 
+    def _replace(self, predicate: str, values: Mapping[str, Mapping[str, str]], where: str) -> str:
+        def one(match: re.Match[str]) -> str:
+            kind, name = match.groups()
+            if kind not in values:
+                remedy = f"give the rule `scope: {kind}`, or leave it out of `eligible`"
+                self.report(MendableError(f"{match.group()!r} is not known here", where=where, remedy=remedy))
+            elif name not in values[kind]:
+                remedy = suggest(name, values[kind])
+                self.report(MendableError(f"there is no {match.group()!r}", where=where, remedy=remedy))
+            else:
+                return values[kind][name]
+            return "null"  # reported: what else is wrong with it is still found
 
-def _replace(predicate: str, values: Mapping[str, Mapping[str, str]], where: str) -> str:
-    def one(match: re.Match[str]) -> str:
-        kind, name = match.groups()
-        if kind not in values:
-            raise MendableError(
-                f"{match.group()!r} is not known here", where=where, remedy=f"give the rule `scope: {kind}`"
-            )
-        if name not in values[kind]:
-            raise MendableError(
-                f"there is no {match.group()!r}", where=where, remedy=f"a {kind} has: {', '.join(sorted(values[kind]))}"
-            )
-        return values[kind][name]
-
-    parts = _QUOTED.split(predicate)
-    return "".join(part if part.startswith("'") else _NAME.sub(one, part) for part in parts)
+        parts = _QUOTED.split(predicate)
+        return "".join(part if part.startswith("'") else _NAME.sub(one, part) for part in parts)
 
 
 def _either(parts: Iterable[tuple[str, int]]) -> str:

@@ -1,0 +1,94 @@
+"""What a night would refuse, found before it begins: the whole catalogue is read, and all that is written as SQL compiled.
+
+Each job of the night that compiles what people wrote offers ``rehearse(catalogue, date)``: its mistakes, and the
+expressions that Spark is to compile. `cpc check`, ``cpc nightly --dry-run`` and the night itself, before its scan, ask
+the same function, so that what a night would refuse at 4 a.m. is refused by day.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+
+from conf.catalogue import ROOT, Catalogue
+from conf.errors import MendableError
+from conf.preset import FOLDER, load_preset
+from conf.settings import read_settings
+from runtime import night_order
+from runtime.clauses import Clause, compile_clauses
+from runtime.night import Night
+
+#: What the home remembers of the expressions that were understood last.
+KEPT = "understood.sha256"
+
+
+def rehearse(night: Night, catalogue: Catalogue | None = None) -> list[MendableError]:
+    """Every mistake in what people wrote, each once, in the order in which it was found.
+
+    Args:
+        night: the night: its date, home and Spark session.
+        catalogue: what is read; the night's own by default. Its ``report`` is not used: all mistakes are collected.
+    """
+    found: list[MendableError] = []
+    read = Catalogue((catalogue or night.catalogue).root, found.append)
+    whole = _load(read, found)
+    clauses: list[Clause] = []
+    for name in night_order.RUNS["nightly"]:
+        for one in _rehearsed(name, read, night.date, found):
+            if isinstance(one, Clause):
+                clauses.append(one)
+            else:
+                found.append(one)
+    found += compile_clauses(lambda: night.spark, clauses, night.settings.home / KEPT, whole=whole)
+    return list({(one.what, one.where): one for mistake in found for one in mistake.each}.values())
+
+
+def _load(catalogue: Catalogue, found: list[MendableError]) -> bool:
+    """Read everything; returns whether all that declares columns of the snapshot is sound."""
+    _ = catalogue.written_tables, catalogue.schemas
+    before = len(found)
+    try:
+        _ = catalogue.features
+    except (MendableError, KeyError) as error:
+        found += [error] if isinstance(error, MendableError) else []
+    whole = not before and len(found) == before
+    try:
+        _ = catalogue.geography
+    except MendableError as error:
+        found.append(error)
+    for name in ("feeds", "products", "channels", "segments", "rules", "limits"):
+        try:
+            getattr(catalogue, name)
+        except MendableError as error:  # what it refers to could not be read, and is told already
+            found.append(error)
+    found += _settings(catalogue)
+    return whole
+
+
+def _settings(catalogue: Catalogue) -> Iterator[MendableError]:
+    """The mistakes of environments and presets (an overlay has conf's own)."""
+    for path in sorted((catalogue.whole / "env").glob("*.yml")):
+        try:
+            read_settings(path)
+        except MendableError as error:
+            yield error
+    folder = FOLDER if catalogue.whole == ROOT else catalogue.whole / "presets"
+    for path in sorted(folder.glob("*.yml")):
+        try:
+            load_preset(path.stem, folder)
+        except MendableError as error:
+            yield error
+
+
+def _rehearsed(
+    name: str, catalogue: Catalogue, date: dt.date, found: list[MendableError]
+) -> Iterator[MendableError | Clause]:
+    """What a job says, as far as what it reads is sound."""
+    rehearsal = getattr(night_order.load(name), "rehearse", None)
+    try:
+        yield from rehearsal(catalogue, date) if rehearsal else ()
+    except (MendableError, KeyError) as error:
+        if isinstance(error, MendableError):
+            found.append(error)
+        elif not found:  # a table that is missing with nothing wrong before is a fault of ours
+            raise
