@@ -232,7 +232,7 @@ class _Reader:
         if node.style:
             return self._wrong(node, f"the tag {tag!r} is not read here", "leave it out")
         if tag == "null":
-            return None
+            return None if text else self._wrong(node, "a value is missing", "write one, or leave the key out")
         if tag == "bool" and text.lower() in ("true", "false"):
             return text.lower() == "true"
         if tag == "timestamp":

@@ -37,16 +37,17 @@ class Table(Strict):
     @model_validator(mode="after")
     def _closed(self) -> Table:
         names = [column.name for column in self.columns]
+        first = {name: i for i, name in reversed(list(enumerate(names)))}
         wrong = [
             Misfit(f"two columns are called {name!r}", "columns", i, "name", remedy="rename one")
             for i, name in enumerate(names)
-            if name in names[:i]
+            if first[name] < i
         ]
         wrong += [
             Misfit(f"no column {name!r}", key, i, remedy=suggest(name, names))
             for key, listed in (("key", self.key), ("partition_by", self.partition_by))
             for i, name in enumerate(listed)
-            if name not in names
+            if name not in first
         ]
         Misfit.raise_all(wrong)
         return self

@@ -36,7 +36,7 @@ from features.daily import input_value, valued_sql
 from features.fold import fold
 from features.store.tiles import change_of, group_ends, parts_of, tile_of
 from runtime import spark_tables
-from runtime.duckdb_sql import fault_of, over_files
+from runtime.duckdb_sql import compiler, over_files
 from runtime.lake import WrittenFile, arrow_schema, nullable, write_file
 from runtime.night import Figures, Night
 from runtime.parquet_files import WrittenFile, write_file
@@ -100,13 +100,16 @@ def run(night: Night) -> Figures:
 
 def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[MendableError]:
     """What a night will compile here: every input's value and filter, by DuckDB over the columns of its source."""
-    for family in catalogue.features.families:
-        rows = nullable(arrow_schema(catalogue.tables[family.source])).empty_table()
-        if fault_of(valued_sql(family), rows):
-            yield from misread(family, rows, catalogue.features.documents[family.family])
+    with compiler() as fault_of:
+        for family in catalogue.features.families:
+            rows = nullable(arrow_schema(catalogue.tables[family.source])).empty_table()
+            if fault_of(valued_sql(family), rows):
+                yield from misread(family, rows, catalogue.features.documents[family.family], fault_of)
 
 
-def misread(family: Family, rows: pa.Table, document: Document) -> Iterator[MendableError]:
+def misread(
+    family: Family, rows: pa.Table, document: Document, fault_of: Callable[[str, pa.Table], str]
+) -> Iterator[MendableError]:
     """The expressions of a family that DuckDB does not understand, or that give another type."""
     for position, source in enumerate(family.inputs):
         wanted = (

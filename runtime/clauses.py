@@ -1,15 +1,15 @@
 """Spark SQL that people wrote, compiled before a night needs it: over no rows, in the engine that will run it.
 
 Only Spark's own parser and analyser say what Spark will refuse; another engine's dialect would pass functions that
-Spark lacks, and refuse some that it has. What was compiled once is not compiled again: the home keeps a fingerprint of
-the texts, their columns and Spark's version, so that a check of unchanged configuration starts no JVM.
+Spark lacks, and refuse some that it has. What was compiled once is not compiled again: the home keeps fingerprints of
+text, columns and Spark's version, so that a check of unchanged configuration starts no JVM.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Words with which Spark says that a name is no column: where columns are missing for another reason, it is no news.
 _NO_COLUMN = ("UNRESOLVED_COLUMN", "FIELD_NOT_FOUND", "MISSING_ATTRIBUTES")
+#: So many fingerprints are kept at most: those of some years of edits.
+_KEPT = 20_000
 Columns = tuple[tuple[str, str], ...]
 
 
@@ -60,29 +62,44 @@ def compile_clauses(
     Args:
         session: gives the session.
         clauses: what is to be compiled.
-        kept: the file that remembers what was understood last.
+        kept: the file that remembers what was understood.
         whole: no column is missing because what declares it is broken.
     """
-    if not clauses:
-        return []
-    fingerprint = _fingerprint(clauses)
-    if kept.exists() and kept.read_text(encoding="utf-8") == fingerprint:
+    known = _read(kept)
+    new = [clause for clause in clauses if fingerprint(clause) not in known]
+    if not new:
         return []
     spark = session()
     found: list[MendableError] = []
-    for over, group in groupby(sorted(clauses, key=lambda clause: clause.over), key=lambda clause: clause.over):
-        found += misunderstood(_empty(spark, over), list(group), whole)
-    if not found and whole:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(fingerprint, encoding="utf-8")
+    good: set[str] = set()
+    for over, group in groupby(sorted(new, key=lambda clause: clause.over), key=lambda clause: clause.over):
+        among = list(group)
+        wrong = misunderstood(_empty(spark, over), among, whole)
+        if not wrong and whole:
+            good |= {fingerprint(clause) for clause in among}
+        found += wrong
+    keep_understood(kept, good | (known if len(known) < _KEPT else set()))
     return found
 
 
-def _fingerprint(clauses: Sequence[Clause]) -> str:
+def fingerprint(clause: Clause) -> str:
+    """What a clause is for Spark: its text, its columns, and Spark's version."""
     import pyspark
 
-    texts = sorted({(clause.over, clause.sql, clause.filters) for clause in clauses})
-    return hashlib.sha256(json.dumps([pyspark.__version__, texts]).encode()).hexdigest()
+    text = json.dumps([pyspark.__version__, clause.over, clause.sql, clause.filters])
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def keep_understood(kept: Path, prints: Collection[str]) -> None:
+    """Remember clauses, by their fingerprints, as understood."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    draft = kept.with_suffix(".draft")
+    draft.write_text("\n".join(sorted(prints)), encoding="utf-8")
+    draft.replace(kept)
+
+
+def _read(kept: Path) -> set[str]:
+    return set(kept.read_text(encoding="utf-8").split()) if kept.exists() else set()
 
 
 def _empty(spark: SparkSession, over: Columns) -> DataFrame:

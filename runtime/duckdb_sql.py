@@ -6,7 +6,8 @@ JVM to Python (docs/benchmarks/features.md).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,13 +43,20 @@ def over_rows(sql: str, rows: pa.Table) -> pa.Table:
         return connection.sql(sql).to_arrow_table()
 
 
-def fault_of(sql: str, rows: pa.Table) -> str:
-    """What DuckDB does not understand of a query over ``source`` with the columns of ``rows``; empty if nothing."""
-    try:
-        over_rows(sql, rows)
-    except duckdb.Error as error:
-        return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return ""
+@contextlib.contextmanager
+def compiler() -> Iterator[Callable[[str, pa.Table], str]]:
+    """What DuckDB does not understand of a query over ``source`` with the columns of some rows; nothing is run."""
+    with _connection() as connection:
+
+        def fault_of(sql: str, rows: pa.Table) -> str:
+            connection.register("source", rows)
+            try:
+                connection.sql(sql)
+            except duckdb.Error as error:
+                return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            return ""
+
+        yield fault_of
 
 
 def write_joined(sql: str, sources: Mapping[str, Files | pa.Table], out: Path) -> int:

@@ -19,7 +19,7 @@ from runtime.clauses import Clause, compile_clauses
 from runtime.night import Night
 
 #: What the home remembers of the expressions that were understood last.
-KEPT = "understood.sha256"
+KEPT = "understood.txt"
 
 
 def rehearse(night: Night, catalogue: Catalogue | None = None) -> list[MendableError]:
