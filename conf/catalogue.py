@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -95,8 +96,10 @@ class Catalogue:
         """Products in order of id; ids and codes are unique."""
         path = self.root / "products.yml"
         rows = read_rows(path, "products", Product, self.report)
-        known = {product.code for _, _, product in rows} | names_written(path, "products", "code")
-        attributes = sorted({key for _, _, product in rows for key in product.attributes})
+        known = names_written(path, "products", "code") or set()
+        having = Counter(key for _, _, product in rows for key in product.attributes)
+        some = sum(bool(product.attributes) for _, _, product in rows)
+        attributes = sorted(key for key, products in having.items() if 2 * products > some)
         for document, loc, product in rows:
             check_references(product, known, attributes, document, loc, self.report)
         return _numbered(rows, self.report)
@@ -147,10 +150,10 @@ class Catalogue:
     def features(self) -> FeatureSet:
         """Declared features; an overlay's replace conf's own."""
         fallback = ROOT.parent / "features" / "declared"
-        files = {path.stem for path in (self.root / "schemas").rglob("*.yml")}
-        return load_features(
-            self.features_folder, fallback, self.written_tables, self.schemas, files - set(self.schemas), self.report
-        )
+        tables, schemas = self.written_tables, self.schemas
+        files = {p.stem for p in (*(self.root / "schemas").rglob("*.yml"), *(self.whole / "tables").glob("*.yml"))}
+        broken = files - set(schemas) - set(tables)
+        return load_features(self.features_folder, fallback, tables, schemas, broken, self.report)
 
     @cached_property
     def written_tables(self) -> dict[str, Table]:

@@ -13,7 +13,7 @@ import math
 import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -312,9 +312,12 @@ def _faults(model: type[BaseModel], data: Any, errors: Sequence[Any]) -> list[_F
         if kind in ("missing", "extra_forbidden"):
             value = None
         fault = _Fault(place, kind, message, value, _model_at(model, place[:-1], data))
-        if place in found and fault.message not in found[place].message:
-            fault = _Fault(place, kind, f"{found[place].message}; or: {message}", value, fault.model)
-        found[place] = fault
+        before = found.get(place)
+        if before is not None and before.kind.endswith("_type") == kind.endswith("_type"):
+            if message not in before.message:
+                found[place] = replace(before, message=f"{before.message}; or: {_lower(message)}")
+        elif before is None or before.kind.endswith("_type"):  # the branch of the right type says what is wrong
+            found[place] = fault
     places = list(found)
     deepest = [fault for place, fault in found.items() if not any(_below(other, place) for other in places)]
     extra = [fault for fault in deepest if fault.kind == "extra_forbidden"]
@@ -466,10 +469,15 @@ def _listed(document: Document, key: str) -> list[tuple[Loc, Any]]:
     return [((key, i), {} if row is None else row) for i, row in enumerate(data[key])]
 
 
-def names_written(path: Path, key: str, name: str) -> set[str]:
-    """The names that rows of a file give, sound or not: a reference to a broken row is no second mistake."""
+def names_written(path: Path, key: str, name: str) -> set[str] | None:
+    """The names that rows of a file give, sound or not: a reference to a broken row is no second mistake.
+
+    None where the file cannot be read: nothing can be said of references then.
+    """
+    if not path.exists():
+        return set()
     try:
         data: Mapping[str, Any] = read_yaml(path).data
         return {str(row[name]) for row in data[key] if isinstance(row, dict) and name in row}
     except (MendableError, KeyError, TypeError):
-        return set()
+        return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from conf.documents import Document, Loc, read_rows, read_yaml, validate
+from conf.documents import Document, Loc, names_written, read_rows, read_yaml, validate
 from conf.errors import MendableError, Report, refuse, suggest
 from conf.feature import Attribute, Derived, Family, Feature, Input, names_in
 from conf.formula import names
@@ -120,7 +120,7 @@ def load_features(
         fallback: where attributes are declared for a folder that has none.
         tables: the written tables.
         schemas: the schemas.
-        broken: schemas that could not be read: naming them is no mistake of a family.
+        broken: schemas and tables that could not be read: naming them is no mistake of a family.
         report: what is done with a mistake.
     """
     check = _Checks(tables, schemas, frozenset(broken), report, {})
@@ -135,7 +135,7 @@ def load_features(
             check.known(attribute.value, columns, "customer", document, (*loc, "value"))
         attributes.append(attribute)
         documents["attributes"] = document
-    whole = True
+    whole = len(attributes) == len(names_written(attributes_file, "attributes", "name") or [None])
     for path in sorted(folder.glob("*.yml")):
         if path.name == "attributes.yml":
             continue
@@ -187,6 +187,8 @@ class _Checks:
         if document.path.stem != family.family:
             what = f"the file is called {document.path.name} but declares {family.family!r}"
             self._wrong(what, document, ("family",), f"rename it to {family.family}.yml")
+        if family.source in self.broken:
+            return
         table = self.tables.get(family.source)
         if table is None or table.kind != "entity" or "event_time" not in _columns(table):
             events = [t.name for t in self.tables.values() if t.kind == "entity" and "event_time" in _columns(t)]

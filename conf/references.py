@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from conf.documents import Document, Loc, names_written
 from conf.errors import MendableError, Report, suggest
+from conf.geography import Geography
 from conf.offer import Limit, Product, ShiftAmount
 from conf.schema import Schema
 from conf.table import Table
@@ -33,12 +34,21 @@ FILLED = (
 )
 
 
+#: What limits select arcs by, beside attributes of customers: the rows that say its values, and in which key.
+_OF_ARCS = {
+    "product": ("products", "code"),
+    "group": ("products", "group"),
+    "channel": ("channels", "code"),
+    "segment": ("segments", "name"),
+}
+
+
 def check_references(
     product: Product, known: Collection[str], attributes: Collection[str], document: Document, loc: Loc, report: Report
 ) -> None:
-    """A product excludes others that there are, and has the attributes that all have: rules name them.
+    """A product excludes others that there are, and has the ``attributes`` that most have: rules name them.
 
-    A product without any attribute has 0 of each; one that has some, but not all, has misspelt one.
+    A product without any attribute has 0 of each; one that has some, but not these, has misspelt one.
     """
     for position, code in enumerate(product.excludes):
         if code not in known or code == product.code:
@@ -53,7 +63,7 @@ def check_references(
         if key not in product.attributes:
             report(
                 MendableError(
-                    f"product {product.code} has no attribute {key!r}, which another product has",
+                    f"product {product.code} has no attribute {key!r}, which most products have",
                     where=document.where((*loc, "attributes")),
                     remedy=f"give it a value (0 where it does not apply); this one has: {', '.join(product.attributes)}",
                 )
@@ -65,9 +75,10 @@ def check_limit(limit: Limit, catalogue: Catalogue, document: Document, loc: Loc
     _check_where(limit, limit.where, catalogue, document, (*loc, "where"), report)
     if limit.share:
         _check_where(limit, limit.share.of, catalogue, document, (*loc, "share", "of"), report)
-    if isinstance(limit.amount, ShiftAmount):
+    geography = _geography(catalogue)
+    if isinstance(limit.amount, ShiftAmount) and geography:
         amount, place = limit.amount, (*loc, limit.side)
-        answering = {centre.code: centre.services for centre in catalogue.geography.centres}
+        answering = {centre.code: centre.services for centre in geography.centres}
         if amount.centre not in answering:
             what = f"limit {limit.name}: no centre {amount.centre!r}"
             where = document.where((*place, "centre"))
@@ -86,8 +97,8 @@ def _check_where(
     attributes = {attribute.name for attribute in catalogue.features.attributes}
     for key, value in where.items():
         at = document.where((*loc, key))
-        if key not in known and key not in attributes:
-            names = {*_arc_values(catalogue), *attributes}
+        if key not in _OF_ARCS and key not in attributes and attributes:
+            names = {*_OF_ARCS, *attributes}
             what = f"limit {limit.name}: nothing is called {key!r} that a limit can select by"
             report(MendableError(what, where=at, remedy=suggest(key, names)))
             continue
@@ -98,13 +109,9 @@ def _check_where(
 
 
 def _arc_values(catalogue: Catalogue) -> dict[str, set[str]]:
-    root = catalogue.root
-    return {
-        "product": names_written(root / "products.yml", "products", "code"),
-        "group": {product.group for product in catalogue.products},
-        "channel": names_written(root / "channels.yml", "channels", "code"),
-        "segment": names_written(root / "segments.yml", "segments", "name"),
-    }
+    """What keys of arcs may be, as far as the files that say it can be read."""
+    written = {key: names_written(catalogue.root / f"{rows}.yml", rows, name) for key, (rows, name) in _OF_ARCS.items()}
+    return {key: names for key, names in written.items() if names is not None}
 
 
 def _known_values(catalogue: Catalogue) -> dict[str, set[str]]:
@@ -124,10 +131,19 @@ def _coded_attributes(catalogue: Catalogue) -> dict[str, set[str]]:
                     )
     codes = {column: [of for of in lists if of is not None] for column, lists in said.items() if None not in lists}
     found = {a.name: set().union(*codes[a.value]) for a in catalogue.features.attributes if a.value in codes}
-    centres = {centre.code for centre in catalogue.geography.centres}
-    cities = {city.code for city in catalogue.geography.cities}
-    own = (catalogue.root / "geography.yml").exists()
-    return found | {key: values for key, values in (("centre", centres), ("city", cities)) if own and key in found}
+    geography = _geography(catalogue) if (catalogue.root / "geography.yml").exists() else None
+    if geography is None:
+        return found
+    own = {"centre": {c.code for c in geography.centres}, "city": {c.code for c in geography.cities}}
+    return found | {key: values for key, values in own.items() if key in found}
+
+
+def _geography(catalogue: Catalogue) -> Geography | None:
+    """Cities and centres; None where they cannot be read, which is told of their file."""
+    try:
+        return catalogue.geography
+    except MendableError:
+        return None
 
 
 def check_mappings(schema: Schema, document: Document, tables: Mapping[str, Table], report: Report) -> None:

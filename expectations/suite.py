@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -156,8 +156,10 @@ def extended(schema: Schema, folder: Path = EXTENDED) -> tuple[Expect, ...]:
     return tuple(Expect(r.column, r.kind, r.low, r.high, r.codes, r.severity, r.rows, r.why) for r in rows)
 
 
-def read_extension(path: Path, schemas: Mapping[str, Schema], report: Report = refuse) -> Extension:
-    """An extension as written, held against its schema; what does not fit is reported.
+def read_extension(
+    path: Path, schemas: Mapping[str, Schema], report: Report = refuse, broken: Collection[str] = ()
+) -> Extension:
+    """An extension as written, held against its schema; what does not fit is reported (``broken`` schemas are not).
 
     Raises:
         MendableError: the file itself is not sound.
@@ -167,6 +169,8 @@ def read_extension(path: Path, schemas: Mapping[str, Schema], report: Report = r
     if extension.schema_name != path.stem:
         what = f"the file is called {path.name} but is about {extension.schema_name!r}"
         report(MendableError(what, where=document.where(("schema_name",)), remedy=f"rename it, or write {path.stem!r}"))
+    elif extension.schema_name in broken:
+        return extension
     elif extension.schema_name not in schemas:
         what, where = f"no schema {extension.schema_name!r}", document.where(("schema_name",))
         report(MendableError(what, where=where, remedy=suggest(extension.schema_name, schemas)))

@@ -82,11 +82,12 @@ def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[MendableError]:
     """What a night will refuse here: an extension of expectations that does not fit its schema."""
     found: list[MendableError] = []
     where = folder(catalogue)
+    broken = {path.stem for path in (catalogue.root / "schemas").rglob("*.yml")} - set(catalogue.schemas)
     for path in sorted(where.glob("*.yml")):
         if where == EXTENDED and path.stem not in catalogue.schemas and catalogue.root != catalogue.whole:
             continue  # conf's own say nothing of an overlay's schemas
         try:
-            read_extension(path, catalogue.schemas, found.append)
+            read_extension(path, catalogue.schemas, found.append, broken)
         except MendableError as error:
             found.append(error)
     yield from found
