@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,7 @@ from conf.formula import names
 from conf.partial import partial_table
 from conf.schema import Schema
 from conf.table import Column, Table
+from conf.units import BY, scale_fault
 
 #: Columns of every snapshot before its features.
 KEY_COLUMNS = (
@@ -212,6 +214,9 @@ class _Checks:
             if used & personal and set(source.features) - {"distinct", "count"}:
                 what = f"{sorted(used & personal)[0]!r} is personal and cannot enter a feature"
                 self._wrong(what, document, (*loc, key), "count it, or take its distinct number")
+        if source.value in columns and (fault := scale_fault(_unit_of(source, table), source.scale, source.unit)):
+            what, remedy = fault
+            self._wrong(f"{source.name}: {what}", document, (*loc, "unit"), remedy)
         for name in source.example.row:
             self.known(name, columns, family.source, document, (*loc, "example", "row", name))
         for feature in (f for f in family.features if f.input is source):
@@ -257,6 +262,15 @@ def _ordered(pairs: list[tuple[Family, Derived]]) -> list[tuple[Family, Derived]
             order.append(waiting.pop(name))
             done.add(name)
     return order
+
+
+def _unit_of(source: Input, table: Table) -> str:
+    """The unit of the column that an input takes; where another column says it, of the one value that it filters."""
+    column = next(column for column in table.columns if column.name == source.value)
+    if not column.units:
+        return column.unit
+    asked = re.findall(rf"\b{column.unit.removeprefix(BY)}\s*=\s*'([^']*)'", source.where)
+    return column.units.get(asked[0], "") if len(asked) == 1 else ""
 
 
 def _columns(table: Table) -> set[str]:

@@ -6,7 +6,7 @@ import string
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, field_validator, model_validator
 from pydantic import Field as Key
 
 from conf.dates import Day
@@ -89,12 +89,13 @@ class Channel(Strict):
     eligible: str = "true"
     message: str = ""
 
-    @model_validator(mode="after")
-    def _worded(self) -> Channel:
-        if fault := _message_fault(self.message):
+    @field_validator("message")
+    @classmethod
+    def _worded(cls, message: str) -> str:
+        if fault := _message_fault(message):
             what, remedy = fault
-            raise Misfit(what, "message", remedy=remedy)
-        return self
+            raise Misfit(what, remedy=remedy)
+        return message
 
     @property
     def cost_micro(self) -> int:

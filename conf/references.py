@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from conf.documents import Document, Loc, names_written
 from conf.errors import MendableError, Report, suggest
+from conf.feature import names_in
 from conf.geography import Geography
 from conf.offer import Limit, Product, ShiftAmount
-from conf.schema import Schema
+from conf.schema import NUMBERS, Schema
 from conf.table import Table
+from conf.units import BY, conversion_fault
 
 if TYPE_CHECKING:
     from conf.catalogue import Catalogue
@@ -159,12 +161,34 @@ def check_mappings(schema: Schema, document: Document, tables: Mapping[str, Tabl
             remedy = suggest(conform.entity, entities)
             report(MendableError(what, where=document.where((*loc, "entity")), remedy=remedy))
             continue
+        _check_units(schema, position, table, document, report)
         columns = {column.name for column in table.columns} - set(FILLED)
         for name in conform.columns:
             if name not in columns:
                 what = f"schema {schema.name}: {conform.entity} has no column {name!r} that a mapping fills"
                 remedy = suggest(name, columns)
                 report(MendableError(what, where=document.where((*loc, "columns", name)), remedy=remedy))
+
+
+def _check_units(schema: Schema, position: int, table: Table, document: Document, report: Report) -> None:
+    """An amount becomes an amount of the same kind, converted where the units differ."""
+    conform = schema.conform[position]
+    columns = {column.name: column for column in table.columns}
+    for name, sql in conform.columns.items():
+        if name not in columns:
+            continue
+        used = [schema.by_name[field] for field in sorted(names_in(sql)) if field in schema.by_name]
+        given = {field.name: field.unit for field in used if field.type in NUMBERS}
+        by = columns[name].unit.removeprefix(BY) if columns[name].units else ""
+        said = conform.columns.get(by, "")
+        wanted = columns[name].units.get(said.strip("'"), "") if by else columns[name].unit
+        if by and set(given.values()) == {f"{BY}{said}"}:
+            continue  # the same words say the unit on both sides
+        if fault := conversion_fault(sql, given, wanted):
+            what, remedy = fault
+            where = document.where(("conform", position, "columns", name))
+            what = f"conform to {conform.entity}: {name}: {what}"
+            report(MendableError(what, where=where, remedy=remedy))
 
 
 def schema_path(root: Path, name: str) -> Path | None:

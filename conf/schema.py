@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from conf.documents import Misfit, Strict
 from conf.errors import suggest
+from conf.units import BY, name_fault
 
 Type = Literal["string", "code", "phone", "short", "int", "long", "decimal", "double", "date", "timestamp", "bool"]
 #: What kind of personal data a field is; anything but ``none`` is in the register of purposes.
@@ -17,6 +18,8 @@ Personal = Literal[
     "none", "phone", "name", "address", "location", "identity", "free_text", "birth", "device", "account"
 ]
 
+#: Types that hold numbers.
+NUMBERS = frozenset({"short", "int", "long", "decimal", "double"})
 _RESERVED = frozenset({"feed", "data_date", "hour", "delivery_id", "file", "line"})
 
 
@@ -66,6 +69,9 @@ class Field(Strict):
             raise Misfit(
                 f"minimum {self.minimum:g} is above maximum {self.maximum:g}", "minimum", remedy="exchange them"
             )
+        if self.type in NUMBERS and (said := name_fault(self.name, self.unit)):
+            what, remedy = said
+            raise Misfit(what, *(("unit",) if self.unit else ("name",)), remedy=remedy)
         return self
 
     @property
@@ -117,6 +123,8 @@ class Schema(Strict):
             if field.codes and field.codes not in self.codes:
                 what = f"no code list {field.codes!r} in this schema"
                 wrong.append(Misfit(what, "fields", i, "codes", remedy=suggest(field.codes, self.codes)))
+            if field.unit.startswith(BY) and (by := field.unit.removeprefix(BY)) not in names:
+                wrong.append(Misfit(f"no field {by!r}", "fields", i, "unit", remedy=suggest(by, names)))
         for i, name in enumerate(self.key):
             if name not in names:
                 wrong.append(Misfit(f"key names no field: {name!r}", "key", i, remedy=suggest(name, names)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field as Key
@@ -9,15 +10,22 @@ from pydantic import model_validator
 
 from conf.documents import Misfit, Strict
 from conf.errors import suggest
+from conf.units import BY, name_fault
+
+_NUMBERS = frozenset({"bigint", "int", "smallint", "double"})
 
 
 class Column(Strict):
-    """A column of a Delta table; ``type`` is a Spark DDL type."""
+    """A column of a Delta table; ``type`` is a Spark DDL type.
+
+    ``unit: by kind`` with ``units`` is of an amount whose unit depends on another column: on the value of ``kind``.
+    """
 
     name: str = Key(pattern=r"^[a-z_][a-z0-9_]*$")
     type: str
     doc: str
     unit: str = ""
+    units: dict[str, str] = {}
     nullable: bool = True
     personal: bool = False
 
@@ -49,5 +57,20 @@ class Table(Strict):
             for i, name in enumerate(listed)
             if name not in first
         ]
+        for i, column in enumerate(self.columns if self.kind == "entity" else ()):
+            wrong += _unit_misfits(column, i, names)
         Misfit.raise_all(wrong)
         return self
+
+
+def _unit_misfits(column: Column, i: int, names: list[str]) -> Iterator[Misfit]:
+    """What is wrong with the unit of an entity's column: mappings convert to it."""
+    if column.type in _NUMBERS and (said := name_fault(column.name, column.unit)):
+        what, remedy = said
+        yield Misfit(what, "columns", i, "unit" if column.unit else "name", remedy=remedy)
+    by = column.unit.removeprefix(BY) if column.unit.startswith(BY) else ""
+    if bool(by) != bool(column.units):
+        what = "`units` belong to a unit that another column says"
+        yield Misfit(what, "columns", i, "unit", remedy="write `unit: by kind` and `units: {value of kind: unit}`")
+    elif by and by not in names:
+        yield Misfit(f"no column {by!r}", "columns", i, "unit", remedy=suggest(by, names))

@@ -13,7 +13,7 @@ from pydantic import model_validator
 from conf.documents import Document, Misfit, Strict, read_yaml, validate
 from conf.errors import MendableError, Report, refuse, suggest
 from conf.feed import Feed
-from conf.schema import Field, Schema
+from conf.schema import NUMBERS, Field, Schema
 
 EXTENDED = Path(__file__).resolve().parent / "extended"
 #: What is measured of a column; the bounds are inclusive.
@@ -32,7 +32,6 @@ Kind = Literal[
     "faults",  # share of records set aside because of the column
 ]
 Severity = Literal["stop", "warn", "info"]
-NUMBERS = frozenset({"short", "int", "long", "decimal", "double"})
 TIMES = frozenset({"date", "timestamp"})
 
 
