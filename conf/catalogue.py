@@ -15,7 +15,7 @@ from conf.featureset import FeatureSet, load_features
 from conf.feed import Feed
 from conf.geography import Geography, load_geography
 from conf.offer import Channel, Limit, Product, Rule, Segment
-from conf.references import check_limit, check_mappings, check_references
+from conf.references import check_limit, check_mappings, check_references, selectable
 from conf.schema import Schema
 from conf.table import Column, Table
 
@@ -136,8 +136,9 @@ class Catalogue:
         """Limits in the order of the file."""
         rows = read_rows(self.root / "limits.yml", "limits", Limit, self.report)
         _by(rows, "name", self.report)
+        known = selectable(self)
         for document, loc, limit in rows:
-            check_limit(limit, self, document, loc, self.report)
+            check_limit(limit, known, document, loc, self.report)
         return tuple(limit for _, _, limit in rows)
 
     @property

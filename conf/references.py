@@ -6,6 +6,7 @@ Every mistake is reported with its own line; what a broken row or file would hav
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,15 +73,36 @@ def check_references(
             )
 
 
-def check_limit(limit: Limit, catalogue: Catalogue, document: Document, loc: Loc, report: Report) -> None:
-    """What a limit selects exists, and the calendar it takes its amount from has such a service."""
-    _check_where(limit, limit.where, catalogue, document, (*loc, "where"), report)
-    if limit.share:
-        _check_where(limit, limit.share.of, catalogue, document, (*loc, "share", "of"), report)
+@dataclass(frozen=True)
+class Selectable:
+    """What limits may select by.
+
+    Attributes:
+        attributes: of customers; none where they cannot be read.
+        values: of every key whose values are known.
+        services: of each centre; None where geography cannot be read.
+    """
+
+    attributes: frozenset[str]
+    values: Mapping[str, set[str]]
+    services: Mapping[str, tuple[str, ...]] | None
+
+
+def selectable(catalogue: Catalogue) -> Selectable:
+    """What the limits of a catalogue may select by."""
     geography = _geography(catalogue)
-    if isinstance(limit.amount, ShiftAmount) and geography:
-        amount, place = limit.amount, (*loc, limit.side)
-        answering = {centre.code: centre.services for centre in geography.centres}
+    services = {centre.code: centre.services for centre in geography.centres} if geography else None
+    attributes = frozenset(attribute.name for attribute in catalogue.features.attributes)
+    return Selectable(attributes, _coded_attributes(catalogue) | _arc_values(catalogue), services)
+
+
+def check_limit(limit: Limit, known: Selectable, document: Document, loc: Loc, report: Report) -> None:
+    """What a limit selects exists, and the calendar it takes its amount from has such a service."""
+    _check_where(limit, limit.where, known, document, (*loc, "where"), report)
+    if limit.share:
+        _check_where(limit, limit.share.of, known, document, (*loc, "share", "of"), report)
+    if isinstance(limit.amount, ShiftAmount) and known.services is not None:
+        amount, place, answering = limit.amount, (*loc, limit.side), known.services
         if amount.centre not in answering:
             what = f"limit {limit.name}: no centre {amount.centre!r}"
             where = document.where((*place, "centre"))
@@ -93,21 +115,19 @@ def check_limit(limit: Limit, catalogue: Catalogue, document: Document, loc: Loc
 
 
 def _check_where(
-    limit: Limit, where: Mapping[str, Any], catalogue: Catalogue, document: Document, loc: Loc, report: Report
+    limit: Limit, where: Mapping[str, Any], known: Selectable, document: Document, loc: Loc, report: Report
 ) -> None:
-    known = _known_values(catalogue)
-    attributes = {attribute.name for attribute in catalogue.features.attributes}
     for key, value in where.items():
         at = document.where((*loc, key))
-        if key not in _OF_ARCS and key not in attributes and attributes:
-            names = {*_OF_ARCS, *attributes}
+        if key not in _OF_ARCS and key not in known.attributes and known.attributes:
+            names = {*_OF_ARCS, *known.attributes}
             what = f"limit {limit.name}: nothing is called {key!r} that a limit can select by"
             report(MendableError(what, where=at, remedy=suggest(key, names)))
             continue
         for each in value if isinstance(value, list) else [value]:
-            if key in known and str(each) not in known[key]:
+            if key in known.values and str(each) not in known.values[key]:
                 what = f"limit {limit.name}: no {key} {str(each)!r}"
-                report(MendableError(what, where=at, remedy=suggest(str(each), known[key])))
+                report(MendableError(what, where=at, remedy=suggest(str(each), known.values[key])))
 
 
 def _arc_values(catalogue: Catalogue) -> dict[str, set[str]]:
@@ -116,12 +136,8 @@ def _arc_values(catalogue: Catalogue) -> dict[str, set[str]]:
     return {key: names for key, names in written.items() if names is not None}
 
 
-def _known_values(catalogue: Catalogue) -> dict[str, set[str]]:
-    """Every key whose values are known: those of arcs, and attributes that are codes of a profile as they stand."""
-    return _coded_attributes(catalogue) | _arc_values(catalogue)
-
-
 def _coded_attributes(catalogue: Catalogue) -> dict[str, set[str]]:
+    """Attributes that are codes of a profile as they stand, and what these may be."""
     said: dict[str, list[set[str] | None]] = {}
     for schema in catalogue.schemas.values():
         for conform in schema.conform:

@@ -85,16 +85,20 @@ def steps(catalogue: Catalogue, date: dt.date) -> list[Step]:
     unfit = [(_asked(f"product {p.code}", d, loc, names.of_product, p), p) for d, loc, p in products]
     closed = [(_asked(f"channel {c.code}", d, loc, names.of_channel, c), c) for d, loc, c in channels]
     found = [Step("on_sale", "product", "both", f"{names.every & ~sold}L", *_OWN["on_sale"])]
-    for name, scope, asked in (("product_eligible", "product", unfit), ("channel_eligible", "channel", closed)):
-        wanted = [(predicate, row) for predicate, row in asked if row.eligible != "true"]
-        sql = _either((predicate.sql, 1 << row.id) for predicate, row in wanted)
-        found.append(Step(name, scope, "both", sql, *_OWN[name], tuple(predicate for predicate, _ in wanted)))
+    found += [_asks("product_eligible", "product", unfit), _asks("channel_eligible", "channel", closed)]
     for document, loc, rule in read_rows(root / "rules.yml", "rules", Rule, report):
         where = document.where((*loc, "removes"))
         sql = names.sql(rule, where)
         predicate = Predicate(f"rule {rule.name}", sql, where)
         found.append(Step(rule.name, rule.scope, rule.direction, sql, rule.reason, rule.reason_zh, (predicate,)))
     return found
+
+
+def _asks(name: str, scope: Literal["product", "channel"], asked: Sequence[tuple[Predicate, Any]]) -> Step:
+    """The step that removes the products or channels whose own predicate does not hold."""
+    wanted = [(predicate, row) for predicate, row in asked if row.eligible != "true"]
+    sql = _either((predicate.sql, 1 << row.id) for predicate, row in wanted)
+    return Step(name, scope, "both", sql, *_OWN[name], tuple(predicate for predicate, _ in wanted))
 
 
 def _asked(subject: str, document: Document, loc: Loc, replaced: Callable[..., str], row: Any) -> Predicate:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from conf.catalogue import ROOT, Catalogue, load_catalogue
 from conf.dates import SHANGHAI
-from conf.documents import read_yaml
+from conf.documents import Strict, read_yaml, validate
 from conf.errors import MendableError
 from dialects import write_delivery
 
@@ -51,10 +51,18 @@ class Facts:
     expected: Mapping[str, float] = field(default_factory=dict)
 
 
+class Assumptions(Strict):
+    """``assumptions.yml`` of a set: where it is from, what we had to assume, what it lacks."""
+
+    source: str
+    assumptions: tuple[str, ...]
+    absent: tuple[str, ...]
+
+
 def read_assumptions(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Assumptions of a set, and what it lacks, as ``conf/demo/NAME/assumptions.yml`` says."""
-    data = read_yaml(ROOT / "demo" / name / "assumptions.yml").data
-    return (data["source"], *data["assumptions"]), tuple(data["absent"])
+    said = validate(Assumptions, read_yaml(ROOT / "demo" / name / "assumptions.yml"))
+    return (said.source, *said.assumptions), said.absent
 
 
 def catalogue(name: str) -> Catalogue:

@@ -41,7 +41,7 @@ def rounds(planted: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 def apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two mistakes do not touch: a file that is no YAML says nothing of its rows."""
-    if one["file"] != other["file"]:
+    if one.get("group", one["file"]) != other.get("group", other["file"]):
         return True
     return bool(one.get("row") and other.get("row") and one["row"] != other["row"])
 
