@@ -30,7 +30,7 @@ SCHEMA = Schema.model_validate(
             {"name": "phone", "type": "phone", "label": "号码", "personal": "phone"},
             {"name": "began", "type": "timestamp", "label": "时间", "nullable": False},
             {"name": "day", "type": "date", "label": "日期"},
-            {"name": "seconds", "type": "int", "label": "时长", "minimum": 0, "maximum": 7200},
+            {"name": "seconds", "type": "int", "unit": "s", "label": "时长", "minimum": 0, "maximum": 7200},
             {"name": "centre", "type": "code", "label": "中心", "codes": "centre"},
         ],
         "codes": {"centre": {"gz": "广州", "sz": "深圳"}},
