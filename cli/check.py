@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from cli.output import EnvOption, JsonOption, SetOption, complain, open_night, print_figures, print_json
+from cli.tonight import show, would_change
 from conf.dates import local_date
 from conf.errors import MendableError
 from runtime.night import Night
@@ -18,20 +19,32 @@ app = typer.Typer()
 
 
 @app.command()
-def check(env: EnvOption = None, set_: SetOption = None, as_json: JsonOption = False) -> None:
-    """Read and compile all that a night will: YAML, references, SQL, messages. Example: cpc check.
+def check(
+    tonight: Annotated[
+        bool,
+        typer.Option("--tonight", help="Count what changed rules and limits would remove, over the last snapshot."),
+    ] = False,
+    env: EnvOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read and compile all that a night will: YAML, references, SQL, messages. Example: cpc check --tonight.
 
     What a night would refuse is refused here, by the same function. Spark is started only if some SQL was changed since
-    it was compiled last.
+    it was compiled last, or with --tonight.
     """
     night = open_night(local_date(dt.datetime.now(dt.UTC)).isoformat(), env, set_)
     mistakes = examine(night)
+    changes = would_change(night) if tonight and not mistakes else None
     if as_json:
-        print_json({"ok": not mistakes, "mistakes": [as_row(mistake) for mistake in mistakes]})
+        told = {"tonight": changes} if changes is not None else {}
+        print_json({"ok": not mistakes, "mistakes": [as_row(mistake) for mistake in mistakes], **told})
     elif mistakes:
         tell(mistakes)
     else:
         print_figures("the configuration is sound", counts(night))
+        if changes is not None:
+            show(changes)
     if mistakes:
         raise typer.Exit(2)
 

@@ -55,10 +55,15 @@ def same(one: str, other: str) -> bool:
     return one == other or (one in SCALES and SCALES[one] == SCALES.get(other))
 
 
+def unit_of_name(name: str) -> str:
+    """The unit that a name ends in; empty where it ends in none."""
+    return _ENDINGS.get(name.rpartition("_")[2], "")
+
+
 def name_fault(name: str, unit: str) -> tuple[str, str] | None:
     """What is wrong with the unit of an amount that is called so, and what to do; None if nothing."""
-    asked = _ENDINGS.get(name.rpartition("_")[2])
-    if asked is None or same(asked, unit.partition("/")[0]):
+    asked = unit_of_name(name)
+    if not asked or same(asked, unit.partition("/")[0]):
         return None
     said = f"its unit is {unit!r}" if unit else "it has no unit"
     return f"{name!r} says that it is in {asked}, and {said}", f"write `unit: {asked}`, or rename it"

@@ -9,7 +9,8 @@ import pyarrow as pa
 import yaml
 
 from conf.feed import Feed
-from conf.schema import Schema
+from conf.schema import NUMBERS, Schema
+from conf.units import unit_of_name
 from dialects.reader import Records, Refused, read
 from dialects.scanner import BYTES, CONTROL, COUNT, LENGTH
 from dialects.sniff import Sample
@@ -92,6 +93,8 @@ def draft(sample: Sample, code: str, taken: set[str]) -> tuple[str, str]:
         field: dict[str, Any] = {"name": one.name, "type": one.type, "label": one.label or one.name}
         field |= {"alias": one.alias} if one.alias else {}
         field |= {} if one.nullable else {"nullable": False}
+        if one.type in NUMBERS and (unit := unit_of_name(one.name)):
+            field["unit"] = unit
         field |= {"personal": "phone"} if one.type == "phone" else {}
         field |= {"format": one.format} if one.format else {}
         field |= {"scale": one.scale} if one.scale else {}

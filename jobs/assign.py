@@ -35,6 +35,7 @@ from planning.instance.decision_inputs import VERSION, DecisionInputs
 from planning.instance.plan_files import write_plan
 from planning.instance.run_folder import RunFolder, freeze
 from planning.limits.declared import DeclaredLimits
+from planning.limits.evaluator import selected, taken
 from planning.plan import column_generation
 from planning.plan.churn import stability
 from planning.plan.decide import known_values
@@ -202,6 +203,37 @@ def seen_by_limits(night: Night, eligible: pa.Table) -> pa.Table:
     rows = rows.sort_by("customer_id")
     place = pc.index_in(eligible["customer_id"], value_set=rows["customer_id"].combine_chunks())
     return rows.take(place)
+
+
+def recount(night: Night) -> list[dict[str, Any]]:
+    """The limits of now against the plan that ``night`` made: a row for each that is not what it was. Writes nothing.
+
+    What the plan uses is counted again, as a limit counts now; ``beyond`` is what of it would no longer fit (of a floor:
+    what would be wanting).
+    """
+    declared = DeclaredLimits.from_catalogue(night.catalogue)
+    population = population_of(night)
+    then = {row["limit"]: row for row in night.lake.arrow("limit_price", partition=night.partition).to_pylist()}
+    names = ["customer_id", "product", "channel", "role"]
+    plan = night.lake.arrow("assignment", partition=night.partition, columns=names)
+    plan = plan.filter(pc.and_(pc.is_valid(plan["product"]), pc.equal(plan["role"], "exploit"))).drop_columns(["role"])
+    plan = declared.beside(plan.rename_columns(["customer", "product", "channel"]), population)
+    seen, shape = {name: plan[name].to_numpy() for name in plan.column_names}, (plan.num_rows,)
+    changed = []
+    for limit in declared.in_force(night, population).limits.limits:
+        was, contacts = then.pop(limit.name, None), int(selected(limit.where, seen, shape).sum())
+        used = int(taken(limit, seen, shape).sum())
+        if was is None or (was["amount"], was["used"]) != (limit.amount, used):
+            beyond = max(0, (used - limit.amount) * limit.sign)
+            changed.append(_limit_change(limit.name, was, limit.amount, used, beyond, contacts))
+    return changed + [_limit_change(name, was, None, None, 0, 0) for name, was in then.items()]
+
+
+def _limit_change(
+    name: str, was: dict[str, Any] | None, amount: int | None, used: int | None, beyond: int, contacts: int
+) -> dict[str, Any]:
+    before = {"amount_then": was["amount"] if was else None, "used_then": was["used"] if was else None}
+    return {"limit": name, **before, "amount_now": amount, "used_now": used, "beyond": beyond, "contacts": contacts}
 
 
 def scored(night: Night, population: pa.Table) -> pa.Table:

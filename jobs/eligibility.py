@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,6 +86,68 @@ def run(night: Night) -> Figures:
         "arcs": int(counts[0, -1]),
         "arcs_considered": int(counts[0, 0]),
     }
+
+
+def recount(night: Night) -> dict[str, Any]:
+    """What the rules of now remove over the snapshot of ``night``, against what they removed in it. Writes nothing.
+
+    Returns:
+        ``rules``: a row for each rule whose bits are not for every customer what they were; ``arcs`` and ``customers``
+        left by all of them, then and now.
+    """
+    catalogue = night.catalogue
+    found = steps(catalogue, night.date)
+    shape = shape_of(found, catalogue.products, catalogue.channels)
+    with tempfile.TemporaryDirectory(dir=night.settings.home) as folder:
+        staged = spark_tables.stage(removals(with_state(night), found), Path(folder), ())
+        rows = pa.concat_tables([pq.read_table(Path(folder) / file.path) for file in staged]).sort_by("customer_id")
+    removed = _bits(rows, len(found))
+    customers = rows["customer_id"].to_numpy()
+    now = {row["rule"]: row for row in funnel_rows(found, arcs.totals(arcs.leave(removed, shape)), night.date)}
+    then = {row["rule"]: row for row in _in_order(night.lake.arrow("funnel", partition=night.partition))}
+    kept = night.lake.arrow("eligible", partition=night.partition, columns=["customer_id", "removed"])
+    kept = kept.sort_by("customer_id")
+    before = _bits(kept, len(then))
+    _, here, there = np.intersect1d(customers, kept["customer_id"].to_numpy(), return_indices=True)
+    columns = {name: before[:, k] for k, name in enumerate(then)}
+    changed = []
+    for k, step in enumerate(found):
+        was, bits = columns.get(step.name), removed[:, k]
+        if was is None or not np.array_equal(was[there], bits[here]):
+            changed.append(_change(step.name, was, bits, then.get(step.name), now[step.name]))
+    changed += [_change(name, columns[name], None, then[name], None) for name in then if name not in now]
+    return {"rules": changed, "then": _left(then.values()), "now": _left(now.values())}
+
+
+def _bits(rows: pa.Table, steps: int) -> Ints:
+    return rows["removed"].combine_chunks().flatten().to_numpy().reshape(rows.num_rows, steps)
+
+
+def _in_order(funnel: pa.Table) -> list[dict[str, Any]]:
+    return sorted(funnel.to_pylist(), key=lambda row: row["position"])
+
+
+def _change(
+    name: str,
+    was: Ints | None,
+    bits: Ints | None,
+    then: Mapping[str, Any] | None,
+    now: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """A rule then and now: customers it bears on, and arcs it removes in its place in the funnel."""
+    return {
+        "rule": name,
+        "customers_then": int((was != 0).sum()) if was is not None else 0,
+        "customers_now": int((bits != 0).sum()) if bits is not None else 0,
+        "arcs_then": then["arcs_removed"] if then else 0,
+        "arcs_now": now["arcs_removed"] if now else 0,
+    }
+
+
+def _left(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """What the last rule of a funnel leaves."""
+    last = list(rows)[-1]
+    return {"arcs": last["arcs_before"] - last["arcs_removed"], "customers": last["customers_left"]}
 
 
 def decide_part(path: str, *, root: str, date: dt.date, shape: Shape) -> tuple[WrittenFile, Ints]:
