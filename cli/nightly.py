@@ -21,6 +21,7 @@ from cli.output import (
     print_table,
 )
 from cli.report import print_summary
+from cli.tonight import show, would_change
 from conf.errors import MendableError
 from conf.settings import load_settings
 from runtime.lake import Lake
@@ -55,6 +56,8 @@ def nightly(
         if mistakes:
             tell_mistakes(mistakes)
             raise typer.Exit(2)
+        if not as_json:
+            show(would_change(night))
         return
     if not night.landing.is_dir():
         raise MendableError(

@@ -43,8 +43,9 @@ def show(found: dict[str, Any]) -> None:
         rows = [list(row.values()) for row in found["rules"]]
         print_table(f"rules that remove something else than in the night of {found['night']}", columns, rows)
         then, now = found["then"], found["now"]
-        console.print(f"left by all rules: arcs {then['arcs']:,} → {now['arcs']:,}", highlight=False)
-        console.print(f"customers with an arc: {then['customers']:,} → {now['customers']:,}", highlight=False)
+        words = {"arcs": "arcs left", "customers": "customers with one", "outbound_arcs": "outbound arcs left"}
+        words |= {"outbound_customers": "customers with an outbound one"}
+        print_table("left by all rules", ("what", "then", "now"), [(words[key], then[key], now[key]) for key in words])
     if found["limits"]:
         heads = ("limit", "amount then", "used then", "amount now", "used now", "beyond", "contacts")
         title = f"limits that differ, against the plan of the night of {found['night']}"

@@ -302,6 +302,8 @@ def _faults(model: type[BaseModel], data: Any, errors: Sequence[Any]) -> list[_F
     """The faults of the data: the branches of a choice are one fault, and a misspelt key is not missing as well."""
     found: dict[Loc, _Fault] = {}
     for error in errors:
+        if error["type"] == "default_factory_not_called":  # what it follows from is wrong, and is told
+            continue
         place, value = _placed(data, error)
         kind, message = error["type"], error["msg"].removeprefix("Value error, ")
         misfit = error.get("ctx", {}).get("error")

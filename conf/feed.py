@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import Field as Key
@@ -15,13 +16,18 @@ Dialect = Literal["avl", "verf", "vgop", "jsonl"]
 Granularity = Literal["hourly", "daily", "monthly"]
 #: How the text of each dialect is written where a feed does not say otherwise.
 _OWN: dict[str, dict[str, Any]] = {
-    "avl": {"delimiter": "$", "encoding": "gb18030"},
-    "verf": {"delimiter": "|", "encoding": "gb18030"},
+    "avl": {"delimiter": "$", "encoding": "gb18030", "line_numbers": False},
+    "verf": {"delimiter": "|", "encoding": "gb18030", "line_numbers": False},
     "vgop": {"delimiter": "0x80", "encoding": "gb18030", "line_numbers": True},
-    "jsonl": {"delimiter": "", "encoding": "utf-8"},
+    "jsonl": {"delimiter": "", "encoding": "utf-8", "line_numbers": False},
 }
 #: What may separate fields besides 0x80: marks that neither a number nor a date nor a quoted field is written with.
 DELIMITERS = "|;\t,$^~#!&*@\x01\x02\x03\x1c\x1d\x1e\x1f"
+
+
+def _as_its_dialect(name: str) -> Callable[[dict[str, Any]], Any]:
+    """What a feed is that does not say otherwise: as its dialect, which stands before it."""
+    return lambda said: _OWN[said["dialect"]][name]
 
 
 class Bounds(Strict):
@@ -61,12 +67,12 @@ class Feed(Strict):
     dialect: Dialect
     schema_name: str = Key(alias="schema")
     layout: Literal["delimited", "fixed"] = "delimited"
-    delimiter: str = ""
+    delimiter: str = Key(default_factory=_as_its_dialect("delimiter"))
     trailing_delimiter: bool = False
-    encoding: Literal["gb18030", "utf-8"] = "gb18030"
+    encoding: Literal["gb18030", "utf-8"] = Key(default_factory=_as_its_dialect("encoding"))
     header: bool = False
     quoted: bool = False
-    line_numbers: bool = False
+    line_numbers: bool = Key(default_factory=_as_its_dialect("line_numbers"))
     compression: Literal["none", "Z", "gzip", "zstd"] = "none"
     granularity: Granularity = "daily"
     parts: int = Key(default=1, ge=1, le=999)
@@ -84,12 +90,6 @@ class Feed(Strict):
     holds: dict[str, tuple[str, ...]] = {}
     owner: str
     purpose: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_its_dialect(cls, data: Any) -> Any:
-        own = _OWN.get(str(data.get("dialect")), {}) if isinstance(data, dict) else {}
-        return own | data if own else data
 
     @model_validator(mode="after")
     def _consistent(self) -> Feed:

@@ -147,7 +147,11 @@ def _change(
 def _left(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """What the last rule of a funnel leaves."""
     last = list(rows)[-1]
-    return {"arcs": last["arcs_before"] - last["arcs_removed"], "customers": last["customers_left"]}
+    arcs_left = {of: last[f"{of}arcs_before"] - last[f"{of}arcs_removed"] for of in ("", "outbound_")}
+    customers = {of: last[f"{of}customers_left"] for of in arcs_left}
+    return {f"{of}arcs": count for of, count in arcs_left.items()} | {
+        f"{of}customers": n for of, n in customers.items()
+    }
 
 
 def decide_part(path: str, *, root: str, date: dt.date, shape: Shape) -> tuple[WrittenFile, Ints]:

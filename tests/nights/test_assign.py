@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from conf.catalogue import ROOT, Catalogue
 from conf.errors import MendableError
 from conf.offer import ShiftAmount
 from jobs import assign, prove
@@ -261,3 +262,23 @@ def test_what_learning_costs_bounds_what_everybody_exploiting_could_add(decided:
     assert at_most == pytest.approx(
         dual.bound, rel=1e-6
     )  # it is that problem's bound, but for the rounding of each customer
+
+
+def test_only_a_changed_limit_is_told_against_the_plan(
+    decided: Night, attributes: tuple[Path, pa.Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assign, "seen_by_limits", lambda night, eligible: attributes[1])
+    assert assign.recount(decided) == []
+    prices = {row["limit"]: row for row in decided.lake.arrow("limit_price", partition=decided.partition).to_pylist()}
+    name = next(x.name for x in decided.catalogue.limits if x.at_most and not x.share and prices[x.name]["used"] > 1)
+    changed = Catalogue(ROOT)
+    tight = tuple(
+        limit.model_copy(update={"at_most": 0}) if limit.name == name else limit for limit in decided.catalogue.limits
+    )
+    changed.__dict__["limits"] = tight
+    monkeypatch.setattr(Night, "catalogue", property(lambda self: changed))
+    (told,) = assign.recount(decided)
+    assert told["limit"] == name
+    assert (told["amount_then"], told["used_then"]) == (prices[name]["amount"], prices[name]["used"])
+    assert (told["amount_now"], told["beyond"]) == (0, prices[name]["used"])
+    assert told["contacts"] > 0
