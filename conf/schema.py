@@ -64,7 +64,7 @@ class Field(Strict):
         if self.type == "phone" and self.personal != "phone":
             raise Misfit("a phone must be marked `personal: phone`", "type", remedy="add `personal: phone`")
         if self.format and (fault := _format_fault(self.format, self.type)):
-            raise Misfit(fault, "format", remedy=f"write it in {' '.join(DIRECTIVES)} (or iso, of a timestamp)")
+            raise Misfit(fault, "format", remedy="write it in these, such as %Y%m%d%H%M%S")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise Misfit(
                 f"minimum {self.minimum:g} is above maximum {self.maximum:g}", "minimum", remedy="exchange them"
@@ -101,7 +101,7 @@ class Schema(Strict):
     name: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
     label: str
     doc: str
-    key: tuple[str, ...] = Key(min_length=1)
+    key: tuple[str, ...]
     fields: tuple[Field, ...] = Key(min_length=1)
     codes: dict[str, dict[str, str]] = {}  # code list -> code -> 中文 label
     conform: tuple[Conform, ...] = ()
@@ -115,7 +115,7 @@ class Schema(Strict):
             if field.name in names[:i]:
                 wrong.append(Misfit(f"two fields are called {field.name!r}", "fields", i, "name", remedy="rename one"))
             elif field.sent_as in sent[:i]:
-                what = f"two fields are sent as {field.sent_as!r}"
+                what = f"two fields of one alias: {field.sent_as!r}"
                 wrong.append(Misfit(what, "fields", i, "alias" if field.alias else "name", remedy="give one an alias"))
             if field.name in _RESERVED:
                 what = f"{field.name!r} is the loader's own name"
@@ -152,4 +152,7 @@ def _format_fault(text: str, kind: str) -> str:
     if "%-" in text and ("%b" in text or "%y" in text):
         return "%b and %y do not go with numbers without leading zeros"
     unknown = [one for one in said if one not in DIRECTIVES]
-    return f"{(unknown or [text])[0]!r} names no part of a date" if unknown or not said else ""
+    if said and not unknown:
+        return ""
+    wrong = repr(unknown[0]) if said else f"{text!r} names no part of a date, it"
+    return f"{wrong} is none of {' '.join(DIRECTIVES)} (or iso, of a timestamp)"
