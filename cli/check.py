@@ -22,16 +22,16 @@ app = typer.Typer()
 def check(
     tonight: Annotated[
         bool,
-        typer.Option("--tonight", help="Count what changed rules and limits would remove, over the last snapshot."),
-    ] = False,
+        typer.Option("--tonight/--fast", help="Count what changed rules and limits would remove, or do not."),
+    ] = True,
     env: EnvOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read and compile all that a night will: YAML, references, SQL, messages. Example: cpc check --tonight.
+    """Read and compile all that a night will: YAML, references, SQL, messages. Example: cpc check.
 
-    What a night would refuse is refused here, by the same function. Spark is started only if some SQL was changed since
-    it was compiled last, or with --tonight.
+    What a night would refuse is refused here, by the same function. Then changed rules and limits are counted over the
+    last night's snapshot. With --fast, Spark is started only if some SQL was changed since it was compiled last.
     """
     night = open_night(local_date(dt.datetime.now(dt.UTC)).isoformat(), env, set_)
     mistakes = examine(night)
