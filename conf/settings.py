@@ -25,7 +25,7 @@ class Spark(Strict):
     master: str = Key(default="local[2]", min_length=1)  # where Spark runs: in the process, or the URL of a cluster
     driver_memory: str = Key(
         default="3g", pattern=r"^[1-9][0-9]*[mgMG]$"
-    )  # of the driver, which also holds local tasks
+    )  # memory of the driver, which also holds local tasks
     shuffle_partitions: int = Key(default=4, ge=1)  # parts of a shuffle: some two a core
     conf: dict[str, str] = {}  # entries of Spark's own configuration
 
