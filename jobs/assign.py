@@ -28,7 +28,7 @@ from conf.catalogue import Catalogue
 from conf.documents import read_rows
 from conf.errors import MendableError
 from conf.money import MICRO
-from conf.offer import MICRO, Segment
+from conf.offer import Segment
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
 from models.assignment.solve import NoPlan
 from planning.instance.decision_inputs import VERSION, DecisionInputs

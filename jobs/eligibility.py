@@ -33,7 +33,6 @@ from planning.eligibility.masks import Shape
 from planning.eligibility.rules import Step, shape_of, steps
 from runtime import spark_tables
 from runtime.clauses import Clause, Columns, columns_of, misunderstood, reason_of
-from runtime.lake import WrittenFile, write_file
 from runtime.night import Figures, Night
 from runtime.parquet_files import WrittenFile, write_file
 

@@ -37,7 +37,7 @@ from features.fold import fold
 from features.store.tiles import change_of, group_ends, parts_of, tile_of
 from runtime import spark_tables
 from runtime.duckdb_sql import compiler, over_files
-from runtime.lake import WrittenFile, arrow_schema, nullable, write_file
+from runtime.lake import arrow_schema, nullable
 from runtime.night import Figures, Night
 from runtime.parquet_files import WrittenFile, write_file
 from runtime.spark_tuning import few
