@@ -25,7 +25,7 @@ from conf.schema import Schema
 from conf.settings import Settings, read_settings
 from conf.table import Table
 from expectations.suite import Extension
-from planning.instance.reader import InstanceLimits, read_limits
+from planning.limits.in_force import LimitsInForce, read_limits
 from synth.real.facts import Assumptions
 
 HOUSE = ROOT.parent
@@ -67,7 +67,7 @@ KINDS = {
     "attributes": Kind(Attribute, "features/declared/attributes.yml", "attributes"),
     "expectations": Kind(Extension, "expectations/extended/*.yml"),
     "assumptions": Kind(Assumptions, "conf/demo/*/assumptions.yml"),
-    "instance": Kind(InstanceLimits, "tests/models/assignment/cases/restart/limits.yml", read=read_limits),
+    "instance": Kind(LimitsInForce, "tests/models/assignment/cases/restart/limits.yml", read=read_limits),
 }
 
 
