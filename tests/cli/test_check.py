@@ -83,13 +83,15 @@ DATE = dt.date(2026, 1, 9)
 class Home(Settings):
     """Settings whose home is a folder of the test's."""
 
+    place: str
+
     @cached_property
     def home(self) -> Path:
-        return Path(str(self.extra["home"]))
+        return Path(self.place)
 
 
 def night_of(home: Path) -> Night:
-    return Night(DATE, Home(**{**load_settings("local").model_dump(), "extra": {"home": str(home)}}))
+    return Night(DATE, Home(**{**load_settings("local").model_dump(), "place": str(home)}))
 
 
 @pytest.fixture
