@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cli.output import console, print_table
-from conf.dates import cut_off
 from reporting.night_report.facts import job_figures, read_plan
+from runtime.deliveries import TAKEN, deliveries, own
 from runtime.night import Night
 from runtime.run_id import run_id
 
@@ -24,7 +24,7 @@ def summary(night: Night) -> dict[str, Any]:
     jobs = job_figures(night, night.date, run)
     plan = read_plan(night, night.date)
     channels = {channel.id: channel.code for channel in night.catalogue.channels}
-    files = tonights(night.lake.arrow("ops_delivery", columns=list(LEDGER)), night.date)
+    files = tonights(deliveries(night.lake, LEDGER, states=TAKEN), night.date)
     return {
         "business_date": night.date.isoformat(),
         "run_id": run,
@@ -49,15 +49,11 @@ def summary(night: Night) -> dict[str, Any]:
 
 
 def tonights(ledger: pa.Table, date: dt.date) -> pa.Table:
-    """Rows of ``ops_delivery`` that are the night's own: it may know them, and the night before might not.
+    """Rows of ``ops_delivery`` that are the night's own: it sees them, and the night before did not.
 
     Whichever run loaded them: a night that runs again has loaded the same files.
     """
-
-    def known(night: dt.date) -> pc.Expression:
-        return (pc.field("data_date") < night) & (pc.field("arrived_at") <= cut_off(night))
-
-    return ledger.filter(known(date) & ~known(date - dt.timedelta(days=1)))
+    return ledger.filter(own(date))
 
 
 def lift_line(told: dict[str, Any]) -> str:

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.catalogue import Catalogue
-from conf.dates import CUT_OFF, local_date
+from conf.dates import known_on
 from conf.documents import Document
 from conf.errors import MendableError
 from conf.feature import Family
@@ -36,6 +36,7 @@ from features.daily import input_value, valued_sql
 from features.fold import fold
 from features.store.tiles import change_of, group_ends, parts_of, tile_of
 from runtime import spark_tables
+from runtime.deliveries import deliveries
 from runtime.duckdb_sql import compiler, over_files
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Figures, Night
@@ -206,14 +207,12 @@ class Fold:
 
 def sources(night: Night) -> dict[tuple[str, dt.date], Content]:
     """What the partials of every family and night up to tonight should be made of."""
-    ledger = night.lake.arrow("ops_delivery", columns=["delivery_id", "feed", "data_date", "arrived_at", "state"])
+    ledger = deliveries(night.lake, ["delivery_id", "feed", "data_date", "arrived_at"])
     conformed = {
         (row["entity"], row["data_date"]): row["fingerprint"] for row in night.lake.arrow("ops_conform").to_pylist()
     }
     accepted = {
-        (row["delivery_id"], row["feed"], row["data_date"], known_on(row["arrived_at"]))
-        for row in ledger.to_pylist()
-        if row["state"] == "accepted" and row["arrived_at"] is not None
+        (row["delivery_id"], row["feed"], row["data_date"], known_on(row["arrived_at"])) for row in ledger.to_pylist()
     }
     parts: dict[tuple[str, dt.date], list[list[str]]] = {}
     dates: dict[tuple[str, dt.date], set[dt.date]] = {}
@@ -241,11 +240,6 @@ def changed(
     for family, date in sorted(keys):
         found.setdefault(family, []).append(date)
     return found
-
-
-def known_on(arrived_at: dt.datetime) -> dt.date:
-    """The first decision date whose night may see what arrived then."""
-    return local_date(arrived_at - dt.timedelta(hours=CUT_OFF.hour)) + dt.timedelta(days=1)
 
 
 def definition(family: Family, catalogue: Catalogue) -> str:

@@ -35,6 +35,7 @@ from expectations.suite import EXTENDED, Expect, read_extension, suite
 from expectations.verdict import judge
 from features.store import drift
 from models.lifecycle import monitoring
+from runtime.deliveries import deliveries
 from runtime.lake import Lake
 from runtime.night import Figures, Night
 
@@ -52,7 +53,7 @@ SAMPLES = 5
 def run(night: Night) -> Figures:
     """Judge what this night is the first to see."""
     lake, catalogue = night.lake, night.catalogue
-    accepted = deliveries(lake, night.date, night.cut_off)
+    accepted = accepted_deliveries(lake, night.date)
     fresh = unjudged(accepted, judged_before(lake, night.date))
     loads = measured(lake, fresh)
     rows = [
@@ -96,21 +97,16 @@ def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[MendableError]:
 # -- what is there -----------------------------------------------------------------------------------------------
 
 
-def deliveries(lake: Lake, date: dt.date, cut_off: dt.datetime) -> list[Row]:
+def accepted_deliveries(lake: Lake, date: dt.date) -> list[Row]:
     """Accepted deliveries that count in the night of ``date``, one row each (a delivery may have several files)."""
-    columns = ["delivery_id", "feed", "data_date", "hour", "control_records", "loaded", "quarantined", "arrived_at"]
-    files = _recent(lake, "ops_delivery", date, [*columns, "state"])
-    known = files.filter(pc.and_(pc.equal(files["state"], "accepted"), pc.less(files["arrived_at"], _instant(cut_off))))
     keys = ["delivery_id", "feed", "data_date", "hour"]
-    summed = known.group_by(keys).aggregate(
+    columns = [*keys, "control_records", "loaded", "quarantined", "arrived_at"]
+    files = deliveries(lake, columns, night=date, since=date - dt.timedelta(days=HISTORY_DAYS))
+    summed = files.group_by(keys).aggregate(
         [("control_records", "sum"), ("loaded", "sum"), ("quarantined", "sum"), ("arrived_at", "max")]
     )
     named = summed.rename_columns([*keys, "control_records", "loaded", "quarantined", "arrived_at"])
     return cast(list[Row], named.sort_by([(key, "ascending") for key in ("feed", "data_date", "hour")]).to_pylist())
-
-
-def _instant(moment: dt.datetime) -> pa.Scalar:
-    return pa.scalar(moment, pa.timestamp("us", tz="UTC"))
 
 
 def _recent(lake: Lake, table: str, date: dt.date, columns: Sequence[str]) -> pa.Table:

@@ -17,11 +17,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conf.dates import cut_off
+from conf.dates import known_on
 from features.anchor import feeds_of
 from jobs import conform, partials
 from jobs.conform.work import sources_by_entity, work_of
-from jobs.partials import known_on
+from runtime.deliveries import TAKEN, first_night
+from runtime.deliveries import deliveries as ledger_of
 from runtime.night import Figures, Night
 
 Row = Mapping[str, Any]
@@ -107,15 +108,11 @@ def entity_dates(night: Night) -> dict[str, tuple[dt.date, ...]]:
 
 def nights_of(night: Night, entities: Mapping[str, tuple[dt.date, ...]]) -> dict[str, list[dt.date]]:
     """Family → nights that first saw a delivery of the dates that will be conformed anew."""
-    ledger = night.lake.arrow("ops_delivery", columns=["feed", "data_date", "arrived_at", "state"]).to_pylist()
+    ledger = ledger_of(night.lake, ["feed", "data_date", "arrived_at"]).to_pylist()
     found: dict[str, list[dt.date]] = {}
     for family in night.catalogue.features.families:
         feeds, dates = feeds_of(family, night.catalogue), set(entities.get(family.source, ()))
-        nights = {
-            known_on(row["arrived_at"])
-            for row in ledger
-            if row["state"] == "accepted" and row["feed"] in feeds and row["data_date"] in dates and row["arrived_at"]
-        }
+        nights = {known_on(row["arrived_at"]) for row in ledger if row["feed"] in feeds and row["data_date"] in dates}
         if mine := sorted(one for one in nights if one <= night.date):
             found[family.family] = mine
     return found
@@ -134,7 +131,9 @@ def restated(ledger: Iterable[Row], since: dt.date) -> tuple[tuple[str, dt.date,
             {
                 (row["feed"], row["data_date"], row["hour"], row["resend"])
                 for row in ledger
-                if row["state"] == "accepted" and row["ordinal"] > 1 and known_on(row["arrived_at"]) >= since
+                if row["state"] == "accepted"
+                and row["ordinal"] > 1
+                and first_night(row["data_date"], row["arrived_at"]) >= since
             }
         )
     )
@@ -152,14 +151,11 @@ def snapshot_times(night: Night, since: dt.date) -> dict[dt.date, dt.datetime]:
 
 def outdated(ledger: Iterable[Row], made: Mapping[dt.date, dt.datetime]) -> tuple[dt.date, ...]:
     """Snapshots that could have seen a delivery which was loaded after they were made."""
-    loaded = [row for row in ledger if row["state"] in ("accepted", "replaced") and row["received_at"]]
+    loaded = [row for row in ledger if row["state"] in TAKEN and row["received_at"] and row["arrived_at"]]
     return tuple(
         date
         for date, when in sorted(made.items())
-        if any(
-            row["received_at"] > when and row["data_date"] < date and row["arrived_at"] < cut_off(date)
-            for row in loaded
-        )
+        if any(row["received_at"] > when and first_night(row["data_date"], row["arrived_at"]) <= date for row in loaded)
     )
 
 

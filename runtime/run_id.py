@@ -14,9 +14,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from runtime import deliveries as ledger
 from runtime.atomic_files import write_atomic
 from runtime.night import Night
 
@@ -57,12 +55,8 @@ def sources() -> str:
 
 def deliveries(night: Night) -> list[str]:
     """Ids of the accepted deliveries that the night may see: data before D, arrived before the cut-off."""
-    ledger = night.lake.arrow("ops_delivery", columns=["delivery_id", "data_date", "arrived_at", "state"])
-    seen = pc.and_(
-        pc.and_(pc.less(ledger["data_date"], night.date), pc.less(ledger["arrived_at"], night.cut_off)),
-        pc.is_in(ledger["state"], value_set=pa.array(["accepted", "replaced"])),
-    )
-    return sorted(set(ledger.filter(seen)["delivery_id"].to_pylist()))
+    rows = ledger.deliveries(night.lake, ["delivery_id"], night=night.date, states=ledger.TAKEN)
+    return sorted(set(rows["delivery_id"].to_pylist()))
 
 
 def champion_hash(night: Night) -> str:

@@ -23,6 +23,7 @@ from features.listing import rows as listing
 from features.store.population import population
 from features.store.tiles import Part, parts_of, read_groups
 from runtime import spark_tables
+from runtime.deliveries import TAKEN, deliveries
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Figures, Night
 from runtime.parquet_files import WRITTEN, WrittenFile, read_written, write_file, written_batch
@@ -119,12 +120,8 @@ class Task:
 
 def family_anchors(night: Night, dates: Iterable[dt.date], known: dt.date | None = None) -> dict[str, list[Anchor]]:
     """Where the windows of every family end on each date, from the deliveries as they arrived (by ``known``)."""
-    ledger = night.lake.arrow("ops_delivery", columns=["feed", "data_date", "arrived_at", "state"])
-    delivered = [
-        Delivered(row["feed"], row["data_date"], row["arrived_at"])
-        for row in ledger.to_pylist()
-        if row["state"] in ("accepted", "replaced") and row["arrived_at"] is not None
-    ]
+    ledger = deliveries(night.lake, ["feed", "data_date", "arrived_at"], states=TAKEN)
+    delivered = [Delivered(**row) for row in ledger.to_pylist()]
     dates = list(dates)
     return {
         family.family: anchors(feeds_of(family, night.catalogue), delivered, dates, known)

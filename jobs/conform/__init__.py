@@ -25,9 +25,10 @@ from conf.errors import MendableError
 from jobs.conform import events
 from jobs.conform.mapping import clauses_of
 from jobs.conform.profiles import Profiles, conform_profiles, keep_owners
-from jobs.conform.work import PROFILE, Delivery, Work, accepted, sources_by_entity, work_of
+from jobs.conform.work import PROFILE, Delivery, Work, deliveries_of, sources_by_entity, work_of
 from runtime import spark_tables
 from runtime.clauses import Clause
+from runtime.deliveries import deliveries, first_night
 from runtime.night import Figures, Night
 from runtime.spark_tuning import brief, narrow
 
@@ -56,15 +57,15 @@ AT_ONCE = 3
 def run(night: Night) -> Figures:
     """Conform what has changed since it was conformed last."""
     sources = sources_by_entity(night.catalogue)
-    deliveries = deliveries_in_force(night)
+    current = deliveries_in_force(night)
     schema_of = {feed.code: feed.schema_name for feed in night.catalogue.feeds.values()}
     known = fingerprints(night)
     works = [
-        work_of(entity, mine, deliveries, schema_of, known.get(entity, {})) for entity, mine in sorted(sources.items())
+        work_of(entity, mine, current, schema_of, known.get(entity, {})) for entity, mine in sorted(sources.items())
     ]
     works += [Work(entity, (), tuple(sorted(known[entity])), (), {}) for entity in sorted(set(known) - set(sources))]
-    profiles = conform_profiles(night, works, deliveries)
-    works = [widened(work, profiles.touched.get(work.entity, set()), deliveries, schema_of) for work in works]
+    profiles = conform_profiles(night, works, current)
+    works = [widened(work, profiles.touched.get(work.entity, set()), current, schema_of) for work in works]
     todo = [work for work in works if work.entity != PROFILE and work.dates]
     with brief(night.spark, sum(work.records for work in todo)), ThreadPoolExecutor(AT_ONCE) as pool:
         made = pool.map(lambda work: conform_events(night, work, profiles), todo)
@@ -83,20 +84,15 @@ def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[Clause]:
 
 
 def deliveries_in_force(night: Night) -> list[Delivery]:
-    """Accepted deliveries, without those of feeds that a quality check stopped in the night that first saw them."""
-    ledger = night.lake.arrow(
-        "ops_delivery", columns=["delivery_id", "feed", "data_date", "arrived_at", "loaded", "state"]
-    )
+    """Accepted deliveries, without those of feeds that a quality check stopped in the night that first saw them.
+
+    Entities are no night's: they hold what is accepted now, and each reader asks what had arrived by its cut-off.
+    """
+    ledger = deliveries(night.lake, ["delivery_id", "feed", "data_date", "arrived_at", "loaded"])
     checks = night.lake.arrow("ops_quality", columns=["business_date", "subject", "success", "severity"])
     failed = checks.filter(pc.and_(pc.equal(checks["severity"], "stop"), pc.invert(checks["success"])))
     stopped = {(row["subject"], row["business_date"]) for row in failed.to_pylist()}
-    return [d for d in accepted(ledger) if (d.feed, first_night(d.arrived_at)) not in stopped]
-
-
-def first_night(arrived_at: dt.datetime) -> dt.date:
-    """The decision date of the first night whose cut-off comes after an arrival."""
-    local = arrived_at.astimezone(SHANGHAI)
-    return local_date(arrived_at) + dt.timedelta(days=int(local.time() >= CUT_OFF))
+    return [d for d in deliveries_of(ledger) if (d.feed, first_night(d.data_date, d.arrived_at)) not in stopped]
 
 
 def fingerprints(night: Night) -> dict[str, dict[dt.date, str]]:

@@ -83,10 +83,9 @@ def sources_by_entity(catalogue: Catalogue) -> dict[str, tuple[Source, ...]]:
     return {entity: tuple(found[entity]) for entity in sorted(found)}
 
 
-def accepted(ledger: pa.Table) -> list[Delivery]:
-    """Deliveries in force by the ledger (`ops_delivery`, a row a file), in order of date, feed, id."""
-    rows = ledger.filter(pc.equal(ledger["state"], "accepted"))
-    rows = rows.group_by(["delivery_id", "feed", "data_date"]).aggregate([("arrived_at", "max"), ("loaded", "sum")])
+def deliveries_of(ledger: pa.Table) -> list[Delivery]:
+    """Deliveries of the ledger's rows (one a file), in order of date, feed, id."""
+    rows = ledger.group_by(["delivery_id", "feed", "data_date"]).aggregate([("arrived_at", "max"), ("loaded", "sum")])
     rows = rows.rename_columns(["delivery_id", "feed", "data_date", "arrived_at", "records"])
     rows = rows.set_column(4, "records", pc.fill_null(rows["records"], 0))
     found = [Delivery(**row) for row in rows.to_pylist()]

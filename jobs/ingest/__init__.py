@@ -37,6 +37,7 @@ from jobs.ingest.ledger import Past, past_of, pending, verdict
 from jobs.ingest.return_reports import write_reports
 from jobs.ingest.task import Loaded, Loader
 from runtime import run_id as identity
+from runtime.deliveries import TAKEN, seen
 from runtime.keys import KEY_VERSION, pseudonym_key, vault_key
 from runtime.lake import Lake, LiveFile, arrow_schema, nullable
 from runtime.night import Figures, Night
@@ -84,15 +85,8 @@ def run(night: Night, feeds: str = "*") -> Figures:
 
 def visible(night: Night, feeds: str) -> list[dict[str, Any]]:
     """Files the night may see: of a feed of the catalogue, data before D, arrived before the cut-off."""
-    rows = night.lake.arrow("landing").to_pylist()
-    return [
-        row
-        for row in rows
-        if row["feed"] in night.catalogue.feeds
-        and fnmatch(row["feed"], feeds)
-        and row["data_date"] < night.date
-        and (row["arrived_at"] is None or row["arrived_at"] < night.cut_off)
-    ]
+    rows = night.lake.arrow("landing").filter(seen(night.date, awaited=True)).to_pylist()
+    return [row for row in rows if row["feed"] in night.catalogue.feeds and fnmatch(row["feed"], feeds)]
 
 
 def read_all(night: Night, works: Sequence[Work]) -> list[Loaded]:
@@ -370,7 +364,7 @@ def keep_ledger(night: Night, ledger: Sequence[Mapping[str, Any]], rows: Sequenc
     run_id = identity.compute(night, ids)
     for row in rows:
         row["run_id"] = run_id
-    taken = {(old["delivery_id"], old["file"]) for old in ledger if old["state"] in ("accepted", "replaced")}
+    taken = {(old["delivery_id"], old["file"]) for old in ledger if old["state"] in TAKEN}
     for row in rows:  # the record of what was accepted stays beside that of the same file sent again
         if row["state"] != "accepted" and (row["delivery_id"], row["file"]) in taken:
             row["delivery_id"] = f"again-{row['arrived_at']:%Y%m%d%H%M%S}-{row['delivery_id']}"

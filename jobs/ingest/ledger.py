@@ -11,6 +11,7 @@ from typing import Any
 from conf.feed import Feed, deadline
 from conf.schema import Schema
 from jobs.ingest.deliveries import File, Work
+from runtime.deliveries import TAKEN
 
 #: So many resends are taken (code 97 beyond it): verf and vgop number them, of the other dialects they are counted.
 MOST_RESENDS = 3
@@ -46,7 +47,7 @@ def past_of(ledger: Iterable[Mapping[str, Any]]) -> dict[Key, Past]:
     for row in rows:
         past = found[(row["feed"], row["data_date"], row["hour"])]
         past.known.add(_sent(row))
-        if row["state"] in ("accepted", "replaced"):
+        if row["state"] in TAKEN:
             if row["delivery_id"] not in past.accepted:
                 past.accepted.append(row["delivery_id"])
             past.resend = max(past.resend, row["resend"])

@@ -9,14 +9,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from conf.dates import cut_off, start_of_day
+from conf.dates import cut_off, known_on, start_of_day
 from conf.errors import MendableError
 from conf.feature import Family
 from features.anchor import feeds_of
 from features.store import snapshots
 from features.store.preview import check_features, preview_feature
 from jobs import partials, snapshot
-from jobs.partials import changed, known_on
+from jobs.partials import changed
 from models.lifecycle import training_set
 from runtime.lake import arrow_schema, nullable
 
