@@ -186,20 +186,19 @@ def status(
 ) -> None:
     """Every feed on a night: loaded, late, refused or missing. Example: cpc feeds status --date 2026-01-09."""
     night = open_night(date, env)
-    ledger = night.lake.arrow("ops_delivery").to_pylist()
-    landing = night.lake.arrow("landing").to_pylist()
+    ledger, landing = feed_status.records(night)
     nights = [night.date - n * DAY for n in reversed(range(days))]
     found = {day: feed_status.states(night.catalogue, ledger, landing, day) for day in nights}
     if as_json:
         print_json([{**({"night": day} if days > 1 else {}), **one.as_row()} for day in nights for one in found[day]])
         return
-    counts = {day: Counter(one.state for one in found[day]) for day in nights}
+    counts = {day: feed_status.counts(found[day]) for day in nights}
     print_table(
         "feeds by state",
         ("night", *feed_status.STATES),
-        [[str(day), *(counts[day][state] for state in feed_status.STATES)] for day in nights],
+        [[str(day), *counts[day].values()] for day in nights],
     )
-    shown = [one for one in found[night.date] if everything or one.state != "loaded" or one.code == "94"]
+    shown = [one for one in found[night.date] if everything or one.odd]
     if shown:
         print_table(f"the night of {night.date}", COLUMNS, [_shown(one) for one in shown])
     strange = sorted({row["file"] for row in landing if row["state"] == "unknown"})

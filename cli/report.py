@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from cli.output import console, print_table
+from reporting.feed_status import loads
 from reporting.night_report.facts import job_figures, read_plan
-from runtime.deliveries import TAKEN, deliveries, own
 from runtime.night import Night
 from runtime.run_id import run_id
-
-#: Columns of the ledger that the summary counts.
-LEDGER = ("data_date", "arrived_at", "loaded", "quarantined")
 
 
 def summary(night: Night) -> dict[str, Any]:
@@ -24,13 +17,13 @@ def summary(night: Night) -> dict[str, Any]:
     jobs = job_figures(night, night.date, run)
     plan = read_plan(night, night.date)
     channels = {channel.id: channel.code for channel in night.catalogue.channels}
-    files = tonights(deliveries(night.lake, LEDGER, states=TAKEN), night.date)
+    loaded = loads(night)
     return {
         "business_date": night.date.isoformat(),
         "run_id": run,
-        "files_loaded": files.num_rows,
-        "rows_loaded": pc.sum(files["loaded"]).as_py() or 0,
-        "quarantined": pc.sum(files["quarantined"]).as_py() or 0,
+        "files_loaded": loaded.files,
+        "rows_loaded": loaded.rows,
+        "quarantined": loaded.quarantined,
         "customers_scored": jobs.get("score", {}).get("customers"),
         "customers_assigned": plan.customers,
         "contacts": plan.contacts,
@@ -46,14 +39,6 @@ def summary(night: Night) -> dict[str, Any]:
         "seconds": sum(figures["seconds"] for figures in jobs.values()),
         "look": places(night, run),
     }
-
-
-def tonights(ledger: pa.Table, date: dt.date) -> pa.Table:
-    """Rows of ``ops_delivery`` that are the night's own: it sees them, and the night before did not.
-
-    Whichever run loaded them: a night that runs again has loaded the same files.
-    """
-    return ledger.filter(own(date))
 
 
 def lift_line(told: dict[str, Any]) -> str:

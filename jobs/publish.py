@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.errors import MendableError
-from reporting import kpi, night_report
+from reporting import feed_status, kpi, night_report
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Figures, Night
 from runtime.run_record import record_of
@@ -88,6 +88,7 @@ def kpi_rows(night: Night, plan: Plan) -> pa.Table:
     """Tonight's rows of ``kpi``."""
     catalogue = night.catalogue
     rows = tonight_figures(plan, len(catalogue.rules), sum(p.launch_date <= night.date for p in catalogue.products))
+    rows += kpi.feeds(feed_status.read(night))
     rows += kpi.planned(record_of(night, plan.run_id, "assign") or {})
     if night.lake.exists("outcome"):
         first, last = kpi.window(night.date)

@@ -1,23 +1,54 @@
 """What has become of every feed: expected, loaded, late, refused or missing; and who reads it.
 
-Pure functions over the ledger (`ops_delivery`), what lies in the landing folder (`landing`) and the catalogue.
+The one answer: `cpc feeds status`, the night report and the KPIs count these states. Pure functions over the ledger
+(`ops_delivery`), what lies in the landing folder (`landing`) and the catalogue; ``read`` gets both.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow.compute as pc
+
 from conf.catalogue import Catalogue
 from conf.dates import cut_off, month_end
 from conf.feed import Feed, deadline
+from runtime.deliveries import TAKEN, deliveries, in_force, own
+from runtime.night import Night
 
 Row = Mapping[str, Any]
-#: What a feed can be, from good to bad.
-STATES = ("loaded", "partly", "ready", "waiting", "late", "refused", "missing", "not due")
+#: What a feed can be, from good to bad, in words. *Late* came after the cut-off: the next night loads it. What came
+#: after its deadline and before the cut-off is loaded, with code 94.
+STATES = {
+    "loaded": "complete 完整",
+    "partly": "hours lacking 部分到达",
+    "ready": "not loaded yet 待加载",
+    "waiting": "no control file 缺控制文件",
+    "late": "after the cut-off 迟到",
+    "refused": "refused 拒收",
+    "missing": "not delivered 未到",
+    "not due": "not due 未到期",
+}
+#: Of these something was loaded.
+IN = ("loaded", "partly")
+_LEDGER = (
+    "feed",
+    "data_date",
+    "hour",
+    "resend",
+    "ordinal",
+    "file",
+    "loaded",
+    "quarantined",
+    "code",
+    "state",
+    "reason",
+    "arrived_at",
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +75,21 @@ class FeedState:
     arrived_at: dt.datetime | None = None
     stand_in: dt.date | None = None
     reason: str = ""
+
+    @property
+    def due(self) -> bool:
+        """Whether the night may expect it by now."""
+        return self.state != "not due"
+
+    @property
+    def came(self) -> bool:
+        """Whether the night has data of it, if not of every hour."""
+        return self.state in IN
+
+    @property
+    def odd(self) -> bool:
+        """Whether somebody should look at it: not all there, or after its deadline."""
+        return self.due and (self.state != "loaded" or self.code == "94")
 
     def as_row(self) -> dict[str, Any]:
         """What ``cpc feeds status --json`` prints."""
@@ -81,6 +127,38 @@ def expected(feed: Feed, night: dt.date) -> dt.date:
     return last
 
 
+def read(night: Night) -> list[FeedState]:
+    """Every feed of the catalogue on a night, in order of their codes."""
+    return states(night.catalogue, *records(night), night.date)
+
+
+def records(night: Night) -> tuple[list[Row], list[Row]]:
+    """What states are told from: rows of the ledger and of the landing table."""
+    return night.lake.arrow("ops_delivery", columns=_LEDGER).to_pylist(), night.lake.arrow("landing").to_pylist()
+
+
+def counts(found: Iterable[FeedState]) -> dict[str, int]:
+    """How many feeds are in each state, in the order of ``STATES``."""
+    number = Counter(one.state for one in found)
+    return {state: number[state] for state in STATES}
+
+
+@dataclass(frozen=True)
+class Loads:
+    """What a night took in that no night before had seen."""
+
+    files: int
+    rows: int
+    quarantined: int
+
+
+def loads(night: Night) -> Loads:
+    """What the night took in, whichever run loaded it: a night that runs again has loaded the same files."""
+    table = deliveries(night.lake, ["data_date", "arrived_at", "loaded", "quarantined"], states=TAKEN)
+    mine = table.filter(own(night.date))
+    return Loads(mine.num_rows, *(pc.sum(mine[name]).as_py() or 0 for name in ("loaded", "quarantined")))
+
+
 def states(catalogue: Catalogue, ledger: Iterable[Row], landing: Iterable[Row], night: dt.date) -> list[FeedState]:
     """Every feed of the catalogue on the night of ``night``, in order of their codes.
 
@@ -112,10 +190,10 @@ def state_of(feed: Feed, ledger: Sequence[Row], landing: Sequence[Row], night: d
         landing: its rows of ``landing`` of the date that is expected.
         night: the decision date.
     """
-    date, limit = expected(feed, night), cut_off(night)
+    date = expected(feed, night)
     wanted = 24 if feed.granularity == "hourly" else 1
     judged = [row for row in ledger if row["data_date"] == date]
-    taken = [row for row in judged if row["state"] == "accepted" and row["arrived_at"] < limit]
+    taken = in_force(judged, night)
     if taken:
         hours = len({row["hour"] for row in taken})
         late = any(row["code"] == "94" for row in taken)
@@ -141,7 +219,7 @@ def state_of(feed: Feed, ledger: Sequence[Row], landing: Sequence[Row], night: d
         (0, wanted),
         files=len(landing),
         arrived_at=arrived,
-        stand_in=_stand_in(feed, ledger, date, limit),
+        stand_in=_stand_in(feed, ledger, date, night),
         reason=reason,
     )
 
@@ -169,17 +247,11 @@ def _not_loaded(
     return "missing", "", "nothing has come", None
 
 
-def _stand_in(feed: Feed, ledger: Sequence[Row], date: dt.date, limit: dt.datetime) -> dt.date | None:
+def _stand_in(feed: Feed, ledger: Sequence[Row], date: dt.date, night: dt.date) -> dt.date | None:
     """The last good data date that may stand in."""
     days = feed.stand_in_days * (31 if feed.granularity == "monthly" else 1)
-    good = [
-        row["data_date"]
-        for row in ledger
-        if row["state"] == "accepted"
-        and row["arrived_at"] < limit
-        and date - dt.timedelta(days) <= row["data_date"] < date
-    ]
-    return max(good, default=None)
+    near = (row for row in ledger if date - dt.timedelta(days) <= row["data_date"] < date)
+    return max((row["data_date"] for row in in_force(near, night)), default=None)
 
 
 def readers(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from conf.money import MICRO
 from conf.offer import Channel, Product
+from reporting.feed_status import FeedState, counts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -171,6 +172,13 @@ def planned(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the run record of `assign` says of tonight's plan, as far as it says it."""
     known = [(name, figures.get(key)) for name, key in PLANNED]
     return [figure(name, "all", float(value), 1.0) for name, value in known if value is not None]
+
+
+def feeds(found: Sequence[FeedState]) -> list[dict[str, Any]]:
+    """How many feeds came of those that were due, and how many are in each state."""
+    due = [one for one in found if one.due]
+    rows = [figure("feeds_in", "all", float(sum(one.came for one in due)), float(len(due)))]
+    return rows + [figure("feeds", f"state:{state}", float(n), 1.0) for state, n in counts(found).items() if n]
 
 
 def figure(name: str, slice_: str, numerator: float, denominator: float) -> dict[str, Any]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conf.feed import Feed
+from reporting import feed_status
+from reporting.feed_status import FeedState, Loads
 from runtime.night import Night
 
 #: Rows a batch while counting a plan.
@@ -76,52 +77,6 @@ def read_plan(night: Night, date: dt.date) -> Plan:
     return count_plan(dataset.to_batches(columns=columns, filter=that_night, batch_size=BATCH))
 
 
-@dataclass(frozen=True)
-class FeedState:
-    """One feed on the newest data date: its state is the key of a colour."""
-
-    feed: Feed
-    state: str  # good, late, partly, refused, missing, idle
-    rows: int
-    quarantined: int
-    files: int
-    tip: str
-
-
-def feed_states(feeds: Mapping[str, Feed], deliveries: Sequence[Mapping[str, Any]], date: dt.date) -> list[FeedState]:
-    """The state of every feed for the data date ``date``, in the order of the catalogue.
-
-    Args:
-        feeds: feeds by code.
-        deliveries: rows of ``ops_delivery`` of that data date.
-        date: the data date; a monthly feed is due on the last day of a month only.
-    """
-    by_feed: dict[str, list[Mapping[str, Any]]] = {}
-    for row in deliveries:
-        by_feed.setdefault(row["feed"], []).append(row)
-    month_ends = (date + dt.timedelta(days=1)).day == 1
-    return [
-        _state(feed, by_feed.get(code, []), due=feed.granularity != "monthly" or month_ends)
-        for code, feed in sorted(feeds.items())
-    ]
-
-
-def _state(feed: Feed, rows: Sequence[Mapping[str, Any]], *, due: bool) -> FeedState:
-    taken = [row for row in rows if row["state"] in {"accepted", "duplicate"}]
-    loaded = sum(row["loaded"] or 0 for row in taken)
-    aside = sum(row["quarantined"] or 0 for row in taken)
-    refused = [row for row in rows if row["state"] == "refused"]
-    if taken:
-        late = any(row["code"] == "94" for row in taken)
-        state = "late" if late else "partly" if aside or refused else "good"
-        tip = f"{loaded:,} rows, {aside:,} set aside" + (", late 迟到" if late else "")
-    elif refused:
-        state, tip = "refused", f"refused 拒收: {refused[0]['code']} {refused[0]['reason'] or ''}".strip()
-    else:
-        state, tip = ("missing", "not delivered 未到") if due else ("idle", "not due 未到期")
-    return FeedState(feed, state, loaded, aside, len(rows), tip)
-
-
 def job_figures(night: Night, date: dt.date, run_id: str | None = None) -> dict[str, dict[str, Any]]:
     """Figures of the latest run of every job on ``date`` (of one run if given), with ``seconds`` and ``state``."""
     rows = night.lake.arrow("ops_run", partition={"business_date": date}).to_pylist()
@@ -173,6 +128,7 @@ class Facts:
     date: dt.date
     run_id: str
     feeds: list[FeedState]
+    loads: Loads
     funnel: list[dict[str, Any]]
     plan: Plan
     before: Plan
@@ -188,14 +144,14 @@ class Facts:
 def gather(night: Night, run_id: str) -> Facts:
     """Read everything from the lake."""
     last = night.date - dt.timedelta(days=1)
-    deliveries = night.lake.arrow("ops_delivery", partition={"data_date": last}).to_pylist()
     checks = night.lake.arrow("ops_quality", partition=night.partition, columns=["severity", "success"]).to_pylist()
     shown = night.lake.arrow("recommendation", partition=night.partition, columns=["channel"])
     offers = shown.group_by("channel").aggregate([([], "count_all")]).to_pylist()
     return Facts(
         date=night.date,
         run_id=run_id,
-        feeds=feed_states(night.catalogue.feeds, deliveries, last),
+        feeds=feed_status.read(night),
+        loads=feed_status.loads(night),
         funnel=funnel_rows(night),
         plan=read_plan(night, night.date),
         before=read_plan(night, last),

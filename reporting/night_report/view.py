@@ -8,18 +8,11 @@ from typing import Any
 from conf.catalogue import Catalogue
 from conf.money import MICRO
 from conf.offer import Channel, Product
+from reporting.feed_status import STATES, FeedState, counts
 from reporting.kpi import RATIOS
 from reporting.night_report import charts
-from reporting.night_report.facts import Facts, FeedState
+from reporting.night_report.facts import Facts
 
-STATES = {
-    "good": "complete 完整",
-    "partly": "records set aside 部分隔离",
-    "late": "late 迟到",
-    "refused": "refused 拒收",
-    "missing": "not delivered 未到",
-    "idle": "not due 未到期",
-}
 DIALECTS = ("avl", "verf", "vgop", "jsonl")
 #: Parts of the names of figures that the clock decides; they are shown under *operational* only, if at all.
 CLOCKED = ("seconds", "per_second")
@@ -83,9 +76,9 @@ def proof(facts: Facts) -> dict[str, Any]:
 
 def tiles(facts: Facts) -> list[dict[str, str]]:
     """The figures that are read first."""
-    due = [feed for feed in facts.feeds if feed.state != "idle"]
-    arrived = [feed for feed in due if feed.state not in {"missing", "refused"}]
-    rows, aside = sum(feed.rows for feed in facts.feeds), sum(feed.quarantined for feed in facts.feeds)
+    due = [feed for feed in facts.feeds if feed.due]
+    arrived = [feed for feed in due if feed.came]
+    rows, aside = facts.loads.rows, facts.loads.quarantined
     found = proof(facts)
     plan, before = facts.plan, facts.before
     gap = found["gap"]
@@ -136,22 +129,22 @@ def feed_section(feeds: Sequence[FeedState]) -> dict[str, Any]:
     for dialect in DIALECTS:
         mine = [feed for feed in feeds if feed.feed.dialect == dialect]
         if mine:
-            cells = [(state.state, state.tip, f"{state.feed.code} {state.feed.label}") for state in mine]
+            cells = [(colour(one.state), tip(one), f"{one.feed.code} {one.feed.label}") for one in mine]
             groups.append(
                 {"name": dialect, "count": len(mine), "svg": charts.cells(cells, label=f"feeds of {dialect}")}
             )
-    counts = {state: sum(feed.state == state for feed in feeds) for state in STATES}
-    order = {"refused": 0, "missing": 1, "late": 2, "partly": 3}
-    odd = sorted((f for f in feeds if f.state in order), key=lambda f: (order[f.state], -f.quarantined, f.feed.code))
+    number = counts(feeds)
+    worst = [*STATES][::-1]
+    odd = sorted((f for f in feeds if f.odd), key=lambda f: (worst.index(f.state), -f.quarantined, f.feed.code))
     return {
         "groups": groups,
-        "legend": [(state, text, counts[state]) for state, text in STATES.items() if counts[state]],
+        "legend": [(colour(state), text, number[state]) for state, text in STATES.items() if number[state]],
         "odd": [
             {
                 "code": f.feed.code,
                 "label": f.feed.label,
-                "state": f.state,
-                "tip": f.tip,
+                "state": colour(f.state),
+                "tip": tip(f),
                 "required": f.feed.required,
                 "owner": f.feed.owner,
             }
@@ -159,6 +152,23 @@ def feed_section(feeds: Sequence[FeedState]) -> dict[str, Any]:
         ],
         "more": max(len(odd) - 20, 0),
     }
+
+
+def colour(state: str) -> str:
+    """The name of a state's colour in the page."""
+    return state.replace(" ", "-")
+
+
+def tip(feed: FeedState) -> str:
+    """What has become of a feed, in a line."""
+    words = STATES[feed.state]
+    if not feed.came:
+        return " ".join(
+            word for word in (f"{words}:" if feed.code or feed.reason else words, feed.code, feed.reason) if word
+        )
+    loaded = f"{feed.rows:,} rows, {feed.quarantined:,} set aside"
+    hours = f"; {feed.periods[0]} of {feed.periods[1]} hours 小时" if feed.state == "partly" else ""
+    return loaded + hours + (f"; {feed.reason} 超时到达" if feed.code == "94" else "")
 
 
 def check_section(facts: Facts) -> dict[str, int]:

@@ -5,56 +5,14 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from conf.feed import Feed
 from jobs import publish
 from reporting.night_report import charts, render
-from reporting.night_report.facts import count_plan, feed_states, gather
+from reporting.night_report.facts import count_plan, gather
 from reporting.night_report.view import change, price, view
 from serving import publication
 
 GOOD = {"accepted": True, "gap": 3.1e-5}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-def feed(code, granularity="daily"):
-    return Feed.model_validate(
-        {
-            "code": code,
-            "label": "接口",
-            "source": "crm",
-            "service": "hotline",
-            "dialect": "avl",
-            "schema": "s",
-            "delimiter": "$",
-            "granularity": granularity,
-            "unit_code": "10001",
-            "owner": "o",
-            "purpose": "p",
-        }
-    )
-
-
-def delivered(code, state="accepted", loaded=5, quarantined=0, reason="00"):
-    return {"feed": code, "state": state, "loaded": loaded, "quarantined": quarantined, "code": reason, "reason": ""}
-
-
-def test_every_state_of_a_feed_is_told_apart():
-    feeds = {code: feed(code) for code in ("good", "late", "partly", "refused", "missing")}
-    feeds["idle"] = feed("idle", "monthly")
-    rows = [
-        delivered("good"),
-        delivered("late", reason="94"),
-        delivered("partly", quarantined=2),
-        delivered("refused", "refused", 0, reason="06"),
-        delivered("good", loaded=7),
-    ]
-    import datetime as dt
-
-    states = feed_states(feeds, rows, dt.date(2026, 1, 8))
-    assert {state.feed.code: state.state for state in states} == {code: code for code in feeds}
-    assert next(state.rows for state in states if state.feed.code == "good") == 12
-    month_end = feed_states(feeds, [], dt.date(2026, 1, 31))
-    assert next(state.state for state in month_end if state.feed.code == "idle") == "missing"
 
 
 def test_a_plan_is_counted_the_same_in_any_batches():
