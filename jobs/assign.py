@@ -44,6 +44,7 @@ from planning.plan.exploration_cost import learning
 from planning.plan.lift import lift_figures
 from planning.plan.offers import alternates, inbound_offers
 from planning.plan.switching_cost import stays_of, with_cost
+from planning.scoring import prices_before
 from runtime import clauses, spark_tables
 from runtime import run_id as identity
 from runtime.night import Figures, Night
@@ -110,7 +111,7 @@ def frozen_inputs(night: Night) -> RunFolder:
         slate_temperature=round(settings.slates.temperature * MICRO),
         gap=settings.solve.gap,
         switch_cost=cost,
-        start=last_prices(night),
+        start=prices_before(night)[0],
         notes=limits.notes,
         arcs=declared.units,
         amounts=limits.amounts,
@@ -254,34 +255,18 @@ def scored(night: Night, population: pa.Table) -> pa.Table:
     return arcs
 
 
-def last_prices(night: Night) -> dict[str, int]:
-    """Prices of the last night before this one, signed as in certificates; empty where there is none."""
-    last = night_before(night)
-    if last is None:
-        return {}
-    latest = night.lake.arrow("limit_price", partition=last, columns=["limit", "price_pico"])
-    return dict(sorted(zip(latest["limit"].to_pylist(), latest["price_pico"].to_pylist(), strict=True)))
-
-
-def night_before(night: Night) -> dict[str, Any] | None:
-    """The partition of the last night before this one that was decided; None where there is none."""
-    dates = night.lake.arrow("limit_price", columns=["business_date"])["business_date"].to_pylist()
-    past = [date for date in dates if date < night.date]
-    return {"business_date": max(past)} if past else None
-
-
 def assigned_before(night: Night) -> pa.Table | None:
     """What customers were given on the night before."""
-    last = night_before(night)
+    last = night.before("limit_price")
     seen = ["customer_id", "product", "channel", "role", "eligible_hash"]
-    return night.lake.arrow("assignment", partition=last, columns=seen) if last else None
+    return night.lake.arrow("assignment", partition={"business_date": last}, columns=seen) if last else None
 
 
 def stability_of(night: Night, table: pa.Table) -> dict[str, Any]:
     """Churn of tonight's plan against that of the last night before this one."""
     columns = ["customer_id", "product", "channel", "value_micro"]
-    last = night_before(night) or night.partition
-    arcs, arcs_before = (night.lake.arrow("candidate", partition=p, columns=columns) for p in (night.partition, last))
+    dates = (night.date, night.before("limit_price") or night.date)
+    arcs, arcs_before = (night.lake.arrow("candidate", partition={"business_date": d}, columns=columns) for d in dates)
     return stability(table, assigned_before(night), arcs, arcs_before)
 
 

@@ -207,13 +207,16 @@ def _trailing(task: Task, customers: Ints, whole: int) -> Ints:
     return np.rint((total + PRIOR_NIGHTS * whole) / (nights + PRIOR_NIGHTS)).astype(np.int64)
 
 
-def prices_before(night: Night) -> tuple[dict[str, int], str]:
-    """Prices of the last night before this one, pico-元 a unit by limit, and its date; empty where there is none."""
-    before = [date for date in night.lake.dates("limit_price") if date < night.date]
-    if not before:
-        return {}, ""
-    rows = night.lake.arrow("limit_price", partition={"business_date": before[-1]}, columns=["limit", "price_pico"])
-    return dict(zip(rows["limit"].to_pylist(), rows["price_pico"].to_pylist(), strict=True)), before[-1].isoformat()
+def prices_before(night: Night) -> tuple[dict[str, int], dt.date | None]:
+    """Prices of the last night before this one, pico-元 a unit by limit, signed as in certificates, and its date.
+
+    No prices and no date where no night was decided before.
+    """
+    before = night.before("limit_price")
+    if before is None:
+        return {}, None
+    rows = night.lake.arrow("limit_price", partition={"business_date": before}, columns=["limit", "price_pico"])
+    return dict(sorted(zip(rows["limit"].to_pylist(), rows["price_pico"].to_pylist(), strict=True))), before
 
 
 def plan(night: Night) -> tuple[Task, list[str], Figures]:
@@ -233,7 +236,7 @@ def plan(night: Night) -> tuple[Task, list[str], Figures]:
             )
     model = champion(night.settings)
     prices, of = prices_before(night)
-    past = [date for date in night.lake.dates("assignment") if date < night.date][-TRAILING_NIGHTS:]
+    past = night.past("assignment")[-TRAILING_NIGHTS:]
     assigned = tuple(tuple(night.lake.files("assignment", {"business_date": date})) for date in past)
     night.lake.delta("candidate")
     task = Task(
@@ -244,12 +247,16 @@ def plan(night: Night) -> tuple[Task, list[str], Figures]:
         model.sha256,
         tuple(features),
         assigned,
-        tuple(sorted(prices.items())),
+        tuple(prices.items()),
         money(night.settings),
         night.settings.solve.keep_arcs,
         str(night.lake.path("candidate")),
     )
-    told: dict[str, Any] = {"model_version": model.version, "model_sha256": model.sha256[:16], "prices_of": of or None}
+    told: dict[str, Any] = {
+        "model_version": model.version,
+        "model_sha256": model.sha256[:16],
+        "prices_of": of.isoformat() if of else None,
+    }
     if model.degraded:
         told["degraded"] = f"last champion kept: {model.degraded}"
     return task, files, told

@@ -74,6 +74,14 @@ class Night:
         """The same as a SQL predicate."""
         return f"business_date = date'{self.date}'"
 
+    def past(self, table: str) -> list[dt.date]:
+        """The nights before this one that ``table`` holds, ascending; a night that was not run is none."""
+        return [date for date in self.lake.dates(table) if date < self.date]
+
+    def before(self, table: str) -> dt.date | None:
+        """The last night before this one that ``table`` holds; None where there is none."""
+        return max(self.past(table), default=None)
+
     def table(self, name: str) -> DataFrame:
         """A table as a Spark frame."""
         return self.lake.spark(self.spark, name)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow.compute as pc
-
 from expectations.measure import check
 from features.store.profile_page import profile
 from features.store.snapshots import SHIFT
@@ -25,8 +23,7 @@ WEEK = 7
 
 def feature_checks(night: Night) -> list[dict[str, Any]]:
     """Both checks of every column that the last two snapshots have; none where there are not two within a week."""
-    known = night.lake.arrow("feature_profile", columns=["business_date"])["business_date"]
-    dates = sorted(date for date in pc.unique(known).to_pylist() if date < night.date)
+    dates = night.past("feature_profile")
     if len(dates) < 2 or (dates[-1] - dates[-2]).days > WEEK:
         return []
     before, last = ({row["feature"]: row for row in profile(night, date)} for date in dates[-2:])

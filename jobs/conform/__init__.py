@@ -20,7 +20,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.catalogue import Catalogue
-from conf.dates import CUT_OFF, SHANGHAI, local_date
 from conf.errors import MendableError
 from jobs.conform import events
 from jobs.conform.mapping import clauses_of

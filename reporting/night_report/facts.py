@@ -108,17 +108,14 @@ def limit_rows(night: Night) -> list[dict[str, Any]]:
     """Tonight's limits with use and price, dearest first, and the label of each."""
     labels = {limit.name: limit.label_zh for limit in night.catalogue.limits}
     rows = night.lake.arrow("limit_price", partition=night.partition).to_pylist()
-    before = {row["limit"]: row for row in night.lake.arrow("limit_price", partition=_eve(night)).to_pylist()}
+    last = {"business_date": night.before("limit_price")}
+    before = {row["limit"]: row for row in night.lake.arrow("limit_price", partition=last).to_pylist()}
     for row in rows:
         row["label_zh"] = labels.get(row["limit"], "")
         row["price_before"] = before[row["limit"]]["price_yuan"] if row["limit"] in before else None
         # what the limit costs tonight: price times amount, in 元
         row["worth_yuan"] = abs(row["price_pico"] * row["amount"]) / 1e12
     return sorted(rows, key=lambda row: (-row["worth_yuan"], row["limit"]))
-
-
-def _eve(night: Night) -> dict[str, Any]:
-    return {"business_date": night.date - dt.timedelta(days=1)}
 
 
 @dataclass(frozen=True)
@@ -143,7 +140,7 @@ class Facts:
 
 def gather(night: Night, run_id: str) -> Facts:
     """Read everything from the lake."""
-    last = night.date - dt.timedelta(days=1)
+    last = night.before("limit_price")
     checks = night.lake.arrow("ops_quality", partition=night.partition, columns=["severity", "success"]).to_pylist()
     shown = night.lake.arrow("recommendation", partition=night.partition, columns=["channel"])
     offers = shown.group_by("channel").aggregate([([], "count_all")]).to_pylist()
@@ -154,11 +151,11 @@ def gather(night: Night, run_id: str) -> Facts:
         loads=feed_status.loads(night),
         funnel=funnel_rows(night),
         plan=read_plan(night, night.date),
-        before=read_plan(night, last),
+        before=read_plan(night, last) if last else Plan(),
         offers={row["channel"]: row["count_all"] for row in sorted(offers, key=lambda row: row["channel"])},
         limits=limit_rows(night),
         jobs=job_figures(night, night.date, run_id),
-        jobs_before=job_figures(night, last),
+        jobs_before=job_figures(night, last) if last else {},
         training=last_training(night),
         kpis=sorted(
             night.lake.arrow("kpi", partition=night.partition).to_pylist(), key=lambda row: (row["kpi"], row["slice"])

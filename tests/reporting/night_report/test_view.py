@@ -60,6 +60,16 @@ def test_the_night_before_is_compared_where_there_is_one(planned):
     assert alone["yesterday"] == []
 
 
+def test_a_night_that_was_left_out_is_no_night_before(planned):
+    import datetime as dt
+
+    planned(dt.date(2026, 1, 7), verdict=GOOD)
+    facts = gather(planned(verdict=GOOD), "r")
+    assert facts.before.customers == 240
+    assert facts.jobs_before["assign"]["gap"] == GOOD["gap"]
+    assert all(row["price_before"] is not None for row in facts.limits)
+
+
 def test_only_the_operational_part_depends_on_the_clock(planned):
     night = planned(verdict=GOOD)
     facts = gather(night, "r")
