@@ -254,7 +254,7 @@ def _loaded() -> dict[str, Any]:
     night.spark  # noqa: B018
     clock = Clock()
     scan.run(night)
-    figures = ingest.run(night)
+    figures = ingest.run(night).as_json()
     told = clock.read()
     night.spark.stop()
     if figures["deliveries"] != FEEDS or figures["quarantined"]:

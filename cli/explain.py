@@ -221,7 +221,7 @@ def show_run(run: str, env: str | None, set_: Sequence[str] | None, *, as_json: 
 
 def kpi_names() -> set[str]:
     """Figures that a night's plan has, whatever became of it."""
-    return {name for name, _ in PLANNED} | {"contacts", "withdrawn"}
+    return {*PLANNED} | {"contacts", "withdrawn"}
 
 
 def wanted(name: str, asked: str) -> bool:

@@ -63,11 +63,11 @@ def ingest(
         if not as_json:
             for record in records:
                 tell(record.job, record)
-        figures = records[-1].figures
+        figures = records[-1].figures.as_json()
     else:  # a part of the night is no run of it: nothing is recorded but the deliveries
         with lease(night):
             scan.run(night)
-            figures = loader.run(night, feed)
+            figures = loader.run(night, feed).as_json()
         if not as_json:
             print_figures(f"loaded for the night of {night.date}: {feed}", figures)
     if as_json:

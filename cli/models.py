@@ -42,7 +42,7 @@ def train(
     from models.lifecycle import tuning
 
     night = open_night(date, env, sets)
-    figures = dict(tuning.run(night, trials) if trials else train.run(night))
+    figures = (tuning.run(night, trials) if trials else train.run(night)).as_json()
     if as_json:
         print_json(figures)
     else:

@@ -25,7 +25,7 @@ from cli.tonight import show, would_change
 from conf.errors import MendableError
 from conf.settings import load_settings
 from runtime.lake import Lake
-from runtime.run_record import line
+from runtime.run_record import RunRecord, line, records
 from runtime.runner import Record, plan, run_job, run_night
 
 app = typer.Typer()
@@ -65,9 +65,9 @@ def nightly(
             where=str(night.landing),
             remedy="point CPC_LANDING at the landing folder, or make a province with `cpc demo` or `cpc synth`",
         )
-    records = run_night(night, steps, lambda job, record: None if as_json else tell(job, record))
+    done = run_night(night, steps, lambda job, record: None if as_json else tell(job, record))
     if as_json:
-        print_json([record.__dict__ for record in records])
+        print_json([record.as_json() for record in done])
     else:
         print_summary(night)
 
@@ -87,7 +87,7 @@ def job(
     """One job of the night by its name. Example: cpc job eligibility --date 2026-01-09."""
     record = run_job(name, open_night(date, env, set_))
     if as_json:
-        print_json(record.__dict__)
+        print_json(record.as_json())
     else:
         tell(name, record)
 
@@ -107,33 +107,32 @@ def runs(
 ) -> None:
     """What has run: every night, or the jobs of one. Example: cpc runs show 2026-01-09-0123456789ab."""
     settings = load_settings(env)
-    table = Lake(settings.lake, settings.catalogue).arrow("ops_run")
-    rows = sorted(table.to_pylist(), key=lambda row: (row["business_date"], row["run_id"], row["started_at"]))
+    found = sorted(records(Lake(settings.lake, settings.catalogue)), key=lambda one: (one.business_date, one.run_id))
     if what == "show":
-        chosen = [row for row in rows if row["run_id"] == run]
+        chosen = [record for record in found if record.run_id == run]
         if not chosen:
             raise MendableError(f"no run {run!r}", where="cpc runs show", remedy="`cpc runs` lists them")
         if as_json:
-            print_json([{**row, "figures": json.loads(row["figures"])} for row in chosen])
+            print_json([vars(record) for record in chosen])
         else:
             print_table(
                 str(run),
                 ("job", "state", "seconds", "figures"),
-                [(r["job"], r["state"], r["seconds"], r["figures"][:160]) for r in chosen],
+                [(r.job, r.state, r.seconds, json.dumps(r.figures, ensure_ascii=False)[:160]) for r in chosen],
             )
         return
     if what != "list":
         raise MendableError(f"no `cpc runs {what}`", where="cpc runs", remedy="use `cpc runs` or `cpc runs show RUN`")
-    nights: dict[str, list[dict[str, object]]] = {}
-    for row in rows:
-        nights.setdefault(row["run_id"], []).append(row)
+    nights: dict[str, list[RunRecord]] = {}
+    for record in found:
+        nights.setdefault(record.run_id, []).append(record)
     listed = [
         {
             "run_id": run_id,
-            "business_date": jobs[0]["business_date"],
+            "business_date": jobs[0].business_date,
             "jobs": len(jobs),
-            "state": next((str(j["state"]) for j in jobs if j["state"] != "done"), "done"),
-            "seconds": sum(float(str(j["seconds"])) for j in jobs),
+            "state": next((job.state for job in jobs if job.state != "done"), "done"),
+            "seconds": sum(job.seconds for job in jobs),
         }
         for run_id, jobs in nights.items()
     ]

@@ -42,7 +42,7 @@ def publish(
         )
     night = night_of(run, env, set_)
     with lease(night):
-        figures = dict(publishing.publish(night, targets))
+        figures = publishing.publish(night, targets).as_json()
     if as_json:
         print_json(figures)
     else:

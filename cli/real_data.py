@@ -17,8 +17,10 @@ from cli.nightly import tell
 from cli.output import console, print_figures, print_json
 from conf.settings import load_settings
 from features.store.backfill import snapshot_dates
-from reporting.night_report.facts import job_figures, last_training, read_plan
+from reporting.night_report.facts import read_plan
+from runtime.figures import AssignFigures, ProveFigures
 from runtime.night import Night
+from runtime.run_record import last_training, night_record
 from runtime.runner import pin, plan, run_night
 from serving.phone_numbers import numbers_of
 
@@ -63,23 +65,23 @@ def go(night: Night, facts: Facts, log: Callable[[str], None]) -> None:
 
 def told(night: Night, facts: Facts) -> dict[str, Any]:
     """Everything the set allows to say, and what it does not."""
-    jobs, counted = job_figures(night, night.date), read_plan(night, night.date)
-    training = last_training(night)
+    record, counted = night_record(night, night.date), read_plan(night, night.date)
+    assign = record.read(AssignFigures)
     return {
         "set": facts.name,
         "date": facts.date,
         "records": facts.records,
         "reconciled": reconciled(night, facts),
-        "training": {key: value for key, value in training.items() if isinstance(value, int | float | str)},
+        "training": last_training(night).simple(),
         "held_back": held_back(night, facts.held_back) if facts.held_back else None,
         "expected": {name: {"set": value, "night": found(night, name)} for name, value in facts.expected.items()},
         "night": {
             "customers": counted.customers,
             "contacts": counted.contacts,
             "value_yuan": counted.value_micro / 1e6,
-            "certified_gap": jobs.get("assign", {}).get("gap"),
-            "lift": jobs.get("assign", {}).get("lift"),
-            "certificate": jobs.get("prove", {}).get("verdict"),
+            "certified_gap": assign.gap,
+            "lift": assign.lift,
+            "certificate": record.read(ProveFigures).verdict,
         },
         "report": str(night.settings.home / "published" / night.date.isoformat() / "report.html"),
         "assumptions": list(facts.assumptions),

@@ -6,15 +6,18 @@ from typing import Any
 
 from cli.output import console, print_table
 from reporting.feed_status import loads
-from reporting.night_report.facts import job_figures, read_plan
+from reporting.night_report.facts import read_plan
+from runtime.figures import AssignFigures, ProveFigures, ScoreFigures
 from runtime.night import Night
 from runtime.run_id import run_id
+from runtime.run_record import night_record
 
 
 def summary(night: Night) -> dict[str, Any]:
     """The night in figures; what a job did not report is None."""
     run = run_id(night)
-    jobs = job_figures(night, night.date, run)
+    record = night_record(night, night.date, run)
+    assign = record.read(AssignFigures)
     plan = read_plan(night, night.date)
     channels = {channel.id: channel.code for channel in night.catalogue.channels}
     loaded = loads(night)
@@ -24,19 +27,19 @@ def summary(night: Night) -> dict[str, Any]:
         "files_loaded": loaded.files,
         "rows_loaded": loaded.rows,
         "quarantined": loaded.quarantined,
-        "customers_scored": jobs.get("score", {}).get("customers"),
+        "customers_scored": record.read(ScoreFigures).customers,
         "customers_assigned": plan.customers,
         "contacts": plan.contacts,
         "contacts_by_channel": {channels[key]: count for key, count in sorted(plan.by(1).items())},
         "roles": dict(sorted(plan.roles.items())),
         "value_yuan": plan.value_micro / 1e6,
-        "certified_gap": jobs.get("assign", {}).get("gap"),
-        "certificate": jobs.get("prove", {}).get("verdict"),
-        "lift_over_arbitrate_then_cap": jobs.get("assign", {}).get("lift"),
-        "lift_caps_only": jobs.get("assign", {}).get("lift_caps_only"),
-        "lift_no_budget": jobs.get("assign", {}).get("lift_no_budget"),
-        "arbitrate_then_cap_breaks": jobs.get("assign", {}).get("baseline_breaks", []),
-        "seconds": sum(figures["seconds"] for figures in jobs.values()),
+        "certified_gap": assign.gap,
+        "certificate": record.read(ProveFigures).verdict,
+        "lift_over_arbitrate_then_cap": assign.lift,
+        "lift_caps_only": assign.lift_caps_only,
+        "lift_no_budget": assign.lift_no_budget,
+        "arbitrate_then_cap_breaks": assign.baseline_breaks or [],
+        "seconds": sum(job.seconds for job in record.jobs.values()),
         "look": places(night, run),
     }
 

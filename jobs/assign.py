@@ -47,7 +47,8 @@ from planning.plan.switching_cost import stays_of, with_cost
 from planning.scoring import prices_before
 from runtime import clauses, spark_tables
 from runtime import run_id as identity
-from runtime.night import Figures, Night
+from runtime.figures import AssignFigures
+from runtime.night import Night
 
 READS = ("candidate", "eligible", "customer_features", "shift", "contact")
 READS_PREVIOUS = ("limit_price", "assignment", "candidate")
@@ -56,7 +57,7 @@ WRITES = ("assignment", "recommendation", "limit_price")
 LIFT_GAP = 1e-3
 
 
-def run(night: Night) -> Figures:
+def run(night: Night) -> AssignFigures:
     """Freeze what goes in, decide, write."""
     run = frozen_inputs(night)
     inputs = run.inputs()
@@ -78,9 +79,9 @@ def run(night: Night) -> Figures:
     night.lake.replace_arrow("assignment", table, partition=night.partition)
     night.lake.replace_arrow("recommendation", pa.concat_tables([offers, others]), partition=night.partition)
     night.lake.replace_arrow("limit_price", price_rows(decision, inputs, night), partition=night.partition)
-    told = figures(decision, inputs, night, offers.num_rows)
-    money = {"value_yuan": told["value_yuan"] - lever * 1e-6}
-    return {**told, **money, **moved, **learning(decision, inputs), "alternates": others.num_rows, **widened}
+    money = decision.solution.plan.primal * 1e-6 - lever * 1e-6
+    found = {**moved, **learning(decision, inputs), **widened}
+    return figures(decision, inputs, night, money, offers.num_rows, others.num_rows, found)
 
 
 # -- what goes in ----------------------------------------------------------------------------------------------
@@ -299,36 +300,56 @@ def price_rows(decision: Decision, inputs: DecisionInputs, night: Night) -> pa.T
     return pa.Table.from_pylist(rows, schema=night.lake.arrow("limit_price").schema)
 
 
-def figures(decision: Decision, inputs: DecisionInputs, night: Night, offers: int) -> Figures:
-    """What the summary and the run record say."""
+def figures(
+    decision: Decision,
+    inputs: DecisionInputs,
+    night: Night,
+    value_yuan: float,
+    offers: int,
+    alternates: int,
+    found: dict[str, Any],
+) -> AssignFigures:
+    """What the summary and the run record say.
+
+    Args:
+        decision: the plan.
+        inputs: what it was made from.
+        night: tonight.
+        value_yuan: of the plan, without the cost of switching.
+        offers: ranked for those who come.
+        alternates: to outbound contacts.
+        found: churn, the cost of learning and what was taken back, by the names of their figures.
+    """
     solution, role, given = decision.solution, decision.role, decision.given
     code = {channel.id: channel.code for channel in night.catalogue.channels}
     channel = decision.arcs.channel[given[given >= 0]]
     budgets = [limit.name for limit in night.catalogue.limits if limit.counts == "cost_micro"]
     compared = lift_figures(decision.instance.problem, solution, LIFT_GAP, budgets)
-    return {
-        "customers": len(role),
-        "contacts": int((given >= 0).sum()),
-        "gap": solution.gap,
-        "value_yuan": solution.plan.primal * 1e-6,
+    return AssignFigures(
+        customers=len(role),
+        contacts=int((given >= 0).sum()),
+        gap=solution.gap,
+        value_yuan=value_yuan,
         **compared,
-        "primal": solution.plan.primal,
-        "bound": solution.dual.bound,
-        "passes": solution.passes,
-        "method": solution.method,
-        "bound_claimed": solution.bound_claimed,
-        "solve_seconds": round(solution.seconds, 3),
-        "by_channel": {code[c]: int((channel == c).sum()) for c in sorted(set(channel.tolist()))},
-        "by_role": {
+        primal=solution.plan.primal,
+        bound=solution.dual.bound,
+        passes=solution.passes,
+        method=solution.method,
+        bound_claimed=solution.bound_claimed,
+        solve_seconds=round(solution.seconds, 3),
+        by_channel={code[c]: int((channel == c).sum()) for c in sorted(set(channel.tolist()))},
+        by_role={
             "exploit": int((role == EXPLOIT).sum()),
             "explore": int((role == EXPLORE).sum()),
             "control": int((role == CONTROL).sum()),
         },
-        "explored": int(((role == EXPLORE) & (given >= 0)).sum()),
-        "withdrawn": decision.withdrawn,
-        "arcs": decision.instance.problem.arcs,
-        "moved": solution.moved,
-        "offers": offers,
-        "binding": sum(1 for p in solution.dual.prices if p),
-        "warnings": [*decision.instance.warnings, *inputs.notes],
-    }
+        explored=int(((role == EXPLORE) & (given >= 0)).sum()),
+        withdrawn=decision.withdrawn,
+        arcs=decision.instance.problem.arcs,
+        moved=solution.moved,
+        offers=offers,
+        alternates=alternates,
+        **found,
+        binding=sum(1 for p in solution.dual.prices if p),
+        warnings=[*decision.instance.warnings, *inputs.notes],
+    )

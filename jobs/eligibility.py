@@ -33,7 +33,8 @@ from planning.eligibility.masks import Shape
 from planning.eligibility.rules import Step, shape_of, steps
 from runtime import spark_tables
 from runtime.clauses import Clause, Columns, columns_of, misunderstood, reason_of
-from runtime.night import Figures, Night
+from runtime.figures import EligibilityFigures
+from runtime.night import Night
 from runtime.parquet_files import WrittenFile, write_file
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ READS_PREVIOUS: tuple[str, ...] = ()
 ALONE = 2_000_000
 
 
-def run(night: Night) -> Figures:
+def run(night: Night) -> EligibilityFigures:
     """Write the arcs of every active customer, and the funnel."""
     catalogue = night.catalogue
     found = steps(catalogue, night.date)
@@ -77,14 +78,14 @@ def run(night: Night) -> Figures:
     funnel = funnel_rows(found, counts, night.date)
     schema = night.lake.arrow("funnel").schema
     night.lake.replace_arrow("funnel", pa.Table.from_pylist(funnel, schema=schema), partition=night.partition)
-    return {
-        "customers": sum(file.rows for file in files),
-        "rules": len(found),
-        "customers_with_an_arc": int(counts[1, -1]),
-        "customers_with_an_outbound_arc": int(counts[3, -1]),
-        "arcs": int(counts[0, -1]),
-        "arcs_considered": int(counts[0, 0]),
-    }
+    return EligibilityFigures(
+        customers=sum(file.rows for file in files),
+        rules=len(found),
+        customers_with_an_arc=int(counts[1, -1]),
+        customers_with_an_outbound_arc=int(counts[3, -1]),
+        arcs=int(counts[0, -1]),
+        arcs_considered=int(counts[0, 0]),
+    )
 
 
 def recount(night: Night) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from conf.dates import LOCAL_DATE_SQL, START_OF_DAY_SQL
 from conf.settings import Outcome
 from planning.eligibility.customer_state import FATIGUE_DAYS, weigh_recency
 from runtime import spark_tables
-from runtime.night import Figures, Night
+from runtime.figures import FeedbackFigures
+from runtime.night import Night
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -221,7 +222,7 @@ def settled(night: Night) -> set[dt.date]:
     return final
 
 
-def run(night: Night) -> Figures:
+def run(night: Night) -> FeedbackFigures:
     """Bring ``outcome`` up to date: every open date of the past."""
     from pyspark.sql import functions as sf
 
@@ -239,7 +240,7 @@ def run(night: Night) -> Figures:
     ]
     wanted = sorted(set(dates) - done)
     if not wanted:
-        return {"dates": 0, "settled": len(done)}
+        return FeedbackFigures(dates=0, settled=len(done))
     listed = ", ".join(f"date'{date}'" for date in wanted)
     where = f"business_date in ({listed})"
     since = wanted[0] - dt.timedelta(
@@ -261,4 +262,4 @@ def run(night: Night) -> Figures:
         "count_if(matured) as matured",
         "sum(margin_micro) as margin_micro",
     ).first()
-    return {"dates": len(wanted), "settled": len(done), **(total.asDict() if total else {})}
+    return FeedbackFigures(dates=len(wanted), settled=len(done), **(total.asDict() if total else {}))

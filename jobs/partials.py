@@ -38,8 +38,9 @@ from features.store.tiles import change_of, group_ends, parts_of, tile_of
 from runtime import spark_tables
 from runtime.deliveries import deliveries
 from runtime.duckdb_sql import compiler, over_files
+from runtime.figures import PartialsFigures
 from runtime.lake import arrow_schema, nullable
-from runtime.night import Figures, Night
+from runtime.night import Night
 from runtime.parquet_files import WrittenFile, write_file
 from runtime.spark_tuning import few
 
@@ -75,7 +76,7 @@ class Content:
 _NOTHING = Content("", 0)
 
 
-def run(night: Night) -> Figures:
+def run(night: Night) -> PartialsFigures:
     """Rebuild the partials of all families where their sources changed."""
     wanted = sources(night)
     held = {
@@ -91,12 +92,12 @@ def run(night: Night) -> Figures:
     later = {key: content for key, content in held.items() if key[1] > night.date}
     if wanted | later != held:
         night.lake.replace_arrow("partial_source", _rows(wanted | later))
-    return {
-        "families": len(families),
-        "families_rebuilt": len(work),
-        "nights_rebuilt": sum(len(dates) for _, dates in work),
-        "rows": rows,
-    }
+    return PartialsFigures(
+        families=len(families),
+        families_rebuilt=len(work),
+        nights_rebuilt=sum(len(dates) for _, dates in work),
+        rows=rows,
+    )
 
 
 def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[MendableError]:

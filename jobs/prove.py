@@ -22,14 +22,15 @@ from planning.instance.run_folder import certified, open_run
 from planning.plan.column_generation import pruning_loss
 from planning.plan.full_bound import bound_of_all_arcs
 from runtime import run_id as identity
-from runtime.night import Figures, Night
+from runtime.figures import ProveFigures
+from runtime.night import Night
 
 READS = ("assignment", "eligible", "candidate", "customer_features", "limit_price")
 READS_PREVIOUS = ("limit_price", "assignment")
 WRITES = ("ops_run",)  # through the run record
 
 
-def run(night: Night) -> Figures:
+def run(night: Night) -> ProveFigures:
     """Check the certificate and the table; raise if either is not so."""
     run_id = identity.run_id(night)
     found = certified(night.settings, run_id)
@@ -62,20 +63,20 @@ def run(night: Night) -> Figures:
                 remedy=f"keep more arcs: cpc nightly --date {night.date} --from score "
                 f"--set solve.keep_arcs={2 * night.settings.solve.keep_arcs}",
             )
-    return {
-        "verdict": "accepted",
-        "accepted": True,
-        "gap": found["gap"],
-        "bound": found["bound"],
-        "primal": found["primal"],
-        "customers": rows.num_rows,
-        "planned": found["customers"],
-        "arcs": found["arcs"],
-        "gap_micro_a_customer": (found["bound"] - found["primal"]) / max(1, found["customers"]),
-        "sha256": found["assignment_sha256"],
-        "covers": found["covers"],
+    return ProveFigures(
+        verdict="accepted",
+        accepted=True,
+        gap=found["gap"],
+        bound=found["bound"],
+        primal=found["primal"],
+        customers=rows.num_rows,
+        planned=found["customers"],
+        arcs=found["arcs"],
+        gap_micro_a_customer=(found["bound"] - found["primal"]) / max(1, found["customers"]),
+        sha256=found["assignment_sha256"],
+        covers=found["covers"],
         **every,
-    }
+    )
 
 
 def fault_of(run_id: str, rows: pa.Table, active: pa.Table, plan: pa.Table) -> str:

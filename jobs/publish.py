@@ -21,8 +21,9 @@ import pyarrow.compute as pc
 
 from conf.errors import MendableError
 from reporting import feed_status, kpi, night_report
+from runtime.figures import AssignFigures, PublishFigures
 from runtime.lake import arrow_schema, nullable
-from runtime.night import Figures, Night
+from runtime.night import Night
 from runtime.run_record import record_of
 from serving.publication import Plan, keep_last, published, served, stop_keys, to_store, write_files
 from serving.release import accepted_run
@@ -50,12 +51,12 @@ READS_PREVIOUS = ("assignment", "limit_price", "kpi", "ops_run", "outcome")
 TARGETS = ("store", "files", "report")
 
 
-def run(night: Night) -> Figures:
+def run(night: Night) -> PublishFigures:
     """Publish the night if its certificate was accepted."""
     return publish(night, TARGETS)
 
 
-def publish(night: Night, targets: Sequence[str]) -> Figures:
+def publish(night: Night, targets: Sequence[str]) -> PublishFigures:
     """Publish to the given targets; what is not named stays as it is."""
     try:
         run_id = accepted_run(night)
@@ -66,22 +67,23 @@ def publish(night: Night, targets: Sequence[str]) -> Figures:
     rows = kpi_rows(night, plan)
     night.lake.replace_arrow("kpi", rows, partition=night.partition)
     delivered: dict[str, tuple[int, str]] = {}
-    figures: dict[str, Any] = {"run_id": run_id, "contacts": plan.tally.contacts, "withdrawn": plan.tally.withdrawn}
+    told: dict[str, int | str] = {}  # of the targets alone
     if "files" in targets:
         folder = published(night)
-        files, figures["without_number"] = write_files(night, plan, folder)
+        files, told["without_number"] = write_files(night, plan, folder)
         delivered |= files
-        figures["files"] = len(files)
+        told["files"] = len(files)
     if "store" in targets:
         stored = to_store(night, plan, rows)
         delivered |= {f"store:{name}": (count, "") for name, count in stored.items()}
-        figures["store_rows"] = sum(stored.values())
+        told["store_rows"] = sum(stored.values())
     if "report" in targets:
         path = published(night) / "report.html"
         delivered["report:report.html"] = (1, night_report.write(night, run_id, path))
-        figures["report"] = str(path)
+        told["report"] = str(path)
     night.lake.replace_arrow("serving", served(night, run_id, delivered), partition=night.partition)
-    return figures | {"kpis": rows.num_rows}
+    tally, kpis = plan.tally, rows.num_rows
+    return PublishFigures(run_id=run_id, contacts=tally.contacts, withdrawn=tally.withdrawn, kpis=kpis, **told)
 
 
 def kpi_rows(night: Night, plan: Plan) -> pa.Table:
@@ -89,7 +91,8 @@ def kpi_rows(night: Night, plan: Plan) -> pa.Table:
     catalogue = night.catalogue
     rows = tonight_figures(plan, len(catalogue.rules), sum(p.launch_date <= night.date for p in catalogue.products))
     rows += kpi.feeds(feed_status.read(night))
-    rows += kpi.planned(record_of(night, plan.run_id, "assign") or {})
+    if record := record_of(night, plan.run_id, AssignFigures.job):
+        rows += kpi.planned(record.read(AssignFigures))
     if night.lake.exists("outcome"):
         first, last = kpi.window(night.date)
         matured = night.table("outcome").where(f"matured and business_date between '{first}' and '{last}'")

@@ -36,8 +36,9 @@ from expectations.verdict import judge
 from features.store import drift
 from models.lifecycle import monitoring
 from runtime.deliveries import deliveries
+from runtime.figures import QualityFigures
 from runtime.lake import Lake
-from runtime.night import Figures, Night
+from runtime.night import Night
 
 READS = ("ops_load", "ops_delivery", "ops_quarantine", "raw")
 READS_PREVIOUS = ("ops_quality", "candidate", "outcome", "customer_features", "feature_profile")
@@ -50,7 +51,7 @@ HISTORY_DAYS = 400
 SAMPLES = 5
 
 
-def run(night: Night) -> Figures:
+def run(night: Night) -> QualityFigures:
     """Judge what this night is the first to see."""
     lake, catalogue = night.lake, night.catalogue
     accepted = accepted_deliveries(lake, night.date)
@@ -296,18 +297,18 @@ def as_table(rows: Sequence[Row], date: dt.date) -> pa.Table:
     return pa.table(columns)
 
 
-def figures(judged: pd.DataFrame, fresh: Sequence[Row]) -> dict[str, Any]:
+def figures(judged: pd.DataFrame, fresh: Sequence[Row]) -> QualityFigures:
     """What the summary shows."""
     failed = judged[~judged["success"]]
     stops = failed[failed["severity"] == "stop"]
     of_model, of_features = (failed["subject"] == watch.SUBJECT for watch in (monitoring, drift))
-    return {
-        "deliveries": len(fresh),
-        "checks": len(judged),
-        "failed": len(failed),
-        "warned_feeds": int(failed.loc[(failed["severity"] == "warn") & ~of_model & ~of_features, "subject"].nunique()),
-        "model_alarms": sorted(failed.loc[of_model, "check"]),
-        "feature_alarms": sorted(failed.loc[of_features, "check"]),
-        "stopped_feeds": sorted(set(stops["subject"])),
-        "behind": sorted(set(failed.loc[failed["kind"] == "freshness", "subject"])),
-    }
+    return QualityFigures(
+        deliveries=len(fresh),
+        checks=len(judged),
+        failed=len(failed),
+        warned_feeds=int(failed.loc[(failed["severity"] == "warn") & ~of_model & ~of_features, "subject"].nunique()),
+        model_alarms=sorted(failed.loc[of_model, "check"]),
+        feature_alarms=sorted(failed.loc[of_features, "check"]),
+        stopped_feeds=sorted(set(stops["subject"])),
+        behind=sorted(set(failed.loc[failed["kind"] == "freshness", "subject"])),
+    )

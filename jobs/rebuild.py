@@ -23,7 +23,7 @@ from jobs import conform, partials
 from jobs.conform.work import sources_by_entity, work_of
 from runtime.deliveries import TAKEN, first_night
 from runtime.deliveries import deliveries as ledger_of
-from runtime.night import Figures, Night
+from runtime.night import Night
 
 Row = Mapping[str, Any]
 
@@ -159,7 +159,7 @@ def outdated(ledger: Iterable[Row], made: Mapping[dt.date, dt.datetime]) -> tupl
     )
 
 
-def carry_out(night: Night, plan: Plan) -> Figures:
+def carry_out(night: Night, plan: Plan) -> dict[str, int | None]:
     """Conform, fold and take the snapshots anew, in this order; each step may be repeated."""
     from features.store.snapshots import snapshots
 
@@ -167,7 +167,7 @@ def carry_out(night: Night, plan: Plan) -> Figures:
         return {}
     nights = [one for nights in plan.families.values() for one in nights]
     last = Night(max([night.date, *nights, *plan.snapshots]), night.settings, night.landing)
-    figures: dict[str, Any] = {"conform": conform.run(last)["rows"], "partials": partials.run(last)["rows"]}
+    figures = {"conform": conform.run(last).rows, "partials": partials.run(last).rows}
     if plan.snapshots:
-        figures["snapshots"] = snapshots(last, list(plan.snapshots))["rows"]
+        figures["snapshots"] = snapshots(last, list(plan.snapshots)).rows
     return figures

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from conf.errors import MendableError
 from models.affinity.encode import ChangedFeatureError, MissingFeatureError
-from planning.scoring import Task, plan, score_file
-from runtime.night import Figures, Night
+from planning.scoring import Counts, Task, plan, score_file
+from runtime.figures import ScoreFigures
+from runtime.night import Night
 from runtime.parquet_files import WrittenFile
 
 READS = ("eligible", "customer_features")
@@ -28,10 +29,10 @@ WRITES = ("candidate",)
 _IN_PROCESS = 64 << 20  # bytes of `eligible` up to which threads here beat starting Python workers
 
 
-def run(night: Night) -> Figures:
+def run(night: Night) -> ScoreFigures:
     """Write tonight's ``candidate``."""
     clock = time.perf_counter()
-    task, files, told = plan(night)
+    task, files, basis = plan(night)
     try:
         results = _run_tasks(night, task, files)
     except MissingFeatureError as error:
@@ -48,13 +49,22 @@ def run(night: Night) -> Figures:
         ) from error
     written = [file for file, _ in results if file is not None]
     night.lake.commit_files("candidate", written, replace=[night.partition])
-    figures = {name: sum(counts[name] for _, counts in results) for name in results[0][1]}
-    seconds = time.perf_counter() - clock
-    rate = {"arcs_per_second": round(figures["arcs"] / seconds)} if seconds > 0 else {}
-    return {**figures, **told, **rate}
+    counts = [count for _, count in results]
+    arcs, seconds = sum(count.arcs for count in counts), time.perf_counter() - clock
+    return ScoreFigures(
+        customers=sum(count.customers for count in counts),
+        arcs=arcs,
+        kept=sum(count.kept for count in counts),
+        without_snapshot=sum(count.without_snapshot for count in counts),
+        model_version=task.model_version,
+        model_sha256=task.sha256[:16],
+        prices_of=basis.prices_of.isoformat() if basis.prices_of else None,
+        degraded=basis.degraded or None,
+        arcs_per_second=round(arcs / seconds) if seconds > 0 else None,
+    )
 
 
-def _run_tasks(night: Night, task: Task, files: Sequence[str]) -> list[tuple[WrittenFile | None, dict[str, int]]]:
+def _run_tasks(night: Night, task: Task, files: Sequence[str]) -> list[tuple[WrittenFile | None, Counts]]:
     """Run the task on every file: by threads here while small (the kernel holds no lock), by Spark beyond."""
     if sum(Path(path).stat().st_size for path in files) <= _IN_PROCESS:
         with ThreadPoolExecutor(2) as pool:

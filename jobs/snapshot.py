@@ -21,14 +21,15 @@ from conf.catalogue import Catalogue
 from features.store.population import attribute_sql
 from features.store.snapshots import snapshots
 from runtime.clauses import Clause, columns_of
-from runtime.night import Figures, Night
+from runtime.figures import SnapshotFigures
+from runtime.night import Night
 
 READS = ("customer", "consent", "customer_day", "ops_delivery")
 WRITES = ("customer_features", "feature_profile")
 READS_PREVIOUS = ("feature_profile",)
 
 
-def run(night: Night) -> Figures:
+def run(night: Night) -> SnapshotFigures:
     """Write the snapshot of tonight."""
     return snapshots(night, [night.date])
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from models.lifecycle.fit import registered
 from models.lifecycle.training_data import read
-from runtime.night import Figures, Night
+from runtime.figures import TrainFigures
+from runtime.night import Night
 
 READS = ("outcome", "customer_features")
 READS_PREVIOUS = ("outcome", "customer_features")
 WRITES: tuple[str, ...] = ()
 
 
-def run(night: Night) -> Figures:
+def run(night: Night) -> TrainFigures:
     """Train and register."""
     return registered(night, read(night))

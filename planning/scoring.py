@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +26,7 @@ from models.lifecycle.training_data import recent_of
 from planning.limits.declared import DeclaredLimits
 from runtime.lake import arrow_schema, nullable
 from runtime.model_pointer import champion
-from runtime.night import Figures, Night
+from runtime.night import Night
 from runtime.parquet_files import WrittenFile, write_file
 
 _BLOCK = 4096  # customers scored at once: bounds memory
@@ -107,25 +106,33 @@ def blocks(task: Task, path: str, only: Sequence[int] | None = None) -> Iterator
         yield _block(task, scorer, snapshot, customers[part], masks[part], recent[part])
 
 
-def score_file(task: Task, path: str) -> tuple[WrittenFile | None, dict[str, int]]:
+@dataclass(frozen=True)
+class Counts:
+    """What a task counts."""
+
+    customers: int = 0
+    arcs: int = 0
+    kept: int = 0
+    without_snapshot: int = 0
+
+
+def score_file(task: Task, path: str) -> tuple[WrittenFile | None, Counts]:
     """Score the customers of one file of ``eligible`` and write their candidates."""
     scorer = _scorer(task.model, task.sha256, task.catalogue, task.money)
     catalogue = load_catalogue(Path(task.catalogue))
     limits = DeclaredLimits.from_catalogue(catalogue)
-    figures = {"customers": 0, "arcs": 0, "kept": 0, "without_snapshot": 0}
-    parts = []
+    counts, parts = Counts(), []
     for block in blocks(task, path):
         parts.append(_kept(task, scorer, catalogue, limits, block))
-        counts = {
-            "customers": len(block.customers) + block.absent,
-            "arcs": int(block.eligible.sum()),
-            "kept": parts[-1].num_rows,
-            "without_snapshot": block.absent,
-        }
-        figures = {name: value + counts[name] for name, value in figures.items()}
+        counts = Counts(
+            counts.customers + len(block.customers) + block.absent,
+            counts.arcs + int(block.eligible.sum()),
+            counts.kept + parts[-1].num_rows,
+            counts.without_snapshot + block.absent,
+        )
     if not parts:
-        return None, figures
-    return write_file(Path(task.out), pa.concat_tables(parts), {"business_date": task.date}), figures
+        return None, counts
+    return write_file(Path(task.out), pa.concat_tables(parts), {"business_date": task.date}), counts
 
 
 def _snapshot(task: Task, scorer: Scorer, limits: DeclaredLimits, customers: Ints) -> pa.Table:
@@ -219,8 +226,21 @@ def prices_before(night: Night) -> tuple[dict[str, int], dt.date | None]:
     return dict(sorted(zip(rows["limit"].to_pylist(), rows["price_pico"].to_pylist(), strict=True))), before
 
 
-def plan(night: Night) -> tuple[Task, list[str], Figures]:
-    """The task, the files to run it on, and what the figures say of model and prices.
+@dataclass(frozen=True)
+class Basis:
+    """What scores rest on besides the model that the task names.
+
+    Attributes:
+        prices_of: the night whose prices judge what is kept; None where none was decided before.
+        degraded: why another champion than the registry's serves; empty where none does.
+    """
+
+    prices_of: dt.date | None
+    degraded: str
+
+
+def plan(night: Night) -> tuple[Task, list[str], Basis]:
+    """The task, the files to run it on, and what the scores rest on.
 
     Raises:
         MendableError: no champion, nothing eligible, or no snapshot of tonight.
@@ -252,11 +272,4 @@ def plan(night: Night) -> tuple[Task, list[str], Figures]:
         night.settings.solve.keep_arcs,
         str(night.lake.path("candidate")),
     )
-    told: dict[str, Any] = {
-        "model_version": model.version,
-        "model_sha256": model.sha256[:16],
-        "prices_of": of.isoformat() if of else None,
-    }
-    if model.degraded:
-        told["degraded"] = f"last champion kept: {model.degraded}"
-    return task, files, told
+    return task, files, Basis(of, f"last champion kept: {model.degraded}" if model.degraded else "")

@@ -7,13 +7,14 @@ city, grade and run; against control by intention to treat: every decision of a 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from conf.money import MICRO
 from conf.offer import Channel, Product
 from reporting.feed_status import FeedState, counts
+from runtime.figures import AssignFigures
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -21,17 +22,17 @@ if TYPE_CHECKING:
 WINDOW_DAYS = 120
 #: What a slice may be; each is a grouping set of its own.
 SLICES = ("role", "product", "channel", "city", "grade", "run_id")
-#: Figures of the run record of `assign` that are kept night by night: name here, name there.
-PLANNED = (
-    ("predicted_value_yuan", "value_yuan"),
-    ("certified_gap", "gap"),
-    ("churn", "churn"),
-    ("churn_unchanged", "churn_unchanged"),
-    ("alternates", "alternates"),
-    ("taken_back", "taken_back"),
-    ("learning_yuan", "learning_yuan"),
-    ("control_yuan", "control_yuan"),
-)
+#: Figures of the run record of `assign` that are kept night by night.
+PLANNED: dict[str, Callable[[AssignFigures], float | None]] = {
+    "predicted_value_yuan": lambda plan: plan.value_yuan,
+    "certified_gap": lambda plan: plan.gap,
+    "churn": lambda plan: plan.churn,
+    "churn_unchanged": lambda plan: plan.churn_unchanged,
+    "alternates": lambda plan: plan.alternates,
+    "taken_back": lambda plan: plan.taken_back,
+    "learning_yuan": lambda plan: plan.learning_yuan,
+    "control_yuan": lambda plan: plan.control_yuan,
+}
 SUMS = (
     "decisions",
     "attempted",
@@ -168,9 +169,9 @@ def against_control(slices: Mapping[str, Tally]) -> list[dict[str, Any]]:
     return rows
 
 
-def planned(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+def planned(figures: AssignFigures) -> list[dict[str, Any]]:
     """What the run record of `assign` says of tonight's plan, as far as it says it."""
-    known = [(name, figures.get(key)) for name, key in PLANNED]
+    known = [(name, value(figures)) for name, value in PLANNED.items()]
     return [figure(name, "all", float(value), 1.0) for name, value in known if value is not None]
 
 

@@ -17,9 +17,6 @@ from runtime.lake import Lake
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-#: What a job's ``run`` returns: figures for the run record and the summary, JSON-able, in a stable order.
-Figures = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class Night:

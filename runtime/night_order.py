@@ -16,7 +16,8 @@ from typing import Any, Protocol, cast
 
 from conf.catalogue import ROOT
 from conf.errors import MendableError
-from runtime.night import Figures, Night
+from runtime.figures import JobFigures
+from runtime.night import Night
 
 #: The jobs of each run, in no order: order is derived.
 RUNS: dict[str, tuple[str, ...]] = {
@@ -45,7 +46,7 @@ class Job(Protocol):
     READS: tuple[str, ...]
     WRITES: tuple[str, ...]
 
-    def run(self, night: Night) -> Figures:
+    def run(self, night: Night) -> JobFigures:
         """Do it for one decision date."""
         ...
 

@@ -22,7 +22,8 @@ from filelock import FileLock, Timeout
 from conf.dates import local_date, parse_date
 from conf.errors import MendableError, raise_all
 from conf.settings import load_settings
-from runtime.night import Figures, Night
+from runtime.figures import Failure, JobFigures
+from runtime.night import Night
 from runtime.night_order import Step, compiled, load
 from runtime.run_id import Attempt, compute, read_attempt, write_attempt
 from runtime.run_record import MARK, line
@@ -38,7 +39,11 @@ class Record:
     job: str
     state: str
     seconds: float
-    figures: Figures
+    figures: JobFigures
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {"job": self.job, "state": self.state, "seconds": self.seconds, "figures": self.figures.as_json()}
 
 
 @contextlib.contextmanager
@@ -87,7 +92,7 @@ def run_task(job: str, date: str) -> dict[str, Any]:
         refuse_mistakes(night)
     record = run_job(job, night)
     sys.stdout.write(MARK + line(record.job, record.state, record.seconds, record.figures) + "\n")
-    return {name: value for name, value in record.figures.items() if isinstance(value, int | float | str)}
+    return dict(record.figures.simple())
 
 
 def refuse_mistakes(night: Night) -> None:
@@ -114,16 +119,21 @@ def run_job(job: str, night: Night) -> Record:
         try:
             figures = module.run(night)
         except Exception as error:
-            failed = Record(job, "failed", time.perf_counter() - clock, {"error": str(error).splitlines()[0]})
+            failed = Record(job, "failed", time.perf_counter() - clock, Failure(error=_first_line(error)))
             with contextlib.suppress(OSError):  # the first error is the one to show
                 _keep(night, failed, started)
             raise
-        record = Record(job, "degraded" if figures.get("degraded") else "done", time.perf_counter() - clock, figures)
+        record = Record(job, "degraded" if figures.served_by_less else "done", time.perf_counter() - clock, figures)
         if job == PINS:
             pin(night)
         _keep(night, record, started)
         _mark_done(night, job)
         return record
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says first; of one that says nothing, its name."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextlib.contextmanager
@@ -175,7 +185,7 @@ def _keep(night: Night, record: Record, started: dt.datetime) -> None:
         "business_date": night.date,
         "job": record.job,
         "state": record.state,
-        "figures": json.dumps(dict(record.figures), ensure_ascii=False, default=str),
+        "figures": json.dumps(record.figures.as_json(), ensure_ascii=False, default=str),
         "started_at": started,
         "seconds": record.seconds,
         "host": socket.gethostname(),
@@ -230,7 +240,7 @@ def run_night(
             carried = attempt is not None and before is not None and attempt.run_id == before.run_id
             whole = step.job not in {"scan", PINS}  # what has landed is always looked at again
             if carried and whole and step.job in resumable and len(steps) > 1:
-                record = Record(step.job, "kept", 0.0, {})
+                record = Record(step.job, "kept", 0.0, JobFigures())
             else:
                 told(step.job, None)
                 record = run_job(step.job, night)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pyarrow.compute as pc
 
 from conf.errors import MendableError
 from runtime import run_id as identity
+from runtime.figures import ProveFigures
 from runtime.night import Night
-from runtime.run_record import record_of
-
-JOB = "prove"
+from runtime.run_record import RunRecord, record_of
 
 
 def accepted_run(night: Night) -> str:
@@ -23,7 +21,7 @@ def accepted_run(night: Night) -> str:
     """
     run_id = identity.run_id(night)
     planned = pc.unique(night.lake.arrow("assignment", partition=night.partition, columns=["run_id"])["run_id"])
-    fault = fault_of(run_id, planned.to_pylist(), verdict_of(night, run_id))
+    fault = fault_of(run_id, planned.to_pylist(), record_of(night, run_id, ProveFigures.job))
     if fault:
         raise MendableError(
             f"the night of {night.date} is not published: {fault}",
@@ -33,27 +31,23 @@ def accepted_run(night: Night) -> str:
     return run_id
 
 
-def fault_of(run_id: str, planned: Sequence[str], verdict: Mapping[str, Any] | None) -> str:
+def fault_of(run_id: str, planned: Sequence[str], checked: RunRecord | None) -> str:
     """Why a plan may not be published; empty if it may.
 
     Args:
         run_id: tonight's run.
         planned: the runs of which tonight's assignment holds rows.
-        verdict: what the checker said of the run; None if it has not been asked.
+        checked: the checker's run; None if it has not been asked.
     """
     if not planned:
         return "there is no assignment"
     if list(planned) != [run_id]:
         return f"the assignment is of run {', '.join(sorted(planned))}"
-    if verdict is None:
+    if checked is None:
         return "its certificate has not been checked"
-    if verdict["state"] == "failed":
-        return f"its certificate was refused ({verdict.get('error', 'no reason recorded')})"
-    if verdict.get("accepted") is False:
-        return f"its certificate was refused ({verdict.get('reason', 'no reason recorded')})"
+    if checked.state == "failed":
+        return f"its certificate was refused ({checked.error or 'no reason recorded'})"
+    verdict = checked.read(ProveFigures)
+    if verdict.accepted is False:
+        return f"its certificate was refused ({verdict.reason or 'no reason recorded'})"
     return ""
-
-
-def verdict_of(night: Night, run_id: str) -> dict[str, Any] | None:
-    """State and figures of the checker in the run record of ``run_id``; None where it has not run."""
-    return record_of(night, run_id, JOB)

@@ -24,8 +24,9 @@ from features.store.population import population
 from features.store.tiles import Part, parts_of, read_groups
 from runtime import spark_tables
 from runtime.deliveries import TAKEN, deliveries
+from runtime.figures import SnapshotFigures
 from runtime.lake import arrow_schema, nullable
-from runtime.night import Figures, Night
+from runtime.night import Night
 from runtime.parquet_files import WRITTEN, WrittenFile, read_written, write_file, written_batch
 
 #: Days by which an event may be dated after the night that first saw it: files of older nights are not read.
@@ -36,7 +37,7 @@ _SLACK = 31
 _PROFILED, SHIFT = 200_000, 0.25
 
 
-def snapshots(night: Night, dates: Sequence[dt.date]) -> Figures:
+def snapshots(night: Night, dates: Sequence[dt.date]) -> SnapshotFigures:
     """Write the snapshots of ``dates`` in one pass, each as its own night could have seen it."""
     dates = sorted(set(dates))
     ends = family_anchors(night, dates)
@@ -45,15 +46,15 @@ def snapshots(night: Night, dates: Sequence[dt.date]) -> Figures:
     night.lake.commit_files("customer_features", files, replace=[{"business_date": date} for date in dates])
     drifted = write_profile(night, dates[-1])
     last = {name: of_family[-1] for name, of_family in sorted(ends.items())}
-    return {
-        "dates": len(dates),
-        "features": len(night.catalogue.features.columns),
-        "rows": sum(file.rows for file in files),
-        "customers": sum(file.rows for file in files if file.partition["business_date"] == dates[-1].isoformat()),
-        "drifted": drifted,
-        "families_stale": {name: end.staleness for name, end in last.items() if end.staleness},
-        "families_unknown": [name for name, end in last.items() if end.through is None],
-    }
+    return SnapshotFigures(
+        dates=len(dates),
+        features=len(night.catalogue.features.columns),
+        rows=sum(file.rows for file in files),
+        customers=sum(file.rows for file in files if file.partition["business_date"] == dates[-1].isoformat()),
+        drifted=drifted,
+        families_stale={name: end.staleness for name, end in last.items() if end.staleness},
+        families_unknown=[name for name, end in last.items() if end.through is None],
+    )
 
 
 def write_snapshots(

@@ -28,7 +28,8 @@ from jobs.conform.work import PROFILE, Delivery, Work, deliveries_of, sources_by
 from runtime import spark_tables
 from runtime.clauses import Clause
 from runtime.deliveries import deliveries, first_night
-from runtime.night import Figures, Night
+from runtime.figures import ConformFigures
+from runtime.night import Night
 from runtime.spark_tuning import brief, narrow
 
 READS = ("raw", "ops_delivery", "ops_quality")
@@ -53,7 +54,7 @@ READS_PREVIOUS = ("subscriber", "ops_conform")
 AT_ONCE = 3
 
 
-def run(night: Night) -> Figures:
+def run(night: Night) -> ConformFigures:
     """Conform what has changed since it was conformed last."""
     sources = sources_by_entity(night.catalogue)
     current = deliveries_in_force(night)
@@ -156,7 +157,7 @@ def remember(night: Night, works: Sequence[Work]) -> None:
         night.lake.replace_arrow("ops_conform", pa.Table.from_pylist(rows, schema=schema))
 
 
-def figures(night: Night, works: Sequence[Work], counts: Mapping[str, events.Counts]) -> Figures:
+def figures(night: Night, works: Sequence[Work], counts: Mapping[str, events.Counts]) -> ConformFigures:
     """What was done, for the run record."""
     unmatched: dict[str, int] = {}
     incomplete: dict[str, int] = {}
@@ -164,12 +165,12 @@ def figures(night: Night, works: Sequence[Work], counts: Mapping[str, events.Cou
         for total, part in ((unmatched, count.unmatched), (incomplete, count.incomplete)):
             for feed, rows in part.items():
                 total[feed] = total.get(feed, 0) + rows
-    return {
-        "rows": sum(count.rows for count in counts.values()),
-        "rows_by_entity": {entity: counts[entity].rows for entity in sorted(counts)},
-        "dates": len({date for work in works for date in work.dates}),
-        "owners_of_numbers": night.lake.delta("subscriber").count(),
-        "unmatched": sum(unmatched.values()),
-        "unmatched_by_feed": dict(sorted(unmatched.items())),
-        "incomplete_by_feed": dict(sorted(incomplete.items())),
-    }
+    return ConformFigures(
+        rows=sum(count.rows for count in counts.values()),
+        rows_by_entity={entity: counts[entity].rows for entity in sorted(counts)},
+        dates=len({date for work in works for date in work.dates}),
+        owners_of_numbers=night.lake.delta("subscriber").count(),
+        unmatched=sum(unmatched.values()),
+        unmatched_by_feed=dict(sorted(unmatched.items())),
+        incomplete_by_feed=dict(sorted(incomplete.items())),
+    )

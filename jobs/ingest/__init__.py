@@ -38,9 +38,10 @@ from jobs.ingest.return_reports import write_reports
 from jobs.ingest.task import Loaded, Loader
 from runtime import run_id as identity
 from runtime.deliveries import TAKEN, seen
+from runtime.figures import IngestFigures
 from runtime.keys import KEY_VERSION, pseudonym_key, vault_key
 from runtime.lake import Lake, LiveFile, arrow_schema, nullable
-from runtime.night import Figures, Night
+from runtime.night import Night
 from runtime.parquet_files import write_file, write_partitions
 
 READS = ("landing",)
@@ -55,7 +56,7 @@ A_FILE = 20_000
 TABLES_AT_ONCE, ATTEMPTS = 4, 8
 
 
-def run(night: Night, feeds: str = "*") -> Figures:
+def run(night: Night, feeds: str = "*") -> IngestFigures:
     """Load what has landed for the night; ``feeds`` is a glob over feed codes."""
     ledger = night.lake.arrow("ops_delivery").to_pylist()
     past, landing = past_of(ledger), visible(night, feeds)
@@ -69,18 +70,18 @@ def run(night: Night, feeds: str = "*") -> Figures:
     keep_ledger(night, ledger, rows)  # what it knows is not loaded again: all that a sender waits for is there before
     set_aside(night, rows, landing)
     codes = Counter(row["code"] for row in rows)
-    return {
-        "files": sum(len(one.work.files) for one in accepted),
-        "deliveries": len(accepted),
-        "rows": sum(sum(one.rows) for one in accepted),
-        "quarantined": sum(sum(one.aside) for one in accepted),
-        "bytes": sum(one.work.bytes for one in accepted),
-        "late": codes["94"],
-        "replaced": ended,
-        "refused": sum(row["state"] == "refused" for row in rows),
-        "waiting": codes["01"],
-        "codes": dict(sorted(codes.items())),
-    }
+    return IngestFigures(
+        files=sum(len(one.work.files) for one in accepted),
+        deliveries=len(accepted),
+        rows=sum(sum(one.rows) for one in accepted),
+        quarantined=sum(sum(one.aside) for one in accepted),
+        bytes=sum(one.work.bytes for one in accepted),
+        late=codes["94"],
+        replaced=ended,
+        refused=sum(row["state"] == "refused" for row in rows),
+        waiting=codes["01"],
+        codes=dict(sorted(codes.items())),
+    )
 
 
 def visible(night: Night, feeds: str) -> list[dict[str, Any]]:

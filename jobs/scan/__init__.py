@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from conf.errors import MendableError
 from jobs.scan.arrivals import NO_DATE, look
+from runtime.figures import ScanFigures
 from runtime.lake import arrow_schema, nullable
-from runtime.night import Figures, Night
+from runtime.night import Night
 from runtime.parquet_files import write_partitions
 
 READS = ()
@@ -22,7 +23,7 @@ WRITES = ("landing",)
 READS_PREVIOUS = ()
 
 
-def run(night: Night) -> Figures:
+def run(night: Night) -> ScanFigures:
     """Replace the rows of every data date that lies in the landing folder."""
     if not night.landing.is_dir():
         raise MendableError(
@@ -45,8 +46,11 @@ def run(night: Night) -> Figures:
     dates = sorted({NO_DATE, *(arrival.data_date for arrival in arrivals)})
     night.lake.commit_files("landing", files, replace=[{"data_date": date} for date in dates])
     states = Counter(arrival.state for arrival in arrivals)
-    return {
-        "files": len(arrivals),
-        **{state: states[state] for state in ("ready", "waiting", "refused", "unknown")},
-        "dates": len({arrival.data_date for arrival in arrivals}),
-    }
+    return ScanFigures(
+        files=len(arrivals),
+        ready=states["ready"],
+        waiting=states["waiting"],
+        refused=states["refused"],
+        unknown=states["unknown"],
+        dates=len({arrival.data_date for arrival in arrivals}),
+    )

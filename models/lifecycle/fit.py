@@ -16,7 +16,8 @@ from models.affinity.signals import Knobs
 from models.affinity.training import Learnt, Sample, learn
 from models.lifecycle.arcs import menu
 from models.lifecycle.training_data import Data, encoded, latest, partition
-from runtime.night import Figures, Night
+from runtime.figures import TrainFigures
+from runtime.night import Night
 
 _PROBE = 20_000  # customers and rows that drift is measured on
 
@@ -103,7 +104,7 @@ def _facts(night: Night, data: Data) -> dict[str, Any]:
     }
 
 
-def registered(night: Night, data: Data, parent: str = "") -> Figures:
+def registered(night: Night, data: Data, parent: str = "") -> TrainFigures:
     """Train on data that was read, and register; below an MLflow run where one is given."""
     from models.lifecycle.mlflow_run import keep
 
@@ -112,22 +113,22 @@ def registered(night: Night, data: Data, parent: str = "") -> Figures:
     trained = time.perf_counter() - clock
     version = keep(night.settings, learnt, moved, _params(night.settings.affinity), parent)
     metrics = learnt.response.metrics
-    return {
-        "version": version,
-        "decisions": data.decisions,
-        "contacts": learnt.contacts,
-        "sampled": len(data.sample.day),
-        "features": len(learnt.bundle.features),
-        "left_out": len(moved) - len(usable(moved, night.settings.affinity.drift_psi)),
-        "auc": round(metrics.get("auc_contact", float("nan")), 4),
-        "auc_within": round(metrics.get("auc_within_contact", float("nan")), 4),
-        "ratio": round(metrics.get("ratio_contact", float("nan")), 4),
-        "lift": round(learnt.bundle.lifts.whole.value, 3),
-        "calibration": learnt.bundle.contact.kind,
-        "reliability": learnt.response.tables.get("contact", []),  # what the night report draws
-        "train_seconds": round(trained, 1),
-        "keep_seconds": round(time.perf_counter() - clock - trained, 1),
-    }
+    return TrainFigures(
+        version=version,
+        decisions=data.decisions,
+        contacts=learnt.contacts,
+        sampled=len(data.sample.day),
+        features=len(learnt.bundle.features),
+        left_out=len(moved) - len(usable(moved, night.settings.affinity.drift_psi)),
+        auc=round(metrics.get("auc_contact", float("nan")), 4),
+        auc_within=round(metrics.get("auc_within_contact", float("nan")), 4),
+        ratio=round(metrics.get("ratio_contact", float("nan")), 4),
+        lift=round(learnt.bundle.lifts.whole.value, 3),
+        calibration=learnt.bundle.contact.kind,
+        reliability=learnt.response.tables.get("contact", []),  # what the night report draws
+        train_seconds=round(trained, 1),
+        keep_seconds=round(time.perf_counter() - clock - trained, 1),
+    )
 
 
 def _params(settings: Affinity) -> dict[str, Any]:

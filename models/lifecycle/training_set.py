@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
@@ -27,7 +27,7 @@ from features.store.snapshots import family_anchors, write_snapshots
 from models.lifecycle.training_data import candidates, latest
 from runtime.duckdb_sql import Files, write_joined
 from runtime.lake import Lake, arrow_schema, nullable
-from runtime.night import Figures, Night
+from runtime.night import Night
 
 LABELS = (
     "business_date",
@@ -109,7 +109,7 @@ def read_recipe(path: Path) -> Recipe:
         ) from error
 
 
-def write(night: Night, made: Recipe, out: Path) -> Figures:
+def write(night: Night, made: Recipe, out: Path) -> dict[str, Any]:
     """Write rows and recipe into ``out``.
 
     Raises:

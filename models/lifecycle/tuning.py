@@ -6,7 +6,7 @@ over their mean rate. These nights choose, so they flatter what they chose: the 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from conf.errors import MendableError
@@ -14,7 +14,8 @@ from conf.settings import Affinity
 from models.lifecycle import fit as fitting
 from models.lifecycle.mlflow_run import trial, tuning
 from models.lifecycle.training_data import read
-from runtime.night import Figures, Night
+from runtime.figures import TrainFigures
+from runtime.night import Night
 
 if TYPE_CHECKING:
     import optuna
@@ -38,7 +39,30 @@ def changed(night: Night, values: dict[str, Any]) -> Night:
     return replace(night, settings=night.settings.model_copy(update={"affinity": affinity}))
 
 
-def run(night: Night, trials: int) -> Figures:
+@dataclass(frozen=True)
+class Search:
+    """What a search found.
+
+    Attributes:
+        figures: of the training with the best settings.
+        trials: how many were tried.
+        best: the best settings below ``affinity``.
+        goal_now: what is sought, of the present settings.
+        goal_best: the same of the best.
+    """
+
+    figures: TrainFigures
+    trials: int
+    best: dict[str, Any]
+    goal_now: float | None
+    goal_best: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures of the training, and beside them those of the search."""
+        return self.figures.as_json() | {name: value for name, value in vars(self).items() if name != "figures"}
+
+
+def run(night: Night, trials: int) -> Search:
     """Try ``trials`` settings, the present ones first, and register a training with the best.
 
     Raises:
@@ -69,4 +93,4 @@ def run(night: Night, trials: int) -> Figures:
         first, best = study.trials[0], study.best_trial
         chosen = best.user_attrs["values"]
         figures = fitting.registered(changed(night, chosen), data, parent)
-    return {**figures, "trials": trials, "best": chosen, "goal_now": first.value, "goal_best": best.value}
+    return Search(figures, trials, chosen, first.value, best.value)

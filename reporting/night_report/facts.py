@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,7 +13,9 @@ import pyarrow.compute as pc
 
 from reporting import feed_status
 from reporting.feed_status import FeedState, Loads
+from runtime.figures import TrainFigures
 from runtime.night import Night
+from runtime.run_record import NightRecord, last_training, night_record
 
 #: Rows a batch while counting a plan.
 BATCH = 262_144
@@ -77,23 +78,6 @@ def read_plan(night: Night, date: dt.date) -> Plan:
     return count_plan(dataset.to_batches(columns=columns, filter=that_night, batch_size=BATCH))
 
 
-def job_figures(night: Night, date: dt.date, run_id: str | None = None) -> dict[str, dict[str, Any]]:
-    """Figures of the latest run of every job on ``date`` (of one run if given), with ``seconds`` and ``state``."""
-    rows = night.lake.arrow("ops_run", partition={"business_date": date}).to_pylist()
-    found: dict[str, dict[str, Any]] = {}
-    for row in sorted(rows, key=lambda row: (row["run_id"] == run_id, row["started_at"])):
-        found[row["job"]] = {**json.loads(row["figures"] or "{}"), "seconds": row["seconds"], "state": row["state"]}
-    return found
-
-
-def last_training(night: Night) -> dict[str, Any]:
-    """Figures of the newest training not after tonight; empty if there was none."""
-    runs = night.lake.arrow("ops_run", columns=["business_date", "job", "state", "figures", "started_at"]).to_pylist()
-    mine = [r for r in runs if r["job"] == "train" and r["state"] != "failed" and r["business_date"] <= night.date]
-    newest = max(mine, key=lambda row: (row["business_date"], row["started_at"]), default=None)
-    return json.loads(newest["figures"]) if newest else {}
-
-
 def funnel_rows(night: Night) -> list[dict[str, Any]]:
     """The funnel of tonight in order, each rule with its reasons in both languages."""
     reasons = {rule.name: (rule.reason, rule.reason_zh) for rule in night.catalogue.rules}
@@ -131,9 +115,9 @@ class Facts:
     before: Plan
     offers: dict[int, int]  # recommendations by channel id
     limits: list[dict[str, Any]]
-    jobs: dict[str, dict[str, Any]]
-    jobs_before: dict[str, dict[str, Any]]
-    training: dict[str, Any]
+    record: NightRecord
+    record_before: NightRecord
+    training: TrainFigures
     kpis: list[dict[str, Any]]
     checks: Counter[tuple[str, bool]]
 
@@ -154,8 +138,8 @@ def gather(night: Night, run_id: str) -> Facts:
         before=read_plan(night, last) if last else Plan(),
         offers={row["channel"]: row["count_all"] for row in sorted(offers, key=lambda row: row["channel"])},
         limits=limit_rows(night),
-        jobs=job_figures(night, night.date, run_id),
-        jobs_before=job_figures(night, last) if last else {},
+        record=night_record(night, night.date, run_id),
+        record_before=night_record(night, last) if last else NightRecord({}),
         training=last_training(night),
         kpis=sorted(
             night.lake.arrow("kpi", partition=night.partition).to_pylist(), key=lambda row: (row["kpi"], row["slice"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from conf.catalogue import Catalogue
@@ -12,6 +13,7 @@ from reporting.feed_status import STATES, FeedState, counts
 from reporting.kpi import RATIOS
 from reporting.night_report import charts
 from reporting.night_report.facts import Facts
+from runtime.figures import AssignFigures, ProveFigures, ScoreFigures
 
 DIALECTS = ("avl", "verf", "vgop", "jsonl")
 #: Parts of the names of figures that the clock decides; they are shown under *operational* only, if at all.
@@ -59,19 +61,32 @@ def change(now: float, before: float) -> str:
     return f"{(now - before) / abs(before):+.1%} vs last night 较前夜"
 
 
-def proof(facts: Facts) -> dict[str, Any]:
-    """What the solver and the checker say, by the names they use."""
-    assign, prove = facts.jobs.get("assign", {}), facts.jobs.get("prove", {})
-    both = {**assign, **prove}
-    return {
-        "gap": both.get("gap"),
-        "bound": both.get("bound"),
-        "primal": both.get("primal"),
-        "lift": both.get("lift"),
-        "lift_no_budget": both.get("lift_no_budget"),
-        "method": assign.get("method"),
-        "checked": bool(prove) and prove["state"] != "failed",
-    }
+@dataclass(frozen=True)
+class Proof:
+    """What the solver and the checker say of the plan; the checker's word goes before the solver's."""
+
+    gap: float | None
+    bound: int | None
+    primal: int | None
+    lift: float | None
+    lift_no_budget: float | None
+    method: str | None
+    checked: bool
+
+
+def proof(facts: Facts) -> Proof:
+    """The proof of tonight's plan."""
+    assign, prove = facts.record.read(AssignFigures), facts.record.read(ProveFigures)
+    ran = facts.record.jobs.get(ProveFigures.job)
+    return Proof(
+        gap=assign.gap if prove.gap is None else prove.gap,
+        bound=assign.bound if prove.bound is None else prove.bound,
+        primal=assign.primal if prove.primal is None else prove.primal,
+        lift=assign.lift,
+        lift_no_budget=assign.lift_no_budget,
+        method=assign.method,
+        checked=ran is not None and ran.state != "failed",
+    )
 
 
 def tiles(facts: Facts) -> list[dict[str, str]]:
@@ -81,8 +96,8 @@ def tiles(facts: Facts) -> list[dict[str, str]]:
     rows, aside = facts.loads.rows, facts.loads.quarantined
     found = proof(facts)
     plan, before = facts.plan, facts.before
-    gap = found["gap"]
-    lift = found["lift"] if found["lift_no_budget"] is None else found["lift_no_budget"]
+    gap = found.gap
+    lift = found.lift if found.lift_no_budget is None else found.lift_no_budget
     return [
         tile(
             "feeds in",
@@ -105,14 +120,14 @@ def tiles(facts: Facts) -> list[dict[str, str]]:
             "lift over caps in turn",
             "较逐级限额提升",
             "–" if lift is None else f"{lift:+.1%}",
-            _lift_note(found["lift"], found["lift_no_budget"]),
+            _lift_note(found.lift, found.lift_no_budget),
         ),
         tile(
             "certificate",
             "证明",
-            "accepted 通过" if found["checked"] else "not checked 未验",
+            "accepted 通过" if found.checked else "not checked 未验",
             "by an independent program 独立校验",
-            "good" if found["checked"] else "warn",
+            "good" if found.checked else "warn",
         ),
     ]
 
@@ -277,22 +292,18 @@ def price(value: float) -> str:
 
 def model_section(facts: Facts) -> dict[str, Any]:
     """Figures of the last training, and its calibration where training logged one."""
-    flat = {key: value for key, value in facts.training.items() if isinstance(value, int | float | str)}
-    points = [
-        (float(point["predicted"]), float(point["observed"]), float(point["weight"]))
-        for point in facts.training.get("reliability", [])
-    ]
+    points = [(point["predicted"], point["observed"], point["weight"]) for point in facts.training.reliability or []]
     return {
         "figures": [
             (key, f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else v)
-            for key, v in flat.items()
+            for key, v in facts.training.simple().items()
             if not _clocked(key)
         ],
         "calibration": charts.calibration(points, label="calibration") if points else "",
         "score": [
             (key, value)
-            for key, value in facts.jobs.get("score", {}).items()
-            if isinstance(value, int | str) and key != "state" and not _clocked(key)
+            for key, value in facts.record.read(ScoreFigures).simple().items()
+            if isinstance(value, int | str) and not _clocked(key)
         ][:8],
     }
 
@@ -343,16 +354,17 @@ def yesterday_section(facts: Facts) -> list[tuple[str, str, str, str]]:
     rows = [(name, f"{a:,}", f"{b:,}", change(a, b).split(" ")[0]) for name, a, b in pairs]
     value = (yuan(now.value_micro), yuan(then.value_micro), change(now.value_micro, then.value_micro).split(" ")[0])
     rows.insert(2, ("predicted value 预测价值", *value))
-    gap, was = (jobs.get("assign", {}).get("gap") for jobs in (facts.jobs, facts.jobs_before))
+    assign = facts.record.read(AssignFigures)
+    gap, was = assign.gap, facts.record_before.read(AssignFigures).gap
     if gap is not None and was is not None:
         rows.append(("certified gap 认证差距", f"{gap:.1e}", f"{was:.1e}", ""))
-    if (churn := facts.jobs.get("assign", {}).get("churn")) is not None:
-        rows.append(("customers whose offer changed 方案变更", f"{churn:.1%}", "", ""))
+    if assign.churn is not None:
+        rows.append(("customers whose offer changed 方案变更", f"{assign.churn:.1%}", "", ""))
     return rows
 
 
 def operational_section(facts: Facts) -> list[tuple[str, float, float]]:
     """Seconds a job took, and the share of the night."""
-    seconds = {job: float(figures["seconds"]) for job, figures in facts.jobs.items()}
+    seconds = {job: record.seconds for job, record in facts.record.jobs.items()}
     total = sum(seconds.values()) or 1.0
     return [(job, value, value / total) for job, value in seconds.items()]

@@ -9,6 +9,7 @@ import pytest
 from conf.errors import MendableError
 from jobs import publish
 from runtime import audit
+from runtime.run_record import RunRecord
 from serving import campaign_files, publication
 from serving import store as serving
 from serving.release import fault_of
@@ -35,9 +36,9 @@ def test_a_night_is_published_to_store_files_and_report(planned, said):
 
     outbound = [row for row in night.lake.arrow("assignment").to_pylist() if row["channel"] is not None]
     files = {path.name: rows_of(path) for path in publication.published(night).glob("contacts-*.csv")}
-    assert figures["contacts"] == len(outbound)
-    assert sum(map(len, files.values())) == len(outbound) - figures["without_number"]
-    assert figures["without_number"] == sum(row["customer_id"] == 13 for row in outbound) == 1
+    assert figures.contacts == len(outbound)
+    assert sum(map(len, files.values())) == len(outbound) - figures.without_number
+    assert figures.without_number == sum(row["customer_id"] == 13 for row in outbound) == 1
     numbers = {row["decision_id"]: row["phone"] for rows in files.values() for row in rows}
     for row in outbound:
         if row["customer_id"] != 13:
@@ -82,8 +83,8 @@ def test_who_refused_since_eligibility_is_not_contacted(planned, said):
     }
     assert contacted.isdisjoint({"2", "5", "8"})
     assert {"4", "6"} <= contacted
-    assert figures["withdrawn"] == 3
-    assert figures["contacts"] == before["contacts"] - 3
+    assert figures.withdrawn == 3
+    assert figures.contacts == before.contacts - 3
     offers = {int(row["customer_id"]) for row in rows_of(publication.published(night) / "offers-website.csv")}
     assert 2 not in offers
     assert 5 in offers  # refused wechat only
@@ -95,7 +96,7 @@ def test_an_opt_out_made_on_the_store_counts_at_once(planned):
     publish.run(night)
     with serving.connect(night.settings) as store:
         store.execute("INSERT INTO cpc.stop (customer_id) VALUES (4)")
-    assert publish.run(night)["withdrawn"] == 1
+    assert publish.run(night).withdrawn == 1
 
 
 @pytest.mark.parametrize(
@@ -131,9 +132,10 @@ def test_a_refused_rerun_does_not_unpublish_the_night(planned):
 
 
 def test_the_plan_of_another_run_is_refused():
-    assert fault_of("2026-01-09-a", ["2026-01-09-b"], GOOD | {"state": "done"}).endswith("is of run 2026-01-09-b")
+    checked = RunRecord("2026-01-09-a", dt.date(2026, 1, 9), "prove", "done", GOOD, dt.datetime(2026, 1, 9), 1.0)
+    assert fault_of("2026-01-09-a", ["2026-01-09-b"], checked).endswith("is of run 2026-01-09-b")
     assert fault_of("2026-01-09-a", [], None) == "there is no assignment"
-    assert fault_of("2026-01-09-a", ["2026-01-09-a"], GOOD | {"state": "done"}) == ""
+    assert fault_of("2026-01-09-a", ["2026-01-09-a"], checked) == ""
 
 
 def test_publishing_again_changes_no_byte(planned):

@@ -107,9 +107,9 @@ def test_a_good_delivery_has_its_line_and_no_failure(province):
     line = rows[FEED, "suite · 2026-01-08"]
     assert line["success"]
     assert json.loads(line["details"])["delivery_id"] == "d0108"
-    assert figures["deliveries"] == 1
-    assert FEED not in figures["stopped_feeds"]
-    assert FEED not in figures["behind"]
+    assert figures.deliveries == 1
+    assert FEED not in figures.stopped_feeds
+    assert FEED not in figures.behind
 
 
 def test_data_docs_show_suites_and_the_load(province, request):
@@ -134,8 +134,8 @@ def test_a_delivery_is_judged_by_the_first_night_only(province, night):
     quality.run(province)
     following = night(DATE + dt.timedelta(days=1))
     figures = quality.run(following)
-    assert figures["deliveries"] == 0
-    assert FEED in figures["behind"]  # nothing new came
+    assert figures.deliveries == 0
+    assert FEED in figures.behind  # nothing new came
 
 
 @pytest.mark.parametrize(
@@ -153,13 +153,13 @@ def test_counts_that_do_not_agree_stop_the_feed(province, delivery, there, faile
     row = _rows(province)[FEED, failed]
     assert not row["success"]
     assert row["severity"] == "stop"
-    assert FEED in figures["stopped_feeds"]
+    assert FEED in figures.stopped_feeds
 
 
 def test_a_key_that_repeats_stops_the_feed(province):
     day = DATE - dt.timedelta(days=1)
     _fill(province.lake, "ops_load", [_load_row(day, distinct=2)])
-    assert FEED in quality.run(province)["stopped_feeds"]
+    assert FEED in quality.run(province).stopped_feeds
     line = _rows(province)[FEED, "suite · 2026-01-08"]
     assert not line["success"]
     assert json.loads(line["details"])["failed"] == 1
@@ -206,14 +206,14 @@ def test_what_arrived_after_the_cut_off_waits(province):
     late = _delivery(day, arrived_at=province.cut_off)
     refused = _delivery(day, delivery_id="x", state="refused")
     _fill(province.lake, "ops_delivery", [late, refused])
-    assert quality.run(province)["deliveries"] == 0
+    assert quality.run(province).deliveries == 0
 
 
 def test_a_feed_that_never_came_is_behind_and_required_ones_stop(province):
     figures = quality.run(province)
-    assert "bill_month" in figures["stopped_feeds"]  # required
-    assert "nps_survey_a" in figures["behind"]
-    assert "nps_survey_a" not in figures["stopped_feeds"]
+    assert "bill_month" in figures.stopped_feeds  # required
+    assert "nps_survey_a" in figures.behind
+    assert "nps_survey_a" not in figures.stopped_feeds
 
 
 def test_volume_is_held_against_the_weeks_before(province):

@@ -133,7 +133,7 @@ def decided_home(attributes: tuple[Path, pa.Table], tmp_path_factory: pytest.Tem
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(assign, "seen_by_limits", lambda night, eligible: attributes[1])
         figures = assign.run(tonight_of(home))
-    (home / "figures.json").write_text(json.dumps(figures))
+    (home / "figures.json").write_text(json.dumps(figures.as_json()))
     return home
 
 

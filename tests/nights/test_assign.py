@@ -55,8 +55,8 @@ def test_a_night_is_decided_proved_and_replayed(decided: Night) -> None:
     claimed = figures["bound_claimed"] or figures["bound"]
     assert 0 <= claimed - figures["primal"] <= decided.settings.solve.gap * claimed
     verdict = prove.run(decided)
-    assert verdict["verdict"] == "accepted"
-    assert verdict["primal"] == figures["primal"]
+    assert verdict.verdict == "accepted"
+    assert verdict.primal == figures["primal"]
     run = open_run(decided.settings, run_id(decided))
     again = decide(run)
     known_values(again, run)
@@ -109,13 +109,13 @@ def test_explorers_get_only_what_passed_every_rule(decided: Night) -> None:
 
 def test_the_next_night_starts_warm_and_says_what_changed(filled: Night) -> None:
     first = assign.run(filled)
-    assert first["churn"] is None
+    assert first.churn is None
     later = Night(filled.date + dt.timedelta(days=1), filled.settings, filled.landing)
     for table in ("eligible", "candidate"):
         rows = filled.lake.arrow(table, partition=filled.partition).drop_columns(["business_date"])
         later.lake.replace_arrow(table, rows, partition=later.partition)
     second = assign.run(later)
-    assert 0 <= second["churn"] < 1
+    assert 0 <= second.churn < 1
     assert any(later.settings.home.glob("runs/*/inputs.json"))
     assert open_run(later.settings, run_id(later)).inputs().start
 

@@ -135,7 +135,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     masks = np.full(CUSTOMERS, (1 << 5) | (1 << 11) | (1 << 13) | (1 << 16), np.int64)
     masks[:10] = 0
     offered(tonight, masks)
-    (home / "figures.json").write_text(json.dumps(train.run(tonight)))
+    (home / "figures.json").write_text(json.dumps(train.run(tonight).as_json()))
     return home
 
 
@@ -171,9 +171,9 @@ def test_train_registers_a_champion_and_score_writes_candidates(world: Night) ->
 
     figures = score.run(world)
     rows = world.lake.arrow("candidate").to_pandas()
-    assert figures["customers"] == CUSTOMERS - 10
-    assert figures["arcs"] == (CUSTOMERS - 10) * 44
-    assert figures["kept"] == len(rows)
+    assert figures.customers == CUSTOMERS - 10
+    assert figures.arcs == (CUSTOMERS - 10) * 44
+    assert figures.kept == len(rows)
     assert set(rows["product"]) == {5, 11, 13, 16}  # 16 has a floor and no history
     assert rows["customer_id"].min() == 11
     assert rows.duplicated(["customer_id", "product", "channel"]).sum() == 0
@@ -261,7 +261,7 @@ def test_the_prices_of_the_last_night_decide_what_is_kept(world: Night) -> None:
     fill(world, "limit_price", limit, {"business_date": D - dt.timedelta(days=1)})
     figures = score.run(world)
     dear = world.lake.arrow("candidate").to_pandas()
-    assert figures["prices_of"] == "2026-01-08"
+    assert figures.prices_of == "2026-01-08"
     assert (free["channel"] == 1).sum() > 1.3 * (dear["channel"] == 1).sum()  # a quarter is kept whatever the prices
     same = free.merge(dear, on=["customer_id", "product", "channel"])
     assert (
@@ -319,8 +319,8 @@ def test_changed_files_are_refused_and_a_lost_registry_is_survived(world: Night)
     source = world.settings.home / "mlflow.db"
     source.write_bytes(b"this is no database" * 1000)
     figures = score.run(world)
-    assert "does not answer" in figures["degraded"]  # the kept champion serves
-    assert figures["kept"] > 0
+    assert "does not answer" in figures.degraded  # the kept champion serves
+    assert figures.kept > 0
 
 
 def test_one_class_and_no_outcomes(world: Night, night: Callable[..., Night]) -> None:
@@ -373,7 +373,7 @@ def test_the_gate_decides_and_rollback_undoes(world: Night, monkeypatch: pytest.
     changed = world.settings.model_copy(update={"affinity": small})
     changed.__dict__["home"] = world.settings.home
     figures = train.run(replace(world, settings=changed))
-    assert figures["version"] == "2"
+    assert figures.version == "2"
     aliases = {row["version"]: row["aliases"] for row in registry.versions(world.settings)}
     assert aliases == {"2": ["challenger"], "1": ["champion"]}
     verdict = evaluate(world, "2")
@@ -491,7 +491,7 @@ def test_promotion_goes_through_the_gate_and_rollback_is_one_command(world: Nigh
     assert passed.exit_code == 0, passed.output
     assert json.loads(passed.output)["version"] == "2"
     scored = score.run(world)
-    assert (scored["model_version"], scored["model_sha256"]) == (
+    assert (scored.model_version, scored.model_sha256) == (
         "2",
         model_pointer.champion(world.settings).sha256[:16],
     )
@@ -538,9 +538,9 @@ def test_a_registry_over_the_network_that_is_down_lets_the_last_champion_serve(w
     away = world.settings.mlflow.model_copy(update={"uri": "http://127.0.0.1:9"})
     alone = replace(world, settings=world.settings.model_copy(update={"mlflow": away}))
     figures = score.run(alone)
-    assert "last champion kept: the model registry does not answer" in figures["degraded"]
-    assert figures["model_version"] == "1"
-    assert figures["kept"] > 0
+    assert "last champion kept: the model registry does not answer" in figures.degraded
+    assert figures.model_version == "1"
+    assert figures.kept > 0
     assert run_job("score", alone).state == "degraded"  # what the run record and the night's summary say
     shutil.rmtree(world.settings.home / "models")
     with pytest.raises(MendableError, match="does not answer"):

@@ -13,6 +13,7 @@ import pytest
 from conf.errors import MendableError
 from conf.settings import Settings
 from runtime import night_order, run_id, runner
+from runtime.figures import PartialsFigures, ScoreFigures
 from runtime.night import Night
 from runtime.night_order import Step
 
@@ -27,11 +28,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def make(name: str) -> ModuleType:
         module = ModuleType(f"jobs.{name}", f"Do {name}.")
 
-        def run(night: Night) -> dict[str, int]:
+        def run(night: Night) -> PartialsFigures:
             ran.append(name)
             if name == "middle" and "break" in ran:
                 raise RuntimeError("broken on purpose")
-            return {"rows": 3}
+            return PartialsFigures(families=1, families_rebuilt=1, nights_rebuilt=1, rows=3)
 
         module.READS, module.WRITES, module.run = (), (), run  # type: ignore[attr-defined]
         return module
@@ -145,7 +146,7 @@ def test_from_and_until_cut_the_night() -> None:
 
 
 def test_no_disk_is_told_with_a_remedy(calls: list[str], night, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(night: Night) -> dict[str, int]:
+    def full(night: Night) -> PartialsFigures:
         raise OSError(28, "No space left on device", "/lake/part.parquet")
 
     sys.modules["jobs.middle"].run = full  # type: ignore[attr-defined]
@@ -173,3 +174,20 @@ def test_what_ran_before_the_id_was_fixed_goes_to_the_run(calls: list[str], nigh
     assert first == {(run, name) for name in JOBS}
     runner.run_night(night(), steps())
     assert {(row["run_id"], row["job"]) for row in night().lake.arrow("ops_run").to_pylist()} == first
+
+
+def test_a_job_that_is_served_by_less_is_degraded_and_says_why(calls: list[str], night) -> None:
+    told = dict.fromkeys(ScoreFigures.model_fields) | {"kept": 1, "degraded": "last champion kept: no answer"}
+    sys.modules["jobs.middle"].run = lambda night: ScoreFigures(**told)  # type: ignore[attr-defined]
+    assert runner.run_job("middle", night()).state == "degraded"
+
+
+def test_an_error_without_a_word_is_recorded_by_its_name(calls: list[str], night) -> None:
+    def broken(night: Night) -> PartialsFigures:
+        raise AssertionError
+
+    sys.modules["jobs.middle"].run = broken  # type: ignore[attr-defined]
+    with pytest.raises(AssertionError):
+        runner.run_job("middle", night())
+    [row] = night().lake.arrow("ops_run").to_pylist()
+    assert (row["state"], row["figures"]) == ("failed", '{"error": "AssertionError"}')

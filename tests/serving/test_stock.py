@@ -122,7 +122,7 @@ def test_a_night_published_again_keeps_what_was_accepted(day: Callable[[int], Ni
     figures = publish.publish(night, ["store", "files"])
     assert left(night) == 1
     assert taken(night, 2).again
-    assert figures["withdrawn"] == 1  # the contact of who accepted stays cancelled, in the store and in the files
+    assert figures.withdrawn == 1  # the contact of who accepted stays cancelled, in the store and in the files
     with serving.connect(night.settings) as store:
         assert store.execute("SELECT customer_id FROM cpc.assignment WHERE withdrawn").fetchall() == [(2,)]
         assert not store.execute("SELECT 1 FROM cpc.recommendation WHERE withdrawn").fetchall()

@@ -127,8 +127,8 @@ def features(night, date: dt.date = D) -> dict[int, dict]:
 
 def test_a_night_from_events_to_snapshot(house, night):
     figures = partials.run(house)
-    assert figures["families_rebuilt"] >= 1
-    assert snapshot.run(house)["customers"] == 3
+    assert figures.families_rebuilt >= 1
+    assert snapshot.run(house).customers == 3
     found = features(house)
     assert sorted(found) == [1, 2, 5]  # closed ones and those of the future are not there
     assert found[1]["city"] == "gz"  # neither the profile of D nor the one that arrived at the cut-off
@@ -158,9 +158,9 @@ def test_a_night_from_events_to_snapshot(house, night):
 
 def test_a_rerun_builds_nothing_and_a_restatement_its_nights_only(house):
     partials.run(house)
-    assert partials.run(house)["nights_rebuilt"] == 0
+    assert partials.run(house).nights_rebuilt == 0
     version = house.lake.version("customer_day_contact_in")
-    assert partials.run(house)["rows"] == 0
+    assert partials.run(house).rows == 0
     assert house.lake.version("customer_day_contact_in") == version
 
     # 7 January is sent again, tonight, with another call: the old night loses its rows, tonight gains
@@ -174,8 +174,8 @@ def test_a_rerun_builds_nothing_and_a_restatement_its_nights_only(house):
     calls += [call(1, start_of_day(jan7), again, "d7b"), call(1, start_of_day(jan7) + TICK, again, "d7b", "bill")]
     write(house, "contact", calls)
     figures = partials.run(house)
-    assert figures["families_rebuilt"] == 1
-    assert figures["nights_rebuilt"] == 2
+    assert figures.families_rebuilt == 1
+    assert figures.nights_rebuilt == 2
     restated = house.lake.arrow("customer_day_contact_in")
     snapshot.run(house)
     assert features(house)[1]["calls_10086_count_7d"] == 3

@@ -107,7 +107,7 @@ def play(settings: Settings, spark: Any):
             figures = job.run(night)
             expect = yaml.safe_load((folder / f"{phase.name.replace('input', 'expect')}.yaml").read_text("utf-8"))
             for name, wanted in expect.get("figures", {}).items():
-                assert figures[name] == wanted, f"{phase.name}: figure {name}"
+                assert getattr(figures, name) == wanted, f"{phase.name}: figure {name}"
             for table, wanted in expect.get("tables", {}).items():
                 got = sorted(read(night, table, wanted["columns"]), key=key)
                 assert got == sorted(wanted["rows"], key=key), f"{phase.name}: {table}"

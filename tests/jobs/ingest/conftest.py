@@ -53,7 +53,7 @@ class Desk:
     def load(self, date: dt.date = DAY + dt.timedelta(1)) -> dict[str, Any]:
         night = self.night(date)
         scan.run(night)
-        return dict(ingest.run(night))
+        return ingest.run(night).as_json()
 
     def rows(self, *columns: str) -> list[tuple[Any, ...]]:
         """The table, sorted."""

@@ -112,7 +112,7 @@ def test_quality_writes_what_the_model_did(night: Callable[..., Night], monkeypa
     nights(tonight, days, shift=lambda date: 1.0 if date == D - dt.timedelta(days=1) else 0.0)
     figures = quality.run(tonight)
     channels = sorted(channel.code for channel in tonight.catalogue.channels if channel.id in (1, 2))
-    assert figures["model_alarms"] == [
+    assert figures.model_alarms == [
         f"PSI of {name} {channel} · 2026-01-08" for name in ("p_convert", "value_micro") for channel in channels
     ]
     rows = {

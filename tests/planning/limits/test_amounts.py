@@ -146,7 +146,7 @@ def test_limits_that_conflict_are_named_before_anything_is_written(
 def test_a_limit_that_nobody_is_in_is_a_warning(filled: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     with_limit(filled, monkeypatch, Limit(name="nobody", at_most=5, where={"channel": "ivr_out", "centre": "nowhere"}))
     figures = assign.run(filled)
-    assert any("nobody" in text for text in figures["warnings"])
+    assert any("nobody" in text for text in figures.warnings)
     written = read_limits(open_run(filled.settings, run_id(filled)).instance / "limits.yml")
     assert json.dumps([limit.name for limit in written.limits]).count("nobody") == 1
 

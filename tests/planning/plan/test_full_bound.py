@@ -115,9 +115,9 @@ def test_dropped_arcs_that_win_are_taken_back_and_the_plan_is_proved_over_all(
     extra = dropped_arcs(filled, 2_500_000)
     with_scorer(filled, monkeypatch, extra)
     figures = assign.run(filled)
-    assert figures["pruning_passes"] == 2
-    assert figures["taken_back"] > len({customer for customer, _, _ in extra})  # two of most customers
-    assert figures["pruning_loss"] <= filled.settings.solve.gap
+    assert figures.pruning_passes == 2
+    assert figures.taken_back > len({customer for customer, _, _ in extra})  # two of most customers
+    assert figures.pruning_loss <= filled.settings.solve.gap
     plan = filled.lake.arrow("assignment", partition=filled.partition).to_pylist()
     given = {(r["customer_id"], r["product"], r["channel"]) for r in plan if r["role"] == "exploit"}
     assert len(given & set(extra)) > 3
@@ -126,8 +126,8 @@ def test_dropped_arcs_that_win_are_taken_back_and_the_plan_is_proved_over_all(
     others = {(r["customer"], r["product"], r["channel"]) for r in run.table("others").to_pylist()}
     assert {arc for arc in extra if roles[arc[0]] != "exploit"} <= others  # the same for who explores
     proof = prove.run(filled)
-    assert proof["pruning_loss"] <= filled.settings.solve.gap
-    assert proof["gap_all_arcs"] >= proof["gap"]
+    assert proof.pruning_loss <= filled.settings.solve.gap
+    assert proof.gap_all_arcs >= proof.gap
     assert replay(filled.settings, run_id(filled)).identical
 
 
@@ -135,8 +135,8 @@ def test_a_plan_that_pruning_may_have_spoilt_is_refused(filled: Night, monkeypat
     with_scorer(filled, monkeypatch, dropped_arcs(filled, 2_500_000))
     monkeypatch.setattr(column_generation, "ROUNDS", 1)
     figures = assign.run(filled)
-    assert figures["taken_back"] == 0
-    assert figures["pruning_loss"] > filled.settings.solve.gap
+    assert figures.taken_back == 0
+    assert figures.pruning_loss > filled.settings.solve.gap
     with pytest.raises(MendableError, match="pruned arcs may be worth") as caught:
         prove.run(filled)
     assert "solve.keep_arcs=16" in caught.value.remedy

@@ -71,8 +71,8 @@ def two_nights(filled: Night, cost: float) -> tuple[Night, dict[str, Any]]:
 def test_a_plan_moves_less_and_is_told_in_money(filled: Night) -> None:
     _, free = two_nights(filled, 0.0)
     later, dear = two_nights(filled, 0.5)
-    assert dear["churn"] < 0.7 * free["churn"]
-    assert dear["value_yuan"] < free["value_yuan"]  # the lever is no money
+    assert dear.churn < 0.7 * free.churn
+    assert dear.value_yuan < free.value_yuan  # the lever is no money
     scored = {
         (r["customer_id"], r["product"], r["channel"]): r["value_micro"]
         for r in later.lake.arrow("candidate", partition=later.partition).to_pylist()
@@ -82,15 +82,15 @@ def test_a_plan_moves_less_and_is_told_in_money(filled: Night) -> None:
     assert given
     for row in given:
         assert scored[row["customer_id"], row["product"], row["channel"]] == row["value_micro"]
-    assert sum(row["value_micro"] for row in given) == round(dear["value_yuan"] * 1e6)
+    assert sum(row["value_micro"] for row in given) == round(dear.value_yuan * 1e6)
     for row in later.lake.arrow("recommendation", partition=later.partition).to_pylist():
         assert scored[row["customer_id"], row["product"], row["channel"]] == row["value_micro"]
 
-    assert prove.run(later)["accepted"]
+    assert prove.run(later).accepted
     run = open_run(later.settings, run_id(later))
     again = decide(run)
     lever = known_values(again, run)
-    assert lever == round(dear["primal"] - dear["value_yuan"] * 1e6) > 0
+    assert lever == round(dear.primal - dear.value_yuan * 1e6) > 0
     rebuilt = table_hash(assignment_table(again, run.inputs()))
     assert rebuilt == (run.path / "assignment.sha256").read_text().strip()
 

@@ -1,6 +1,7 @@
 import re
 import shutil
 from collections import Counter
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -9,6 +10,8 @@ from jobs import publish
 from reporting.night_report import charts, render
 from reporting.night_report.facts import count_plan, gather
 from reporting.night_report.view import change, price, view
+from runtime.figures import AssignFigures
+from runtime.run_record import NightRecord
 from serving import publication
 
 GOOD = {"accepted": True, "gap": 3.1e-5}
@@ -66,15 +69,15 @@ def test_a_night_that_was_left_out_is_no_night_before(planned):
     planned(dt.date(2026, 1, 7), verdict=GOOD)
     facts = gather(planned(verdict=GOOD), "r")
     assert facts.before.customers == 240
-    assert facts.jobs_before["assign"]["gap"] == GOOD["gap"]
+    assert facts.record_before.read(AssignFigures).gap == GOOD["gap"]
     assert all(row["price_before"] is not None for row in facts.limits)
 
 
 def test_only_the_operational_part_depends_on_the_clock(planned):
     night = planned(verdict=GOOD)
     facts = gather(night, "r")
-    for job in facts.jobs.values():
-        job["seconds"] += 1.5
+    jobs = {job: replace(record, seconds=record.seconds + 1.5) for job, record in facts.record.jobs.items()}
+    facts = replace(facts, record=NightRecord(jobs))
     assert render(gather(night, "r"), night) != render(facts, night)
     assert render(gather(night, "r"), night, operational=False) == render(facts, night, operational=False)
 
@@ -82,7 +85,9 @@ def test_only_the_operational_part_depends_on_the_clock(planned):
 def test_a_rate_is_the_clock_s_too(planned):
     night = planned(verdict=GOOD)
     facts = gather(night, "r")
-    facts.jobs["score"] = {"seconds": 1.0, "state": "done", "arcs": 40, "arcs_per_second": 7}
+    figures = {"arcs": 40, "arcs_per_second": 7}
+    score = replace(facts.record.jobs["assign"], job="score", figures=figures)
+    facts = replace(facts, record=NightRecord({"score": score}))
     assert view(facts, night.catalogue, "", operational=False)["model"]["score"] == [("arcs", 40)]
 
 
