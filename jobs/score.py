@@ -17,8 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from conf.errors import MendableError
-from models.affinity.encode import ChangedFeatureError, MissingFeatureError
-from planning.scoring import Counts, Task, plan, score_file
+from planning.scoring import Scored, Task, plan, score_file
 from runtime.figures import ScoreFigures
 from runtime.night import Night
 from runtime.parquet_files import WrittenFile
@@ -33,23 +32,12 @@ def run(night: Night) -> ScoreFigures:
     """Write tonight's ``candidate``."""
     clock = time.perf_counter()
     task, files, basis = plan(night)
-    try:
-        results = _run_tasks(night, task, files)
-    except MissingFeatureError as error:
-        raise MendableError(
-            f"the champion needs features that tonight's snapshot lacks: {', '.join(error.names)}",
-            where=f"model version {task.model_version}, table customer_features",
-            remedy="declare them again in features/declared, `cpc models rollback`, or train anew with `cpc train`",
-        ) from error
-    except ChangedFeatureError as error:
-        raise MendableError(
-            f"features are not what the champion learnt: {'; '.join(error.changes)}",
-            where=f"model version {task.model_version}, table customer_features",
-            remedy="mend their declaration, `cpc models rollback`, or train anew with `cpc train`",
-        ) from error
-    written = [file for file, _ in results if file is not None]
+    results = _run_tasks(night, task, files)
+    if fault := fault_of(task, results):
+        raise fault
+    written = [result.written for result in results if result.written is not None]
     night.lake.commit_files("candidate", written, replace=[night.partition])
-    counts = [count for _, count in results]
+    counts = [result.counts for result in results]
     arcs, seconds = sum(count.arcs for count in counts), time.perf_counter() - clock
     return ScoreFigures(
         customers=sum(count.customers for count in counts),
@@ -64,18 +52,30 @@ def run(night: Night) -> ScoreFigures:
     )
 
 
-def _run_tasks(night: Night, task: Task, files: Sequence[str]) -> list[tuple[WrittenFile | None, Counts]]:
+def fault_of(task: Task, results: Sequence[Scored]) -> MendableError | None:
+    """What is wrong between champion and snapshot, as something to mend; None where all files were scored."""
+    missing = sorted({name for result in results for name in result.missing})
+    changed = sorted({change for result in results for change in result.changed})
+    where = f"model version {task.model_version}, table customer_features"
+    if missing:
+        return MendableError(
+            f"the champion needs features that tonight's snapshot lacks: {', '.join(missing)}",
+            where=where,
+            remedy="declare them again in features/declared, `cpc models rollback`, or train anew with `cpc train`",
+        )
+    if changed:
+        return MendableError(
+            f"features are not what the champion learnt: {'; '.join(changed)}",
+            where=where,
+            remedy="mend their declaration, `cpc models rollback`, or train anew with `cpc train`",
+        )
+    return None
+
+
+def _run_tasks(night: Night, task: Task, files: Sequence[str]) -> list[Scored]:
     """Run the task on every file: by threads here while small (the kernel holds no lock), by Spark beyond."""
     if sum(Path(path).stat().st_size for path in files) <= _IN_PROCESS:
         with ThreadPoolExecutor(2) as pool:
             return list(pool.map(lambda path: score_file(task, path), files))
     context = night.spark.sparkContext
-    try:
-        return context.parallelize(list(files), len(files)).map(lambda path: score_file(task, path)).collect()
-    except Exception as error:  # Spark wraps what a task raised: find the one that has a remedy
-        text = str(error)
-        if "features missing: " in text:
-            raise MissingFeatureError(text.split("features missing: ")[1].splitlines()[0].split(", ")) from error
-        if "features changed: " in text:
-            raise ChangedFeatureError(text.split("features changed: ")[1].splitlines()[0].split("; ")) from error
-        raise
+    return list(context.parallelize(list(files), len(files)).map(lambda path: score_file(task, path)).collect())

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from conf.catalogue import Catalogue, load_catalogue
 from conf.errors import MendableError
 from models.affinity.bundle import load
-from models.affinity.encode import MissingFeatureError, encode
+from models.affinity.encode import ChangedFeatureError, MissingFeatureError, encode
 from models.affinity.prune import prune
 from models.affinity.scorer import BASES, Money, Scorer, Scores, prepare
 from models.arrays import Floats, Ints
@@ -116,8 +116,36 @@ class Counts:
     without_snapshot: int = 0
 
 
-def score_file(task: Task, path: str) -> tuple[WrittenFile | None, Counts]:
+@dataclass(frozen=True)
+class Scored:
+    """What became of a file of ``eligible``: candidates, or why the champion cannot score tonight's snapshot.
+
+    The fault is a value: what a task raises reaches the driver as text that Spark words.
+
+    Attributes:
+        written: the candidates; None where there are none.
+        counts: what was counted.
+        missing: features that the champion needs and the snapshot lacks.
+        changed: features that are of another type than the champion learnt, each in words.
+    """
+
+    written: WrittenFile | None = None
+    counts: Counts = Counts()
+    missing: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
+def score_file(task: Task, path: str) -> Scored:
     """Score the customers of one file of ``eligible`` and write their candidates."""
+    try:
+        return _scored_file(task, path)
+    except MissingFeatureError as error:
+        return Scored(missing=error.names)
+    except ChangedFeatureError as error:
+        return Scored(changed=error.changes)
+
+
+def _scored_file(task: Task, path: str) -> Scored:
     scorer = _scorer(task.model, task.sha256, task.catalogue, task.money)
     catalogue = load_catalogue(Path(task.catalogue))
     limits = DeclaredLimits.from_catalogue(catalogue)
@@ -131,8 +159,8 @@ def score_file(task: Task, path: str) -> tuple[WrittenFile | None, Counts]:
             counts.without_snapshot + block.absent,
         )
     if not parts:
-        return None, counts
-    return write_file(Path(task.out), pa.concat_tables(parts), {"business_date": task.date}), counts
+        return Scored(counts=counts)
+    return Scored(write_file(Path(task.out), pa.concat_tables(parts), {"business_date": task.date}), counts)
 
 
 def _snapshot(task: Task, scorer: Scorer, limits: DeclaredLimits, customers: Ints) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import pickle
 import re
 import shutil
 from collections.abc import Callable
@@ -586,6 +587,41 @@ def rewritten(world: Night, table: str, change: Callable[[pa.Table], pa.Table]) 
 
     for path in world.lake.files(table, world.partition):
         pq.write_table(change(pq.read_table(path, partitioning=None)), path)
+
+
+class Cluster:
+    """Stands for Spark: tasks and results travel as bytes, and what a task raises arrives in other words."""
+
+    def __init__(self) -> None:
+        self.sparkContext = self
+        self.defaultParallelism = 2
+
+    def parallelize(self, items: list[str], _: int) -> Cluster:
+        self.items = items
+        return self
+
+    def map(self, task: Callable[[str], object]) -> Cluster:
+        try:
+            self.done = [pickle.loads(pickle.dumps(task(item))) for item in self.items]
+        except Exception as error:
+            raise RuntimeError("Job aborted due to stage failure") from error
+        return self
+
+    def collect(self) -> list[object]:
+        return self.done
+
+
+def test_a_fault_that_a_task_meets_on_another_machine_is_as_plain(
+    world: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score, "_IN_PROCESS", -1)
+    world.__dict__["spark"] = Cluster()
+    here = score.run(world)
+    assert here.kept
+    rewritten(world, "customer_features", lambda rows: rows.drop_columns(["plan_fee"]))
+    with pytest.raises(MendableError, match="snapshot lacks: plan_fee") as raised:
+        score.run(world)
+    assert "cpc models rollback" in raised.value.remedy
 
 
 def test_a_feature_that_became_text_is_named_with_both_types(world: Night) -> None:
