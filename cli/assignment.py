@@ -61,15 +61,17 @@ def solve(
                 console.print(f"warning: {warning}")
         with _engine(engine, read.problem, env) as passes:
             solution = solved(read, goal, str(instance), passes)
-        said = write_plan(out, read.problem, solution)
+        proof = write_plan(out, read.problem, solution)
     except NoPlan as error:
         console.print(f"no plan: {error}")
         raise typer.Exit(1) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    figures = {key: value for key, value in said.items() if key != "limits"} | {"warnings": list(read.warnings)}
+    figures = {key: value for key, value in proof.as_json().items() if key != "limits"} | {
+        "warnings": list(read.warnings)
+    }
     if as_json:
-        print_json(said | {"warnings": list(read.warnings)})
+        print_json(proof.as_json() | {"warnings": list(read.warnings)})
     else:
         print_figures(f"plan in {out}", figures)
 
@@ -105,11 +107,11 @@ def certify(
         from conf.settings import load_settings
         from planning.instance.run_folder import certified
 
-        figures = certified(load_settings(env), run)
+        figures = certified(load_settings(env), run).as_json()
     elif instance is None or out is None:
         raise MendableError("nothing to check", where="cpc certify", remedy="give INSTANCE and OUT, or --run R")
     else:
-        figures = checked(instance, out)
+        figures = checked(instance, out).as_json()
     shown = {key: value for key, value in figures.items() if key != "used"}
     if as_json:
         print_json({"verdict": "accepted", **figures})

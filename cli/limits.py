@@ -95,7 +95,7 @@ def prices(
         if not as_json:
             console.print(f"{name}: solved on both sides")
     if as_json:
-        print_json({"run_id": base.run.path.name, "gap": base.said["gap"], "limits": rows})
+        print_json({"run_id": base.run.path.name, "gap": base.certificate.gap, "limits": rows})
         return
 
     columns = ("limit", "amount", "dual 元", "side", "solved at", "元 a unit", "proved from", "to", "sides differ")

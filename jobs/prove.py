@@ -53,8 +53,8 @@ def run(night: Night) -> ProveFigures:
     )
     if "bound_all_arcs" in every:
         over_all = every["bound_all_arcs"]
-        every["gap_all_arcs"] = (over_all - found["primal"]) / max(1, abs(over_all))
-        every["pruning_loss"] = pruning_loss(over_all, found["bound"])
+        every["gap_all_arcs"] = (over_all - found.primal) / max(1, abs(over_all))
+        every["pruning_loss"] = pruning_loss(over_all, found.bound)
         if every["pruning_loss"] > night.settings.solve.gap:
             raise MendableError(
                 f"pruned arcs may be worth {every['pruning_loss']:.1e} of the plan, more than the gap aimed at "
@@ -66,15 +66,15 @@ def run(night: Night) -> ProveFigures:
     return ProveFigures(
         verdict="accepted",
         accepted=True,
-        gap=found["gap"],
-        bound=found["bound"],
-        primal=found["primal"],
+        gap=found.gap,
+        bound=found.bound,
+        primal=found.primal,
         customers=rows.num_rows,
-        planned=found["customers"],
-        arcs=found["arcs"],
-        gap_micro_a_customer=(found["bound"] - found["primal"]) / max(1, found["customers"]),
-        sha256=found["assignment_sha256"],
-        covers=found["covers"],
+        planned=found.customers,
+        arcs=found.arcs,
+        gap_micro_a_customer=(found.bound - found.primal) / max(1, found.customers),
+        sha256=found.assignment_sha256,
+        covers=found.covers,
         **every,
     )
 

@@ -20,7 +20,6 @@ from conf.errors import MendableError
 from planning.scoring import Scored, Task, plan, score_file
 from runtime.figures import ScoreFigures
 from runtime.night import Night
-from runtime.parquet_files import WrittenFile
 
 READS = ("eligible", "customer_features")
 READS_PREVIOUS = ("limit_price", "assignment")

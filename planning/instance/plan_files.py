@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,13 +13,14 @@ from conf.errors import MendableError
 from models.arrays import Ints
 from models.assignment.problem import Block, Kinds, Problem
 from models.assignment.solve import Solution
+from planning.instance.certificate import VERSION, Certificate, LimitCertificate, write_certificate
 from runtime.atomic_files import folder_draft
 
 SCHEMA = pa.schema([("customer", pa.int64()), ("product", pa.int16()), ("channel", pa.int16()), ("value", pa.int64())])
 _RECORD = np.dtype([("customer", "<i8"), ("product", "<i2"), ("channel", "<i2"), ("value", "<i8")])
 
 
-def write_plan(out: Path, problem: Problem, solution: Solution) -> dict[str, Any]:
+def write_plan(out: Path, problem: Problem, solution: Solution) -> Certificate:
     """Write ``assignment/`` and ``certificate.json`` into ``out``; returns the certificate.
 
     Both are made in a folder beside and moved in place, so nobody sees half a plan.
@@ -38,9 +37,9 @@ def write_plan(out: Path, problem: Problem, solution: Solution) -> dict[str, Any
                 writer.write_table(plan_table(block.customer, product, channel, value))
             if not problem.blocks:
                 writer.write_table(SCHEMA.empty_table())
-        said = certificate(problem, solution, digest.hexdigest())
-        (draft / "certificate.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-    return said
+        found = certificate(problem, solution, digest.hexdigest())
+        write_certificate(draft, found)
+    return found
 
 
 def chosen(block: Block, arc: Ints, kinds: Kinds) -> tuple[Ints, Ints, Ints]:
@@ -74,25 +73,24 @@ def plan_table(customer: Ints, product: Ints, channel: Ints, value: Ints) -> pa.
     )
 
 
-def certificate(problem: Problem, solution: Solution, digest: str) -> dict[str, Any]:
+def certificate(problem: Problem, solution: Solution, digest: str) -> Certificate:
     """What `certify` will check: plan, bound and prices as integers."""
-    limits, plan, dual = problem.limits, solution.plan, solution.dual
-    said: dict[str, Any] = {
-        "primal": plan.primal,
-        "bound": dual.bound,
-        "gap": solution.gap,
-        "customers": problem.customers,
-        "arcs": problem.arcs,
-        "limits": [
-            {"name": name, "used": int(s) * u, "amount": int(s * b), "price_pico": int(s * p)}
+    limits, plan, dual, claimed = problem.limits, solution.plan, solution.dual, solution.bound_claimed
+    return Certificate(
+        version=VERSION,
+        primal=plan.primal,
+        bound=dual.bound,
+        gap=solution.gap,
+        customers=problem.customers,
+        arcs=problem.arcs,
+        limits=tuple(
+            LimitCertificate(name=name, used=int(s) * u, amount=int(s * b), price_pico=int(s * p))
             for name, s, u, b, p in zip(limits.names, limits.sign, plan.used, limits.amount, dual.prices, strict=True)
-        ],
-        "assignment_sha256": digest,
-        "seconds": round(solution.seconds, 3),
-        "passes": solution.passes,
-        "method": solution.method,
-    }
-    if solution.bound_claimed is not None:
-        said["bound_claimed"] = solution.bound_claimed
-        said["gap_claimed"] = (solution.bound_claimed - plan.primal) / max(1, abs(solution.bound_claimed))
-    return said
+        ),
+        assignment_sha256=digest,
+        seconds=round(solution.seconds, 3),
+        passes=solution.passes,
+        method=solution.method,
+        bound_claimed=claimed,
+        gap_claimed=None if claimed is None else (claimed - plan.primal) / max(1, abs(claimed)),
+    )

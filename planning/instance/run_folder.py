@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 from conf.errors import MendableError
 from conf.settings import Settings
 from models.assignment.roles import EXPLOIT
+from planning.instance.certificate import Checked
 from planning.instance.decision_inputs import DecisionInputs, read_inputs, write_inputs
 from planning.instance.solve import checked
 from planning.limits.in_force import LimitsInForce, read_limits, write_limits
@@ -110,11 +110,12 @@ def take_back(run: RunFolder, arcs: pa.Table) -> None:
             pq.write_table(joined, draft, compression="zstd")
 
 
-def certified(settings: Settings, run: str) -> dict[str, Any]:
+def certified(settings: Settings, run: str) -> Checked:
     """The checker's figures on a run's frozen instance and plan (the stored set of arcs: what pruning kept).
 
     Raises:
         MendableError: there is no such run, or the checker refuses its plan.
     """
     folder = open_run(settings, run)
-    return {"run_id": run, "covers": "stored arcs", **checked(folder.instance, folder.plan)}
+    found = checked(folder.instance, folder.plan)
+    return found.model_copy(update={"run_id": run, "covers": "stored arcs"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from certify.check import check
 from certify.limits import Refused
@@ -13,6 +12,7 @@ from models.assignment.conflict import Infeasible
 from models.assignment.dual_evaluation import Engine
 from models.assignment.problem import Overflow
 from models.assignment.solve import Goal, Solution, solve
+from planning.instance.certificate import Checked
 from planning.instance.reader import Instance
 
 
@@ -57,14 +57,14 @@ def loosen(error: Infeasible, instance: Instance) -> str:
     return "any one of these loosens it: " + "; ".join(ways) if ways else "give every customer an arc that fits"
 
 
-def checked(instance: Path, out: Path) -> dict[str, Any]:
+def checked(instance: Path, out: Path) -> Checked:
     """The checker's figures.
 
     Raises:
         MendableError: the checker refuses the plan.
     """
     try:
-        return check(instance, out)
+        return Checked(**check(instance, out))
     except Refused as error:
         raise MendableError(
             f"refused: {error.what}", where=error.where, remedy="solve the instance again; do not use this plan"

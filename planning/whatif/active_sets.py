@@ -20,6 +20,7 @@ from models.arrays import Ints
 from models.assignment.active_set import FEW, Active
 from models.assignment.problem import Apart, Block, Limits, Problem
 from models.assignment.sample import drawn
+from planning.instance.certificate import Certificate
 from runtime.atomic_files import file_draft
 from runtime.run_id import sources
 
@@ -45,15 +46,15 @@ def rounded_change(before: Limits, after: Limits, used: Sequence[int]) -> Limits
     return replace(before, amount=before.amount + np.sign(change) * np.ceil(step * size).astype(np.int64))
 
 
-def key_of(said: dict[str, Any], limits: Limits, room: float) -> str:
+def key_of(certificate: Certificate, limits: Limits, room: float) -> str:
     """The name of the set of a run's plan for other limits, as this code makes it."""
     changed = [
         [name, int(b * s)]
-        for name, b, s, row in zip(limits.names, limits.amount, limits.sign, said["limits"], strict=True)
-        if int(b * s) != row["amount"]
+        for name, b, s, row in zip(limits.names, limits.amount, limits.sign, certificate.limits, strict=True)
+        if int(b * s) != row.amount
     ]
-    prices = [row["price_pico"] for row in said["limits"]]
-    text = json.dumps([sources(), said["assignment_sha256"], prices, changed, room])
+    prices = [*certificate.prices.values()]
+    text = json.dumps([sources(), certificate.assignment_sha256, prices, changed, room])
     return hashlib.sha256(text.encode()).hexdigest()[:16] + ".npz"
 
 

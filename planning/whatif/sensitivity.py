@@ -90,17 +90,17 @@ def limit_named(base: Base, name: str) -> LimitInForce:
 
 def binding(base: Base) -> list[str]:
     """Limits that charge something at the run's final prices, dearest use of the whole amount first."""
-    rows = [row for row in base.said["limits"] if row["price_pico"]]
-    rows.sort(key=lambda row: (-abs(row["price_pico"] * (row["amount"] or row["used"])), row["name"]))
-    return [row["name"] for row in rows]
+    rows = [row for row in base.certificate.limits if row.price_pico]
+    rows.sort(key=lambda row: (-abs(row.price_pico * (row.amount or row.used)), row.name))
+    return [row.name for row in rows]
 
 
 def tonight(base: Base, name: str) -> Point:
     """The run itself, as a point of the curve of a limit."""
-    row = next(row for row in base.said["limits"] if row["name"] == name)
+    row = base.certificate.limit(name)
     contacts = sum(int((arcs >= 0).sum()) for arcs in base.arcs)
     return Point(
-        row["amount"], base.said["primal"], base.said["bound"], row["used"], row["price_pico"] * 1e-12, contacts
+        row.amount, base.certificate.primal, base.certificate.bound, row.used, row.price_pico * 1e-12, contacts
     )
 
 
@@ -146,10 +146,10 @@ def prices_of(answer: Answer) -> dict[str, int]:
 
 def step_of(base: Base, name: str) -> int:
     """By how much a limit is moved for its price: large against the gap, at least 1 % of the amount, at least 1."""
-    row = next(row for row in base.said["limits"] if row["name"] == name)
-    open_ = max(1, base.said["bound"] - base.said["primal"])
-    by_gap = math.ceil(STEP_OVER_GAP * open_ * PICO / abs(row["price_pico"])) if row["price_pico"] else 0
-    return max(1, by_gap, math.ceil(LEAST_STEP * abs(row["amount"])))
+    row = base.certificate.limit(name)
+    open_ = max(1, base.certificate.bound - base.certificate.primal)
+    by_gap = math.ceil(STEP_OVER_GAP * open_ * PICO / abs(row.price_pico)) if row.price_pico else 0
+    return max(1, by_gap, math.ceil(LEAST_STEP * abs(row.amount)))
 
 
 def sides(base: Base, name: str) -> tuple[Side, Side]:
@@ -273,11 +273,11 @@ def least_amount(base: Base, name: str, value_micro: int, tries: int = TRIES) ->
         MendableError: no such limit, or no amount reaches the value.
     """
     limit, here = limit_named(base, name), tonight(base, name)
-    free = 4 * max(1, abs(limit.amount)) + base.said["customers"] * base.largest(name) if limit.sign > 0 else 0
+    free = 4 * max(1, abs(limit.amount)) + base.certificate.customers * base.largest(name) if limit.sign > 0 else 0
     solves = 0
     if _reaches(here, value_micro):
         good: Point = here
-        bad = point(base, name, 0 if limit.sign > 0 else limit.amount * 4 + base.said["customers"], here)
+        bad = point(base, name, 0 if limit.sign > 0 else limit.amount * 4 + base.certificate.customers, here)
         solves += 1
         if _reaches(bad, value_micro):
             return Goal(bad, None, False, solves)

@@ -9,7 +9,6 @@ What a limit is worth, one amount after another: `planning.whatif.sensitivity`.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +23,7 @@ from models.assignment.problem import Limits, Problem
 from models.assignment.repair import Plan, used_by, value_of
 from models.assignment.resolve import solve_again
 from models.assignment.solve import Goal, Solution
+from planning.instance.certificate import Certificate, read_certificate
 from planning.instance.plan_files import chosen, records
 from planning.instance.reader import Instance, read_instance
 from planning.instance.run_folder import RunFolder
@@ -42,26 +42,26 @@ class Base:
     Attributes:
         run: its inputs.
         instance: the exploiters' problem.
-        said: its certificate.
+        certificate: what was proved of its plan.
         arcs: the plan, each block's arcs.
     """
 
     run: RunFolder
     instance: Instance
-    said: dict[str, Any]
+    certificate: Certificate
     arcs: list[Ints]
 
     @property
     def plan(self) -> Plan:
         """The plan with what it is worth and uses, as certified."""
         signs = self.instance.problem.limits.sign
-        used = [row["used"] * int(sign) for row, sign in zip(self.said["limits"], signs, strict=True)]
-        return Plan(self.arcs, self.said["primal"], used)
+        used = [row.used * int(sign) for row, sign in zip(self.certificate.limits, signs, strict=True)]
+        return Plan(self.arcs, self.certificate.primal, used)
 
     @property
     def prices(self) -> dict[str, int]:
         """Final prices by limit."""
-        return {row["name"]: row["price_pico"] for row in self.said["limits"]}
+        return self.certificate.prices
 
     def largest(self, name: str) -> int:
         """The largest use of a limit by one arc, at least 1."""
@@ -71,7 +71,7 @@ class Base:
 def base_of(run: RunFolder) -> Base:
     """Read a run."""
     instance = read_instance(run.instance)
-    said = json.loads((run.plan / "certificate.json").read_text(encoding="utf-8"))
+    certificate = read_certificate(run.plan)
     table = pq.read_table(run.plan / "assignment")
     product = table["product"].fill_null(-1).to_numpy().astype(np.int64)
     channel = table["channel"].fill_null(-1).to_numpy().astype(np.int64)
@@ -80,7 +80,7 @@ def base_of(run: RunFolder) -> Base:
         rows = slice(at, at + len(block))
         arcs.append(_places(instance.problem, block, product[rows], channel[rows]))
         at += len(block)
-    return Base(run, instance, said, arcs)
+    return Base(run, instance, certificate, arcs)
 
 
 def _places(problem: Problem, block: Any, product: Ints, channel: Ints) -> Ints:
@@ -207,10 +207,10 @@ def by_active_set(base: Base, problem: Problem, goal: Goal) -> tuple[Solution, i
 
 def active_of(base: Base, limits: Limits, room: float) -> Active | None:
     """Who may change their mind under other limits, as kept with the run or made now; None where integers are too large."""
-    problem, path = base.instance.problem, base.run.path / "active" / key_of(base.said, limits, room)
+    problem, path = base.instance.problem, base.run.path / "active" / key_of(base.certificate, limits, room)
     found = read_active(path, problem, base.arcs)
     if found is None:
-        prices = np.array([row["price_pico"] for row in base.said["limits"]], np.int64) * problem.limits.sign
+        prices = np.array([*base.prices.values()], np.int64) * problem.limits.sign
         found = active_set(problem, prices, box_of(problem, prices, limits, room))
         if found is not None:
             write_active(path, found, base.arcs)
@@ -226,7 +226,7 @@ def plan_sha(problem: Problem, plan: Plan) -> str:
 
 
 def _figures(base: Base, instance: Instance, solution: Solution) -> dict[str, Any]:
-    was, bound_was = base.said["primal"], base.said["bound"]
+    was, bound_was = base.certificate.primal, base.certificate.bound
     primal, bound = solution.plan.primal, solution.dual.bound
     low, high = (primal - bound_was) * 1e-6, (bound - was) * 1e-6
     change = (primal - was) * 1e-6
@@ -247,20 +247,20 @@ def _figures(base: Base, instance: Instance, solution: Solution) -> dict[str, An
         "customers_who_change": moved,
         "passes": solution.passes,
         "seconds": round(solution.seconds, 3),
-        "same_bytes": sha == base.said["assignment_sha256"],
+        "same_bytes": sha == base.certificate.assignment_sha256,
         "assignment_sha256": sha,
         "limits": [
             {
-                "limit": row["name"],
-                "amount_was": row["amount"],
+                "limit": row.name,
+                "amount_was": row.amount,
                 "amount": int(b * s),
-                "used_was": row["used"],
+                "used_was": row.used,
                 "used": u * int(s),
-                "price_yuan_was": row["price_pico"] * 1e-12,
+                "price_yuan_was": row.price_pico * 1e-12,
                 "price_yuan": int(p * s) * 1e-12,
             }
             for row, b, s, u, p in zip(
-                base.said["limits"],
+                base.certificate.limits,
                 instance.problem.limits.amount,
                 signs,
                 solution.plan.used,

@@ -56,10 +56,10 @@ def test_a_price_is_a_difference_of_solved_plans_with_what_the_proofs_leave_open
         assert one.low is not None
         assert one.high is not None
         assert one.low <= one.price_yuan <= one.high  # type: ignore[operator]
-        reach = abs(solved.dual.bound - solved.plan.primal) + abs(base.said["bound"] - base.said["primal"])
+        reach = abs(solved.dual.bound - solved.plan.primal) + abs(base.certificate.bound - base.certificate.primal)
         assert one.high - one.low == pytest.approx(reach / step * 1e-6)
     # less of it is dearer than more of it: the proved value is concave in the amount
-    slopes = [(base.said["bound"] - less.dual.bound) / step, (more.dual.bound - base.said["bound"]) / step]
+    slopes = [(base.certificate.bound - less.dual.bound) / step, (more.dual.bound - base.certificate.bound) / step]
     assert slopes[0] >= slopes[1] - 1
 
 
@@ -88,7 +88,7 @@ def test_a_curve_never_falls_where_a_limit_is_loosened_and_ends_flat(base: Base)
     assert [at.amount for at in found] == sorted({0, 2 * now.amount, 4 * now.amount, 6 * now.amount, now.amount})
     values = [at.primal for at in found]
     assert values == sorted(values)  # type: ignore[type-var]
-    assert values[1] == base.said["primal"]
+    assert values[1] == base.certificate.primal
     assert found[0].used == 0
     for at in found:
         assert at.primal is not None
@@ -124,7 +124,7 @@ def test_a_picture_is_the_same_for_the_same_points() -> None:
 def test_goal_is_the_least_amount_and_says_what_falls_short(base: Base) -> None:
     amount = tonight(base, "wechat_day").amount
     less = what_if(base, {"wechat_day": amount // 2}).solution.plan.primal
-    target = (less + base.said["primal"]) // 2
+    target = (less + base.certificate.primal) // 2
     found = least_amount(base, "wechat_day", target)
     assert amount // 2 < found.reached.amount <= amount
     assert found.reached.primal is not None
@@ -134,7 +134,7 @@ def test_goal_is_the_least_amount_and_says_what_falls_short(base: Base) -> None:
     assert found.missed.primal is not None
     assert found.missed.primal < target
     assert found.solves < 12
-    more = least_amount(base, "wechat_day", base.said["primal"] + 1, tries=4)
+    more = least_amount(base, "wechat_day", base.certificate.primal + 1, tries=4)
     assert more.reached.amount > amount
     with pytest.raises(MendableError, match="no amount of wechat_day reaches"):
         least_amount(base, "wechat_day", 10**15)
@@ -170,7 +170,7 @@ def test_the_commands_speak(base: Base, tmp_path: Path, monkeypatch: pytest.Monk
     assert Path(found["svg"]).exists()
     assert Path(found["png"]).stat().st_size > 1000
     told = runner.invoke(
-        app, ["goal", "--limit", "wechat_day", "--value", str(base.said["primal"] * 0.99e-6), "--json"]
+        app, ["goal", "--limit", "wechat_day", "--value", str(base.certificate.primal * 0.99e-6), "--json"]
     )
     assert told.exit_code == 0, told.output
     assert json.loads(told.stdout)["least_amount"] <= found["tonight"]["amount"]

@@ -34,10 +34,10 @@ def test_no_change_returns_the_same_bytes_and_more_is_never_worth_less(base: Bas
     assert same.figures["customers_who_change"] == 0
     amount = {limit.name: limit.amount for limit in base.instance.limits.limits}
     wider = what_if(base, {"sms_day": amount["sms_day"] * 2, "wechat_day": amount["wechat_day"] * 2})
-    assert wider.figures["value_yuan"] >= base.said["primal"] * 1e-6
+    assert wider.figures["value_yuan"] >= base.certificate.primal * 1e-6
     assert wider.figures["change_at_least"] <= wider.figures["change_yuan"] <= wider.figures["change_at_most"]
     narrower = what_if(base, {"wechat_day": amount["wechat_day"] // 2})
-    assert narrower.figures["value_yuan"] < base.said["primal"] * 1e-6
+    assert narrower.figures["value_yuan"] < base.certificate.primal * 1e-6
     row = next(r for r in narrower.figures["limits"] if r["limit"] == "wechat_day")
     assert row["used"] <= amount["wechat_day"] // 2
 
@@ -49,7 +49,7 @@ def test_a_what_if_looks_at_those_who_may_change_their_mind_and_the_checker_acce
     amount = next(limit.amount for limit in base.instance.limits.limits if limit.name == "wechat_day")
     asked = {"wechat_day": amount * 92 // 100}
     first = what_if(base, asked)
-    assert first.figures["customers_looked_at"] < base.said["customers"]
+    assert first.figures["customers_looked_at"] < base.certificate.customers
     kept = list((base.run.path / "active").iterdir())
     assert len(kept) == 1
     what_if(base, {"wechat_day": amount * 95 // 100})
@@ -59,9 +59,9 @@ def test_a_what_if_looks_at_those_who_may_change_their_mind_and_the_checker_acce
     instance = changed(base.instance, asked)
     shutil.copytree(base.run.instance, tmp_path / "instance")
     write_limits(tmp_path / "instance" / "limits.yml", instance.limits)
-    said = write_plan(tmp_path / "plan", instance.problem, first.solution)
+    proof = write_plan(tmp_path / "plan", instance.problem, first.solution)
     found = checked(tmp_path / "instance", tmp_path / "plan")
-    assert found["bound"] == said["bound"] == first.solution.dual.bound
+    assert found.bound == proof.bound == first.solution.dual.bound
 
 
 def test_changes_are_read_strictly(base: Base) -> None:
