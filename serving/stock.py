@@ -53,6 +53,30 @@ SELECT business_date, decision_id, customer_id, channel,
 FROM (SELECT *, bool_or(hidden) OVER (PARTITION BY business_date, customer_id, channel) AS any_hidden FROM seen) x
 WHERE NOT hidden WINDOW slate AS (PARTITION BY business_date, customer_id, channel ORDER BY rank);
 """
+_OF_CUSTOMER = "business_date = %(date)s AND customer_id = %(customer)s"
+#: What an acceptance asks and does, in its order.
+_OFFERED = (
+    f"SELECT decision_id FROM {{schema}}.recommendation WHERE {_OF_CUSTOMER} AND product = %(product)s AND "
+    "channel = %(channel)s AND NOT withdrawn AND p_accept IS NOT NULL"
+)
+_LOCKED_STOCK = (
+    "SELECT s.remaining FROM {schema}.stock s JOIN {schema}.stock_product p USING (business_date, name) "
+    "WHERE business_date = %(date)s AND p.product = %(product)s ORDER BY name FOR UPDATE OF s"
+)
+_ACCEPTANCE = f"SELECT 1 FROM {{schema}}.acceptance WHERE {_OF_CUSTOMER} AND product = %(product)s"
+_NEW_ACCEPTANCE = (
+    "INSERT INTO {schema}.acceptance (business_date, customer_id, product, channel, decision_id) VALUES "
+    "(%(date)s, %(customer)s, %(product)s, %(channel)s, %(decision)s) ON CONFLICT DO NOTHING"
+)
+_ONE_LESS = (
+    "UPDATE {schema}.stock s SET remaining = remaining - 1 FROM {schema}.stock_product p WHERE "
+    "s.business_date = %(date)s AND p.business_date = s.business_date AND p.name = s.name AND "
+    "p.product = %(product)s"
+)
+_NO_CONTACT = (
+    f"UPDATE {{schema}}.assignment SET withdrawn = true WHERE {_OF_CUSTOMER} AND NOT withdrawn AND "
+    "channel = ANY(%(outbound)s)"
+)
 
 
 @dataclass(frozen=True)
@@ -161,52 +185,22 @@ def accept(
         MendableError: the customer was not offered this here.
     """
     facts = {"date": date, "customer": customer, "product": product, "channel": channel, "outbound": list(outbound)}
-    mine = "business_date = %(date)s AND customer_id = %(customer)s"
-    offered = _run(
-        store,
-        "SELECT decision_id FROM {schema}.recommendation WHERE " + mine + " AND product = %(product)s AND "
-        "channel = %(channel)s AND NOT withdrawn AND p_accept IS NOT NULL",
-        facts,
-    ).fetchone()
-    if offered is None:
+    decision_id = _run(store, _OFFERED, facts).fetchone()
+    if decision_id is None:
         raise MendableError(
             f"customer {customer} was not offered product {product} on channel {channel} on {date}",
             where="cpc offers accept",
             remedy="`cpc offers show CUSTOMER` lists what is offered",
         )
-    left = _run(
-        store,
-        "SELECT s.remaining FROM {schema}.stock s JOIN {schema}.stock_product p USING (business_date, name) "
-        "WHERE business_date = %(date)s AND p.product = %(product)s ORDER BY name FOR UPDATE OF s",
-        facts,
-    ).fetchall()
-    taken = "SELECT 1 FROM {schema}.acceptance WHERE " + mine + " AND product = %(product)s"
-    if _run(store, taken, facts).fetchone():
+    remaining = [count for (count,) in _run(store, _LOCKED_STOCK, facts).fetchall()]
+    if _run(store, _ACCEPTANCE, facts).fetchone():
         return Accepted(taken=True, again=True)
-    if any(remaining == 0 for (remaining,) in left):
+    if 0 in remaining:
         return Accepted(taken=False)
-    new = _run(
-        store,
-        "INSERT INTO {schema}.acceptance (business_date, customer_id, product, channel, decision_id) VALUES "
-        "(%(date)s, %(customer)s, %(product)s, %(channel)s, %(decision)s) ON CONFLICT DO NOTHING",
-        facts | {"decision": offered[0]},
-    ).rowcount
-    if not new:  # a product without stock, accepted twice at once
-        return Accepted(taken=True, again=True)
-    _run(
-        store,
-        "UPDATE {schema}.stock s SET remaining = remaining - 1 FROM {schema}.stock_product p WHERE "
-        "s.business_date = %(date)s AND p.business_date = s.business_date AND p.name = s.name AND "
-        "p.product = %(product)s",
-        facts,
-    )
-    cancelled = _run(
-        store,
-        "UPDATE {schema}.assignment SET withdrawn = true WHERE " + mine + " AND NOT withdrawn AND "
-        "channel = ANY(%(outbound)s)",
-        facts,
-    ).rowcount
-    return Accepted(taken=True, withdrawn=cancelled)
+    if not _run(store, _NEW_ACCEPTANCE, facts | {"decision": decision_id[0]}).rowcount:
+        return Accepted(taken=True, again=True)  # a product without stock, accepted twice at once
+    _run(store, _ONE_LESS, facts)
+    return Accepted(taken=True, withdrawn=_run(store, _NO_CONTACT, facts).rowcount)
 
 
 def stops(store: Connection, date: dt.date, catalogue: Catalogue) -> pa.Table:
