@@ -58,11 +58,11 @@ def _mask(values: pa.Array) -> Mask:
 
 def _outside(field: Field, value: pa.Array) -> Mask:
     number = pc.cast(value, pa.float64())
-    found = pc.min_max(number).as_py()
+    extremes = pc.min_max(number).as_py()
     bad = np.zeros(len(value), bool)
-    if field.minimum is not None and found["min"] is not None and found["min"] < field.minimum:
+    if field.minimum is not None and extremes["min"] is not None and extremes["min"] < field.minimum:
         bad |= _mask(pc.less(number, field.minimum))
-    if field.maximum is not None and found["max"] is not None and found["max"] > field.maximum:
+    if field.maximum is not None and extremes["max"] is not None and extremes["max"] > field.maximum:
         bad |= _mask(pc.greater(number, field.maximum))
     return bad
 
@@ -125,8 +125,8 @@ def _codes(values: tuple[str, ...]) -> pa.Array:
 def _number(field: Field) -> tuple[pa.DataType, bytes, str]:
     """The type of a number field, the bytes it is plainly written with, and what it must look like."""
     if field.type == "decimal":
-        whole, part = rf"[0-9]{{1,{18 - field.scale}}}(\.[0-9]{{0,{field.scale}}})?", rf"\.[0-9]{{1,{field.scale}}}"
-        pattern = rf"^[+-]?0*({whole}|{part})$" if field.scale else rf"^[+-]?0*{whole}$"
+        digits, part = rf"[0-9]{{1,{18 - field.scale}}}(\.[0-9]{{0,{field.scale}}})?", rf"\.[0-9]{{1,{field.scale}}}"
+        pattern = rf"^[+-]?0*({digits}|{part})$" if field.scale else rf"^[+-]?0*{digits}$"
         return pa.decimal128(18, field.scale), b"-.0123456789", pattern
     if field.type == "double":
         return pa.float64(), b"+-.0123456789eE", r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"

@@ -75,7 +75,7 @@ def draft(sample: Sample, code: str, taken: set[str]) -> tuple[str, str]:
     if sample.layout == "fixed":
         feed["layout"] = "fixed"
     elif sample.dialect != "jsonl":
-        said = {
+        options = {
             "delimiter": sample.separator or plain.delimiter,
             "encoding": sample.encoding,
             "header": sample.header,
@@ -83,26 +83,26 @@ def draft(sample: Sample, code: str, taken: set[str]) -> tuple[str, str]:
             "line_numbers": sample.line_numbers,
             "trailing_delimiter": sample.trailing,
         }
-        feed |= {name: value for name, value in said.items() if value != getattr(plain, name)}
+        feed |= {name: value for name, value in options.items() if value != getattr(plain, name)}
     feed |= {"compression": sample.compression} if sample.compression != "none" else {}
     feed |= {"granularity": sample.granularity} if sample.granularity != "daily" else {}
     feed |= {"letter": sample.letter} if sample.letter not in ("", plain.letter) else {}
     feed |= {"sender": sample.sender} if sample.sender not in ("", plain.sender) else {}
     fields, codes = [], {}
-    for one in sample.fields:
-        field: dict[str, Any] = {"name": one.name, "type": one.type, "label": one.label or one.name}
-        field |= {"alias": one.alias} if one.alias else {}
-        field |= {} if one.nullable else {"nullable": False}
-        if one.type in NUMBERS and (unit := unit_of_name(one.name)):
+    for guess in sample.fields:
+        field: dict[str, Any] = {"name": guess.name, "type": guess.type, "label": guess.label or guess.name}
+        field |= {"alias": guess.alias} if guess.alias else {}
+        field |= {} if guess.nullable else {"nullable": False}
+        if guess.type in NUMBERS and (unit := unit_of_name(guess.name)):
             field["unit"] = unit
-        field |= {"personal": "phone"} if one.type == "phone" else {}
-        field |= {"format": one.format} if one.format else {}
-        field |= {"scale": one.scale} if one.scale else {}
-        field |= {"width": one.width} if one.width else {}
-        field |= {"max_length": max(8, 2 * one.longest)} if one.type == "string" else {}
-        if one.codes:
-            field["codes"] = one.name
-            codes[one.name] = dict.fromkeys(one.codes, "what it means")
+        field |= {"personal": "phone"} if guess.type == "phone" else {}
+        field |= {"format": guess.format} if guess.format else {}
+        field |= {"scale": guess.scale} if guess.scale else {}
+        field |= {"width": guess.width} if guess.width else {}
+        field |= {"max_length": max(8, 2 * guess.longest)} if guess.type == "string" else {}
+        if guess.codes:
+            field["codes"] = guess.name
+            codes[guess.name] = dict.fromkeys(guess.codes, "what it means")
         fields.append(field)
     schema: dict[str, Any] = {
         "name": code,
@@ -123,18 +123,18 @@ def read_back(feed_text: str, schema_text: str, sample: Sample) -> ReadBack:
     """Read a sample with the draft that was made of it, as a night would."""
     feed = Feed.model_validate(yaml.safe_load(feed_text))
     schema = Schema.model_validate(yaml.safe_load(schema_text))
-    found = read(feed, schema, sample.content, lambda numbers: numbers.cast(pa.binary()))
-    return ReadBack(found.records, found.table.num_rows, tuple(_obstacles(found)))
+    content = read(feed, schema, sample.content, lambda numbers: numbers.cast(pa.binary()))
+    return ReadBack(content.records, content.table.num_rows, tuple(_obstacles(content)))
 
 
-def _obstacles(found: Records) -> list[Obstacle]:
+def _obstacles(content: Records) -> list[Obstacle]:
     """What was set aside, by kind, the most frequent first, each with its first record."""
     kinds: dict[tuple[str, int, bool], list[Refused]] = {}
-    for one in found.refused:
-        kinds.setdefault((one.field, one.code, not one.raw.strip()), []).append(one)
+    for record in content.refused:
+        kinds.setdefault((record.field, record.code, not record.raw.strip()), []).append(record)
     return [
         _obstacle(records, field, code, empty=empty)
-        for (field, code, empty), records in sorted(kinds.items(), key=lambda one: (-len(one[1]), one[1][0].line))
+        for (field, code, empty), records in sorted(kinds.items(), key=lambda kind: (-len(kind[1]), kind[1][0].line))
     ]
 
 

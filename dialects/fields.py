@@ -76,9 +76,9 @@ def _column(
     kind, n, source = field.type, len(begin), cut.source
     state = np.empty(n, np.uint8)
     if kind in _BOUNDS:
-        whole = np.empty(n, np.int64)
-        _integers(source, begin, finish, _BOUNDS[kind], whole, state)
-        return pa.array(whole.astype(_STORED[kind]), mask=state != READ), state == BAD, TYPE, f"no {kind}"
+        numbers = np.empty(n, np.int64)
+        _integers(source, begin, finish, _BOUNDS[kind], numbers, state)
+        return pa.array(numbers.astype(_STORED[kind]), mask=state != READ), state == BAD, TYPE, f"no {kind}"
     if kind == "decimal":
         pair = np.empty((n, 2), np.int64)
         _decimals(source, begin, finish, field.scale, pair, state)
@@ -110,11 +110,11 @@ def _column(
 
 def counted(source: Bytes, begin: Places, finish: Places, wanted: npt.NDArray[np.int64]) -> Mask:
     """Whether each field is the number that is wanted, in plain digits without leading zeros."""
-    said, state = np.empty(len(begin), np.int64), np.empty(len(begin), np.uint8)
-    _integers(source, begin, finish, 63, said, state)
+    numbers, state = np.empty(len(begin), np.int64), np.empty(len(begin), np.uint8)
+    _integers(source, begin, finish, 63, numbers, state)
     powers = 10 ** np.arange(1, 19, dtype=np.int64)
     digits = np.searchsorted(powers, wanted, side="right") + 1
-    return np.asarray((state == READ) & (said == wanted) & (finish - begin == digits))
+    return np.asarray((state == READ) & (numbers == wanted) & (finish - begin == digits))
 
 
 @lru_cache(maxsize=1024)
@@ -211,9 +211,9 @@ def _places(source, begin, finish, flat, ends, index, state):  # type: ignore[no
         if begin[row] == finish[row]:
             state[row] = EMPTY
             continue
-        found = listed(source, begin[row], finish[row], flat, ends)
-        state[row] = BAD if found < 0 else READ
-        index[row] = max(found, 0)
+        place = listed(source, begin[row], finish[row], flat, ends)
+        state[row] = BAD if place < 0 else READ
+        index[row] = max(place, 0)
 
 
 @njit(cache=True, nogil=True)

@@ -62,9 +62,9 @@ class Guess:
 
 def guess(name: str, values: Sequence[str] | pa.Array) -> Guess:
     """Type of a column from its values (text, empty or null where missing)."""
-    found = pc.value_counts(pa.array(values, pa.string()) if not isinstance(values, pa.Array) else values)
+    tally = pc.value_counts(pa.array(values, pa.string()) if not isinstance(values, pa.Array) else values)
     counts = {
-        value: n for value, n in zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True) if value
+        value: n for value, n in zip(tally.field(0).to_pylist(), tally.field(1).to_pylist(), strict=True) if value
     }
     present = sum(counts.values())
     bare = Guess(name, "string", present < len(values), max(map(len, counts), default=0))
@@ -109,7 +109,7 @@ def _dated(bare: Guess, values: list[str]) -> Guess | None:
     if not good:
         return None
     kind, form = good[0]
-    if any("%d/%m" in one for _, one in good) and any("%m/%d/%Y" in one for _, one in good):
+    if any("%d/%m" in pattern for _, pattern in good) and any("%m/%d/%Y" in pattern for _, pattern in good):
         return replace(bare, note="a date, but nothing in the sample tells day from month: say its `format`")
     return replace(bare, type=kind, format=form)
 
@@ -128,12 +128,12 @@ def _nearly(counts: Mapping[str, int]) -> str:
 def find_keys(names: Sequence[str], types: Sequence[str], columns: Sequence[pa.Array]) -> tuple[tuple[str, ...], ...]:
     """Candidates for a key: columns, or else two or three together, that are never empty and never the same twice."""
     rows = len(columns[0]) if columns else 0
-    whole = [n for n, column in enumerate(columns) if not _missing(column) and types[n] not in ("double", "decimal")]
-    coded = {n: _codes(columns[n]) for n in whole}
-    sizes = {n: int(coded[n].max(initial=-1)) + 1 for n in whole}
-    if single := sorted((n for n in whole if sizes[n] == rows), key=lambda n: types[n] in ("date", "timestamp")):
+    full = [n for n, column in enumerate(columns) if not _missing(column) and types[n] not in ("double", "decimal")]
+    coded = {n: _codes(columns[n]) for n in full}
+    sizes = {n: int(coded[n].max(initial=-1)) + 1 for n in full}
+    if single := sorted((n for n in full if sizes[n] == rows), key=lambda n: types[n] in ("date", "timestamp")):
         return tuple((names[n],) for n in single[:3])
-    best = sorted(whole, key=lambda n: (-sizes[n], n))[:10]
+    best = sorted(full, key=lambda n: (-sizes[n], n))[:10]
     for count in (2, 3):
         for chosen in itertools.combinations(best, count):
             if np.prod([float(sizes[n]) for n in chosen]) >= rows and _apart(coded, sizes, chosen) == rows:
@@ -190,6 +190,6 @@ def name_column(sent: str, number: int, words: Mapping[str, str], taken: set[str
         name = f"field_{name or number}"
     name = f"sent_{name}" if name in ("feed", "data_date", "hour", "delivery_id", "file", "line") else name
     free = itertools.chain([name], (f"{name}_{n}" for n in itertools.count(2)))
-    chosen = next(one for one in free if one not in taken)
+    chosen = next(candidate for candidate in free if candidate not in taken)
     taken.add(chosen)
     return chosen

@@ -93,11 +93,11 @@ def _pattern(form: str) -> str:
 
 def _by_parts(field: Field, column: pa.Array, form: str) -> pa.Array:
     """Dates or instants of forms whose numbers may be shorter, or that say their zone."""
-    found = pc.extract_regex(column, pattern=_pattern(form))
-    names = {one.name for one in found.type}
+    parts = pc.extract_regex(column, pattern=_pattern(form))
+    names = {group.name for group in parts.type}
 
     def text(name: str) -> pa.Array:
-        return pc.fill_null(pc.struct_field(found, name), "") if name in names else pa.array([""] * len(column))
+        return pc.fill_null(pc.struct_field(parts, name), "") if name in names else pa.array([""] * len(column))
 
     def number(name: str) -> Numbers:
         digits = text(name)
@@ -124,6 +124,6 @@ def _by_parts(field: Field, column: pa.Array, form: str) -> pa.Array:
 
 def _by_format(column: pa.Array, form: str) -> pa.Array:
     """Local seconds by a format of the schema: what is written differently from how it is read is no date."""
-    found = pc.strptime(column, format=form, unit="s", error_is_null=True)
-    same = pc.equal(pc.strftime(found, format=form), column)
-    return pc.if_else(pc.fill_null(same, False), found, None)
+    times = pc.strptime(column, format=form, unit="s", error_is_null=True)
+    same = pc.equal(pc.strftime(times, format=form), column)
+    return pc.if_else(pc.fill_null(same, False), times, None)

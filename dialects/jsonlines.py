@@ -49,28 +49,28 @@ def cut_objects(data: bytes, names: list[str]) -> tuple[Cut, pa.Array]:
     start, end, status = start[:lines], end[:lines], status[:lines]
     extra, rest, keep = [_YES_NO], {}, np.ones(rows, bool)
     size = len(data) + len(_YES_NO)
-    whole, more, known = status == _ASK, status == _MORE, frozenset(names)
-    row_of = np.cumsum((status == GOOD) | whole | more) - 1
-    for position in np.flatnonzero(whole | more).tolist():
+    asked, more, known = status == _ASK, status == _MORE, frozenset(names)
+    row_of = np.cumsum((status == GOOD) | asked | more) - 1
+    for position in np.flatnonzero(asked | more).tolist():
         row = int(row_of[position])
-        found = ask(data[start[position] : end[position]])
-        if isinstance(found, tuple):
-            status[position], keep[row] = found[0], False
+        parsed = ask(data[start[position] : end[position]])
+        if isinstance(parsed, tuple):
+            status[position], keep[row] = parsed[0], False
             continue
         status[position] = GOOD
-        for number, name in enumerate(names if whole[position] else ()):
-            text = _text(found.get(name))
+        for number, name in enumerate(names if asked[position] else ()):
+            text = _text(parsed.get(name))
             begin[number, row], finish[number, row] = size, size + len(text)
             extra.append(text)
             size += len(text)
-        if unknown := {key: value for key, value in found.items() if key not in known}:
+        if unknown := {key: value for key, value in parsed.items() if key not in known}:
             rest[row] = _dumped(unknown)
     places = begin[:-1, :rows], finish[:-1, :rows]
     if not keep.all():
         places = np.compress(keep, places[0], axis=1), np.compress(keep, places[1], axis=1)
     wide = np.frombuffer(data + b"".join(extra), np.uint8)
-    kept = np.flatnonzero(keep).tolist()
-    others = pa.array(map(rest.get, kept), pa.string()) if rest else pa.nulls(len(kept), pa.string())
+    good_rows = np.flatnonzero(keep).tolist()
+    others = pa.array(map(rest.get, good_rows), pa.string()) if rest else pa.nulls(len(good_rows), pa.string())
     return Cut(wide, start, end, status, *places, utf8=True), others
 
 
@@ -81,22 +81,22 @@ def ask(line: bytes) -> dict[str, Any] | tuple[int, str]:
         if "\\u" in text:
             plain = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
             json.dumps(plain, ensure_ascii=False).encode("utf-8")
-        found = json.loads(text, parse_float=_marked, parse_int=_marked, parse_constant=str, object_pairs_hook=_once)
+        parsed = json.loads(text, parse_float=_marked, parse_int=_marked, parse_constant=str, object_pairs_hook=_once)
     except UnicodeError:  # also half of a surrogate pair, written as an escape: no character
         return BYTES, "undecodable bytes"
     except RecursionError:
         return _OTHER, "no JSON: nested too deep"
     except ValueError as error:
         return _OTHER, f"no JSON: {error}"
-    return found if isinstance(found, dict) else (_OTHER, "no JSON object")
+    return parsed if isinstance(parsed, dict) else (_OTHER, "no JSON object")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         names = [name for name, _ in pairs]
         raise ValueError(f"key {next(name for name in names if names.count(name) > 1)!r} stands twice")
-    return found
+    return members
 
 
 def _text(value: Any) -> bytes:
@@ -213,10 +213,10 @@ def _blank(source, at, stop):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _word(source, at, stop, one, two, three, four):  # type: ignore[no-untyped-def]
-    if at + 4 > stop or source[at] != one or source[at + 1] != two:
+def _word(source, at, stop, first, second, third, fourth):  # type: ignore[no-untyped-def]
+    if at + 4 > stop or source[at] != first or source[at + 1] != second:
         return False
-    return source[at + 2] == three and source[at + 3] == four
+    return source[at + 2] == third and source[at + 3] == fourth
 
 
 @njit(cache=True, nogil=True)

@@ -45,8 +45,8 @@ def _number(column: pa.Array) -> npt.NDArray[np.int64]:
         return np.asarray(pc.fill_null(column, 0.0)).view(np.int64)
     if pa.types.is_boolean(column.type):
         column = pc.cast(column, pa.int8())
-    whole = pc.cast(pc.cast(column, pa.int32()) if pa.types.is_date(column.type) else column, pa.int64())
-    return np.asarray(pc.fill_null(whole, 0))
+    integers = pc.cast(pc.cast(column, pa.int32()) if pa.types.is_date(column.type) else column, pa.int64())
+    return np.asarray(pc.fill_null(integers, 0))
 
 
 @njit(cache=True, nogil=True)
@@ -68,14 +68,14 @@ def _mix(prints, numbers, valid):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _mix_bytes(prints, offsets, data, valid):  # type: ignore[no-untyped-def]
     for row in range(len(prints)):
-        one, two = np.uint64(_MISSING), np.uint64(1)
+        fnv, lcg = np.uint64(_MISSING), np.uint64(1)
         if valid[row]:
-            one = np.uint64(0xCBF29CE484222325)
+            fnv = np.uint64(0xCBF29CE484222325)
             for k in range(offsets[row], offsets[row + 1]):
-                one = (one ^ np.uint64(data[k])) * np.uint64(0x100000001B3)  # FNV-1a
-                two = two * np.uint64(0x5851F42D4C957F2D) + np.uint64(data[k]) + np.uint64(1)
-        prints[row, 0] = _stir(prints[row, 0] * np.uint64(31) + one, 0xFF51AFD7ED558CCD)
-        prints[row, 1] = _stir(prints[row, 1] * np.uint64(37) ^ two, 0xBF58476D1CE4E5B9)
+                fnv = (fnv ^ np.uint64(data[k])) * np.uint64(0x100000001B3)  # FNV-1a
+                lcg = lcg * np.uint64(0x5851F42D4C957F2D) + np.uint64(data[k]) + np.uint64(1)
+        prints[row, 0] = _stir(prints[row, 0] * np.uint64(31) + fnv, 0xFF51AFD7ED558CCD)
+        prints[row, 1] = _stir(prints[row, 1] * np.uint64(37) ^ lcg, 0xBF58476D1CE4E5B9)
 
 
 def repeated(prints: Prints) -> npt.NDArray[np.int64]:

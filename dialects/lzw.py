@@ -76,15 +76,15 @@ class Unpacking:
 
 
 @njit(cache=True, nogil=True)
-def _put(out, at, bits, held, code, width):  # type: ignore[no-untyped-def]
-    held |= np.uint64(code) << np.uint64(bits)
+def _put(out, at, bits, buffer, code, width):  # type: ignore[no-untyped-def]
+    buffer |= np.uint64(code) << np.uint64(bits)
     bits += width
     while bits >= 8:
-        out[at] = held & np.uint64(255)
+        out[at] = buffer & np.uint64(255)
         at += 1
-        held >>= np.uint64(8)
+        buffer >>= np.uint64(8)
         bits -= 8
-    return at, bits, held
+    return at, bits, buffer
 
 
 @njit(cache=True, nogil=True)
@@ -94,7 +94,7 @@ def _encode(source, out):  # type: ignore[no-untyped-def]
         return 0
     keys = np.full(_HASH, -1, np.int64)
     codes = np.zeros(_HASH, np.int32)
-    at, bits, held = 0, 0, np.uint64(0)
+    at, bits, buffer = 0, 0, np.uint64(0)
     width, following, in_group = 9, 257, 0
     prefix = np.int64(source[0])
     for i in range(1, n):
@@ -105,7 +105,7 @@ def _encode(source, out):  # type: ignore[no-untyped-def]
         if keys[slot] == key:
             prefix = np.int64(codes[slot])
             continue
-        at, bits, held = _put(out, at, bits, held, prefix, width)
+        at, bits, buffer = _put(out, at, bits, buffer, prefix, width)
         in_group = (in_group + 1) & 7
         if following < (1 << _BITS):
             keys[slot] = key
@@ -113,13 +113,13 @@ def _encode(source, out):  # type: ignore[no-untyped-def]
             following += 1
             if following > (1 << width) and width < _BITS:
                 while in_group:  # pad the group of eight
-                    at, bits, held = _put(out, at, bits, held, 0, width)
+                    at, bits, buffer = _put(out, at, bits, buffer, 0, width)
                     in_group = (in_group + 1) & 7
                 width += 1
         prefix = np.int64(source[i])
-    at, bits, held = _put(out, at, bits, held, prefix, width)
+    at, bits, buffer = _put(out, at, bits, buffer, prefix, width)
     if bits:
-        out[at] = held & np.uint64(255)
+        out[at] = buffer & np.uint64(255)
         at += 1
     return at
 

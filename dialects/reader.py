@@ -113,16 +113,16 @@ def _columns(feed: Feed, schema: Schema, head: bytes) -> tuple[int, ...]:
         )
     texts = [text_of(cut.source, b, f, utf8=cut.utf8)[0].as_py() for b, f in zip(cut.begin, cut.finish, strict=True)]
     names = [(text or "").strip() for text in texts[feed.line_numbers :]]
-    lost, strange = [one for one in wanted if one not in names], [one for one in names if one not in wanted]
+    lost, strange = [name for name in wanted if name not in names], [name for name in names if name not in wanted]
     if lost or strange or len(set(names)) != len(names):
-        twice = sorted({one for one in names if names.count(one) > 1})
-        told = {"does not name": lost, "names what the schema does not know:": strange, "names twice": twice}
+        twice = sorted({name for name in names if names.count(name) > 1})
+        bad = {"does not name": lost, "names what the schema does not know:": strange, "names twice": twice}
         raise HeaderError(
-            "the header " + "; ".join(f"{what} {', '.join(map(repr, which))}" for what, which in told.items() if which),
+            "the header " + "; ".join(f"{what} {', '.join(map(repr, which))}" for what, which in bad.items() if which),
             where=f"{feed.code}, line 1",
             remedy=f"correct the file, or name and alias of the fields in conf/schemas/{schema.name}.yml",
         )
-    return tuple(names.index(one) for one in wanted)
+    return tuple(names.index(name) for name in wanted)
 
 
 def read(
@@ -176,12 +176,12 @@ def read(
         if twice:
             again |= (blame < 0) & np.isin(places + line + 1, np.fromiter(twice, np.int64, len(twice)))
         blame[again] = len(faults)
-        said = f"key {', '.join(schema.key)} stands twice in this delivery"
-        faults = [*faults, Fault(schema.key[0], TWICE, said, np.flatnonzero(again))]
+        reason = f"key {', '.join(schema.key)} stands twice in this delivery"
+        faults = [*faults, Fault(schema.key[0], TWICE, reason, np.flatnonzero(again))]
         prints = prints[blame < 0]
     keep = blame < 0
     refused, count = _set_aside(schema, content, cut, places, blame, faults, why, most)
-    moved = [replace(one, line=one.line + line, offset=one.offset + offset) for one in refused]
+    moved = [replace(record, line=record.line + line, offset=record.offset + offset) for record in refused]
     if not keep.all():
         table, places = table.filter(pa.array(keep)), places[keep]
     return Records(table, places + line + 1, moved, prints, count, head)
@@ -244,8 +244,8 @@ def _delimited(feed: Feed, content: bytes, fields: int) -> Cut:
 def _unquoted(cut: Cut) -> tuple[Cut, Why]:
     """Records with quotes that do not enclose a field are set aside."""
     wrong = cut.status == QUOTES
-    said = "quotes do not enclose one field of this line (a line end within quotes ends the record)"
-    return replace(cut, status=np.where(wrong, np.uint8(OTHER), cut.status)), lambda n: said if wrong[n] else ""
+    reason = "quotes do not enclose one field of this line (a line end within quotes ends the record)"
+    return replace(cut, status=np.where(wrong, np.uint8(OTHER), cut.status)), lambda n: reason if wrong[n] else ""
 
 
 def _silent(_: int) -> str:
@@ -253,8 +253,8 @@ def _silent(_: int) -> str:
 
 
 def _asked(line: bytes, code: int) -> str:
-    found = ask(line) if code == OTHER else {}
-    return found[1] if isinstance(found, tuple) else ""
+    parsed = ask(line) if code == OTHER else {}
+    return parsed[1] if isinstance(parsed, tuple) else ""
 
 
 def _numbered(cut: Cut, line: int, before: Why) -> tuple[Cut, Why]:
@@ -265,13 +265,13 @@ def _numbered(cut: Cut, line: int, before: Why) -> tuple[Cut, Why]:
         return cut, before
     status = cut.status.copy()
     status[good[~same]] = OTHER
-    said = cut.begin[0], cut.finish[0]
+    spans = cut.begin[0], cut.finish[0]
 
     def why(place: int) -> str:
         row = int(np.searchsorted(good, place))
         if row == len(good) or good[row] != place:
             return before(place)
-        text = text_of(cut.source, said[0][row : row + 1], said[1][row : row + 1])[0].as_py()
+        text = text_of(cut.source, spans[0][row : row + 1], spans[1][row : row + 1])[0].as_py()
         return f"says it is line {text!r}"
 
     return replace(

@@ -99,11 +99,11 @@ def delimited(feed: Feed, columns: list[pa.Array]) -> bytes:
     last = pc.binary_join_element_wise(columns[-1], tail, "", null_handling="replace", null_replacement="")
     lines = pc.binary_join_element_wise(*columns[:-1], last, separator, null_handling="replace", null_replacement="")
     text = joined(lines)
-    told = {"\n": rows, "\r": end.count("\r") * rows}
+    expected = {"\n": rows, "\r": end.count("\r") * rows}
     if not feed.quoted:
-        told[separator] = (len(columns) - 1 + feed.trailing_delimiter) * rows
-    if any(text.count(mark.encode()) != count for mark, count in told.items()):
-        raise _unwritable(feed, named, sorted(told))
+        expected[separator] = (len(columns) - 1 + feed.trailing_delimiter) * rows
+    if any(text.count(mark.encode()) != count for mark, count in expected.items()):
+        raise _unwritable(feed, named, sorted(expected))
     if feed.encoding == "utf-8":
         return text
     encoded = text.decode("utf-8").encode("gb18030")

@@ -79,14 +79,14 @@ class Sample:
 
     def remarks(self) -> list[str]:
         """What a person should know of the draft."""
-        found = [*self.notes, *(f"{one.name}: {one.note}" for one in self.fields if one.note)]
-        if coded := [one.name for one in self.fields if one.codes]:
-            found.append(f"code lists hold what the sample has, anything else would be set aside: {', '.join(coded)}")
+        notes = [*self.notes, *(f"{field.name}: {field.note}" for field in self.fields if field.note)]
+        if coded := [field.name for field in self.fields if field.codes]:
+            notes.append(f"code lists hold what the sample has, anything else would be set aside: {', '.join(coded)}")
         if not self.keys:
-            found.append("no columns tell records apart: without a key, a record that stands twice is not seen")
+            notes.append("no columns tell records apart: without a key, a record that stands twice is not seen")
         elif self.records < FEW:
-            found.append(f"only {self.records} records: key, types and code lists are hardly more than guesses")
-        return found
+            notes.append(f"only {self.records} records: key, types and code lists are hardly more than guesses")
+        return notes
 
     def as_row(self) -> dict[str, Any]:
         """For the screen."""
@@ -130,10 +130,10 @@ def sniff(name: str, data: bytes, words: Mapping[str, str] | None = None) -> Sam
     lines = [line for raw in itertools.islice(start, SAMPLE_LINES) if (line := raw.rstrip(b"\r\n")).strip()]
     if not lines:
         raise MendableError("there is nothing in it", where=name, remedy="take a file with records")
-    said = _said_by_name(name)
+    by_name = _said_by_name(name)
     bare = Sample(
-        said.pop("code"),
-        said.pop("dialect", "verf"),
+        by_name.pop("code"),
+        by_name.pop("dialect", "verf"),
         compression,
         "utf-8",
         "utf-8-sig" if marked else "utf-8",
@@ -144,7 +144,7 @@ def sniff(name: str, data: bytes, words: Mapping[str, str] | None = None) -> Sam
         1.0,
         0,
         content,
-        **said,
+        **by_name,
     )
     if _share(lines, _object) > 0.9:
         return _json_lines(bare, words or {})
@@ -235,27 +235,27 @@ def encoding_of(lines: Sequence[bytes]) -> tuple[str, float]:
 
 
 def _without_0x80(line: bytes) -> bytes:
-    return b"".join(one for one in _characters(line) if one != b"\x80")
+    return b"".join(char for char in _characters(line) if char != b"\x80")
 
 
 def _characters(line: bytes) -> list[bytes]:
     """Characters of GB18030; a byte that starts none stands alone."""
-    found, at = [], 0
+    characters, at = [], 0
     while at < len(line):
         size = 1
         if 0x81 <= line[at] <= 0xFE and at + 1 < len(line):
             trail = line[at + 1]
             size = 4 if 0x30 <= trail <= 0x39 else 2 if 0x40 <= trail <= 0xFE and trail != 0x7F else 1
-        found.append(line[at : at + size])
+        characters.append(line[at : at + size])
         at += size
-    return found
+    return characters
 
 
 def _decode(line: bytes, encoding: str) -> str:
     """A line as text in which a lone 0x80 is U+0080."""
     if encoding == "utf-8" or b"\x80" not in line:
         return line.decode(encoding, "replace")
-    return "".join("\x80" if one == b"\x80" else one.decode("gb18030", "replace") for one in _characters(line))
+    return "".join("\x80" if char == b"\x80" else char.decode("gb18030", "replace") for char in _characters(line))
 
 
 def split(line: str, separator: str, *, quoted: bool) -> list[str]:
@@ -316,9 +316,9 @@ def _fields(bare: Sample, texts: list[str], lines: list[bytes], words: Mapping[s
     count -= trailing
     rows = [row[:count] for row in rows]
     header = len(rows) > 1 and has_header(rows)
-    head = [one.strip() for one in rows[0]] if header else []
+    head = [title.strip() for title in rows[0]] if header else []
     if header and (len(set(head)) < count or not all(head)):
-        twice = next((one for one in head if head.count(one) > 1), "")
+        twice = next((title for title in head if head.count(title) > 1), "")
         what = f"two columns are called {twice!r}" if twice else f"column {head.index('') + 1} has no name"
         raise MendableError(
             f"the header cannot be declared: {what}", where=f"{name}, line 1", remedy="have every column named, apart"
@@ -365,10 +365,10 @@ def _fields(bare: Sample, texts: list[str], lines: list[bytes], words: Mapping[s
 
 def _two_marks(texts: Sequence[str], separator: str) -> str:
     """Two or three marks that stand wherever the separator does; empty if it stands alone."""
-    runs = Counter(found[0] for line in texts for found in _TWO_MARKS.finditer(line) if separator in found[0])
+    runs = Counter(match[0] for line in texts for match in _TWO_MARKS.finditer(line) if separator in match[0])
     for run, count in runs.most_common(3):
         if count * run.count(separator) == sum(line.count(separator) for line in texts):
-            empty = all(not one for line in texts for one in line.split(separator)[1:-1:2])
+            empty = all(not part for line in texts for part in line.split(separator)[1:-1:2])
             if run != separator * 2 or empty:
                 return run
     return ""
@@ -380,8 +380,8 @@ def _named(head: Sequence[str], columns: Sequence[pa.Array], words: Mapping[str,
     guesses = []
     for number, (sent, column) in enumerate(zip(head, columns, strict=True), 1):
         name = name_column(sent, number, words, taken)
-        one = guess(name, column)
-        guesses.append(replace(one, alias="" if sent in ("", name) else sent, label=sent or name))
+        guessed = guess(name, column)
+        guesses.append(replace(guessed, alias="" if sent in ("", name) else sent, label=sent or name))
     return tuple(guesses)
 
 
@@ -389,19 +389,19 @@ def _keys(
     guesses: Sequence[Guess], columns: Sequence[pa.Array], but: Collection[str] = ()
 ) -> tuple[tuple[str, ...], ...]:
     """Candidates for a key among the columns that are not left out."""
-    fit = [(one, column) for one, column in zip(guesses, columns, strict=True) if one.name not in but]
-    return find_keys([one.name for one, _ in fit], [one.type for one, _ in fit], [column for _, column in fit])
+    fit = [(field, column) for field, column in zip(guesses, columns, strict=True) if field.name not in but]
+    return find_keys([field.name for field, _ in fit], [field.type for field, _ in fit], [column for _, column in fit])
 
 
 def _json_lines(bare: Sample, words: Mapping[str, str]) -> Sample:
     body = bare.content.removeprefix(BYTE_ORDER_MARK)
-    objects = [found for line in io.BytesIO(body) if isinstance(found := _loaded(line), dict)]
+    objects = [value for line in io.BytesIO(body) if isinstance(value := _loaded(line), dict)]
     keys = list(dict.fromkeys(itertools.chain.from_iterable(objects)))
     cut, _ = cut_objects(body, keys)
     columns = _text_columns(cut)
     guesses, notes, nested = list(_named(keys, columns, words)), [], set()
     for place, key in enumerate(keys):
-        kinds = _kinds(one.get(key) for one in objects)
+        kinds = _kinds(record.get(key) for record in objects)
         if kinds == {bool}:
             guesses[place] = replace(guesses[place], type="bool")
         if kinds & {dict, list}:
@@ -442,7 +442,7 @@ def _fixed(bare: Sample, lines: list[bytes], words: Mapping[str, str]) -> Sample
         bare,
         dialect="verf",
         layout="fixed",
-        fields=tuple(replace(one, width=end - start) for one, (start, end) in zip(guesses, bounds, strict=True)),
+        fields=tuple(replace(field, width=end - start) for field, (start, end) in zip(guesses, bounds, strict=True)),
         fields_confidence=0.5,
         records=len(lines),
         keys=_keys(guesses, columns),

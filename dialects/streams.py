@@ -62,7 +62,7 @@ def pieces(path: Path, start: int = 0, stop: int | None = None, size: int | None
     """
     size = size or PIECE
     most = max(BOMB_BYTES, os.lstat(path).st_size * BOMB_RATIO)
-    kept, left = b"", (most if stop is None else stop - start)
+    rest, left = b"", (most if stop is None else stop - start)
     try:
         with opened(path) as file:
             if start:
@@ -73,11 +73,11 @@ def pieces(path: Path, start: int = 0, stop: int | None = None, size: int | None
                     raise MendableError(f"unpacks to more than {most} bytes", where=path.name, remedy="ask what it is")
                 cut = got.rfind(b"\n") + 1
                 if cut:
-                    yield kept + got[:cut]
-                    kept = got[cut:]
+                    yield rest + got[:cut]
+                    rest = got[cut:]
                 else:
-                    kept += got
-                if len(kept) > size:
+                    rest += got
+                if len(rest) > size:
                     raise LongLineError(
                         f"a line of more than {size} bytes", where=path.name, remedy="ask the sender what it is"
                     )
@@ -85,5 +85,5 @@ def pieces(path: Path, start: int = 0, stop: int | None = None, size: int | None
         raise MendableError(
             f"cannot be unpacked: {error}", where=path.name, remedy="ask the sender for it again"
         ) from error
-    if kept:
-        yield kept
+    if rest:
+        yield rest

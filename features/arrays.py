@@ -42,8 +42,8 @@ def sealed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def positions(column: pa.ChunkedArray | pa.Array, values: Sequence[str]) -> I64:
     """The position of every text in ``values``; −1 where it is not among them or null."""
-    found = pc.index_in(column, value_set=pa.array(values, pa.string()), skip_nulls=True)
-    return _numpy(pc.fill_null(found, -1).cast(pa.int64()))
+    index = pc.index_in(column, value_set=pa.array(values, pa.string()), skip_nulls=True)
+    return _numpy(pc.fill_null(index, -1).cast(pa.int64()))
 
 
 def dictionary(chunk: pa.Array) -> pa.DictionaryArray:

@@ -90,7 +90,7 @@ def family_values(
     end = np.array([_day(anchor.feeds[feed]) if feed in anchor.feeds else -1 for feed in rows.feeds], np.int64)
     span = Span(_day(anchor.known or anchor.as_of), end, family.grain == "month", STEP[family.grain])
     values = merge(cells, n, place, span, rows.chunks)
-    found = {}
+    columns = {}
     for feature in family.features:
         chosen = [values[cell] for cell in cells.of[feature.name]]
         texts = rows.texts.get(feature.input.name, ())
@@ -99,13 +99,13 @@ def family_values(
             chosen = [
                 np.bitwise_count(chosen[0]).astype(np.int64) if few else _distinct(feature, place, span, rows.chunks, n)
             ]
-        found[feature.name] = value(feature, chosen, texts, allowed)
-    return found
+        columns[feature.name] = value(feature, chosen, texts, allowed)
+    return columns
 
 
 def _distinct(feature: Feature, place: I64, span: Span, chunks: Sequence[Chunk], customers: int) -> I64:
     """A distinct number among more texts than a cell has bits."""
-    bit, kept = feature.family.inputs.index(feature.input), valued_inputs(feature.family).index(feature.input)
+    bit, position = feature.family.inputs.index(feature.input), valued_inputs(feature.family).index(feature.input)
     parts: list[tuple[I64, I64, I64]] = []
     for chunk in chunks:
         holds = np.flatnonzero((chunk.inputs >> bit) & 1)
@@ -113,7 +113,7 @@ def _distinct(feature: Feature, place: I64, span: Span, chunks: Sequence[Chunk],
         age = 30 * (months(end) - months(day)) if span.monthly else end - day
         known = (end >= 0) & (day <= end) & (chunk.known[holds] <= span.known)
         age = np.where(known, age, -1)
-        parts.append((place[chunk.customer[holds]], age, chunk.values[kept][holds]))
+        parts.append((place[chunk.customer[holds]], age, chunk.values[position][holds]))
     customer, age, item = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return distinct(feature.window, customers, customer, age, item)
 

@@ -68,25 +68,25 @@ def cells_of(family: Family) -> Cells:
             coded[i], codes[i] = len(asked), len(source.codes)
             asked |= {(i, code): set() for code in range(len(source.codes))}
     for feature in family.features:
-        for one, operation in _needs(family, feature):
-            asked[one].add((feature.window, operation))
+        for key, operation in _needs(family, feature):
+            asked[key].add((feature.window, operation))
     position: dict[tuple[_Asked, int, int], int] = {}
     start = [0]
-    for one, pairs in asked.items():
+    for key, pairs in asked.items():
         for window, operation in sorted(pairs, reverse=True):
-            position[(one, window, operation)] = len(position)
+            position[(key, window, operation)] = len(position)
         start.append(len(position))
-    kept = valued_inputs(family)
+    valued = valued_inputs(family)
     return Cells(
         start=np.array(start, np.int64),
         operation=np.array([operation for _, _, operation in position], np.int64),
         window=np.array([window for _, window, _ in position], np.int64),
-        value=np.array([kept.index(source) if source in kept else -1 for source in family.inputs], np.int64),
+        value=np.array([valued.index(source) if source in valued else -1 for source in family.inputs], np.int64),
         summed=np.array([summed(source) for source in family.inputs], np.bool_),
         coded=coded,
         codes=codes,
         of={
-            feature.name: tuple(position[(one, feature.window, op)] for one, op in _needs(family, feature))
+            feature.name: tuple(position[(key, feature.window, op)] for key, op in _needs(family, feature))
             for feature in family.features
         },
     )

@@ -85,8 +85,8 @@ def _fold(customer: I64, keys: I64, sums: I64) -> tuple[I64, I64, I64]:
     order = np.arange(rows) if _ascends(customer) else np.argsort(customer, kind="stable")
     bounds = np.flatnonzero(np.diff(customer[order], prepend=-1, append=-1))
     for b in np.flatnonzero(np.diff(bounds) > _FEW):  # too many to put in order one by one
-        mine = order[bounds[b] : bounds[b + 1]]
-        order[bounds[b] : bounds[b + 1]] = mine[np.lexsort(keys[::-1, mine])]
+        customer_rows = order[bounds[b] : bounds[b + 1]]
+        order[bounds[b] : bounds[b + 1]] = customer_rows[np.lexsort(keys[::-1, customer_rows])]
     groups = _group(bounds, order, keys, sums, first, events, totals)
     return first[:groups], events[:groups], totals[:, :groups]
 

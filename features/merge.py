@@ -147,7 +147,7 @@ def _accumulate(
     inputs: I64,
     events: I64,
     at: I64,
-    kept: I64,
+    input_values: I64,
     values: I64,
     times: I64,
 ) -> None:
@@ -164,7 +164,7 @@ def _accumulate(
         i = 0
         while bits:
             if bits & 1:
-                v = kept[value[i], r] if value[i] >= 0 else 1
+                v = input_values[value[i], r] if value[i] >= 0 else 1
                 total = v if summed[i] and value[i] >= 0 else v * n
                 _enter(start[i], start[i + 1], operation, window, step, c, age, n, v, total, time, values, times)
                 if coded[i] >= 0 and 0 <= v < codes[i]:

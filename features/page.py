@@ -52,9 +52,9 @@ def page(
         parts.append(f"<h2>Moved 变化 <small>{len(shifted)}</small></h2><main>")
         parts += [_figure(row, before, docs) for row in shifted]
         parts.append("</main>")
-    for family, mine in families.items():
-        parts.append(f"<h2>{escape(family)} <small>{len(mine)}</small></h2><main>")
-        parts += [_figure(row, before, docs) for row in mine]
+    for family, columns in families.items():
+        parts.append(f"<h2>{escape(family)} <small>{len(columns)}</small></h2><main>")
+        parts += [_figure(row, before, docs) for row in columns]
         parts.append("</main>")
     return "\n".join(parts) + "</body></html>\n"
 

@@ -28,8 +28,8 @@ def value(feature: Feature, cells: Sequence[I64], texts: Sequence[str], allowed:
         counts = np.stack(cells)
         return _entropy(counts, allowed) if feature.aggregate == "entropy" else _top(feature, counts, allowed)
     if feature.aggregate in ("min", "max", "last", "first", "recency"):
-        found = (cells[0] != LOWEST) & (cells[0] != HIGHEST)
-        return _column(feature, cells[0] + (feature.aggregate == "recency"), texts, allowed & found)
+        present = (cells[0] != LOWEST) & (cells[0] != HIGHEST)
+        return _column(feature, cells[0] + (feature.aggregate == "recency"), texts, allowed & present)
     if feature.aggregate == "mean":
         mean = cells[0] / np.maximum(cells[1], 1) / feature.input.scale
         return pa.array(mean, pa.float64(), mask=~(allowed & (cells[1] > 0)))

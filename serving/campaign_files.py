@@ -76,13 +76,13 @@ def is_stopped(customers: pa.Array, channel_ids: pa.Array, stops: pa.Array) -> p
 
 def holders(subscriber: pa.Table, at: dt.datetime) -> pa.Table:
     """``customer_id, phone_pseudonym`` of the numbers held at ``at``; of several, the one held longest."""
-    held = subscriber.filter(
+    current = subscriber.filter(
         pc.and_(
             pc.less_equal(subscriber["valid_from"], at),
             pc.or_kleene(pc.is_null(subscriber["valid_to"]), pc.greater(subscriber["valid_to"], at)),
         )
     ).sort_by([("customer_id", "ascending"), ("valid_from", "ascending"), ("phone_pseudonym", "ascending")])
-    first = held.group_by(["customer_id"], use_threads=False).aggregate([("phone_pseudonym", "first")])
+    first = current.group_by(["customer_id"], use_threads=False).aggregate([("phone_pseudonym", "first")])
     return first.rename_columns(["customer_id", "phone_pseudonym"])
 
 

@@ -26,15 +26,15 @@ def numbers_of(night: Night, customers: pa.ChunkedArray) -> pa.Table:
     columns = ["customer_id", "phone_pseudonym", "valid_from", "valid_to"]
     subscribers = night.lake.delta("subscriber").to_pyarrow_dataset()
     subscriber = subscribers.to_table(columns=columns, filter=pc.field("customer_id").isin(wanted))
-    held = holders(subscriber, night.day_start)
+    pseudonyms = holders(subscriber, night.day_start)
     sealed = (
         night.lake.delta("vault")
         .to_pyarrow_dataset()
         .to_table(
-            columns=["phone_pseudonym", "phone"], filter=pc.field("phone_pseudonym").isin(held["phone_pseudonym"])
+            columns=["phone_pseudonym", "phone"], filter=pc.field("phone_pseudonym").isin(pseudonyms["phone_pseudonym"])
         )
     )
-    rows = held.join(sealed, "phone_pseudonym", join_type="inner").sort_by("customer_id")
+    rows = pseudonyms.join(sealed, "phone_pseudonym", join_type="inner").sort_by("customer_id")
     opened = vault_opener(night.settings.home)
     clear = [opened(token).decode("ascii") for token in rows["phone"].to_pylist()]
     return pa.table([rows["customer_id"].cast(pa.int64()), pa.array(clear, pa.string())], schema=NUMBERS)

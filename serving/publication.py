@@ -73,13 +73,13 @@ class Plan:
         """Outbound contacts that may happen: ``decision_id, customer_id, product, channel``, customers ascending."""
         wanted = ["decision_id", "customer_id", "product", "channel"]
         schema = arrow_schema(self.night.lake.table("assignment"))
-        kept = []
+        batches = []
         for batch in stream(self.night, "assignment", wanted):
             pushed = pc.is_in(batch["channel"], value_set=pa.array(list(self.outbound), pa.int16()))
             stopped = campaign_files.is_stopped(batch["customer_id"], batch["channel"], self.stops)
             self.tally.withdrawn += pc.sum(pc.and_(pushed, stopped)).as_py() or 0
-            kept.append(batch.filter(pc.and_(pushed, pc.invert(stopped))))
-        contacts = pa.Table.from_batches(kept, nullable(pa.schema([schema.field(name) for name in wanted])))
+            batches.append(batch.filter(pc.and_(pushed, pc.invert(stopped))))
+        contacts = pa.Table.from_batches(batches, nullable(pa.schema([schema.field(name) for name in wanted])))
         self.tally.contacts = contacts.num_rows
         return contacts.sort_by("customer_id")
 

@@ -119,8 +119,8 @@ def open_day(store: Connection, date: dt.date, prices: pa.Table, catalogue: Cata
     declared = DeclaredLimits.from_catalogue(catalogue).limits
     products = {each.name: each.where["product"] for each in declared if of_products(each.limit)}
     _run(store, "DELETE FROM {schema}.stock_product WHERE business_date = %(date)s", {"date": date})
-    found = [row for row in prices.to_pylist() if row["limit"] in products]
-    for row in found:
+    rows = [row for row in prices.to_pylist() if row["limit"] in products]
+    for row in rows:
         for product in products[row["limit"]]:
             _run(
                 store,
@@ -136,7 +136,7 @@ def open_day(store: Connection, date: dt.date, prices: pa.Table, catalogue: Cata
             "ON CONFLICT (business_date, name) DO UPDATE SET remaining = excluded.remaining",
             {"date": date, "name": row["limit"], "left": left},
         )
-    return len(found)
+    return len(rows)
 
 
 def is_open(store: Connection, date: dt.date) -> bool:

@@ -164,11 +164,11 @@ def load(
 def grow(connection: Connection, name: str, columns: Sequence[Column]) -> None:
     """Give the store's table the columns that the catalogue has gained; what it has lost stays, and may be null."""
     with connection.cursor() as cursor:
-        found = cursor.execute(
+        rows = cursor.execute(
             "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
             (SCHEMA, name),
         ).fetchall()
-        have = {row[0] for row in found}
+        have = {row[0] for row in rows}
         for column in columns:
             if column.name not in have:
                 free = column.model_copy(update={"nullable": True})  # nights published before have none

@@ -29,11 +29,11 @@ def feature_checks(night: Night) -> list[dict[str, Any]]:
     before, last = ({row["feature"]: row for row in profile(night, date)} for date in dates[-2:])
     rows = []
     for name in sorted(before.keys() & last.keys()):
-        then, now = (one[name]["missing"] / max(one[name]["customers"], 1) for one in (before, last))
-        said = {"before": dates[-2].isoformat(), "customers": last[name]["customers"]}
+        then, now = (figures[name]["missing"] / max(figures[name]["customers"], 1) for figures in (before, last))
+        details = {"before": dates[-2].isoformat(), "customers": last[name]["customers"]}
         for what, kind, observed, low, high in (
             ("PSI", "feature_psi", last[name]["psi"], None, SHIFT),
             ("missing", "feature_missing", now, then - SILENCE, then + SILENCE),
         ):
-            rows.append(check(SUBJECT, f"{what} {name} · {dates[-1]}", kind, observed, low, high, "warn", **said))
+            rows.append(check(SUBJECT, f"{what} {name} · {dates[-1]}", kind, observed, low, high, "warn", **details))
     return rows

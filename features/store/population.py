@@ -40,9 +40,9 @@ def population(
 
     columns = [name for name in customers.columns if name not in ("customer_id", "arrived_at")]
     order = ["valid_from", "arrived_at", *(name for name in columns if name not in ("valid_from", "valid_to"))]
-    told = customers.withColumn("as_of", f.explode(f.array(*(f.expr(date_literal(date)) for date in dates))))
+    versions = customers.withColumn("as_of", f.explode(f.array(*(f.expr(date_literal(date)) for date in dates))))
     in_force = (
-        told.where(known_sql("valid_from", dates, known))
+        versions.where(known_sql("valid_from", dates, known))
         .groupBy("as_of", "customer_id")
         .agg(f.max(f.struct(*order)).alias("version"))
         .select("as_of", "customer_id", "version.*")

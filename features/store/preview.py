@@ -61,15 +61,15 @@ def check_family(night: Night, family: Family) -> dict[str, Any]:
     placed = placements(family, night.date)
     events = example_events(family, placed, nullable(arrow_schema(night.lake.table(family.source))))
     examples, valued = over_rows(examples_sql(family), events), over_rows(valued_sql(family), events)
-    found = list(faults(family, placed, examples, valued, night.date))
+    messages = list(faults(family, placed, examples, valued, night.date))
     probed, leaks = probe(night, family)
-    found += [f"{name}: changes when events move past the decision date" for name in leaks]
+    messages += [f"{name}: changes when events move past the decision date" for name in leaks]
     return {
         "family": family.family,
         "features": len(family.features),
         "examples": len(placed),
         "probed": probed,
-        "faults": found,
+        "faults": messages,
     }
 
 

@@ -43,12 +43,12 @@ def drift_of(night: Night) -> dict[str, Any]:
 def write_page(night: Night, out: Path | None = None) -> Path:
     """Write the page; returns where."""
     now = {row["feature"]: row for row in profile(night, night.date)}
-    told = listing(night.catalogue.features)
-    rows = [now[row["name"]] for row in told if row["name"] in now]
+    columns = listing(night.catalogue.features)
+    rows = [now[row["name"]] for row in columns if row["name"] in now]
     before = {row["feature"]: json.loads(row["bins"])["counts"] for row in _before(night)}
     path = out or night.settings.home / "docs" / "features" / f"{night.date}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(night.date.isoformat(), rows, before, {row["name"]: row["doc"] for row in told}), "utf-8")
+    path.write_text(page(night.date.isoformat(), rows, before, {row["name"]: row["doc"] for row in columns}), "utf-8")
     return path
 
 

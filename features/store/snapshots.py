@@ -104,10 +104,10 @@ class Task:
         yield written_batch([file for bucket in buckets for file in self._bucket(people, bucket)])
 
     def _bucket(self, people: pa.Table, bucket: int) -> Iterator[WrittenFile]:
-        mine = people.filter(pc.equal(people["bucket"], bucket))
+        in_bucket = people.filter(pc.equal(people["bucket"], bucket))
         partials = {family.family: self._read(family, bucket) for family in self.declared.families}
         for position, date in enumerate(sorted({end.as_of for ends in self.ends.values() for end in ends})):
-            then = mine.filter(pc.equal(mine["as_of"], pa.scalar(date, pa.date32())))
+            then = in_bucket.filter(pc.equal(in_bucket["as_of"], pa.scalar(date, pa.date32())))
             if then.num_rows:
                 ends = {family: of_family[position] for family, of_family in self.ends.items()}
                 rows = snapshot(then, partials, ends, self.declared)
@@ -167,10 +167,10 @@ def partial_files(
     night: Night, dates: Sequence[dt.date], ends: Mapping[str, Sequence[Anchor]], declared: FeatureSet
 ) -> dict[str, list[Part]]:
     """Family → live files of the partials that any of ``dates`` may need."""
-    found: dict[str, list[Part]] = {}
+    files: dict[str, list[Part]] = {}
     for family in declared.families:
         through = [end.through for end in ends[family.family] if end.through]
         oldest = min(through, default=dates[-1]) - dt.timedelta(days=max(family.windows) + _SLACK)
-        held = parts_of(night.lake, family) if through else []
-        found[family.family] = [part for part in held if part.last >= oldest and part.first <= dates[-1]]
-    return found
+        parts = parts_of(night.lake, family) if through else []
+        files[family.family] = [part for part in parts if part.last >= oldest and part.first <= dates[-1]]
+    return files

@@ -65,16 +65,16 @@ class Settle:
     Attributes:
         family: the declaration.
         tile: the partition.
-        kept: files held so far.
+        live: files held so far.
         fresh: files folded just now.
-        anew: nights that are left out of the files kept.
+        anew: nights that are left out of the live files.
         low, high: the customers.
         target: the folder of the family's partials.
     """
 
     family: Family
     tile: dt.date
-    kept: tuple[str, ...]
+    live: tuple[str, ...]
     fresh: tuple[str, ...]
     anew: tuple[dt.date, ...]
     low: int
@@ -83,15 +83,15 @@ class Settle:
 
     def __call__(self) -> list[WrittenFile]:
         """Write the file; none where no row is left."""
-        kept = [_without(read_groups(path, self.family, self.low, self.high), self.anew) for path in self.kept]
-        tables = [*kept, *(read_groups(path, self.family, self.low, self.high) for path in self.fresh)]
+        live = [_without(read_groups(path, self.family, self.low, self.high), self.anew) for path in self.live]
+        tables = [*live, *(read_groups(path, self.family, self.low, self.high) for path in self.fresh)]
         rows = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
         customer = ints(rows["customer_id"])
-        mine = np.flatnonzero((customer >= self.low) & (customer <= self.high))
-        order = np.lexsort([ints(rows["business_date"])[mine], customer[mine]])
-        if not mine.size:
+        inside = np.flatnonzero((customer >= self.low) & (customer <= self.high))
+        order = np.lexsort([ints(rows["business_date"])[inside], customer[inside]])
+        if not inside.size:
             return []
-        rows = rows.take(pa.array(mine[order]))
+        rows = rows.take(pa.array(inside[order]))
         return [write_file(self.target, rows, {"tile": self.tile}, group_ends(rows))]
 
 
@@ -103,7 +103,7 @@ def tile_of(night: dt.date, at_hand: dt.date) -> dt.date:
 
 def parts_of(lake: Lake, family: Family) -> list[Part]:
     """The live files of a family's partials, in an order that does not hang on their names."""
-    found = [
+    parts = [
         Part(
             tile=file.partition["tile"],
             path=file.path,
@@ -115,7 +115,7 @@ def parts_of(lake: Lake, family: Family) -> list[Part]:
         )
         for file in lake.live_files(family.table, bounds=("business_date", "customer_id"))
     ]
-    return sorted(found, key=lambda part: (part.tile, part.first, part.low, part.high, part.rows, part.path))
+    return sorted(parts, key=lambda part: (part.tile, part.first, part.low, part.high, part.rows, part.path))
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Change:
 
 def change_of(
     family: Family,
-    held: Sequence[Part],
+    live: Sequence[Part],
     fresh: Sequence[WrittenFile],
     anew: Collection[dt.date],
     at_hand: dt.date,
@@ -147,23 +147,23 @@ def change_of(
 
     Args:
         family: the declaration.
-        held: its live files.
+        live: its files so far.
         fresh: files of the nights ``anew``.
         anew: nights of which nothing is kept.
         at_hand: the last night there is.
         target: the folder of the family's partials.
     """
     touched = {tile_of(night, at_hand) for night in anew}
-    touched |= {tile_of(part.tile, at_hand) for part in held if part.tile != tile_of(part.tile, at_hand)}
-    replaced = [part for part in held if tile_of(part.tile, at_hand) in touched]
+    touched |= {tile_of(part.tile, at_hand) for part in live if part.tile != tile_of(part.tile, at_hand)}
+    replaced = [part for part in live if tile_of(part.tile, at_hand) in touched]
     stay, settle, rows = list(fresh), [], 0
     for tile in sorted(touched):
-        kept = [part for part in replaced if tile_of(part.tile, at_hand) == tile and not part.only(anew)]
-        mine = [file for file in stay if file.partition["tile"] == tile.isoformat()]
-        if kept or _thin(mine):
-            stay = [file for file in stay if file not in mine]
-            settle += _settled(family, tile, kept, mine, anew, target)
-            rows += sum(part.rows for part in kept) + sum(file.rows for file in mine)
+        parts = [part for part in replaced if tile_of(part.tile, at_hand) == tile and not part.only(anew)]
+        files = [file for file in stay if file.partition["tile"] == tile.isoformat()]
+        if parts or _thin(files):
+            stay = [file for file in stay if file not in files]
+            settle += _settled(family, tile, parts, files, anew, target)
+            rows += sum(part.rows for part in parts) + sum(file.rows for file in files)
     return Change(tuple(stay), tuple(settle), tuple(sorted({part.tile for part in replaced})), rows)
 
 
@@ -178,18 +178,18 @@ def _thin(files: Sequence[WrittenFile]) -> bool:
 def _settled(
     family: Family,
     tile: dt.date,
-    kept: Sequence[Part],
+    parts: Sequence[Part],
     fresh: Sequence[WrittenFile],
     anew: Collection[dt.date],
     target: Path,
 ) -> list[Settle]:
     """The tasks that settle a tile: each takes whole buckets, and some `SETTLED` rows."""
-    high = max([part.high for part in kept] + [file.most("customer_id") for file in fresh])
-    rows = sum(part.rows for part in kept) + sum(file.rows for file in fresh)
+    high = max([part.high for part in parts] + [file.most("customer_id") for file in fresh])
+    rows = sum(part.rows for part in parts) + sum(file.rows for file in fresh)
     buckets = (high >> BUCKET_BITS) + 1
     tasks = min(buckets, -(-rows // SETTLED))
     bounds = [(buckets * task // tasks) << BUCKET_BITS for task in range(tasks + 1)]
-    paths = tuple(part.path for part in kept), tuple(str(target / file.path) for file in fresh)
+    paths = tuple(part.path for part in parts), tuple(str(target / file.path) for file in fresh)
     return [Settle(family, tile, *paths, tuple(anew), low, end - 1, target) for low, end in pairwise(bounds)]
 
 
@@ -211,8 +211,8 @@ def _footer(path: str) -> tuple[pq.FileMetaData, I64, I64]:
     """
     footer = pq.read_metadata(path)
     column = footer.schema.names.index("customer_id")
-    said = [footer.row_group(group).column(column).statistics for group in range(footer.num_row_groups)]
-    return footer, np.array([one.min for one in said]), np.array([one.max for one in said])
+    statistics = [footer.row_group(group).column(column).statistics for group in range(footer.num_row_groups)]
+    return footer, np.array([group.min for group in statistics]), np.array([group.max for group in statistics])
 
 
 def group_ends(rows: pa.Table) -> list[int]:
