@@ -88,12 +88,12 @@ def column_of(field: Field, schema: Schema, column: pa.Array, pseudonym: Pseudon
     if kind == "bool":
         yes, no = pc.is_in(column, value_set=_codes(("1", "true"))), pc.is_in(column, value_set=_codes(("0", "false")))
         value = pc.if_else(pc.or_(yes, no), yes, None)
-        return value, _lost(column, value), TYPE, "neither 1 nor 0"
+        return value, _mark_lost(column, value), TYPE, "neither 1 nor 0"
     if kind in ("date", "timestamp"):
         value = instants(field, column)
-        return value, _lost(column, value), TYPE, f"no {kind} of form {form_of(field)}"
+        return value, _mark_lost(column, value), TYPE, f"no {kind} of form {form_of(field)}"
     value = _numbers(field, column)
-    return value, _lost(column, value), TYPE, f"no {kind}"
+    return value, _mark_lost(column, value), TYPE, f"no {kind}"
 
 
 def _numbers(field: Field, column: pa.Array) -> pa.Array:
@@ -113,7 +113,7 @@ def _only(column: pa.Array, letters: bytes) -> bool:
     return bool(known[np.frombuffer(joined(column), np.uint8)].all())
 
 
-def _lost(column: pa.Array, value: pa.Array) -> Mask:
+def _mark_lost(column: pa.Array, value: pa.Array) -> Mask:
     return _mask(pc.and_(pc.is_valid(column), pc.is_null(value)))
 
 
@@ -140,12 +140,12 @@ def _slowly(column: pa.Array, target: pa.DataType, pattern: str) -> pa.Array:
         value = pc.cast(plausible, target)
     except pa.ArrowInvalid:
         coded = pc.dictionary_encode(plausible)
-        values = pa.concat_arrays([_one(value, target) for value in coded.dictionary] or [pa.array([], target)])
+        values = pa.concat_arrays([_cast_value(value, target) for value in coded.dictionary] or [pa.array([], target)])
         value = values.take(coded.indices)
     return pc.if_else(pc.is_finite(value), value, None) if pa.types.is_floating(target) else value
 
 
-def _one(value: pa.Scalar, target: pa.DataType) -> pa.Array:
+def _cast_value(value: pa.Scalar, target: pa.DataType) -> pa.Array:
     try:
         return pc.cast(pa.array([value.as_py()], pa.string()), target)
     except pa.ArrowInvalid:
@@ -154,4 +154,4 @@ def _one(value: pa.Scalar, target: pa.DataType) -> pa.Array:
 
 def _phones(column: pa.Array, pseudonym: Pseudonym) -> tuple[pa.Array, Mask]:
     plausible = pc.if_else(pc.match_substring_regex(column, r"^[0-9]{5,20}$"), column, None)
-    return pseudonym(plausible), _lost(column, plausible)
+    return pseudonym(plausible), _mark_lost(column, plausible)

@@ -21,7 +21,7 @@ from dialects.arrays import Bytes, Mask
 from dialects.convert import CODE, TYPE, Fault, Pseudonym, column_of, judged
 from dialects.gb18030 import tables, utf8_of
 from dialects.instants import form_of, to_utc
-from dialects.scanner import Cut, Places, listed
+from dialects.scanner import Bytes, Cut, Places, find_text
 
 #: What became of a value.
 READ, EMPTY, BAD = 0, 1, 2
@@ -55,7 +55,7 @@ def text_of(source: Bytes, begin: Places, finish: Places, *, utf8: bool = False)
     size = int((finish - begin).sum(dtype=np.int64))
     if utf8:
         offsets, out = np.empty(len(begin) + 1, np.int32), np.empty(size, np.uint8)
-        _copied(source, begin, finish, offsets, out)
+        _copy(source, begin, finish, offsets, out)
         return pa.StringArray.from_buffers(
             len(begin), pa.py_buffer(offsets), pa.py_buffer(out), _valid(begin != finish)
         )
@@ -108,7 +108,7 @@ def _column(
     return column_of(field, schema, text, pseudonym)
 
 
-def counted(source: Bytes, begin: Places, finish: Places, wanted: npt.NDArray[np.int64]) -> Mask:
+def match_numbers(source: Bytes, begin: Places, finish: Places, wanted: npt.NDArray[np.int64]) -> Mask:
     """Whether each field is the number that is wanted, in plain digits without leading zeros."""
     numbers, state = np.empty(len(begin), np.int64), np.empty(len(begin), np.uint8)
     _integers(source, begin, finish, 63, numbers, state)
@@ -125,7 +125,7 @@ def _codes(values: tuple[str, ...], encoding: str) -> tuple[pa.Array, Bytes, Any
 
 
 @njit(cache=True, nogil=True)
-def _copied(source, begin, finish, offsets, out):  # type: ignore[no-untyped-def]
+def _copy(source, begin, finish, offsets, out):  # type: ignore[no-untyped-def]
     size = 0
     for row in range(len(begin)):
         offsets[row] = size
@@ -211,7 +211,7 @@ def _places(source, begin, finish, flat, ends, index, state):  # type: ignore[no
         if begin[row] == finish[row]:
             state[row] = EMPTY
             continue
-        place = listed(source, begin[row], finish[row], flat, ends)
+        place = find_text(source, begin[row], finish[row], flat, ends)
         state[row] = BAD if place < 0 else READ
         index[row] = max(place, 0)
 

@@ -74,7 +74,7 @@ def guess(name: str, values: Sequence[str] | pa.Array) -> Guess:
         if all(_fits(kind, counts)):
             scale = max(len(value.partition(".")[2]) for value in counts) if kind == "decimal" else 0
             return replace(bare, type=kind, scale=scale)
-    if _DATED.match(next(iter(counts))) and (dated := _dated(bare, list(counts))):
+    if _DATED.match(next(iter(counts))) and (dated := _guess_date(bare, list(counts))):
         return dated
     if 1 < len(counts) <= MOST_CODES and bare.longest <= LONGEST_CODE and present >= A_CODE * len(counts):
         return replace(bare, type="code", codes=tuple(sorted(counts)))
@@ -96,7 +96,7 @@ def _read_as(kind: str, form: str, values: list[str]) -> list[bool]:
     return np.asarray(pc.is_valid(instants(field, pa.array(values, pa.string())))).tolist()
 
 
-def _dated(bare: Guess, values: list[str]) -> Guess | None:
+def _guess_date(bare: Guess, values: list[str]) -> Guess | None:
     """The form of dates or times that reads all values; none where two forms of different meaning do."""
     forms = [("date", form) for form in _DAYS]
     forms += [("timestamp", day + clock) for day in _DAYS for clock in _CLOCKS if not ("%b" in day and "%-" in clock)]
@@ -128,7 +128,7 @@ def _nearly(counts: Mapping[str, int]) -> str:
 def find_keys(names: Sequence[str], types: Sequence[str], columns: Sequence[pa.Array]) -> tuple[tuple[str, ...], ...]:
     """Candidates for a key: columns, or else two or three together, that are never empty and never the same twice."""
     rows = len(columns[0]) if columns else 0
-    full = [n for n, column in enumerate(columns) if not _missing(column) and types[n] not in ("double", "decimal")]
+    full = [n for n, column in enumerate(columns) if not _has_missing(column) and types[n] not in ("double", "decimal")]
     coded = {n: _codes(columns[n]) for n in full}
     sizes = {n: int(coded[n].max(initial=-1)) + 1 for n in full}
     if single := sorted((n for n in full if sizes[n] == rows), key=lambda n: types[n] in ("date", "timestamp")):
@@ -141,7 +141,7 @@ def find_keys(names: Sequence[str], types: Sequence[str], columns: Sequence[pa.A
     return ()
 
 
-def _missing(column: pa.Array) -> bool:
+def _has_missing(column: pa.Array) -> bool:
     return bool(column.null_count or pc.any(pc.equal(column, "")).as_py())
 
 

@@ -72,7 +72,7 @@ def _state(block: bytes) -> npt.NDArray[np.uint32]:
     """The state after one block of the key."""
     words, state = np.zeros((64, 1), np.uint32), np.empty((8, 1), np.uint32)
     words[:16, 0] = np.frombuffer(block, ">u4")
-    _hashed(_START, state, words, np.empty(1, np.uint32), _K)
+    _hash_block(_START, state, words, np.empty(1, np.uint32), _K)
     return state[:, 0].copy()
 
 
@@ -113,7 +113,7 @@ def _compress(v, w, t1, k):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _hashed(start, v, w, t1, k):  # type: ignore[no-untyped-def]
+def _hash_block(start, v, w, t1, k):  # type: ignore[no-untyped-def]
     """``v`` := the state after one block (the first 16 words of ``w``) from the state ``start``."""
     lanes = v.shape[1]
     for i in range(8):
@@ -139,12 +139,12 @@ def _many(inner, outer, starts, data, rows, out, k):  # type: ignore[no-untyped-
                 w[i >> 2, lane] |= np.uint32(data[begin + i]) << np.uint32(24 - 8 * (i & 3))
             w[size >> 2, lane] |= np.uint32(0x80) << np.uint32(24 - 8 * (size & 3))
             w[15, lane] = np.uint32((64 + size) * 8)
-        _hashed(inner, v, w, t1, k)
+        _hash_block(inner, v, w, t1, k)
         w[:8] = v
         w[8] = np.uint32(0x80000000)
         w[9:15] = np.uint32(0)
         w[15] = np.uint32((64 + 32) * 8)
-        _hashed(outer, v, w, t1, k)
+        _hash_block(outer, v, w, t1, k)
         for lane in range(busy):
             for i in range(8):
                 at = 32 * (first + lane) + 4 * i

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
-from dialects.scanner import BYTES, CONTROL, GOOD, LENGTH, LONGEST, Cut, listed, rest_of_line
+from dialects.scanner import BYTES, CONTROL, GOOD, LENGTH, LONGEST, Cut, find_text, rest_of_line
 from dialects.utf8 import utf8_width
 
 #: No codes of the record level: the line is read by the standard library, wholly or for its unknown keys only.
@@ -64,7 +64,7 @@ def cut_objects(data: bytes, names: list[str]) -> tuple[Cut, pa.Array]:
             extra.append(text)
             size += len(text)
         if unknown := {key: value for key, value in parsed.items() if key not in known}:
-            rest[row] = _dumped(unknown)
+            rest[row] = _dump(unknown)
     places = begin[:-1, :rows], finish[:-1, :rows]
     if not keep.all():
         places = np.compress(keep, places[0], axis=1), np.compress(keep, places[1], axis=1)
@@ -81,7 +81,9 @@ def ask(line: bytes) -> dict[str, Any] | tuple[int, str]:
         if "\\u" in text:
             plain = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
             json.dumps(plain, ensure_ascii=False).encode("utf-8")
-        parsed = json.loads(text, parse_float=_marked, parse_int=_marked, parse_constant=str, object_pairs_hook=_once)
+        parsed = json.loads(
+            text, parse_float=_mark_number, parse_int=_mark_number, parse_constant=str, object_pairs_hook=_once
+        )
     except UnicodeError:  # also half of a surrogate pair, written as an escape: no character
         return BYTES, "undecodable bytes"
     except RecursionError:
@@ -104,14 +106,14 @@ def _text(value: Any) -> bytes:
         return b""
     if isinstance(value, bool):
         return b"1" if value else b"0"
-    return (value.removeprefix(_MARK) if isinstance(value, str) else _dumped(value)).encode("utf-8")
+    return (value.removeprefix(_MARK) if isinstance(value, str) else _dump(value)).encode("utf-8")
 
 
-def _marked(number: str) -> str:
+def _mark_number(number: str) -> str:
     return _MARK + number
 
 
-def _dumped(value: Any) -> str:
+def _dump(value: Any) -> str:
     """As JSON, its numbers as they were written."""
     return _NUMBER.sub(r"\1", json.dumps(value, ensure_ascii=False, sort_keys=True))
 
@@ -152,7 +154,7 @@ def _plain(source, at, stop, flat, ends, begin, finish, row, yes):  # type: igno
         after = _string(source, at + 1, stop)
         if after < 0:
             return _ASK
-        field = listed(source, at + 1, after, flat, ends)
+        field = find_text(source, at + 1, after, flat, ends)
         if field > 63 or (field >= 0 and seen >> np.uint64(field) & np.uint64(1)):
             return _ASK
         if field < 0:

@@ -16,7 +16,7 @@ from conf.errors import MendableError
 from conf.feed import Feed
 from conf.schema import Schema
 from dialects.convert import OTHER, TWICE, Fault, Pseudonym
-from dialects.fields import columns_of, counted, text_of
+from dialects.fields import columns_of, match_numbers, text_of
 from dialects.jsonlines import ask, cut_objects
 from dialects.keys import Prints, fingerprints, repeated
 from dialects.scanner import BYTES, CONTROL, COUNT, GOOD, LENGTH, LONGEST, QUOTES, Cut, cut_delimited, cut_fixed
@@ -103,7 +103,7 @@ def _head(feed: Feed, content: bytes) -> bytes:
 def _columns(feed: Feed, schema: Schema, head: bytes) -> tuple[int, ...]:
     line = head.removeprefix(BYTE_ORDER_MARK) if feed.encoding == "utf-8" else head
     wanted = [field.sent_as for field in schema.fields]
-    cut = _delimited(feed, line, len(wanted) + feed.line_numbers)
+    cut = _cut_lines(feed, line, len(wanted) + feed.line_numbers)
     if cut.status.tolist() != [GOOD]:
         count = max(1, line.count(bytes([feed.separator])) + 1 - feed.line_numbers)
         raise HeaderError(
@@ -224,24 +224,24 @@ def _cut(feed: Feed, schema: Schema, content: bytes, line: int) -> tuple[Cut, pa
     """Records, unknown keys of each good one, fields before the schema's, and why a record is none."""
     if feed.dialect == "jsonl":
         cut, rest = cut_objects(content, [field.sent_as for field in schema.fields])
-        return cut, rest, 0, lambda place: _asked(content[cut.start[place] : cut.end[place]], int(cut.status[place]))
+        return cut, rest, 0, lambda place: _ask_why(content[cut.start[place] : cut.end[place]], int(cut.status[place]))
     why = cast(Why, _silent)
     if feed.layout == "fixed":
         cut = cut_fixed(content, [field.width for field in schema.fields])
     else:
-        cut = _delimited(feed, content, len(schema.fields) + feed.line_numbers)
+        cut = _cut_lines(feed, content, len(schema.fields) + feed.line_numbers)
         if feed.quoted:
-            cut, why = _unquoted(cut)
+            cut, why = _refuse_quotes(cut)
         if feed.line_numbers:
-            cut, why = _numbered(cut, line - feed.header, why)
+            cut, why = _check_numbers(cut, line - feed.header, why)
     return cut, pa.nulls(cut.begin.shape[1], pa.string()), int(feed.line_numbers), why
 
 
-def _delimited(feed: Feed, content: bytes, fields: int) -> Cut:
+def _cut_lines(feed: Feed, content: bytes, fields: int) -> Cut:
     return cut_delimited(content, feed.separator, fields, utf8=feed.encoding == "utf-8", quoted=feed.quoted)
 
 
-def _unquoted(cut: Cut) -> tuple[Cut, Why]:
+def _refuse_quotes(cut: Cut) -> tuple[Cut, Why]:
     """Records with quotes that do not enclose a field are set aside."""
     wrong = cut.status == QUOTES
     reason = "quotes do not enclose one field of this line (a line end within quotes ends the record)"
@@ -252,15 +252,15 @@ def _silent(_: int) -> str:
     return ""
 
 
-def _asked(line: bytes, code: int) -> str:
+def _ask_why(line: bytes, code: int) -> str:
     parsed = ask(line) if code == OTHER else {}
     return parsed[1] if isinstance(parsed, tuple) else ""
 
 
-def _numbered(cut: Cut, line: int, before: Why) -> tuple[Cut, Why]:
+def _check_numbers(cut: Cut, line: int, before: Why) -> tuple[Cut, Why]:
     """Hold the line numbers of a file against its records; a record that says another is set aside."""
     good = np.flatnonzero(cut.status == GOOD)
-    same = counted(cut.source, cut.begin[0], cut.finish[0], good + line + 1)
+    same = match_numbers(cut.source, cut.begin[0], cut.finish[0], good + line + 1)
     if same.all():
         return cut, before
     status = cut.status.copy()

@@ -138,12 +138,12 @@ def fixed(schema: Schema, columns: list[pa.Array]) -> bytes:
     Raises:
         MendableError: a value is wider than its field.
     """
-    padded = [_padded(field, column) for field, column in zip(schema.fields, columns, strict=True)]
+    padded = [_pad(field, column) for field, column in zip(schema.fields, columns, strict=True)]
     lines = pc.binary_join_element_wise(*padded, "\n", "", null_handling="replace", null_replacement="")
     return joined(lines).decode("utf-8").encode("gb18030")
 
 
-def _padded(field: Field, column: pa.Array) -> pa.Array:
+def _pad(field: Field, column: pa.Array) -> pa.Array:
     coded = pc.dictionary_encode(pc.fill_null(column, ""))
     values = []
     for value in coded.dictionary.to_pylist():

@@ -58,13 +58,13 @@ def cut_delimited(data: bytes, separator: int, fields: int, *, utf8: bool = Fals
         utf8: whether the bytes are UTF-8, not GB18030.
         quoted: whether a field may stand in double quotes; what it holds has them no longer, and doubled ones once.
     """
-    scan = _quoted if quoted else _delimited
+    scan = _scan_quoted if quoted else _scan_delimited
     return _cut(data, fields, fields, lambda *room: scan(*room, separator, fields, utf8), utf8=utf8, own=quoted)
 
 
 def cut_fixed(data: bytes, widths: list[int]) -> Cut:
     """Cut fixed-width records: ``widths`` in bytes; padding spaces go."""
-    return _cut(data, len(widths), sum(widths), lambda *room: _fixed(*room, np.array(widths, np.int64)))
+    return _cut(data, len(widths), sum(widths), lambda *room: _scan_fixed(*room, np.array(widths, np.int64)))
 
 
 def _cut(data, fields, least, scan, *, utf8=False, own=False) -> Cut:  # type: ignore[no-untyped-def]
@@ -92,7 +92,7 @@ def rest_of_line(source, head, at):  # type: ignore[no-untyped-def]  # noqa: ANN
 
 
 @njit(cache=True, nogil=True)
-def listed(source, at, after, flat, ends):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def find_text(source, at, after, flat, ends):  # type: ignore[no-untyped-def]  # noqa: ANN201
     """Which of a list of texts stands from ``at`` to ``after``; −1 if none. ``flat`` holds them, ``ends`` their ends."""
     size = after - at
     for text in range(len(ends) - 1):
@@ -108,7 +108,7 @@ def listed(source, at, after, flat, ends):  # type: ignore[no-untyped-def]  # no
 
 
 @njit(cache=True, nogil=True)
-def _delimited(source, two, four, start, end, status, begin, finish, separator, fields, utf8):  # type: ignore[no-untyped-def]
+def _scan_delimited(source, two, four, start, end, status, begin, finish, separator, fields, utf8):  # type: ignore[no-untyped-def]
     row, line, at, total = 0, 0, 0, len(source)
     while at < total:
         head, field, count, state = at, at, 0, GOOD
@@ -150,7 +150,7 @@ def _delimited(source, two, four, start, end, status, begin, finish, separator, 
 
 
 @njit(cache=True, nogil=True)
-def _quoted(source, two, four, start, end, status, begin, finish, separator, fields, utf8):  # type: ignore[no-untyped-def]
+def _scan_quoted(source, two, four, start, end, status, begin, finish, separator, fields, utf8):  # type: ignore[no-untyped-def]
     row, line, following, total = 0, 0, 0, len(source)
     while following < total:
         head = following
@@ -206,7 +206,7 @@ def _quoted(source, two, four, start, end, status, begin, finish, separator, fie
 
 
 @njit(cache=True, nogil=True)
-def _fixed(source, two, four, start, end, status, begin, finish, widths):  # type: ignore[no-untyped-def]
+def _scan_fixed(source, two, four, start, end, status, begin, finish, widths):  # type: ignore[no-untyped-def]
     row, line, following, total = 0, 0, 0, len(source)
     wanted = widths.sum()
     while following < total:

@@ -130,7 +130,7 @@ def sniff(name: str, data: bytes, words: Mapping[str, str] | None = None) -> Sam
     lines = [line for raw in itertools.islice(start, SAMPLE_LINES) if (line := raw.rstrip(b"\r\n")).strip()]
     if not lines:
         raise MendableError("there is nothing in it", where=name, remedy="take a file with records")
-    by_name = _said_by_name(name)
+    by_name = _parse_name(name)
     bare = Sample(
         by_name.pop("code"),
         by_name.pop("dialect", "verf"),
@@ -178,7 +178,7 @@ def _unpack(compression: str, data: bytes, name: str) -> bytes:
         raise MendableError(f"cannot be unpacked: {error}", where=name, remedy="take a whole file") from error
 
 
-def _said_by_name(name: str) -> dict[str, Any]:
+def _parse_name(name: str) -> dict[str, Any]:
     """What the name says by the conventions of the dialects."""
     if match := AVL.match(name):
         monthly = "monthly" if match["date"].endswith("00") else "daily"
@@ -200,10 +200,10 @@ def _share(lines: Sequence[bytes], good: Any) -> float:
 
 
 def _object(line: bytes) -> bool:
-    return line.lstrip().startswith(b"{") and isinstance(_loaded(line), dict)
+    return line.lstrip().startswith(b"{") and isinstance(_load(line), dict)
 
 
-def _loaded(text: bytes) -> Any:
+def _load(text: bytes) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -211,7 +211,7 @@ def _loaded(text: bytes) -> Any:
 
 
 def _is_json(content: bytes) -> bool:
-    return _loaded(content) is not None
+    return _load(content) is not None
 
 
 def _reads(encoding: str) -> Any:
@@ -304,7 +304,7 @@ def _text_columns(cut: Cut) -> list[pa.Array]:
 def _fields(bare: Sample, texts: list[str], lines: list[bytes], words: Mapping[str, str], name: str) -> Sample:
     separator, quoted, count, agree = separator_of(texts)
     if not separator and len({len(line) for line in lines}) == 1 and len(lines) > 1:
-        return _fixed(bare, lines, words)
+        return _sniff_fixed(bare, lines, words)
     if separator and (two := _two_marks(texts, separator)):
         raise MendableError(
             f"fields are separated by {two!r}: more than one character cannot be declared",
@@ -336,7 +336,7 @@ def _fields(bare: Sample, texts: list[str], lines: list[bytes], words: Mapping[s
     counting = len(columns[0]) > 2 and columns[0].to_pylist() == [str(n) for n in range(1, len(columns[0]) + 1)]
     numbered = counting and separator == "\x80"
     columns, head = (columns[1:], head[1:]) if numbered else (columns, head)
-    guesses = _named(head or [""] * len(columns), columns, words)
+    guesses = _name_columns(head or [""] * len(columns), columns, words)
     notes = list(bare.notes)
     if counting and not numbered:
         notes.append(
@@ -374,7 +374,7 @@ def _two_marks(texts: Sequence[str], separator: str) -> str:
     return ""
 
 
-def _named(head: Sequence[str], columns: Sequence[pa.Array], words: Mapping[str, str]) -> tuple[Guess, ...]:
+def _name_columns(head: Sequence[str], columns: Sequence[pa.Array], words: Mapping[str, str]) -> tuple[Guess, ...]:
     """A guess a column, with the name that it gets and what the file calls it."""
     taken: set[str] = set()
     guesses = []
@@ -395,11 +395,11 @@ def _keys(
 
 def _json_lines(bare: Sample, words: Mapping[str, str]) -> Sample:
     body = bare.content.removeprefix(BYTE_ORDER_MARK)
-    objects = [value for line in io.BytesIO(body) if isinstance(value := _loaded(line), dict)]
+    objects = [value for line in io.BytesIO(body) if isinstance(value := _load(line), dict)]
     keys = list(dict.fromkeys(itertools.chain.from_iterable(objects)))
     cut, _ = cut_objects(body, keys)
     columns = _text_columns(cut)
-    guesses, notes, nested = list(_named(keys, columns, words)), [], set()
+    guesses, notes, nested = list(_name_columns(keys, columns, words)), [], set()
     for place, key in enumerate(keys):
         kinds = _kinds(record.get(key) for record in objects)
         if kinds == {bool}:
@@ -424,7 +424,7 @@ def _kinds(values: Iterable[Any]) -> set[type]:
     return {type(value) for value in values if value is not None}
 
 
-def _fixed(bare: Sample, lines: list[bytes], words: Mapping[str, str]) -> Sample:
+def _sniff_fixed(bare: Sample, lines: list[bytes], words: Mapping[str, str]) -> Sample:
     """Columns start where every line has a space before and most have none at the place itself."""
     size = len(lines[0])
     starts = [0] + [
@@ -437,7 +437,7 @@ def _fixed(bare: Sample, lines: list[bytes], words: Mapping[str, str]) -> Sample
         pa.array([line[start:end].decode("gb18030", "replace").rstrip(" ") or None for line in lines], pa.string())
         for start, end in bounds
     ]
-    guesses = _named([""] * len(columns), columns, words)
+    guesses = _name_columns([""] * len(columns), columns, words)
     return replace(
         bare,
         dialect="verf",

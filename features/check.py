@@ -106,7 +106,7 @@ def faults(family: Family, placed: list[Placed], examples: pa.Table, valued: pa.
             yield f"{item.source.name}: the example gives {value!r}, not {item.source.example.value!r}"
             return
     values = family_snapshot(family, valued, as_of, len(placed))
-    touched = {feature.name: _touched(feature, values[feature.name]) for feature in family.features}
+    touched = {feature.name: _mark_touched(feature, values[feature.name]) for feature in family.features}
     for item in placed:
         for feature in (f for f in family.features if f.input is item.source):
             expected = item.counts_from <= feature.window
@@ -127,11 +127,11 @@ def family_snapshot(
     return family_values(family, cells_of(family), rows, anchor, np.arange(customers), np.ones(customers, bool))
 
 
-def _touched(feature: Feature, column: pa.Array) -> list[bool]:
+def _mark_touched(feature: Feature, column: pa.Array) -> list[bool]:
     empty_value = 0 if feature.aggregate in ZERO else None
     return [value != empty_value for value in column.to_pylist()]
 
 
-def differing(before: Mapping[str, pa.Array], after: Mapping[str, pa.Array]) -> list[str]:
+def find_changed(before: Mapping[str, pa.Array], after: Mapping[str, pa.Array]) -> list[str]:
     """Names of the columns that are not the same."""
     return [name for name, column in before.items() if not column.equals(after[name])]

@@ -14,7 +14,7 @@ from conf.dates import cut_off, start_of_day
 from conf.errors import MendableError
 from conf.feature import Family, Feature
 from conf.featureset import PROFILED
-from features.check import differing, example_events, family_snapshot, faults, placements
+from features.check import example_events, family_snapshot, faults, find_changed, placements
 from features.daily import examples_sql, valued_sql
 from features.sameness import constant, duplicates
 from features.store.snapshots import family_anchors
@@ -89,7 +89,7 @@ def probe(night: Night, family: Family) -> tuple[int, list[str]]:
     beside = over_rows(valued_sql(family), pa.concat_tables([seen, later, late]))
     before = family_snapshot(family, alone, night.date, SAMPLE)
     after = family_snapshot(family, beside, night.date, SAMPLE)
-    return len(pc.unique(alone["customer_id"])), differing(before, after)
+    return len(pc.unique(alone["customer_id"])), find_changed(before, after)
 
 
 def sample(night: Night, family: Family) -> pa.Table:

@@ -162,7 +162,7 @@ def change_of(
         files = [file for file in stay if file.partition["tile"] == tile.isoformat()]
         if parts or _thin(files):
             stay = [file for file in stay if file not in files]
-            settle += _settled(family, tile, parts, files, anew, target)
+            settle += _plan_tasks(family, tile, parts, files, anew, target)
             rows += sum(part.rows for part in parts) + sum(file.rows for file in files)
     return Change(tuple(stay), tuple(settle), tuple(sorted({part.tile for part in replaced})), rows)
 
@@ -175,7 +175,7 @@ def _thin(files: Sequence[WrittenFile]) -> bool:
     return sum(file.rows for file in files) < len(files) * buckets * _GROUP and buckets > 1
 
 
-def _settled(
+def _plan_tasks(
     family: Family,
     tile: dt.date,
     parts: Sequence[Part],
