@@ -21,7 +21,7 @@ from dialects.arrays import Bytes, Mask
 from dialects.convert import CODE, TYPE, Fault, Pseudonym, column_of, judged
 from dialects.gb18030 import tables, utf8_of
 from dialects.instants import form_of, to_utc
-from dialects.scanner import Bytes, Cut, Places, find_text
+from dialects.scanner import Cut, Places, find_text
 
 #: What became of a value.
 READ, EMPTY, BAD = 0, 1, 2
