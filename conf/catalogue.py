@@ -14,8 +14,8 @@ from conf.errors import MendableError, Report, refuse, suggest
 from conf.featureset import FeatureSet, load_features
 from conf.feed import Feed
 from conf.geography import Geography, load_geography
-from conf.offer import Channel, Limit, Product, Rule, Segment
-from conf.references import check_limit, check_mappings, check_references, selectable
+from conf.offer import Channel, Limit, Product, ProductGroup, Rule, Segment
+from conf.references import check_group, check_limit, check_mappings, check_references, selectable
 from conf.schema import Schema
 from conf.table import Column, Table
 
@@ -92,6 +92,11 @@ class Catalogue:
         return feeds
 
     @cached_property
+    def groups(self) -> tuple[ProductGroup, ...]:
+        """Product groups in order of id."""
+        return _numbered(read_rows(self.root / "groups.yml", "groups", ProductGroup, self.report), self.report)
+
+    @cached_property
     def products(self) -> tuple[Product, ...]:
         """Products in order of id; ids and codes are unique."""
         path = self.root / "products.yml"
@@ -100,8 +105,10 @@ class Catalogue:
         having = Counter(key for _, _, product in rows for key in product.attributes)
         some = sum(bool(product.attributes) for _, _, product in rows)
         attributes = sorted(key for key, products in having.items() if 2 * products > some)
+        groups = names_written(self.root / "groups.yml", "groups", "code")
         for document, loc, product in rows:
             check_references(product, known, attributes, document, loc, self.report)
+            check_group(product, groups, document, loc, self.report)
         return _numbered(rows, self.report)
 
     @cached_property
@@ -254,7 +261,7 @@ def _by(rows: Iterable[tuple[Document, Loc, Row]], name: str, report: Report, *,
     return found
 
 
-Numbered = TypeVar("Numbered", Product, Channel)
+Numbered = TypeVar("Numbered", Product, ProductGroup, Channel)
 
 
 def _numbered(rows: Sequence[tuple[Document, Loc, Numbered]], report: Report) -> tuple[Numbered, ...]:

@@ -1,4 +1,4 @@
-"""Products, channels, rules and limits: what may be offered, where, to whom, and how much of it."""
+"""Products, their groups, channels, rules and limits: what may be offered, where, to whom, and how much of it."""
 
 from __future__ import annotations
 
@@ -33,6 +33,15 @@ Yuan = Annotated[Number, Key(ge=0, le=1_000_000_000, decimal_places=6)]
 _Choice = Annotated[list[str], Key(min_length=1)] | Annotated[list[int], Key(min_length=1)] | str | int
 
 
+class ProductGroup(Strict):
+    """A group of products. ``id`` is what a trained model knows it by: never changed, never given to another group."""
+
+    id: int = Key(ge=0, le=62)
+    code: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
+    label: str
+    label_zh: str
+
+
 class Product(Strict):
     """Something that can be offered. Money is in 元 in the file and in micro-元 (`*_micro`) in code.
 
@@ -44,7 +53,7 @@ class Product(Strict):
     code: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
     label: str
     label_zh: str
-    group: Literal["voice", "message", "data", "terminal", "finance", "retail"]  # the last two: real data of others
+    group: str  # a code of groups.yml
     price: Yuan  # 元 a month (terminals: once)
     margin: Yuan  # 元 over the horizon, net of cost of service
     subsidy: Yuan = Decimal(0)

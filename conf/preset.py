@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field as Key
 
@@ -18,6 +19,7 @@ class Group(Strict):
     base: float = Key(default=1.0, ge=0)  # factor of the organic rate
     digital: float = 0.0  # correlation of intent with being digital
     value: float = 0.0  # correlation of intent with value
+    need: Literal["", "voice", "message", "data", "terminal"] = ""  # what it answers; empty: its own name, else data
 
 
 class Habit(Strict):

@@ -40,7 +40,7 @@ FILLED = (
 #: What limits select arcs by, beside attributes of customers: the rows that say its values, and in which key.
 _OF_ARCS = {
     "product": ("products", "code"),
-    "group": ("products", "group"),
+    "group": ("groups", "code"),
     "channel": ("channels", "code"),
     "segment": ("segments", "name"),
 }
@@ -71,6 +71,13 @@ def check_references(
                     remedy=f"give it a value (0 where it does not apply); this one has: {', '.join(product.attributes)}",
                 )
             )
+
+
+def check_group(product: Product, groups: Collection[str] | None, document: Document, loc: Loc, report: Report) -> None:
+    """A product is of a group that there is (None where the file that says them cannot be read)."""
+    if groups is not None and product.group not in groups:
+        what = f"product {product.code}: no group {product.group!r} in groups.yml"
+        report(MendableError(what, where=document.where((*loc, "group")), remedy=suggest(product.group, groups)))
 
 
 @dataclass(frozen=True)

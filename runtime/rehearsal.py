@@ -56,7 +56,7 @@ def _load(catalogue: Catalogue, found: list[MendableError]) -> bool:
         _ = catalogue.geography
     except MendableError as error:
         found.append(error)
-    for name in ("feeds", "products", "channels", "segments", "rules", "limits"):
+    for name in ("feeds", "groups", "products", "channels", "segments", "rules", "limits"):
         try:
             getattr(catalogue, name)
         except MendableError as error:  # what it refers to could not be read, and is told already

@@ -31,7 +31,7 @@ def organic_orders(world: World) -> Table:
         days = world["event_day"][block]
         for k in range(days.shape[1]):
             boosted = world.is_boosted(block, days[:, k]) & (days[:, [k]] >= 0)
-            extra = p0 * (plan.preset.response.event_boost - 1) * boosted[:, plan.group_of]
+            extra = p0 * (plan.preset.response.event_boost - 1) * boosted[:, plan.need_of]
             i, p = np.nonzero(rng.random(p0.shape) < extra)
             tables.append(orders_of(world, block[i], p, days[i, k] + rng.integers(0, 30, size=len(i)), rng))
     orders = sort_by(stack(tables), "time", "customer", "product")

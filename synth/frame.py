@@ -13,7 +13,7 @@ from synth.plan import Floats, Ints
 from synth.world import World
 
 Column = pa.Array | np.ndarray
-#: Words in codes that tell which product group a customer has in mind.
+#: Words in codes that tell which need a customer has in mind.
 HINTS = {
     "data": 2,
     "flow": 2,
@@ -120,7 +120,7 @@ def product_in_mind(frame: Frame, none: float) -> pa.Array:
 def _edges(world: World, who: Ints, day: Ints, selling: Ints) -> np.ndarray:
     """Cumulative chances of each product for customers on days: n × products, float32."""
     plan = world.plan
-    group = plan.group_of[selling]
+    group = plan.need_of[selling]
     score = world["intent"][who][:, group].astype(float)
     score += 0.5 * (world["taste"][who].astype(float) @ plan.loading[selling].T) / np.sqrt(3)
     score += 0.5 * np.log(plan.popularity[selling] + 1e-6) + 0.9 * world.is_boosted(who, day)[:, group]

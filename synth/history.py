@@ -166,7 +166,7 @@ def _touch_organic(
     for k in np.flatnonzero(contact["converted"]):
         start, stop = np.searchsorted(keys, [contact["customer"][k] * p_count, (contact["customer"][k] + 1) * p_count])
         theirs = np.arange(start, stop)
-        rival = (plan.group_of[orders["product"][theirs]] == plan.group_of[contact["product"][k]]) & (
+        rival = (plan.need_of[orders["product"][theirs]] == plan.need_of[contact["product"][k]]) & (
             orders["time"][theirs] >= contact["time"][k]
         )
         rival &= (orders["time"][theirs] < until) & (rng.random(len(theirs)) < r.cannibalisation)

@@ -21,7 +21,8 @@ from synth.keyed import stream
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 EPOCH = dt.date(1970, 1, 1)
-GROUPS = ("voice", "message", "data", "terminal")
+#: What customers of the province want at heart, and what their usage shows; a product group follows one of them.
+NEEDS = ("voice", "message", "data", "terminal")
 MOST_CUSTOMERS = 99_000_000  # synthetic numbers are 100xxxxxxxx
 BLOCK = 65_536  # customers handled at a time
 
@@ -119,9 +120,13 @@ class Plan:
         return np.array([k for k, c in enumerate(self.channels) if c.direction == "outbound"], dtype=np.int64)
 
     @cached_property
-    def group_of(self) -> Ints:
-        """Group (position in GROUPS) of each product."""
-        return np.array([GROUPS.index(p.group) for p in self.products], dtype=np.int64)
+    def need_of(self) -> Ints:
+        """Need (position in NEEDS) that each product answers."""
+        return np.array([NEEDS.index(self._need(p.group)) for p in self.products], dtype=np.int64)
+
+    def _need(self, group: str) -> str:
+        said = self.preset.groups.get(group)
+        return said.need if said and said.need else group if group in NEEDS else "data"
 
     @cached_property
     def margin_micro(self) -> Ints:
@@ -159,11 +164,11 @@ class Plan:
 
     @cached_property
     def dearness(self) -> Floats:
-        """How dear each product is within its group (z of log price)."""
+        """How dear each product is among those that answer its need (z of log price)."""
         logs = np.log1p(self.price_micro / MICRO)
         result = np.zeros(len(logs))
-        for g in range(len(GROUPS)):
-            in_group = self.group_of == g
+        for g in range(len(NEEDS)):
+            in_group = self.need_of == g
             if in_group.any():
                 result[in_group] = (logs[in_group] - logs[in_group].mean()) / max(logs[in_group].std(), 0.1)
         return result

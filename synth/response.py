@@ -27,7 +27,7 @@ DOG_FROM = 1.3  # customers this irritable (standard deviations) are lost by a c
 def organic(world: World, rows: Ints, products: Ints, boosted: np.ndarray | None = None) -> Floats:
     """Chance p0 to order each product within 30 days without a contact: n × len(products)."""
     plan, r = world.plan, world.plan.preset.response
-    group = plan.group_of[products]
+    group = plan.need_of[products]
     intent = np.asarray(world["intent"][rows], dtype=float)[:, group]
     taste = np.asarray(world["taste"][rows], dtype=float) @ plan.loading[products].T / np.sqrt(3)
     dear = np.asarray(world["price_sense"][rows], dtype=float)[:, None] * plan.dearness[products]
@@ -56,7 +56,7 @@ def lift(
     plan, r = world.plan, world.plan.preset.response
     ease = np.clip(plan.popularity / max(plan.popularity.mean(), 1e-12), 0.05, 4.0) ** EASE
     push = np.array([habit.push for habit in plan.habits])[channels] * ease[products]
-    group = plan.group_of[products]
+    group = plan.need_of[products]
     dear = DEAR * 0.7 * plan.dearness[products]
     spread = (r.persuasion, 0.35, 0.3)
     log = (
@@ -93,8 +93,8 @@ def margin_effect(world: World, rows: Ints, p0: Floats, delta: Floats, products:
     kept0, kept1 = 1 - r.cancel_organic, 1 - r.cancel_pushed
     worth = p0 * margin * kept0  # n × P
     total = np.zeros((len(rows), 4))
-    np.add.at(total.T, plan.group_of, worth.T)
-    others = total[:, plan.group_of[products]] - worth[:, products]  # n × products
+    np.add.at(total.T, plan.need_of, worth.T)
+    others = total[:, plan.need_of[products]] - worth[:, products]  # n × products
     reach = np.asarray(world["reach"], dtype=float)[rows][:, channels]
     gain = delta * kept1 * (margin - discount)[products][None, :, None]
     given = p0[:, products, None] * reach[:, None, :] * kept0 * discount[products][None, :, None]

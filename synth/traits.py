@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from synth.keyed import stream
-from synth.plan import GROUPS, Floats, Ints, Plan
+from synth.plan import NEEDS, Floats, Ints, Plan
 
 Columns = dict[str, np.ndarray]
-#: Life events and the group whose demand each raises.
+#: Life events and the need that each raises.
 EVENTS = {"terminal": "terminal", "contract": "data", "roaming": "voice", "data_used_up": "data", "family": "message"}
 
 
@@ -23,7 +23,7 @@ def traits(plan: Plan, block: int, size: int) -> Columns:
     rng = stream(plan.seed, "traits", block)
     value, digital, sense, irritable, persuade = rng.normal(size=(5, size))
     persuade = 0.3 * digital + np.sqrt(1 - 0.09) * persuade
-    intent = _intents(plan, value, digital, rng.normal(size=(size, len(GROUPS))))
+    intent = _intents(plan, value, digital, rng.normal(size=(size, len(NEEDS))))
     habit = _habits(plan, digital, rng.normal(size=(size, len(plan.channels))))
     reach = _reaches(plan, habit, rng.normal(size=size))
     columns: Columns = {
@@ -43,7 +43,7 @@ def traits(plan: Plan, block: int, size: int) -> Columns:
 
 def _intents(plan: Plan, value: Floats, digital: Floats, own: Floats) -> Floats:
     columns = []
-    for g, name in enumerate(GROUPS):
+    for g, name in enumerate(NEEDS):
         group = plan.preset.groups.get(name)
         d, v = (group.digital, group.value) if group else (0.0, 0.0)
         rest = np.sqrt(max(0.1, 1 - d * d - v * v))

@@ -11,7 +11,7 @@ import numpy as np
 
 from conf.geography import GRADES
 from synth.people import people
-from synth.plan import BLOCK, GROUPS, Floats, Ints, Plan
+from synth.plan import BLOCK, NEEDS, Floats, Ints, Plan
 from synth.traits import EVENTS, Columns, traits
 
 
@@ -40,13 +40,13 @@ class World:
         return (self["opened"][rows] <= day) & (self["closed"][rows] > day)
 
     def is_boosted(self, rows: Ints, day: int | Ints) -> np.ndarray:
-        """Whether a life event of the last 30 days raises demand: n × groups."""
+        """Whether a life event of the last 30 days raises demand: n × needs."""
         days = self["event_day"][rows]
         age = np.asarray(day).reshape(-1, 1) - days
         recent = (days >= 0) & (age >= 0) & (age < 30)
-        result = np.zeros((len(rows), len(GROUPS)), dtype=bool)
+        result = np.zeros((len(rows), len(NEEDS)), dtype=bool)
         for k, group in enumerate(EVENTS.values()):
-            result[:, GROUPS.index(group)] |= recent[:, k]
+            result[:, NEEDS.index(group)] |= recent[:, k]
         return result
 
 

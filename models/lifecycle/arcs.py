@@ -14,12 +14,11 @@ from conf.settings import Settings
 from models.affinity.encode import Offer, Way
 from models.affinity.scorer import Menu, Money
 
-_GROUPS = ("voice", "message", "data", "terminal", "finance", "retail")
-
 
 def menu(catalogue: Catalogue) -> Menu:
     """Products and channels of the catalogue, in order of id."""
-    offers = tuple(_offer(product) for product in catalogue.products)
+    group = {group.code: group.id for group in catalogue.groups}
+    offers = tuple(_offer(product, group[product.group]) for product in catalogue.products)
     ways = tuple(
         Way(c.id, c.direction == "inbound", float(c.cost), float(c.seconds), float(c.block_days))
         for c in catalogue.channels
@@ -35,10 +34,10 @@ def menu(catalogue: Catalogue) -> Menu:
     )
 
 
-def _offer(product: Product) -> Offer:
+def _offer(product: Product, group: int) -> Offer:
     return Offer(
         product.id,
-        _GROUPS.index(product.group),
+        group,
         float(product.price),
         product.margin_micro / MICRO,
         float(product.subsidy),
