@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
 from conf.documents import Document, Loc, names_written, read_folder, read_rows
 from conf.errors import MendableError, Report, refuse, suggest
+from conf.expansion import Lists, expand
 from conf.featureset import FeatureSet, load_features
 from conf.feed import Feed
 from conf.geography import Geography, load_geography
@@ -140,8 +141,16 @@ class Catalogue:
 
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
-        """Limits in the order of the file."""
-        rows = read_rows(self.root / "limits.yml", "limits", Limit, self.report)
+        """Limits in the order of the file; a row with ``for_each`` is as many as its list has."""
+        lists: Lists = {
+            "centre": lambda: self.geography.centres,
+            "city": lambda: self.geography.cities,
+            "channel": lambda: self.channels,
+            "group": lambda: self.groups,
+            "product": lambda: self.products,
+        }
+        expanded = partial(expand, lists)
+        rows = read_rows(self.root / "limits.yml", "limits", Limit, self.report, expanded)
         _by(rows, "name", self.report)
         known = selectable(self)
         for document, loc, limit in rows:

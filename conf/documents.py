@@ -12,7 +12,7 @@ import json
 import math
 import re
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -436,8 +436,14 @@ def read_folder(folder: Path, model: type[Model], report: Report = refuse) -> It
         yield document, checked
 
 
-def read_rows(path: Path, key: str, model: type[Model], report: Report = refuse) -> list[tuple[Document, Loc, Model]]:
-    """The list under ``key`` of one file, each row checked; an absent file is an empty list."""
+def read_rows(
+    path: Path,
+    key: str,
+    model: type[Model],
+    report: Report = refuse,
+    expand: Callable[[Any, Document, Loc], list[Any]] = lambda row, document, loc: [row],
+) -> list[tuple[Document, Loc, Model]]:
+    """The list under ``key`` of one file, each row (or what it stands for) checked; an absent file is an empty list."""
     if not path.exists():
         return []
     rows = []
@@ -445,7 +451,7 @@ def read_rows(path: Path, key: str, model: type[Model], report: Report = refuse)
         document = read_yaml(path)
         for loc, row in _listed(document, key):
             try:
-                rows.append((document, loc, validate(model, document, row, loc)))
+                rows += [(document, loc, validate(model, document, each, loc)) for each in expand(row, document, loc)]
             except MendableError as error:
                 report(error)
     except MendableError as error:
