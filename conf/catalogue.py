@@ -67,10 +67,19 @@ class Catalogue:
     @cached_property
     def schemas(self) -> dict[str, Schema]:
         """Schemas by name; what they conform to is a table and its columns."""
-        documents = list(read_folder(self.root / "schemas", Schema, self.report))
+        read = read_folder(self.root / "schemas", Schema, self.report)
+        documents = [(document, self._with_lists(schema) if schema.codes_of else schema) for document, schema in read]
         for document, schema in documents:
             check_mappings(schema, document, self.written_tables, self.report)
         return _by(((d, (), schema) for d, schema in documents), "name", self.report, stem=True)
+
+    def _with_lists(self, schema: Schema) -> Schema:
+        """The schema with the code lists that it takes from elsewhere in conf."""
+        pushed = [channel for channel in self.channels if channel.direction == "outbound"]
+        rows = {"channel": self.channels, "outbound_channel": pushed}
+        taken = {name: {row.code: row.label_zh for row in rows[of]} for name, of in schema.codes_of.items()}
+        own = {name: schema.codes.get(name, {}) | codes for name, codes in taken.items()}
+        return schema.model_copy(update={"codes": schema.codes | own})
 
     @cached_property
     def feeds(self) -> dict[str, Feed]:
@@ -82,6 +91,7 @@ class Catalogue:
         for document, feed in documents:
             if schema := self.schemas.get(feed.schema_name):
                 _check_feed(feed, schema, document, self.report)
+                feeds[feed.code] = _narrowed(feed, schema)
             elif not any((self.root / "schemas").rglob(f"{feed.schema_name}.yml")):  # a broken one is told of itself
                 self.report(
                     MendableError(
@@ -199,20 +209,29 @@ class Catalogue:
         return [feed for feed in self.feeds.values() if feed.schema_name == schema]
 
 
+def _narrowed(feed: Feed, schema: Schema) -> Feed:
+    """The feed with ``holds`` spelt out where it says what it does not hold."""
+    held = {
+        name: schema.codes.get(schema.by_name[name].codes, {}) for name in feed.holds_all_but if name in schema.by_name
+    }
+    rest = {name: tuple(code for code in codes if code not in feed.holds_all_but[name]) for name, codes in held.items()}
+    return feed.model_copy(update={"holds": feed.holds | rest}) if rest else feed
+
+
 def _check_feed(feed: Feed, schema: Schema, document: Document, report: Report) -> None:
     """``holds`` narrows code fields to codes of their lists; a fixed width needs the widths of all fields."""
-    for name, codes in feed.holds.items():
-        field = schema.by_name.get(name)
+    said = [("holds", *item) for item in feed.holds.items()]
+    for key, name, codes in [*said, *(("holds_all_but", *item) for item in feed.holds_all_but.items())]:
+        field, where = schema.by_name.get(name), document.where((key, name))
         if field is None or not field.codes:
             lists = [field.name for field in schema.fields if field.codes]
-            what = f"feed {feed.code}: holds: {name!r} is no code field of schema {schema.name}"
-            report(MendableError(what, where=document.where(("holds", name)), remedy=suggest(name, lists)))
+            what = f"feed {feed.code}: {key}: {name!r} is no code field of schema {schema.name}"
+            report(MendableError(what, where=where, remedy=suggest(name, lists)))
             continue
         for code in codes:
             if code not in schema.codes[field.codes]:
-                what = f"feed {feed.code}: holds: {name} has no code {code!r} in schema {schema.name}"
-                known = schema.codes[field.codes]
-                report(MendableError(what, where=document.where(("holds", name)), remedy=suggest(code, known)))
+                what = f"feed {feed.code}: {key}: {name} has no code {code!r} in schema {schema.name}"
+                report(MendableError(what, where=where, remedy=suggest(code, schema.codes[field.codes])))
     narrow = [field.name for field in schema.fields if not field.width]
     if feed.layout == "fixed" and narrow:
         report(

@@ -51,7 +51,8 @@ class Feed(Strict):
     delivery is refused whole; ``deadline`` is Shanghai time of the day after the data date (of the 3rd day of
     the next month for monthly feeds). ``rows_per_1000`` is the volume to expect: rows a period (an hour, a day, a
     month) and 1000 customers. ``holds`` narrows code fields of the schema to what this feed sends (a centre's feed
-    holds its own centre): a promise of the source that quality checks.
+    holds its own centre): a promise of the source that quality checks. ``holds_all_but`` says it by what others send: a
+    code that is new to the list is this feed's.
 
     The dialect says how files are called and which control file comes with them. How the text of a delimited file is
     written may differ from the dialect's own way: ``delimiter`` is one mark (``0x80`` is the byte), ``encoding``,
@@ -88,6 +89,7 @@ class Feed(Strict):
     retention_days: int = Key(default=400, ge=1)
     rows_per_1000: float = Key(default=5.0, gt=0)
     holds: dict[str, tuple[str, ...]] = {}
+    holds_all_but: dict[str, tuple[str, ...]] = {}
     owner: str
     purpose: str
 

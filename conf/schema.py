@@ -104,6 +104,9 @@ class Schema(Strict):
     key: tuple[str, ...]
     fields: tuple[Field, ...] = Key(min_length=1)
     codes: dict[str, dict[str, str]] = {}  # code list -> code -> 中文 label
+    codes_of: dict[
+        str, Literal["channel", "outbound_channel"]
+    ] = {}  # code list -> rows of channels.yml that are in it too
     conform: tuple[Conform, ...] = ()
 
     @model_validator(mode="after")
@@ -120,9 +123,9 @@ class Schema(Strict):
             if field.name in _RESERVED:
                 what = f"{field.name!r} is the loader's own name"
                 wrong.append(Misfit(what, "fields", i, "name", remedy="choose another name"))
-            if field.codes and field.codes not in self.codes:
+            if field.codes and field.codes not in (lists := {*self.codes, *self.codes_of}):
                 what = f"no code list {field.codes!r} in this schema"
-                wrong.append(Misfit(what, "fields", i, "codes", remedy=suggest(field.codes, self.codes)))
+                wrong.append(Misfit(what, "fields", i, "codes", remedy=suggest(field.codes, lists)))
             if field.unit.startswith(BY) and (by := field.unit.removeprefix(BY)) not in names:
                 wrong.append(Misfit(f"no field {by!r}", "fields", i, "unit", remedy=suggest(by, names)))
         for i, name in enumerate(self.key):
