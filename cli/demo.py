@@ -17,7 +17,7 @@ from cli.output import EnvOption, JsonOption, SetOption, console, print_json
 from cli.report import print_summary, summary
 from conf.dates import parse_date
 from conf.errors import MendableError
-from conf.settings import load_settings
+from conf.settings import load_settings, operator_root
 from features.store.backfill import missing_snapshots, snapshot_dates
 from runtime.airflow import migrate, run_dag
 from runtime.night import Night
@@ -46,7 +46,9 @@ def synth(
     require_synth()
     from synth import write_province
 
-    told = write_province(out, customers, parse_date(start), days, seed, preset, bytes_per_day)
+    told = write_province(
+        out, customers, parse_date(start), days, seed, preset, bytes_per_day, catalogue_root=operator_root()
+    )
     if as_json:
         print_json(told)
     else:
@@ -129,8 +131,10 @@ def make_province(night: Night, box: dict[str, Any], log: Callable[[str], None])
     log(
         f"province: {box['customers']:,} customers, {box['days']} days of {len(night.catalogue.feeds)} feeds, 180 days before"
     )
-    start = LAST - box["days"] * DAY
-    told = write_province(night.landing, box["customers"], start, box["days"], box["seed"], box["preset"], None)
+    start, root = LAST - box["days"] * DAY, night.catalogue.root
+    told = write_province(
+        night.landing, box["customers"], start, box["days"], box["seed"], box["preset"], catalogue_root=root
+    )
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text(json.dumps(box), encoding="utf-8")
     log(f"  {json.dumps(told, default=str)}"[:200])

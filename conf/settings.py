@@ -1,6 +1,6 @@
 """Settings of an environment: ``conf/env/<name>.yml`` with ``--set path.to.key=value`` on top.
 
-The only place that reads the process environment: ``CPC_HOME``, ``CPC_LANDING``, ``CPC_ENV``, ``CPC_DEMO``,
+The only place that reads the process environment: ``CPC_HOME``, ``CPC_CONF``, ``CPC_LANDING``, ``CPC_ENV``, ``CPC_DEMO``,
 ``CPC_SERVING_URL``, ``CPC_MLFLOW_URI``.
 """
 
@@ -157,7 +157,7 @@ class Settings(Strict):
     @property
     def catalogue(self) -> Catalogue:
         """The facts in force: the operator's, or the overlay of a demo."""
-        return load_catalogue(ROOT / "demo" / self.demo if self.demo else ROOT)
+        return load_catalogue(ROOT / "demo" / self.demo if self.demo else operator_root())
 
 
 #: Settings below which any key may be set.
@@ -170,6 +170,11 @@ _FROM_ENVIRONMENT = (
 )
 
 
+def operator_root() -> Path:
+    """The folder of the operator's catalogue and environments: ``CPC_CONF``, else this package's own."""
+    return Path(os.environ.get("CPC_CONF", ROOT)).resolve()
+
+
 def load_settings(name: str | None = None, overrides: tuple[str, ...] = ()) -> Settings:
     """Read ``conf/env/<name>.yml`` and apply overrides ``path.to.key=value``.
 
@@ -177,8 +182,9 @@ def load_settings(name: str | None = None, overrides: tuple[str, ...] = ()) -> S
         MendableError: no such environment, or a key or value that does not fit.
     """
     name = name or os.environ.get("CPC_ENV", "local")
-    path = ROOT / "env" / f"{name}.yml"
-    known = sorted(p.stem for p in (ROOT / "env").glob("*.yml"))
+    folder = operator_root() / "env" if (operator_root() / "env").is_dir() else ROOT / "env"
+    path = folder / f"{name}.yml"
+    known = sorted(p.stem for p in folder.glob("*.yml"))
     if name not in known:
         raise MendableError(f"no environment {name!r}", where="--env", remedy=suggest(name, known))
     settings = read_settings(path)

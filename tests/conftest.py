@@ -12,10 +12,13 @@ import pytest
 
 from conf.settings import Settings, load_settings
 from runtime.night import Night
+from tests.fixtures.catalogue import FIXTURE
 
 #: Nights that several rooms' tests look at: one as the assignment left it, one as the scores left it.
 pytest_plugins = ("tests.nights.published", "tests.nights.decided")
 
+#: The facts are frozen: an operator's own turn no test red.
+os.environ["CPC_CONF"] = str(FIXTURE)
 #: A fixed key: pseudonyms in tests are the same on every machine.
 os.environ.setdefault("CPC_PSEUDONYM_KEY", "00" * 32)
 os.environ.setdefault("CPC_DATA", str(Path(__file__).resolve().parents[2] / "shared" / "data"))

@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from cli.feeds import _words, app
 from cli.output import console
-from conf.catalogue import load_catalogue
 from conf.dates import cut_off
 from conf.errors import MendableError
 from conf.feed import Feed
@@ -24,6 +23,7 @@ from features.anchor import feeds_of
 from reporting import feed_status
 from runtime.night import Night
 from tests.dialects.conftest import feed_of, rows_of, schema_of
+from tests.fixtures.catalogue import frozen
 from tests.nights.published import put
 
 D = dt.date(2026, 1, 9)
@@ -46,7 +46,7 @@ def test_the_list_tells_who_reads_each_feed(settings: Any) -> None:
 
 
 def test_most_feeds_reach_a_declared_feature() -> None:
-    catalogue = load_catalogue()
+    catalogue = frozen()
     declared = [family for family in catalogue.features.families if family.inputs]
     reached = {code for family in declared for code in feeds_of(family, catalogue)}
     assert len(reached) >= 120
@@ -89,7 +89,7 @@ def found(feed: str, **more: Any) -> dict[str, Any]:
 @pytest.fixture
 def daily() -> list[str]:
     """Daily feeds, due before the cut-off."""
-    feeds = load_catalogue().feeds.items()
+    feeds = frozen().feeds.items()
     return sorted(code for code, feed in feeds if feed.granularity == "daily" and feed.stand_in_days >= 1)
 
 
@@ -196,7 +196,7 @@ def attempt(*arguments: object) -> Any:
 
 def test_a_draft_is_read_back_before_it_is_written(settings: Any, tmp_path: Path) -> None:
     sample, out = tmp_path / "tickets.csv", tmp_path / "conf"
-    label, word = next(iter(_words(load_catalogue()).items()))  # as the catalogue calls it
+    label, word = next(iter(_words(frozen()).items()))  # as the catalogue calls it
     sample.write_text(f"{label},手机牌子,at\n" + "".join(f"T{n},B{n % 3},2026/1/{n}\n" for n in range(1, 31)))
     told = json.loads(attempt(sample, "--out", out, "--json").stdout)
     assert (told["records read"], told["records set aside"], told["drafted"]) == (30, 0, True)

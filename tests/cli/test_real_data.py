@@ -8,6 +8,7 @@ from cli import real_data
 from conf.catalogue import ROOT, load_catalogue
 from planning.limits.declared import DeclaredLimits
 from synth.real import Facts
+from tests.fixtures.catalogue import frozen
 
 
 def test_auc_is_that_of_scikit_learn_with_ties():
@@ -96,4 +97,4 @@ def test_arcs_that_a_limit_of_nothing_closes_are_never_kept():
     catalogue = load_catalogue(ROOT / "demo" / "starbucks")
     shut = DeclaredLimits.from_catalogue(catalogue).closed().reshape(len(catalogue.products), len(catalogue.channels))
     assert shut.sum(axis=1).tolist() == [len(catalogue.channels) - 1] * len(catalogue.products)
-    assert not DeclaredLimits.from_catalogue(load_catalogue()).closed().any()
+    assert not DeclaredLimits.from_catalogue(frozen()).closed().any()

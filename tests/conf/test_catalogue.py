@@ -1,6 +1,8 @@
-"""The catalogue as shipped: 242 contracts, honest schemas, and messages that name file, line and remedy."""
+"""The catalogue: as it was shipped (frozen: 242 contracts, honest schemas), and what holds of the live one whatever is
+added; messages name file, line and remedy."""
 
 import itertools
+import json
 import re
 import shutil
 import time
@@ -13,8 +15,9 @@ from conf import documents
 from conf.catalogue import ROOT, Catalogue, load_catalogue
 from conf.errors import MendableError
 from conf.geography import GRADES, load_geography
+from tests.fixtures.catalogue import FIXTURE, frozen
 
-CATALOGUE = load_catalogue()
+CATALOGUE, LIVE = frozen(), load_catalogue()
 
 
 def test_there_are_204_hotline_and_38_echannel_feeds():
@@ -24,10 +27,10 @@ def test_there_are_204_hotline_and_38_echannel_feeds():
 def test_it_loads_within_a_second():
     documents._read.cache_clear()  # cold: every file is parsed again
     started = time.process_time()
-    assert len(Catalogue(ROOT).feeds) == 242
+    assert len(Catalogue(ROOT).feeds) == len(LIVE.feeds)
     cold = time.process_time() - started
     started = time.process_time()
-    assert len(Catalogue(ROOT).feeds) == 242
+    assert len(Catalogue(ROOT).feeds) == len(LIVE.feeds)
     warm = time.process_time() - started
     assert cold < 1.0
     assert warm < cold
@@ -106,7 +109,7 @@ def test_a_schema_conforms_to_columns_that_exist(schema):
             assert words <= names | known, f"{schema.name}: {sorted(words - names - known)} are no fields"
 
 
-@pytest.mark.parametrize("schema", CATALOGUE.schemas.values(), ids=lambda s: s.name)
+@pytest.mark.parametrize("schema", LIVE.schemas.values(), ids=lambda s: s.name)
 def test_what_is_personal_is_marked(schema):
     marks = {field.personal for field in schema.fields}
     for field in schema.fields:
@@ -119,7 +122,7 @@ def test_what_is_personal_is_marked(schema):
 def test_sensitive_fields_reach_no_entity():
     """Free text, places, addresses and devices may not become features."""
     barred = {"free_text", "location", "address", "device", "identity", "name", "account"}
-    for schema in CATALOGUE.schemas.values():
+    for schema in LIVE.schemas.values():
         fields = {f.name for f in schema.fields if f.personal in barred}
         for conform in schema.conform:
             for column, text in conform.columns.items():
@@ -138,7 +141,7 @@ def test_a_feed_of_a_centre_holds_its_own_centre_only():
 def test_feeds_of_one_interface_do_not_overlap():
     """Two daily feeds of one schema that could carry the same record would count it twice."""
     by_schema: dict[str, list] = {}
-    for feed in CATALOGUE.feeds.values():
+    for feed in LIVE.feeds.values():
         if feed.granularity != "monthly":
             by_schema.setdefault(feed.schema_name, []).append(feed)
     for feeds in by_schema.values():
@@ -174,22 +177,40 @@ def test_products_and_channels_are_complete():
 
 def test_rules_speak_both_languages():
     assert len(CATALOGUE.rules) >= 20
-    for rule in CATALOGUE.rules:
+    for rule in (*CATALOGUE.rules, *LIVE.rules):
         assert rule.reason
         assert re.search(r"[\u4e00-\u9fff]", rule.reason_zh), rule.name
 
 
 def test_limits_bind_people_money_and_shares():
     limits = CATALOGUE.limits
-    assert 40 <= len(limits) <= 70
+    assert len(limits) == 60
     assert {limit.side for limit in limits} == {"at_most", "at_least"}
     assert {limit.counts for limit in limits} >= {"contacts", "seconds", "cost_micro", "callback_0", "callback_2"}
     assert any(limit.share for limit in limits)
     assert all(re.search(r"[\u4e00-\u9fff]", limit.label_zh) for limit in limits)
 
 
+def test_rows_with_for_each_are_the_limits_that_were_written_out():
+    """The list as it stood when every centre had a row of its own: names, order and amounts are the same."""
+    written_out = json.loads((FIXTURE.parent / "limits.json").read_text(encoding="utf-8"))
+    assert [json.loads(limit.model_dump_json()) for limit in CATALOGUE.limits] == written_out
+
+
+def test_the_live_catalogue_loads_whole_and_in_order():
+    """Properties that any operator's catalogue has."""
+    assert LIVE.feeds
+    assert LIVE.limits
+    assert LIVE.segments
+    assert [p.id for p in LIVE.products] == sorted({p.id for p in LIVE.products})
+    assert [g.id for g in LIVE.groups] == sorted({g.id for g in LIVE.groups})
+    assert [c.id for c in LIVE.channels] == list(range(len(LIVE.channels)))
+    assert {p.group for p in LIVE.products} <= {g.code for g in LIVE.groups}
+    assert load_geography().cities
+
+
 def test_geography_is_closed():
-    geography = load_geography()
+    geography = load_geography(FIXTURE)
     assert (len(geography.cities), len(geography.centres)) == (21, 6)
     assert geography.centre_of["dg"] == "sz"
     night = next(shift for shift in geography.shifts if shift.code == "night7")
@@ -203,11 +224,24 @@ def test_geography_is_closed():
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A catalogue of our own to break."""
-    for name in ("products.yml", "channels.yml", "rules.yml", "limits.yml", "segments.yml", "geography.yml"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    for folder, name in (("feeds/hotline", "bill_month.yml"), ("schemas", "bill_month.yml")):
-        (tmp_path / folder).mkdir(parents=True)
-        shutil.copy(ROOT / folder / name, tmp_path / folder / name)
+    for name in (
+        "groups.yml",
+        "products.yml",
+        "channels.yml",
+        "rules.yml",
+        "limits.yml",
+        "segments.yml",
+        "geography.yml",
+    ):
+        shutil.copy(FIXTURE / name, tmp_path / name)
+    for folder, name in (
+        ("feeds/hotline", "bill_month.yml"),
+        ("feeds/hotline", "order_counter.yml"),
+        ("schemas", "bill_month.yml"),
+        ("schemas", "product_order.yml"),
+    ):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copy(FIXTURE / folder / name, tmp_path / folder / name)
     return tmp_path
 
 
@@ -235,7 +269,17 @@ def _edit(path: Path, old: str, new: str) -> None:
         ("schemas/bill_month.yml", "codes: pay_way", "codes: pay", "schemas", "no code list"),
         ("schemas/bill_month.yml", "subject: bill_msisdn", "subject: nobody", "schemas", "subject names no field"),
         ("products.yml", "id: 1,", "id: 0,", "products", "twice"),
-        ("products.yml", "group: voice", "group: voices", "products", "voice"),
+        ("products.yml", "group: voice", "group: voices", "products", "did you mean 'voice'"),
+        ("groups.yml", "code: terminal", "code: terminals", "products", "no group 'terminal'"),
+        ("groups.yml", "id: 3", "id: 2", "groups", "twice"),
+        ("limits.yml", "for_each: centre", "for_each: centres", "limits", "did you mean 'centre'"),
+        ("limits.yml", "for_each: {centre: [gz, sz]}", "for_each: {centre: [gz, xx]}", "limits", "no centre 'xx'"),
+        ("limits.yml", "for_each: {centre: [gz, sz]}", "for_each: {centre: gz}", "limits", "a list of codes"),
+        ("limits.yml", "{gz: 620, sz", "{sz", "limits", "no value for centre 'gz'"),
+        ("limits.yml", "{gz: 620, sz", "{gd: 1, gz: 620, sz", "limits", "'gd' is no centre"),
+        ("limits.yml", '"managers_{centre}"', "managers", "limits", "twice"),
+        ("schemas/product_order.yml", "{order_channel: channel}", "{order_channel: way}", "schemas", "order_channel"),
+        ("feeds/hotline/order_counter.yml", '"wechat"', '"wechatt"', "feeds", "no code 'wechatt'"),
         ("limits.yml", "at_most: 210000", "at_most: 210000, at_least: 1", "limits", "exactly one"),
         ("limits.yml", "channel: sms_hall", "channel: smshall", "limits", "no channel 'smshall'"),
         ("limits.yml", "segment: rural", "segment: rurall", "limits", "rurall"),
@@ -260,8 +304,47 @@ def test_a_weight_that_does_not_add_up_is_refused(copy):
 
 
 def test_a_channel_taken_out_is_refused_as_its_masks_would_shift(tmp_path: Path):
-    text = (ROOT / "channels.yml").read_text(encoding="utf-8")
+    text = (FIXTURE / "channels.yml").read_text(encoding="utf-8")
     (tmp_path / "channels.yml").write_text(re.sub(r"  - \{id: 3,.*\n", "", text), encoding="utf-8")
     with pytest.raises(MendableError, match="no channel has id 3") as caught:
         _ = Catalogue(tmp_path).channels
     assert 'eligible: "false"' in caught.value.remedy
+
+
+def test_channels_are_in_the_code_lists_that_take_them(copy):
+    _edit(
+        copy / "channels.yml",
+        "channels:\n",
+        "channels:\n  - {id: 11, code: drone, label: D, label_zh: 无人机, direction: inbound}\n",
+    )
+    found = Catalogue(copy)
+    assert found.schemas["product_order"].codes["order_channel"]["drone"] == "无人机"
+    assert "drone" in found.feeds["order_counter"].holds["accept_channel"]
+    assert list(CATALOGUE.feeds["order_counter"].holds["accept_channel"]) == [
+        "agent_out",
+        "ivr_out",
+        "account_manager",
+        "shop",
+        "agent_in",
+    ]
+
+
+def test_a_row_may_stand_for_channels_groups_and_products(copy):
+    rows = """limits:
+  - {for_each: channel, name: "day_{channel}", label: "{channel_en} a day", label_zh: "{channel_zh}日上限", at_most: 9,
+     where: {channel: "{channel}"}}
+  - {for_each: {group: [voice, data]}, name: "cap_{group}", at_most: {voice: 5, data: 7}, where: {group: ["{group}"]}}
+"""
+    (copy / "limits.yml").write_text(rows, encoding="utf-8")
+    (copy / "features").mkdir()
+    limits = Catalogue(copy).limits
+    assert [limit.name for limit in limits[:2]] == ["day_agent_out", "day_sms_hall"]
+    assert (limits[1].label, limits[1].label_zh, limits[1].where) == (
+        "SMS hall a day",
+        "短厅日上限",
+        {"channel": "sms_hall"},
+    )
+    assert [(limit.name, limit.amount, limit.where) for limit in limits[-2:]] == [
+        ("cap_voice", 5, {"group": ["voice"]}),
+        ("cap_data", 7, {"group": ["data"]}),
+    ]

@@ -4,16 +4,16 @@ import datetime as dt
 
 import pytest
 
-from conf.catalogue import load_catalogue
 from conf.dates import SHANGHAI
 from expectations import history
 from expectations.history import Load, due, expected_rows, freshness, punctual, volume
 from expectations.measure import frame
 from expectations.verdict import judge
+from tests.fixtures.catalogue import frozen
 
 pytestmark = pytest.mark.whole
 
-CATALOGUE = load_catalogue()
+CATALOGUE = frozen()
 DAILY = CATALOGUE.feeds["hotline_call_gz"]
 MONTHLY = CATALOGUE.feeds["bill_month"]
 FRIDAY = dt.date(2026, 1, 9)

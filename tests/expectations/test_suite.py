@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from conf.catalogue import load_catalogue
 from conf.dates import start_of_day
 from conf.errors import MendableError
 from conf.feed import Feed
@@ -14,10 +13,11 @@ from conf.schema import Schema
 from expectations.measure import checks, frame
 from expectations.suite import EXTENDED, Kind, extended, generated, suite
 from expectations.verdict import judge
+from tests.fixtures.catalogue import frozen
 
 pytestmark = pytest.mark.whole
 
-CATALOGUE = load_catalogue()
+CATALOGUE = frozen()
 DATE = dt.date(2026, 1, 8)
 SCHEMA = Schema.model_validate(
     {

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conf.catalogue import ROOT, load_catalogue
+from conf.catalogue import ROOT
 from conf.feature import Family
 from features.anchor import Anchor
 from features.bucket import code, family_values, snapshot
 from features.cells import cells_of
 from features.fold import fold
+from tests.fixtures.catalogue import frozen
 
 DAY0 = dt.date(2025, 12, 1)
 AS_OF = dt.date(2026, 1, 9)
@@ -236,7 +237,7 @@ def test_a_monthly_family_counts_months():
 
 
 def test_snapshot_empties_profiles_and_unknown_families(tmp_path):
-    declared = load_catalogue().features
+    declared = frozen().features
     types = {"string": pa.string(), "int": pa.int32(), "double": pa.float64(), "boolean": pa.bool_()}
     attributes = {a.name: pa.nulls(3, types[a.type]) for a in declared.attributes}
     attributes["minor"] = pa.array([False, True, False])

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from conf.catalogue import ROOT, Catalogue
+from conf.catalogue import Catalogue
 from conf.errors import MendableError
 from conf.offer import ShiftAmount
 from jobs import assign, prove
@@ -271,7 +271,7 @@ def test_only_a_changed_limit_is_told_against_the_plan(
     assert assign.recount(decided) == []
     prices = {row["limit"]: row for row in decided.lake.arrow("limit_price", partition=decided.partition).to_pylist()}
     name = next(x.name for x in decided.catalogue.limits if x.at_most and not x.share and prices[x.name]["used"] > 1)
-    changed = Catalogue(ROOT)
+    changed = Catalogue(decided.catalogue.root)
     tight = tuple(
         limit.model_copy(update={"at_most": 0}) if limit.name == name else limit for limit in decided.catalogue.limits
     )

@@ -25,7 +25,7 @@ PERSONAL = re.compile(r"\b(grade|grade_id|star|age_group|birth_year|senior)\b")
 
 def test_a_product_has_one_price_for_everyone() -> None:
     catalogue = load_catalogue()
-    assert len(catalogue.products) > 10
+    assert catalogue.products
     for product in catalogue.products:
         for name in ("price", "subsidy", "margin"):
             assert isinstance(getattr(product, name), Decimal), f"{product.code}: {name} is no plain number"

@@ -9,22 +9,22 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from conf.catalogue import load_catalogue
 from conf.errors import MendableError
 from runtime import spark_tables
 from runtime.lake import Lake, arrow_schema
 from runtime.parquet_files import write_partitions
+from tests.fixtures.catalogue import frozen
 
 D = dt.date(2026, 1, 9)
 
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return Lake(tmp_path, load_catalogue())
+    return Lake(tmp_path, frozen())
 
 
 def funnel(rules: list[str]) -> pa.Table:
-    schema = arrow_schema(load_catalogue().tables["funnel"])
+    schema = arrow_schema(frozen().tables["funnel"])
     filled = {"rule": rules, "position": list(range(len(rules)))}
     columns = {f.name: filled.get(f.name, [None] * len(rules)) for f in schema if f.name != "business_date"}
     return pa.table({name: pa.array(values, schema.field(name).type) for name, values in columns.items()})

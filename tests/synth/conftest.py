@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from conf.catalogue import load_catalogue
 from conf.preset import load_preset
 from synth.history import make_history
 from synth.plan import Plan
 from synth.world import World, make_world, save_world
+from tests.fixtures.catalogue import frozen
 
 START = dt.date(2026, 1, 1)
 
@@ -29,7 +29,7 @@ class Small:
 
 def plan_of(preset: str = "real", customers: int = 600, days: int = 2, seed: int = 7) -> Plan:
     """A small plan."""
-    return Plan(load_catalogue(), load_preset(preset), customers, START, days, seed)
+    return Plan(frozen(), load_preset(preset), customers, START, days, seed)
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from conf.catalogue import load_catalogue
 from conf.schema import Field
 from synth.emit import table_of
 from synth.people import FIRST_NUMBER, NUMBERS, phones
 from synth.plan import day_of
 from synth.rows import Period
+from tests.fixtures.catalogue import frozen
 from tests.synth.conftest import Small
 
 TYPES = {
@@ -44,7 +44,7 @@ def table(small: Small, code: str, scale: float = 1.0) -> pa.Table:
     return table_of(small.world, small.plan.catalogue.feeds[code], period_of(small, code), small.folder, scale)
 
 
-@pytest.mark.parametrize("schema_name", sorted(load_catalogue().schemas))
+@pytest.mark.parametrize("schema_name", sorted(frozen().schemas))
 def test_records_keep_to_their_schema(small: Small, schema_name: str) -> None:
     catalogue = small.plan.catalogue
     schema = catalogue.schemas[schema_name]

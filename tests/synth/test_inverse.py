@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from conf.catalogue import load_catalogue
 from synth.inverse import Source, invert, required_values
+from tests.fixtures.catalogue import frozen
 
 FIELDS = frozenset({"fee", "fen", "code", "day", "at", "flag"})
 
@@ -43,7 +43,7 @@ def test_where_of_equalities_is_kept() -> None:
 def test_every_mapped_column_of_the_catalogue_is_understood() -> None:
     lost = [
         f"{schema.name} {conform.entity}.{column}: {text}"
-        for schema in load_catalogue().schemas.values()
+        for schema in frozen().schemas.values()
         for conform in schema.conform
         for column, text in {"event_time": conform.event_time, **conform.columns}.items()
         if invert(text, frozenset(schema.by_name)).kind == "unknown"

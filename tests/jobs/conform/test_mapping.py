@@ -6,15 +6,15 @@ import datetime as dt
 
 import pytest
 
-from conf.catalogue import load_catalogue
 from jobs.conform.work import sources_by_entity
+from tests.fixtures.catalogue import frozen
 
 
 @pytest.mark.spark
 def test_banners_of_our_slates_become_impressions(spark) -> None:  # type: ignore[no-untyped-def]
     from jobs.conform.mapping import rows_of
 
-    catalogue = load_catalogue()
+    catalogue = frozen()
     (source,) = sources_by_entity(catalogue)["impression"]
     at = dt.datetime(2026, 1, 9, 2, 0)
     line = (b"p", at, "website", "data_pack_10g", "run:1", 2, 0.25, "yes", "f", dt.date(2026, 1, 9), "d")

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import yaml
 
-from conf.catalogue import ROOT, Catalogue
+from conf.catalogue import Catalogue
 from models.assignment.roles import CONTROL, roles
 from planning.eligibility.rules import steps
+from tests.fixtures.catalogue import FIXTURE
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "howto" / "holdout.md"
 D = dt.date(2026, 1, 9)
@@ -22,7 +23,7 @@ D = dt.date(2026, 1, 9)
 @pytest.fixture
 def campaign(tmp_path: Path) -> Catalogue:
     """Our catalogue with the rule of the page, a tenth held out of one product and a fifth of another."""
-    for path in ROOT.glob("*.yml"):
+    for path in FIXTURE.glob("*.yml"):
         shutil.copy(path, tmp_path / path.name)
     products = yaml.safe_load((tmp_path / "products.yml").read_text(encoding="utf-8"))
     for product in products["products"]:

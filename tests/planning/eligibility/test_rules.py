@@ -19,6 +19,7 @@ from jobs.eligibility import decided, funnel_rows
 from planning.eligibility.customer_state import columns
 from planning.eligibility.masks import Shape, first_remover, leave, totals
 from planning.eligibility.rules import shape_of, steps
+from tests.fixtures.catalogue import frozen
 
 CASES = Path(__file__).parents[2] / "jobs" / "cases" / "conf"
 D = dt.date(2026, 1, 9)
@@ -151,9 +152,7 @@ def test_every_state_column_that_the_page_lists_exists():
 
 
 def test_the_shape_of_our_own_rules():
-    from conf.catalogue import load_catalogue
-
-    ours = load_catalogue()
+    ours = frozen()
     found = steps(ours, D)
     shape = shape_of(found, ours.products, ours.channels)
     assert len(shape.names) == len(ours.rules) + 3
