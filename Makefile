@@ -12,7 +12,8 @@ export PYTHONDONTWRITEBYTECODE :=
 export CPC_HOME ?= $(CURDIR)/var
 export MPLBACKEND := Agg
 
-.PHONY: help setup demo test lint check spark slow other-python bench clean lock generate docs new-feed new-feature new-product new-rule
+.PHONY: help setup demo test lint check spark slow other-python bench clean lock generate docs
+.PHONY: new-feed new-feature new-product new-group new-rule new-limit new-channel new-job
 
 help: ## list the targets
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | awk -F'\t' '{printf "  make %-44s %s\n", $$1, $$2}'
@@ -63,11 +64,8 @@ other-python: setup ## the quick tests on a second Python, the newest other one 
 bench: setup ## peers and ours in one run; make bench NAME=assignment
 	@$(BIN)/python -m benchmarks $(or $(NAME),assignment)
 
-generate: setup ## compile conf/generated and the data dictionary anew
-	@$(BIN)/python -m runtime.night_order
-	@$(BIN)/python -m conf.data_model
-	@$(BIN)/python -m conf.settings_page
-	@$(BIN)/python -m cli.commands_page
+generate: setup ## write every generated file anew: order of the night, listings, pages
+	@$(BIN)/python -m cli.generate
 
 docs: setup ## every page and a reference from docstrings, as a site in build/site; broken links fail
 	@NO_MKDOCS_2_WARNING=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mkdocs build --quiet
@@ -79,7 +77,7 @@ lock: ## resolve requirements*.in into requirements*.lock: hashes, no addresses
 	@$(COMPILE) requirements-dev.in -o requirements-dev.lock
 	@$(COMPILE) requirements.in -c requirements-dev.lock -o requirements.lock
 
-new-feed new-feature new-product new-rule: setup ## scaffold: make new-feed NAME=…
+new-feed new-feature new-product new-group new-rule new-limit new-channel new-job: setup ## scaffold: NAME=…
 	@$(BIN)/python -m conf.scaffold $(subst new-,,$@) $(NAME)
 
 clean: ## remove what the demo made; the environment stays

@@ -1,12 +1,11 @@
 """Every command with its options and example, read from the command line itself.
 
-Run as a module (part of ``make generate``) it writes ``docs/operator/commands.md``. A test holds it current.
+``make generate`` writes it to ``docs/operator/commands.md``. A test holds it current.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -78,16 +77,3 @@ def _row(option: Any) -> str:
     )
     text = " ".join((getattr(option, "help", None) or "").replace("``", "`").replace("|", "/").split())
     return f"| {names} | {default} | {text} |"
-
-
-def main() -> int:
-    """Write the page."""
-    from cli import app
-
-    PAGE.write_text(write_page(typer.main.get_command(app)), encoding="utf-8")
-    sys.stdout.write(f"{PAGE.relative_to(ROOT.parent)}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

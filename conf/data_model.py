@@ -1,14 +1,13 @@
 """The data model as pictures: which table names rows of which, from ``conf/tables``.
 
-``python -m conf.data_model`` (part of ``make generate``) writes ``docs/developer/data-model.md``. A test holds it current.
+``make generate`` writes it to ``docs/developer/data-model.md``. A test holds it current.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 
-from conf.catalogue import ROOT, Catalogue, load_catalogue
+from conf.catalogue import ROOT, Catalogue
 from conf.table import Table
 
 PAGE = ROOT.parent / "docs" / "developer" / "data-model.md"
@@ -87,14 +86,3 @@ def _refers(table: Table, column: str) -> bool:
 def _row(table: Table) -> str:
     key, parts = (", ".join(f"`{name}`" for name in names) for names in (table.key, table.partition_by))
     return f"| `{table.name}` | {table.row} | {key} | {parts} | `{table.writer}` | {table.retention_days} |"
-
-
-def main() -> int:
-    """Write the page."""
-    PAGE.write_text(write_page(load_catalogue()), encoding="utf-8")
-    sys.stdout.write(f"{PAGE.relative_to(ROOT.parent)}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,16 +1,15 @@
 """The register of purposes: which feed brings which personal field, for what, for how long, and who answers for it.
 
-``python -m conf.register`` writes ``docs/operator/purposes.md`` from the catalogue (PIPL Art. 55–56 ask for such a
+``make generate`` writes it to ``docs/operator/purposes.md`` from the catalogue (PIPL Art. 55–56 ask for such a
 record). A test holds it current.
 """
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 
-from conf.catalogue import ROOT, Catalogue, load_catalogue
+from conf.catalogue import ROOT, Catalogue
 from conf.feed import Feed
 from conf.schema import Schema
 
@@ -30,7 +29,7 @@ TREATMENT = {
 HEAD = """# Register of purposes
 
 What personal data comes in, with which interface, for what, for how long, and who answers for it. Generated from
-`conf/feeds` and `conf/schemas` by `python -m conf.register`; change it there. Interfaces that carry nothing personal
+`conf/feeds` and `conf/schemas` by `make generate`; change it there. Interfaces that carry nothing personal
 are at the end.
 
 """
@@ -86,15 +85,3 @@ def _team(owner: str) -> str:
 def _plain(catalogue: Catalogue) -> Iterator[str]:
     names = [name for name, schema in sorted(catalogue.schemas.items()) if not personal_fields(schema)]
     yield "Nothing personal: " + ", ".join(names) + "."
-
-
-def main() -> int:
-    """Write the page."""
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(page(load_catalogue()), encoding="utf-8")
-    sys.stdout.write(f"{PAGE.relative_to(ROOT.parent)}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,13 +1,12 @@
 """Every setting with its default, bounds and meaning, read from ``conf/settings.py``.
 
-``python -m conf.settings_page`` (part of ``make generate``) writes ``docs/operator/settings.md``. A test holds it current.
+``make generate`` writes it to ``docs/operator/settings.md``. A test holds it current.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
-import sys
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -102,14 +101,3 @@ def comments(model: type[BaseModel]) -> dict[str, str]:
             text = next(filter(None, own), above[1:].strip(": ") if above.startswith("#") else "")
             found[node.target.id] = text.replace("|", "/").replace("``", "`").rstrip(",")
     return found
-
-
-def main() -> int:
-    """Write the page."""
-    PAGE.write_text(write_page(), encoding="utf-8")
-    sys.stdout.write(f"{PAGE.relative_to(ROOT.parent)}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,9 +9,7 @@ from conf.featureset import FeatureSet
 from conf.table import Column
 
 GENERATED = ROOT / "generated" / "features.yml"
-_HEAD = (
-    "# Compiled from features/declared by `cpc features list --write`: every column of customer_features, in order.\n"
-)
+_HEAD = "# Compiled from features/declared by `make generate`: every column of customer_features, in order.\n"
 
 
 def rows(declared: FeatureSet) -> list[dict[str, str]]:

@@ -170,14 +170,3 @@ def picture() -> str:
             lines.append(f"| `{step.job}` | {step.purpose} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
-
-
-def main() -> None:
-    """``python -m runtime.night_order``: write the generated order and its picture anew."""
-    GENERATED.parent.mkdir(parents=True, exist_ok=True)
-    GENERATED.write_text(compile_night(), encoding="utf-8")
-    PICTURE.write_text(picture(), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -30,7 +30,6 @@ from models.cores import cores
 TREES = ("s", "t", "x", "dr", "r", "blend")
 LEARNERS = (*TREES, "additive")
 
-
 @dataclass(frozen=True)
 class Size:
     """How much the trees may say: first stage (outcome) and second stage (effect).

@@ -4,7 +4,7 @@ from pydantic import Field as Key
 
 from conf.documents import Strict
 from conf.settings import Settings
-from conf.settings_page import PAGE, comments, table, write_page
+from conf.settings_page import comments, table
 
 
 class Knob(Strict):
@@ -14,10 +14,6 @@ class Knob(Strict):
     # what stands above
     above: tuple[str, str] = ("a", "b")
     bare: str = ""
-
-
-def test_the_page_is_current():
-    assert PAGE.read_text(encoding="utf-8") == write_page(), "run `make generate` and commit"
 
 
 def test_a_comment_beside_or_above_is_the_meaning():

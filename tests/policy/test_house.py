@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conf.catalogue import load_catalogue
-from runtime.night_order import GENERATED, PICTURE, RUNS, compile_night, load, picture
+from runtime.night_order import GENERATED, RUNS, load
 
 HOUSE = Path(__file__).resolve().parents[2]
 ROOMS = (*sorted(path.parent.name for path in HOUSE.glob("*/__init__.py")), "dags")
@@ -115,11 +115,6 @@ def test_one_writer_a_table() -> None:
         for table in load(name).WRITES:
             writers.setdefault(table, []).append(name)
     assert {table: names for table, names in writers.items() if len(names) > 1} == {}
-
-
-def test_the_compiled_night_is_current() -> None:
-    assert GENERATED.read_text(encoding="utf-8") == compile_night(), "run `make generate` and commit"
-    assert PICTURE.read_text(encoding="utf-8") == picture(), "run `make generate` and commit"
 
 
 def test_nobody_imports_a_private_name() -> None:
