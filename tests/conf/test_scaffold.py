@@ -1,5 +1,6 @@
 """Drafts load as they are, decide nothing yet, and never overwrite."""
 
+import importlib.util
 import shutil
 from pathlib import Path
 
@@ -8,14 +9,14 @@ import pytest
 from conf.catalogue import ROOT, Catalogue
 from conf.errors import MendableError
 from conf.scaffold import KINDS, draft, main
+from tests.fixtures.catalogue import FIXTURE
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A copy of conf to write into."""
+    """A copy of the catalogue to write into."""
     made = tmp_path / "conf"
-    shutil.copytree(ROOT, made, ignore=shutil.ignore_patterns("*.py", "__pycache__", "demo", "presets"))
-    shutil.copytree(ROOT.parent / "features" / "declared", made / "features")
+    shutil.copytree(FIXTURE, made)
     return made
 
 
@@ -48,8 +49,51 @@ def test_a_family_of_features_is_declared(root):
     assert "weather_events_count_30d" in {feature.name for feature in Catalogue(root).features.features}
 
 
+def test_a_group_gets_the_next_id(root):
+    draft("group", "cloud", root)
+    assert [(g.id, g.code) for g in Catalogue(root).groups][-1] == (4, "cloud")
+
+
+def test_a_limit_binds_nothing_yet(root):
+    draft("limit", "sms_per_night", root)
+    limit = Catalogue(root).limits[-1]
+    assert (limit.name, limit.side) == ("sms_per_night", "at_most")
+    assert limit.scaled(limit.amount, 5_000) == 5_000  # at most one contact a customer: never reached
+
+
+def test_a_channel_comes_with_its_capacity_and_the_feed_of_its_results(root):
+    written = draft("channel", "drone", root)
+    assert [path.name for path in written] == ["channels.yml", "limits.yml", "drone_result.yml"]
+    found = Catalogue(root)
+    assert (found.channels[-1].id, found.channels[-1].eligible) == (len(found.channels) - 1, "false")
+    assert found.limits[-1].where == {"channel": "drone"}
+    assert found.feeds["drone_result"].holds == {"attempt_channel": ("drone",)}
+    assert "drone" in found.schemas["marketing_consent"].codes["consent_channel"]
+
+
+def test_a_job_reads_a_table_writes_its_own_and_has_a_test(root, monkeypatch):
+    shutil.copytree(ROOT / "tables", root / "tables")
+    module, _, test = draft("job", "channel_load", root)
+    assert Catalogue(root).tables["channel_load"].writer == "channel_load"
+    spec = importlib.util.spec_from_file_location("jobs.channel_load", module)
+    job = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(job)
+    assert (job.READS, job.WRITES) == (("assignment",), ("channel_load",))
+    assert all(word in job.__doc__ for word in ("*Reads*", "*Writes*", "*Cost*"))
+    compile(test.read_text(encoding="utf-8"), str(test), "exec")
+
+
 @pytest.mark.parametrize(
-    ("kind", "name"), [("feed", "bill_month"), ("product", "ring_tone"), ("rule", "opt_out"), ("feature", "complaint")]
+    ("kind", "name"),
+    [
+        ("group", "voice"),
+        ("limit", "sms_day"),
+        ("channel", "wechat"),
+        ("feed", "bill_month"),
+        ("product", "ring_tone"),
+        ("rule", "opt_out"),
+        ("feature", "complaint"),
+    ],
 )
 def test_what_exists_is_not_overwritten(root, kind, name):
     with pytest.raises(MendableError, match="already"):
