@@ -32,13 +32,13 @@ _BOOTSTRAP = 500
 _RAW = "column womens"
 #: What inner validation chooses from: name → learners, and their size.
 _CANDIDATES: dict[str, tuple[tuple[str, ...], Size]] = {
-    "trees": (TREES, Size()),
+    "trees": (tuple(TREES), Size()),
     "smaller trees": (
-        TREES,
+        tuple(TREES),
         Size(trees=60, leaves=6, leaf_rows=400, effect_trees=50, effect_leaves=3, effect_leaf_rows=1000),
     ),
     "larger trees": (
-        TREES,
+        tuple(TREES),
         Size(trees=120, leaves=15, leaf_rows=200, rate=0.03, effect_trees=100, effect_leaves=8),
     ),
 } | {f"prior {s}": (("additive",), Size(interaction=s)) for s in (0.05, 0.1, 0.15, 0.2, 0.3)}

@@ -11,13 +11,15 @@ additive    main effects and interactions under a prior (``models.affinity.addit
 ==========  =============================================================================================
 
 Effects are small against the noise, so second stages are small trees with large leaves. In an experiment the
-propensity e is the share of treated rows. Nuisance models are cross-fitted inside each training part.
+propensity e is the share of treated rows. Nuisance models are cross-fitted inside each training part. A learner is a
+function of its training; ``LEARNERS`` at the end says by which name it is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import lightgbm as lgb
@@ -27,8 +29,6 @@ from models.affinity.additive import additive
 from models.arrays import Floats, Ints
 from models.cores import cores
 
-TREES = ("s", "t", "x", "dr", "r", "blend")
-LEARNERS = (*TREES, "additive")
 
 @dataclass(frozen=True)
 class Size:
@@ -106,7 +106,7 @@ def cross_fit(
     folds: int = 5,
     size: Size | None = None,
     seed: int = 0,
-    learners: Sequence[str] = LEARNERS,
+    learners: Sequence[str] = (),
 ) -> Effects:
     """Out-of-fold effects of every row.
 
@@ -121,9 +121,9 @@ def cross_fit(
         folds: outer folds, drawn at random within arms.
         size: of the trees.
         seed: of folds and trees.
-        learners: which.
+        learners: which; all where none is named.
     """
-    size = size or Size()
+    size, learners = size or Size(), learners or tuple(LEARNERS)
     fold = _folds(t, folds, np.random.default_rng(seed))
     scores = {name: np.zeros(len(y)) for name in learners}
     level = dict.fromkeys(learners, 0.0)
@@ -144,6 +144,48 @@ def _folds(t: Floats, folds: int, rng: np.random.Generator) -> Ints:
     return fold
 
 
+@dataclass(frozen=True)
+class Training:
+    """What a learner is trained on, and where its effects are wanted; what several learners need is fitted once.
+
+    Attributes:
+        X, t, y: (rows, …) columns, 1 where treated, outcome.
+        X_at: (rows wanted, columns).
+        categories: positions of columns of codes.
+        size, seed: of the trees.
+    """
+
+    X: Floats
+    t: Floats
+    y: Floats
+    X_at: Floats
+    categories: Sequence[int]
+    size: Size
+    seed: int
+    _effects: dict[str, Floats] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def e(self) -> float:
+        """Share of treated rows."""
+        return float(self.t.mean())
+
+    @cached_property
+    def nuisance(self) -> tuple[Floats, Floats]:
+        """μ₁ and μ₀ of every training row, from inner folds that did not see it."""
+        return _nuisance(self.X, self.t, self.y, self.categories, self.size, self.seed)
+
+    def effect(self, name: str) -> Floats:
+        """The effects by the learner ``name``."""
+        if name not in self._effects:
+            self._effects[name] = LEARNERS[name](self)
+        return self._effects[name]
+
+    def predict(self, rows: Any, y: Floats, weight: Floats | None = None, *, second: bool = False) -> Floats:
+        """Trees of ``y`` on some of the rows, at ``X_at``."""
+        X = self.X[rows]
+        return _fit(X, y, self.X_at, self.categories, self.size, self.seed, weight, second=second)
+
+
 def effects(
     X: Floats,
     t: Floats,
@@ -155,36 +197,49 @@ def effects(
     learners: Sequence[str],
 ) -> dict[str, Floats]:
     """Effects at ``X_at`` by each learner, trained on the other rows."""
-    e = float(t.mean())
-    treated, control = t > 0, t == 0
-    by_learner: dict[str, Floats] = {}
-    if "additive" in learners:
-        by_learner["additive"] = additive(X, t, y, X_at, categories, size.interaction)
-    if "s" in learners:
-        ones, zeros = np.ones((len(X_at), 1)), np.zeros((len(X_at), 1))
-        booster = _booster(np.hstack([X, t[:, None]]), y, categories, size, seed, None, second=False)
-        by_learner["s"] = np.asarray(booster.predict(np.hstack([X_at, ones]))) - np.asarray(
-            booster.predict(np.hstack([X_at, zeros]))
-        )
-    if "t" in learners:
-        by_learner["t"] = _fit(X[treated], y[treated], X_at, categories, size, seed) - _fit(
-            X[control], y[control], X_at, categories, size, seed
-        )
-    if {"x", "dr", "r", "blend"} & set(learners):
-        mu1, mu0 = _nuisance(X, t, y, categories, size, seed)
-    if {"x", "blend"} & set(learners):
-        up = _fit(X[treated], y[treated] - mu0[treated], X_at, categories, size, seed, second=True)
-        down = _fit(X[control], mu1[control] - y[control], X_at, categories, size, seed, second=True)
-        by_learner["x"] = (1 - e) * up + e * down
-    if {"dr", "blend"} & set(learners):
-        pseudo = mu1 - mu0 + t * (y - mu1) / e - (1 - t) * (y - mu0) / (1 - e)
-        by_learner["dr"] = _fit(X, pseudo, X_at, categories, size, seed, second=True)
-    if {"r", "blend"} & set(learners):
-        m = e * mu1 + (1 - e) * mu0
-        by_learner["r"] = _fit(X, (y - m) / (t - e), X_at, categories, size, seed, (t - e) ** 2, second=True)
-    if "blend" in learners:
-        by_learner["blend"] = _blend([by_learner[name] for name in ("x", "dr", "r")])
-    return {name: by_learner[name] for name in learners}
+    training = Training(X, t, y, X_at, categories, size, seed)
+    return {name: training.effect(name) for name in learners}
+
+
+def _single(of: Training) -> Floats:
+    ones, zeros = np.ones((len(of.X_at), 1)), np.zeros((len(of.X_at), 1))
+    both = np.hstack([of.X, of.t[:, None]])
+    booster = _booster(both, of.y, of.categories, of.size, of.seed, None, second=False)
+    treated, control = (np.asarray(booster.predict(np.hstack([of.X_at, arm]))) for arm in (ones, zeros))
+    return treated - control
+
+
+def _two(of: Training) -> Floats:
+    treated, control = of.t > 0, of.t == 0
+    return of.predict(treated, of.y[treated]) - of.predict(control, of.y[control])
+
+
+def _imputed(of: Training) -> Floats:
+    treated, control = of.t > 0, of.t == 0
+    mu1, mu0 = of.nuisance
+    up = of.predict(treated, of.y[treated] - mu0[treated], second=True)
+    down = of.predict(control, mu1[control] - of.y[control], second=True)
+    return (1 - of.e) * up + of.e * down
+
+
+def _doubly_robust(of: Training) -> Floats:
+    mu1, mu0 = of.nuisance
+    pseudo = mu1 - mu0 + of.t * (of.y - mu1) / of.e - (1 - of.t) * (of.y - mu0) / (1 - of.e)
+    return of.predict(slice(None), pseudo, second=True)
+
+
+def _residual(of: Training) -> Floats:
+    mu1, mu0 = of.nuisance
+    m = of.e * mu1 + (1 - of.e) * mu0
+    return of.predict(slice(None), (of.y - m) / (of.t - of.e), (of.t - of.e) ** 2, second=True)
+
+
+def _blended(of: Training) -> Floats:
+    return _blend([of.effect(name) for name in ("x", "dr", "r")])
+
+
+def _additive(of: Training) -> Floats:
+    return additive(of.X, of.t, of.y, of.X_at, of.categories, of.size.interaction)
 
 
 def _nuisance(
@@ -207,3 +262,17 @@ def _blend(parts: Sequence[Floats]) -> Floats:
     centre = float(np.mean([part.mean() for part in parts]))
     scaled = [(part - part.mean()) / (part.std() or 1.0) for part in parts]
     return centre + spread * np.mean(scaled, axis=0)
+
+
+Learner = Callable[[Training], Floats]
+#: Learners of trees by name.
+TREES: dict[str, Learner] = {
+    "s": _single,
+    "t": _two,
+    "x": _imputed,
+    "dr": _doubly_robust,
+    "r": _residual,
+    "blend": _blended,
+}
+#: All learners by name: what `cpc uplift` tries and tests hold.
+LEARNERS: dict[str, Learner] = {**TREES, "additive": _additive}

@@ -14,7 +14,8 @@ from sklift.metrics import qini_auc_score
 from typer.testing import CliRunner
 
 from conf.errors import MendableError
-from models.affinity.meta_learners import LEARNERS, Size, cross_fit
+from models.affinity import meta_learners
+from models.affinity.meta_learners import LEARNERS, Size, Training, cross_fit
 from models.affinity.uplift import CROSS_FITTED, auuc, deciles, effect, perfect, qini, quality, rank
 from models.lifecycle.experiments.uplift import load
 
@@ -59,6 +60,30 @@ def test_learners_rank_by_the_true_effect_and_a_weighted_copy_changes_nothing() 
     rows = deciles(y, t, found.scores["dr"])
     assert rows[0]["effect"] > rows[-1]["effect"] + 0.05
     assert auuc(rank(y, t, tau)) > auuc(rank(y, t, -tau))
+
+
+def test_a_learner_is_one_entry_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transformed outcome (Jaskowski and Jaroszewicz 2012), fitted by least squares on one column."""
+
+    def transformed(of: Training) -> np.ndarray:
+        z = of.y * (of.t - of.e) / (of.e * (1 - of.e))
+        slope, level = np.polyfit(of.X[:, 0], z, 1)
+        return level + slope * of.X_at[:, 0]
+
+    monkeypatch.setitem(LEARNERS, "z", transformed)
+    X, t, y, tau = experiment(4000)
+    found = cross_fit(X, t, y, folds=2, size=SMALL, learners=("z", "t"))
+    assert list(found.scores) == ["z", "t"]
+    assert np.corrcoef(found.scores["z"], tau)[0, 1] > 0.6
+
+
+def test_what_learners_share_is_fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = []
+    monkeypatch.setattr(meta_learners, "_nuisance", lambda *a: fitted.append(1) or (a[2] * 0 + 0.2, a[2] * 0 + 0.1))
+    X, t, y, _ = experiment(800)
+    given = meta_learners.effects(X, t, y, X[:50], (), SMALL, 0, ("blend", "x", "dr", "r"))
+    assert fitted == [1]
+    assert all(len(effect) == 50 for effect in given.values())
 
 
 @pytest.mark.whole
