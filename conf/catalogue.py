@@ -88,9 +88,10 @@ class Catalogue:
         rows = [(document, (), feed) for document, feed in documents]
         feeds = _by(rows, "code", self.report, stem=True)
         _by(rows, "unit_code", self.report)
+        channels = names_written(self.root / "channels.yml", "channels", "code")
         for document, feed in documents:
             if schema := self.schemas.get(feed.schema_name):
-                _check_feed(feed, schema, document, self.report)
+                _check_feed(feed, schema, channels, document, self.report)
                 feeds[feed.code] = _narrowed(feed, schema)
             elif not any((self.root / "schemas").rglob(f"{feed.schema_name}.yml")):  # a broken one is told of itself
                 self.report(
@@ -152,20 +153,24 @@ class Catalogue:
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
         """Limits in the order of the file; a row with ``for_each`` is as many as its list has."""
-        lists: Lists = {
+        rows = read_rows(self.root / "limits.yml", "limits", Limit, self.report, partial(expand, self.lists))
+        report = _once_a_place(self.report)
+        _by(rows, "name", report)
+        known = selectable(self)
+        for document, loc, limit in rows:
+            check_limit(limit, known, document, loc, report)
+        return tuple(limit for _, _, limit in rows)
+
+    @property
+    def lists(self) -> Lists:
+        """What rows may stand for, by the name that ``for_each`` has for it."""
+        return {
             "centre": lambda: self.geography.centres,
             "city": lambda: self.geography.cities,
             "channel": lambda: self.channels,
             "group": lambda: self.groups,
             "product": lambda: self.products,
         }
-        expanded = partial(expand, lists)
-        rows = read_rows(self.root / "limits.yml", "limits", Limit, self.report, expanded)
-        _by(rows, "name", self.report)
-        known = selectable(self)
-        for document, loc, limit in rows:
-            check_limit(limit, known, document, loc, self.report)
-        return tuple(limit for _, _, limit in rows)
 
     @property
     def features_folder(self) -> Path:
@@ -218,8 +223,11 @@ def _narrowed(feed: Feed, schema: Schema) -> Feed:
     return feed.model_copy(update={"holds": feed.holds | rest}) if rest else feed
 
 
-def _check_feed(feed: Feed, schema: Schema, document: Document, report: Report) -> None:
-    """``holds`` narrows code fields to codes of their lists; a fixed width needs the widths of all fields."""
+def _check_feed(feed: Feed, schema: Schema, channels: set[str] | None, document: Document, report: Report) -> None:
+    """``holds`` narrows code fields to codes of their lists; a fixed width needs the widths of all fields.
+
+    A channel that is written, but broken, or in a file that cannot be read (None), is told of itself.
+    """
     said = [("holds", *item) for item in feed.holds.items()]
     for key, name, codes in [*said, *(("holds_all_but", *item) for item in feed.holds_all_but.items())]:
         field, where = schema.by_name.get(name), document.where((key, name))
@@ -229,7 +237,8 @@ def _check_feed(feed: Feed, schema: Schema, document: Document, report: Report) 
             report(MendableError(what, where=where, remedy=suggest(name, lists)))
             continue
         for code in codes:
-            if code not in schema.codes[field.codes]:
+            taken = field.codes in schema.codes_of and (channels is None or code in channels)
+            if code not in schema.codes[field.codes] and not taken:
                 what = f"feed {feed.code}: {key}: {name} has no code {code!r} in schema {schema.name}"
                 report(MendableError(what, where=where, remedy=suggest(code, schema.codes[field.codes])))
     narrow = [field.name for field in schema.fields if not field.width]
@@ -287,6 +296,18 @@ def _by(rows: Iterable[tuple[Document, Loc, Row]], name: str, report: Report, *,
             report(MendableError(what, where=where, remedy=f"rename it to {key}.yml"))
         found[key], places[key] = row, where
     return found
+
+
+def _once_a_place(report: Report) -> Report:
+    """The first mistake of each place: a row that stands for many is wrong once."""
+    told: set[str] = set()
+
+    def first(mistake: MendableError) -> None:
+        if mistake.where not in told:
+            told.add(mistake.where)
+            report(mistake)
+
+    return first
 
 
 Numbered = TypeVar("Numbered", Product, ProductGroup, Channel)

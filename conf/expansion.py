@@ -56,7 +56,8 @@ def expand(lists: Lists, row: Any, document: Document, loc: Loc) -> list[Any]:
     rest = {key: value for key, value in row.items() if key != KEY}
     by_code = {key for key, value in rest.items() if isinstance(value, dict) and set(value) & set(codes)}
     for key in by_code:
-        if odd := sorted({*codes} ^ {*rest[key]}, key=str):
+        given = {code for code, value in rest[key].items() if value is not None}
+        if odd := sorted({*codes} ^ given, key=str):
             missing = odd[0] in codes
             what = (
                 f"{key}: no value for {name} {odd[0]!r}" if missing else f"{key}: {odd[0]!r} is no {name} of this row"

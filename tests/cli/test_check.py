@@ -20,6 +20,7 @@ from conf.settings import Settings, load_settings
 from runtime import rehearsal, runner
 from runtime.clauses import Clause, fingerprint, keep_understood
 from runtime.night import Night
+from tests.fixtures.catalogue import FIXTURE
 
 HOUSE = ROOT.parent
 PLANTED = read_yaml(Path(__file__).with_name("planted.yml")).data["planted"]
@@ -48,8 +49,10 @@ def apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 def copied(to: Path) -> Path:
     """A copy of what people write, to break."""
-    shutil.copytree(ROOT, to / "conf", ignore=shutil.ignore_patterns("*.py", "__pycache__", "demo", "generated"))
-    shutil.copytree(HOUSE / "features" / "declared", to / "features" / "declared")
+    shutil.copytree(FIXTURE, to / "conf", ignore=shutil.ignore_patterns("features"))
+    for folder in ("tables", "presets"):
+        shutil.copytree(ROOT / folder, to / "conf" / folder)
+    shutil.copytree(FIXTURE / "features", to / "features" / "declared")
     shutil.copytree(HOUSE / "expectations" / "extended", to / "expectations" / "extended")
     return to
 

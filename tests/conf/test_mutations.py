@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from conf.catalogue import ROOT
+from conf.catalogue import ROOT, Catalogue
 from conf.documents import _model_at, read_rows, read_yaml, validate
 from conf.errors import MendableError
+from conf.expansion import expand
 from conf.feature import Attribute, Family
 from conf.feed import Feed
 from conf.geography import Geography, load_geography
-from conf.offer import Channel, Limit, Product, Rule, Segment
+from conf.offer import Channel, Limit, Product, ProductGroup, Rule, Segment
 from conf.preset import Preset, load_preset
 from conf.schema import Schema
 from conf.settings import Settings, read_settings
@@ -51,6 +53,11 @@ class Kind:
         return validate(self.model, read_yaml(path))
 
 
+def read_limits_of_conf(path: Path) -> Any:
+    """Rows may stand for many: their lists are those of the catalogue."""
+    return read_rows(path, "limits", Limit, expand=partial(expand, Catalogue(ROOT).lists))
+
+
 KINDS = {
     "feed": Kind(Feed, "conf/**/feeds/**/*.yml"),
     "schema": Kind(Schema, "conf/**/schemas/*.yml"),
@@ -58,7 +65,8 @@ KINDS = {
     "product": Kind(Product, "conf/**/products.yml", "products"),
     "channel": Kind(Channel, "conf/**/channels.yml", "channels"),
     "rule": Kind(Rule, "conf/**/rules.yml", "rules"),
-    "limit": Kind(Limit, "conf/**/limits.yml", "limits"),
+    "group": Kind(ProductGroup, "conf/**/groups.yml", "groups"),
+    "limit": Kind(Limit, "conf/**/limits.yml", "limits", read=read_limits_of_conf),
     "segment": Kind(Segment, "conf/**/segments.yml", "segments"),
     "geography": Kind(Geography, "conf/geography.yml", read=lambda path: load_geography(path.parent)),
     "preset": Kind(Preset, "conf/presets/*.yml", read=lambda path: load_preset(path.stem, path.parent)),
