@@ -143,7 +143,7 @@ BAD_LIMITS: list[tuple[list[dict[str, Any]], str]] = [
     ([{"name": "a", "at_most": 1, "at_least": 1}], "exactly one of"),
     ([{"name": "a"}], "exactly one of"),
     ([{"name": "a", "at_most": 1.5}], "integer"),
-    ([{"name": "a", "at_most": float("nan")}], "integer"),
+    ([{"name": "a", "at_most": float("nan")}], "two ways"),
     ([{"name": "a", "at_most": -1}], "cannot be negative"),
     ([{"name": "a", "at_most": 1 << 63, "counts": "cost"}], "64 bits"),
     ([{"name": "a", "at_most": 1, "wher": {}}], "wher"),

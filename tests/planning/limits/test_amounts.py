@@ -115,7 +115,7 @@ def test_what_last_nights_messages_will_cause_is_taken_off_the_days_on_which_the
 
 def test_a_lag_has_its_own_day() -> None:
     amount = ShiftAmount(table="shift", service="10086", centre="gz", lag=2)
-    with pytest.raises(ValidationError, match="1 days later"):
+    with pytest.raises(ValidationError, match="on the day 1 days later"):
         Limit(name="x", at_most=amount, counts="callback_1")
     assert Limit(name="x", at_most=amount, counts="callback_2").lag == 2
 
