@@ -313,7 +313,7 @@ def _faults(model: type[BaseModel], data: Any, errors: Sequence[Any]) -> list[_F
             continue
         if kind in ("missing", "extra_forbidden"):
             value = None
-        fault = _Fault(place, kind, message, value, _model_at(model, place[:-1], data))
+        fault = _Fault(place, kind, message, value, model_at(model, place[:-1], data))
         before = found.get(place)
         if before is not None and before.kind.endswith("_type") == kind.endswith("_type"):
             if message not in before.message:
@@ -352,7 +352,7 @@ def _placed(data: Any, error: Any) -> tuple[Loc, Any]:
     return tuple(place), data
 
 
-def _model_at(model: type[BaseModel], place: Loc, data: Any) -> type[BaseModel] | None:
+def model_at(model: type[BaseModel], place: Loc, data: Any) -> type[BaseModel] | None:
     """The model of what lies at ``place``, None where it is no model."""
     at: Any = model
     for part in place:

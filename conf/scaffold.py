@@ -82,21 +82,32 @@ JOB = '''\
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pyarrow.compute as pc
 
-from runtime.night import Figures, Night
+from runtime.figures import JobFigures
+from runtime.night import Night
 
 READS = ("assignment",)
 WRITES = ("{name}",)
 
 
-def run(night: Night) -> Figures:
+class {title}Figures(JobFigures):
+    """Rows written, and the contacts that they count."""
+
+    job: ClassVar[str] = "{name}"
+    rows: int | None
+    contacts: int | None
+
+
+def run(night: Night) -> {title}Figures:
     """One row a channel that the plan uses."""
     plan = night.lake.arrow("assignment", partition=night.partition, columns=["channel"])
     chosen = plan.filter(pc.is_valid(plan["channel"]))
     rows = chosen.group_by("channel").aggregate([([], "count_all")]).rename_columns(["channel", "contacts"])
     written = night.lake.replace_arrow("{name}", rows.sort_by("channel"), partition=night.partition)
-    return {{"rows": written, "contacts": chosen.num_rows}}
+    return {title}Figures(rows=written, contacts=chosen.num_rows)
 '''
 TABLE = """\
 name: {name}

@@ -94,7 +94,7 @@ class Home(Settings):
 
 
 def night_of(home: Path) -> Night:
-    return Night(DATE, Home(**{**load_settings("local").model_dump(), "place": str(home)}))
+    return Night(DATE, Home(**load_settings("local").model_dump(), place=str(home)))
 
 
 @pytest.fixture

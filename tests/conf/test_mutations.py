@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel
 
 from conf.catalogue import ROOT, Catalogue
-from conf.documents import _model_at, read_rows, read_yaml, validate
+from conf.documents import model_at, read_rows, read_yaml, validate
 from conf.errors import MendableError
 from conf.expansion import expand
 from conf.feature import Attribute, Family
@@ -148,7 +148,7 @@ def is_free(kind: Kind, place: Place) -> bool:
         if not above:
             return False
         above = above[2:]
-    return any(above[: len(free)] == free for free in FREE) or _model_at(kind.model, above, None) is None
+    return any(above[: len(free)] == free for free in FREE) or model_at(kind.model, above, None) is None
 
 
 @pytest.mark.parametrize("mutate", [misspelt, of_wrong_type, empty, twice], ids=lambda f: f.__name__)
