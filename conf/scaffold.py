@@ -137,7 +137,7 @@ def test_it_counts_what_the_plan_has(night):
     put(tonight, "assignment", plan, tonight.partition)
     figures = {name}.run(tonight)
     rows = tonight.lake.arrow("{name}", partition=tonight.partition)
-    assert sum(rows["contacts"].to_pylist()) == figures["contacts"] == sum(r["channel"] is not None for r in plan)
+    assert sum(rows["contacts"].to_pylist()) == figures.contacts == sum(r["channel"] is not None for r in plan)
 '''
 FAMILY = """\
 # A draft: one input, one feature ({name}_events_count_30d). `cpc features check` runs its boundary example.
@@ -224,7 +224,7 @@ def job(name: str, root: Path) -> dict[Path, str]:
     """A module of jobs, the table that it writes, and its test; no run has it until RUNS names it."""
     house = root.parent
     drafts = {
-        house / "jobs" / f"{name}.py": JOB.format(name=name),
+        house / "jobs" / f"{name}.py": JOB.format(name=name, title="".join(map(str.capitalize, name.split("_")))),
         root / "tables" / f"{name}.yml": TABLE.format(name=name),
         house / "tests" / "jobs" / f"test_{name}.py": JOB_TEST.format(name=name),
     }
