@@ -15,7 +15,7 @@ from benchmarks.assignment_lp import by_highs, by_pdlp
 from benchmarks.assignment_pruned import pruning
 from benchmarks.assignment_speed import passes, province
 from benchmarks.result import Result, peak_bytes
-from models.assignment.solve import Goal, solve
+from models.assignment.solve import SolveOptions, solve
 from planning.instance.reader import read_instance
 
 #: Customers and the gap that is aimed at.
@@ -50,7 +50,7 @@ def run(size: str) -> Result:
     case = problem(Case(customers))
     warm()
     begun, cpu = time.perf_counter(), time.process_time()
-    found = solve(case, Goal(gap=gap))
+    found = solve(case, SolveOptions(gap=gap))
     seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
     rows: list[dict[str, Any]] = [
         {
@@ -81,7 +81,7 @@ def run(size: str) -> Result:
 
 def warm() -> None:
     """Read the compiled kernels, of both forms of a block."""
-    solve(problem(Case(2_000)), Goal(gap=1.0))
+    solve(problem(Case(2_000)), SolveOptions(gap=1.0))
     with tempfile.TemporaryDirectory() as folder:
         case = write(Case(2_000), Path(folder) / "a")
-        solve(read_instance(case, Path(folder) / "work").problem, Goal(gap=1.0))
+        solve(read_instance(case, Path(folder) / "work").problem, SolveOptions(gap=1.0))

@@ -20,7 +20,7 @@ from benchmarks.assignment_lp import by_pdlp
 from benchmarks.result import Result
 from models.assignment.baseline import arbitrate_then_cap, greedy, without_shares
 from models.assignment.problem import Problem
-from models.assignment.solve import Goal, solve
+from models.assignment.solve import SolveOptions, solve
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks" / "assignment-curve.svg"
 CUSTOMERS = 10_000
@@ -47,7 +47,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def sides(case: Problem) -> list[dict[str, Any]]:
     """(e), (a), (c), (b) and PDLP's LP on one instance."""
     begun = time.perf_counter()
-    ours = solve(case, Goal(gap=1e-3))
+    ours = solve(case, SolveOptions(gap=1e-3))
     rows: list[dict[str, Any]] = [
         {
             "who": "cpc",
@@ -103,7 +103,7 @@ def sides(case: Problem) -> list[dict[str, Any]]:
 
 def curve() -> Result:
     """Every side at every factor, without and with a budget that binds, and the variants; writes the picture."""
-    solve(problem(Case(2_000)), Goal(gap=1.0))  # compiled kernels are read
+    solve(problem(Case(2_000)), SolveOptions(gap=1.0))  # compiled kernels are read
     rows: list[dict[str, Any]] = []
     for name, more in (("no budget", {"budget": False}), ("budget", {})):
         for factor in FACTORS:

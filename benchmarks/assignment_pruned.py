@@ -18,7 +18,7 @@ from models.arrays import Ints
 from models.assignment.dual_evaluation import Local, evaluate
 from models.assignment.problem import Block, Problem
 from models.assignment.sample import sample
-from models.assignment.solve import Goal, solve
+from models.assignment.solve import SolveOptions, solve
 
 CUSTOMERS, SAMPLE = 1_000_000, 200_000
 ARCS = PRODUCTS * CHANNELS
@@ -49,7 +49,7 @@ def pruning() -> Result:
     """The whole way: prices of a sample, pruning, solve, verification on all arcs, wider where that is missed."""
     full = problem(Case(CUSTOMERS, arcs=ARCS))
     begun = time.perf_counter()
-    prices = solve(sample(full, SAMPLE), Goal(gap=1e-5)).dual.prices
+    prices = solve(sample(full, SAMPLE), SolveOptions(gap=1e-5)).dual.prices
     start = time.perf_counter() - begun
     rows: list[dict[str, Any]] = []
     for keep in KEEP:
@@ -57,7 +57,7 @@ def pruning() -> Result:
         if rows[-1]["gap_on_all_arcs"] <= TARGET:
             break
     begun = time.perf_counter()
-    found = solve(full, Goal(gap=TARGET))
+    found = solve(full, SolveOptions(gap=TARGET))
     rows.append(
         {
             "who": "all 72 arcs, nothing pruned",
@@ -79,7 +79,7 @@ def _row(full: Problem, prices: Ints, keep: int, by: str) -> dict[str, Any]:
     begun = time.perf_counter()
     kept = pruned(full, prices, keep, by)
     cut = time.perf_counter() - begun
-    found = solve(kept, Goal(gap=1e-5))
+    found = solve(kept, SolveOptions(gap=1e-5))
     solved = time.perf_counter() - begun - cut
     bounds = {
         name: evaluate(full, Local(full), where).bound

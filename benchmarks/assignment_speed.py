@@ -21,7 +21,7 @@ from benchmarks.result import Result, peak_bytes
 from certify.check import check
 from models.assignment.dual_evaluation import Local
 from models.assignment.problem import Block, Problem
-from models.assignment.solve import Goal, solve
+from models.assignment.solve import SolveOptions, solve
 from models.cores import cores
 from planning.instance.plan_files import write_plan
 from planning.instance.reader import read_instance
@@ -45,7 +45,7 @@ def _read(block: Block) -> int:
 
 
 @dataclass
-class Clock:
+class PassClock:
     """Wall and CPU seconds of named stages."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -99,7 +99,7 @@ def passes(problem: Problem, prices: np.ndarray) -> tuple[list[dict[str, Any]], 
 def province(customers: int, gap: float, home: Path | None = None) -> Result:
     """Parquet -> compact form -> plan -> files -> checker, everything timed; the instance is kept for the next run."""
     folder = (home or Path(tempfile.gettempdir())) / f"cpc-assignment-{customers / 1e6:g}m"
-    clock = Clock()
+    clock = PassClock()
     if not folder.exists():
         draft = folder.with_name(folder.name + ".part")
         shutil.rmtree(draft, ignore_errors=True)
@@ -113,7 +113,7 @@ def province(customers: int, gap: float, home: Path | None = None) -> Result:
         ):
             problem = read_instance(folder, work).problem
         with clock.stage("solve") as row:
-            found = solve(problem, Goal(gap=gap))
+            found = solve(problem, SolveOptions(gap=gap))
             row |= {
                 "gap": found.gap,
                 "full_passes": found.passes,

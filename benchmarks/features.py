@@ -1,7 +1,7 @@
 """The features of one family from 90 days of events: ours, DuckDB and Polars, from the same Parquet, in one run.
 
 Ours is the night's own code: daily partials of every night (`jobs.partials.build`), then the snapshot
-(`features.store.snapshots.Task`), each with its files written and published. The peers read the events once, aggregate every
+(`features.store.snapshots.SnapshotTask`), each with its files written and published. The peers read the events once, aggregate every
 window from scratch and write one Parquet file. All see the same 35 features; the values are compared before a figure
 is told. ``day`` is what a night costs when 89 nights of partials are there already.
 """
@@ -108,7 +108,7 @@ def staging_schema(night: Night) -> pa.Schema:
 def build_partials(night: Night, family: Family, nights: list[dt.date]) -> int:
     """The daily partials of the nights, as the job makes them; returns their rows."""
     before = {date - dt.timedelta(days=1) for date in nights}
-    return partials.build(night, family, nights, spark_tables.held(night.lake, "visit", "data_date", before))
+    return partials.build(night, family, nights, spark_tables.read_held(night.lake, "visit", "data_date", before))
 
 
 def build_snapshot(night: Night, family: Family, customers: int) -> list[str]:
@@ -116,7 +116,7 @@ def build_snapshot(night: Night, family: Family, customers: int) -> list[str]:
     last = AS_OF - dt.timedelta(days=1)
     declared = FeatureSet((family,), ())
     ends = {family.family: [Anchor(AS_OF, last, {"page_feed": last})]}
-    task = snapshots.Task(
+    task = snapshots.SnapshotTask(
         declared, ends, snapshots.partial_files(night, [AS_OF], ends, declared), night.lake.path("customer_features")
     )
     buckets = ((customers - 1) >> BUCKET_BITS) + 1

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from cli.demo import LAST
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import load_settings
 from runtime.night import Night
 
@@ -17,12 +17,12 @@ def homes(holding: str) -> list[Path]:
     """The homes that hold a file or folder, by name.
 
     Raises:
-        MendableError: there are none.
+        UserError: there are none.
     """
     folder = os.environ.get("CPC_PROVINCES", "")
     found = sorted(path for path in Path(folder).glob("*-*") if (_root(path) / holding).exists()) if folder else []
     if not found:
-        raise MendableError(
+        raise UserError(
             "no homes to measure",
             where="CPC_PROVINCES",
             remedy="make some: python -m benchmarks.province_home FOLDER/real-11 --seed 11 --preset real",

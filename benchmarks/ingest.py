@@ -172,7 +172,7 @@ def _ours(landing: Path, packed: bool) -> dict[str, Any]:
 def _one_delivery(landing: Path, packed: bool) -> tuple[Any, list[Any]]:
     """A night with one delivery: the file in ``landing``, with what its control file says."""
     from conf.settings import load_settings
-    from jobs.ingest.deliveries import File, Work
+    from jobs.ingest.deliveries import Delivery, File
     from runtime.night import Night
 
     night = Night(DATE + dt.timedelta(days=1), load_settings(), landing)
@@ -181,7 +181,7 @@ def _one_delivery(landing: Path, packed: bool) -> tuple[Any, list[Any]]:
     contract = feed().model_copy(update={"compression": "gzip"}) if packed else feed()
     arrived = dt.datetime(2026, 1, 8, 17, tzinfo=dt.UTC)
     file = File(name, name, int(line[40:60]), int(line[60:80]))
-    return night, [Work(contract, schema(), DATE, -1, 0, arrived, (file,))]
+    return night, [Delivery(contract, schema(), DATE, -1, 0, arrived, (file,))]
 
 
 # -- many small files --------------------------------------------------------------------------------------------

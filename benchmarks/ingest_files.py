@@ -18,7 +18,7 @@ from conf.catalogue import load_catalogue
 from conf.feed import Feed
 from conf.schema import Schema
 from dialects.names import Named, local_text
-from dialects.render import delimited, text_columns
+from dialects.render import render_delimited, text_columns
 
 DATE = dt.date(2026, 1, 8)
 BLOCK = 200_000
@@ -90,7 +90,7 @@ def texts(size: int) -> Iterator[tuple[bytes, bytes, int]]:
     made, number = 0, 0
     while made < size:
         rows = block(number)
-        source = delimited(feed(), text_columns(schema(), rows))
+        source = render_delimited(feed(), text_columns(schema(), rows))
         made, number = made + len(source), number + 1
         yield source, source.decode("gb18030").encode(), rows.num_rows
 

@@ -20,7 +20,7 @@ from models.affinity.value import ArcMoney, values
 from models.arrays import Ints
 from models.assignment.arc_types import Use, reduce_kinds
 from models.assignment.problem import Block, Limits, Problem
-from models.assignment.solve import Goal, solve
+from models.assignment.solve import SolveOptions, solve
 from planning.scoring import PRIOR_NIGHTS, TRAILING_NIGHTS
 
 #: Customers, worlds (seeds) and the factors of capacity that are looked at.
@@ -32,7 +32,7 @@ DAILY = {"agent_out": 0.006, "sms_hall": 0.05, "wechat": 0.05, "ivr_out": 0.03}
 
 
 @dataclass(frozen=True)
-class Channels:
+class ChannelMenu:
     """Outbound channels of the catalogue that the world has: cost micro-yuan, nights blocked, share of customers a night."""
 
     cost: Ints
@@ -40,10 +40,10 @@ class Channels:
     daily: np.ndarray
 
 
-def channels() -> Channels:
+def channels() -> ChannelMenu:
     """As the operator's catalogue has them."""
     found = {c.code: c for c in load_catalogue().channels if c.code in DAILY}
-    return Channels(
+    return ChannelMenu(
         np.array([found[code].cost_micro for code in DAILY]),
         np.array([found[code].block_days for code in DAILY]),
         np.array(list(DAILY.values())),
@@ -124,7 +124,7 @@ def trailing(earned: list[Ints], customers: int) -> Ints:
 
 
 def assigned(
-    able: Ints, value: Ints, channel: Ints, of: Channels, customers: int, factor: float, start: Ints | None
+    able: Ints, value: Ints, channel: Ints, of: ChannelMenu, customers: int, factor: float, start: Ints | None
 ) -> tuple[Ints, Ints, Ints]:
     """One night: reduced value and arc (-1: none) of each customer who may be contacted, and the prices."""
     n, width = value.shape
@@ -136,7 +136,7 @@ def assigned(
     kind = np.tile(kind_of.astype(np.uint32), n)
     block = Block(able.astype(np.int64), np.arange(n + 1) * width, value.ravel(), kind)
     problem = Problem([block], kinds, limits, False, int(np.abs(value).max(initial=1)))
-    found = solve(problem, Goal(gap=5e-3, start=start))
+    found = solve(problem, SolveOptions(gap=5e-3, start=start))
     prices = found.dual.prices
     taken = found.plan.arcs[0]
     mine = taken >= 0

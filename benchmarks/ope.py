@@ -21,7 +21,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from benchmarks.result import Result
-from conf.errors import MendableError
+from conf.errors import UserError
 from models.affinity.ope import ESTIMATORS, Evaluation
 from models.lifecycle.experiments.off_policy import off_policy
 
@@ -70,9 +70,7 @@ def run(size: str) -> Result:
 def _data() -> Path:
     folder = Path(os.environ.get("CPC_DATA", "")) / "obd_random_all"
     if not (folder / "reference.json").exists():
-        raise MendableError(
-            "no Open Bandit log", where="CPC_DATA", remedy="set it to the folder that has obd_random_all"
-        )
+        raise UserError("no Open Bandit log", where="CPC_DATA", remedy="set it to the folder that has obd_random_all")
     return folder
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks.homes import homes, night_of
 from benchmarks.province_learners import learned
-from benchmarks.province_truth import Box, expected_auc, open_box
+from benchmarks.province_truth import ProvinceBox, expected_auc, open_box
 from benchmarks.result import Result
 from models.affinity.encode import encode, learn
 from models.affinity.scorer import Scorer, Scores, prepare
@@ -95,7 +95,7 @@ def _learnt(learnt: Learnt) -> dict[str, Any]:
     }
 
 
-def _probabilities(box: Box, scores: Scores) -> dict[str, Any]:
+def _probabilities(box: ProvinceBox, scores: Scores) -> dict[str, Any]:
     arcs = np.flatnonzero(box.menu.outbound()).tolist()
     return {
         "auc_within": expected_auc(box, scores.p_convert, arcs),
@@ -104,7 +104,7 @@ def _probabilities(box: Box, scores: Scores) -> dict[str, Any]:
     }
 
 
-def _values(box: Box, scorer: Scorer, scores: Scores, data: training_data.Data) -> dict[str, Any]:
+def _values(box: ProvinceBox, scorer: Scorer, scores: Scores, data: training_data.Data) -> dict[str, Any]:
     cost = scorer.money.cost
     means = _means(box, scores.effect.astype(np.float64))
     tables = {
@@ -143,14 +143,14 @@ def _values(box: Box, scorer: Scorer, scores: Scores, data: training_data.Data) 
     }
 
 
-def _means(box: Box, table: Floats) -> Floats:
+def _means(box: ProvinceBox, table: Floats) -> Floats:
     """(arcs,) mean of a table over the customers for whom the arc is eligible."""
     count = box.eligible.sum(axis=0)
     total = np.where(box.eligible, table, 0.0).sum(axis=0)
     return np.asarray(np.divide(total, count, out=np.zeros(len(count)), where=count > 0))
 
 
-def _observable(box: Box) -> Floats:
+def _observable(box: ProvinceBox) -> Floats:
     """(customers, arcs) the true effect as far as features tell it: arc mean × exp(what trees know of the customer).
 
     The log of the true change in probability is additive in customer × group and customer × channel up to arcs, so

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from benchmarks.province_truth import Box
+from benchmarks.province_truth import ProvinceBox
 from models.affinity.encode import ARC_COLUMNS, CATEGORIES, encode
 from models.affinity.meta_learners import Size, effects
 from models.affinity.scorer import Scorer, Scores
-from models.affinity.training import CONTROL, EXPLORE, Sample
+from models.affinity.training import CONTROL, EXPLORE, TrainingSample
 from models.arrays import Floats, Ints
 from models.lifecycle.training_data import Data
 
@@ -25,7 +25,7 @@ _SIZE = Size(trees=60, leaves=6, leaf_rows=400, effect_trees=50, effect_leaves=3
 _OFFER = [k for k, name in enumerate(ARC_COLUMNS) if not name.startswith("channel_") and name != "contacted"]
 
 
-def learned(box: Box, data: Data, scorer: Scorer, scores: Scores, means: Floats) -> dict[str, Floats]:
+def learned(box: ProvinceBox, data: Data, scorer: Scorer, scores: Scores, means: Floats) -> dict[str, Floats]:
     """(customers, arcs) effects on net margin, micro-元, by learner and use.
 
     Args:
@@ -67,7 +67,7 @@ def learned(box: Box, data: Data, scorer: Scorer, scores: Scores, means: Floats)
     return tables
 
 
-def _even(sample: Sample, mine: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _even(sample: TrainingSample, mine: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A draw of the rows by their weights, so that each stands for as many decisions as the others."""
     draw = np.random.default_rng(1).random(len(sample.weight))
     return np.asarray(mine & (draw * sample.weight[mine].max() < sample.weight))

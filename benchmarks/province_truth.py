@@ -22,7 +22,7 @@ from models.affinity.prune import prune
 from models.affinity.scorer import Menu
 from models.arrays import Flags, Floats, Ints
 from models.assignment.roles import EXPLOIT
-from models.assignment.solve import Goal, solve
+from models.assignment.solve import SolveOptions, solve
 from models.lifecycle.arcs import masks_of, menu
 from models.lifecycle.training_data import candidates, partition
 from planning.instance.reader import read_instance
@@ -43,7 +43,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Box:
+class ProvinceBox:
     """The exploiters of a night with an eligible outbound arc, and the truth about them.
 
     Attributes:
@@ -102,7 +102,7 @@ class Box:
             pq.write_table(table, folder / "arcs" / "arcs.parquet")
             write_limits(folder / "limits.yml", self.limits(declared, reserve=reserve))
             instance = read_instance(folder)
-        found = solve(instance.problem, Goal(gap=gap or self.night.settings.solve.gap, seconds=60))
+        found = solve(instance.problem, SolveOptions(gap=gap or self.night.settings.solve.gap, seconds=60))
         rows, arcs = [], []
         base = self.population["customer_id"].to_numpy()
         for block, taken in zip(instance.problem.blocks, found.plan.arcs, strict=True):
@@ -130,7 +130,7 @@ class Box:
         return float(table[chosen.row, chosen.arc].sum()) / 1e6
 
 
-def open_box(night: Night) -> Box:
+def open_box(night: Night) -> ProvinceBox:
     """The exploiters of a night of a made home, beside the truth.
 
     Raises:
@@ -148,7 +148,7 @@ def open_box(night: Night) -> Box:
     snapshot = partition(night, "customer_features", night.date, names, population["customer_id"].combine_chunks())
     p0, p1, effect = truth_of(night, population["customer_id"].to_numpy(), table)
     delta = p1 - np.repeat(p0, len(table.ways), axis=1)
-    return Box(night, table, population, snapshot, eligible, p0, delta, effect)
+    return ProvinceBox(night, table, population, snapshot, eligible, p0, delta, effect)
 
 
 def truth_of(night: Night, customers: Ints, table: Menu) -> tuple[Floats, Floats, Ints]:
@@ -183,7 +183,7 @@ def truth_of(night: Night, customers: Ints, table: Menu) -> tuple[Floats, Floats
     return p0, p1, effect
 
 
-def expected_auc(box: Box, score: Floats, arcs: Sequence[int]) -> float:
+def expected_auc(box: ProvinceBox, score: Floats, arcs: Sequence[int]) -> float:
     """AUC within product × channel in expectation over answers drawn from the truth, weighted by expected orders.
 
     Args:

@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.result import Result
 from models.assignment.arc_types import Use, narrow, reduce_kinds
 from models.assignment.problem import Block, Limits, Problem
-from models.assignment.solve import Goal, NoPlan, solve
+from models.assignment.solve import NoPlan, SolveOptions, solve
 
 SCALE = 1_000_000
 
@@ -204,7 +204,7 @@ def _solved(case: Public, seconds: float) -> dict[str, Any]:
     begun = time.perf_counter()
     row = {"who": case.name, "version": "", "best_known": case.best}
     try:
-        found = solve(case.problem, Goal(gap=1e-4, seconds=seconds))
+        found = solve(case.problem, SolveOptions(gap=1e-4, seconds=seconds))
     except NoPlan:
         return row | {"seconds": time.perf_counter() - begun, "below": math.inf, "method": "no plan found"}
     value = case.objective(found.plan.primal)
@@ -222,4 +222,4 @@ def _warm() -> None:
     """Read the compiled kernels, so that no instance pays for it."""
     uses = [[[random % 7 + 1, random % 5 + 1] for random in range(g, g + 5)] for g in range(30)]
     values = [[float(sum(use)) for use in group] for group in uses]
-    solve(problem_of(values, uses, [100, 90], True), Goal(gap=0.0, seconds=2.0))
+    solve(problem_of(values, uses, [100, 90], True), SolveOptions(gap=0.0, seconds=2.0))

@@ -20,8 +20,18 @@ import numpy as np
 from benchmarks.homes import homes, night_of
 from benchmarks.result import Result
 from models.affinity.encode import ARC_COLUMNS
-from models.affinity.response import weighed
-from models.affinity.signals import CHANNEL, Columns, Knobs, Rows, Signal, grow, parameters, select, signals
+from models.affinity.response import weigh_signals
+from models.affinity.signals import (
+    CHANNEL,
+    Columns,
+    Signal,
+    SignalRows,
+    TreeParameters,
+    grow,
+    parameters,
+    select,
+    signals,
+)
 from models.affinity.training import training_rows
 from models.arrays import Flags, Floats
 from models.lifecycle import fit as fitting
@@ -81,10 +91,10 @@ def compared(home: Path) -> list[dict[str, Any]]:
     return found
 
 
-Shape = Callable[[Rows, Floats, Columns, Knobs, Flags, Flags], Floats]
+Shape = Callable[[SignalRows, Floats, Columns, TreeParameters, Flags, Flags], Floats]
 
 
-def _tuned(shape: Shape, rows: Rows, matrix: Floats, columns: Columns, knobs: Knobs) -> Floats:
+def _tuned(shape: Shape, rows: SignalRows, matrix: Floats, columns: Columns, knobs: TreeParameters) -> Floats:
     """Log-odds of the late contacts by a shape at the learning rate that is best for customers of the other fold."""
     met, late = rows.group >= 0, rows.late
     early = met & ~late
@@ -99,7 +109,13 @@ def _tuned(shape: Shape, rows: Rows, matrix: Floats, columns: Columns, knobs: Kn
 
 
 def _trees(
-    rows: Rows, matrix: Floats, start: Floats, columns: Columns, knobs: Knobs, use: Flags, without: list[int]
+    rows: SignalRows,
+    matrix: Floats,
+    start: Floats,
+    columns: Columns,
+    knobs: TreeParameters,
+    use: Flags,
+    without: list[int],
 ) -> Floats:
     """(rows,) what trees that do not see some arc columns add to a start."""
     hidden = matrix.copy()
@@ -115,11 +131,13 @@ def _trees(
     return np.asarray(lgb.train(parameters(knobs), data, knobs.trees).predict(hidden, raw_score=True))
 
 
-def _one(rows: Rows, matrix: Floats, columns: Columns, knobs: Knobs, use: Flags, at: Flags) -> Floats:
+def _one(rows: SignalRows, matrix: Floats, columns: Columns, knobs: TreeParameters, use: Flags, at: Flags) -> Floats:
     return (rows.prior + _trees(rows, matrix, rows.prior, columns, knobs, use, []))[at]
 
 
-def _per_product(rows: Rows, matrix: Floats, columns: Columns, knobs: Knobs, use: Flags, at: Flags) -> Floats:
+def _per_product(
+    rows: SignalRows, matrix: Floats, columns: Columns, knobs: TreeParameters, use: Flags, at: Flags
+) -> Floats:
     product = rows.arcs[:, ARC_COLUMNS.index("product_id")]
     ids = np.unique(product[use])
     few = replace(knobs, trees=max(1, knobs.trees // len(ids)), min_leaf=max(20, knobs.min_leaf // len(ids)))
@@ -132,20 +150,22 @@ def _per_product(rows: Rows, matrix: Floats, columns: Columns, knobs: Knobs, use
     return score[at]
 
 
-def _product_and_channel(rows: Rows, matrix: Floats, columns: Columns, knobs: Knobs, use: Flags, at: Flags) -> Floats:
+def _product_and_channel(
+    rows: SignalRows, matrix: Floats, columns: Columns, knobs: TreeParameters, use: Flags, at: Flags
+) -> Floats:
     half = replace(knobs, trees=knobs.trees // 2)
     first = rows.prior + _trees(rows, matrix, rows.prior, columns, half, use, _WAY)
     return (first + _trees(rows, matrix, first, columns, half, use, _PRODUCT))[at]
 
 
-def _served(rows: Rows, told: list[Signal], columns: Columns, knobs: Knobs, matrix: Floats) -> Floats:
+def _served(rows: SignalRows, told: list[Signal], columns: Columns, knobs: TreeParameters, matrix: Floats) -> Floats:
     """Log-odds of the late contacts by the signals of the early nights, weighed by the early orders."""
     met, late = rows.group >= 0, rows.late
     grown = grow(rows, told, columns, replace(knobs, trees=TREES // len(told)))
     early, after = met & ~late, met & late
     apart = np.column_stack([trees.apart(matrix[early], rows.fold[early]) for trees in grown])
     channel = rows.arcs[:, CHANNEL].astype(np.int64)
-    theta, channels = weighed(
+    theta, channels = weigh_signals(
         apart, [trees.factor for trees in grown], channel[early], rows.y[early], rows.weight[early], rows.prior[early]
     )
     scores = np.column_stack([trees.early.predict(matrix[after], raw_score=True) for trees in grown])

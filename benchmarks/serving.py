@@ -55,7 +55,7 @@ def run(size: str) -> Result:
     table = plan(_ROWS[size])
     entry = load_catalogue().tables["assignment"]
     with tempfile.TemporaryDirectory() as folder:
-        address = store._embedded(Path(folder))
+        address = store._start_embedded(Path(folder))
         with psycopg.connect(address) as connection:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {store.SCHEMA}")
 

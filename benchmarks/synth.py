@@ -16,7 +16,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from benchmarks.result import Result, peak_bytes
-from dialects.streams import opened
+from dialects.streams import open_stream
 from synth import write_province
 
 #: Name → source bytes a day; two days are written.
@@ -59,7 +59,7 @@ def run(size: str) -> Result:
 def unpacked(path: Path) -> int:
     """Bytes of the content of a file."""
     total = 0
-    with opened(path) as content:
+    with open_stream(path) as content:
         while piece := content.read(16 << 20):
             total += len(piece)
     return total

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.result import Result
 from benchmarks.uplift_peers import HAS_CAUSALML, causalml, sklift, version
-from conf.errors import MendableError
+from conf.errors import UserError
 from models.affinity.meta_learners import TREES, Size, effects
 from models.affinity.uplift import perfect, qini, rank
 from models.arrays import Floats, Ints
@@ -108,7 +108,7 @@ def _hillstrom(arm: str | None) -> Experiment:
     folder = Path(os.environ.get("CPC_DATA", "")) / "hillstrom"
     files = sorted(folder.glob("Kevin*.csv"))
     if not files:
-        raise MendableError("no Hillstrom data", where="CPC_DATA", remedy="set it to the folder that has hillstrom")
+        raise UserError("no Hillstrom data", where="CPC_DATA", remedy="set it to the folder that has hillstrom")
     return load(files[0], "segment", "visit", control="No E-Mail", arm=arm, drop=["conversion", "spend"])
 
 

@@ -22,7 +22,7 @@ from models.assignment.dual_evaluation import Local, evaluate
 from models.assignment.problem import Limits, Problem
 from models.assignment.repair import used_by, value_of
 from models.assignment.resolve import solve_again
-from models.assignment.solve import Goal, Solution, solve
+from models.assignment.solve import Solution, SolveOptions, solve
 
 #: Customers and the gap that is aimed at.
 AIMS = {"20k": (20_000, 1e-3), "100k": (100_000, 1e-4), "1m": (1_000_000, 1e-5), "10m": (10_000_000, 1e-5)}
@@ -39,17 +39,17 @@ def run(size: str) -> Result:
     case = problem(Case(customers))
     _compile()
     full, seconds, cpu = min(
-        (timed(lambda: solve(case, Goal(gap=gap))) for _ in range(REPEATS)), key=lambda each: each[2]
+        (timed(lambda: solve(case, SolveOptions(gap=gap))) for _ in range(REPEATS)), key=lambda each: each[2]
     )
     rows = [row_of("full solve", full, seconds, cpu)]
     shares = []
     for m in dearest(case, full):
         for factor in (0.9, 1.1):
             there = moved(case, m, factor)
-            found = _what_if(case, there, full, Goal(gap=gap, start=full.dual.prices), cpu)
+            found = _what_if(case, there, full, SolveOptions(gap=gap, start=full.dual.prices), cpu)
             shares.append(found["share_of_full_cpu"])
             rows.append({**found, "who": f"{case.limits.names[m]} x {factor}"})
-    again, took, burnt = timed(lambda: solve(case, Goal(gap=gap)))
+    again, took, burnt = timed(lambda: solve(case, SolveOptions(gap=gap)))
     same = all(np.array_equal(a, b) for a, b in zip(again.plan.arcs, full.plan.arcs, strict=True))
     rows.append({**row_of("no change", again, took, burnt), "same_plan": same})
     ratios = {
@@ -62,14 +62,14 @@ def run(size: str) -> Result:
 def _compile() -> None:
     """Compiled kernels are read."""
     tiny = problem(Case(2_000))
-    found = solve(tiny, Goal(gap=1.0))
+    found = solve(tiny, SolveOptions(gap=1.0))
     prices = found.dual.prices
     active = active_set(tiny, prices, box_of(tiny, prices, moved(tiny, 0, 0.9).limits))
     assert active is not None
-    solve_again(tiny, active, Goal(gap=1.0))
+    solve_again(tiny, active, SolveOptions(gap=1.0))
 
 
-def _what_if(case: Problem, there: Problem, full: Solution, goal: Goal, cpu: float) -> dict[str, Any]:
+def _what_if(case: Problem, there: Problem, full: Solution, goal: SolveOptions, cpu: float) -> dict[str, Any]:
     """A what-if from its active sets, what is checked of it, and what the sets cost."""
     prices, making, took, burnt, sets = full.dual.prices, 0.0, 0.0, 0.0, 0
     found: Solution | None = None

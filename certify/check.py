@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from certify.limits import Limit, Refused, read_certificate, read_limits
+from certify.limits import CheckedLimit, InstanceRefused, read_certificate, read_limits
 
 _BATCH = 1 << 19
 _MOST = 1 << 62
@@ -56,7 +56,7 @@ def check(instance: Path, out: Path) -> dict[str, Any]:
     return _compare(certificate, limits, tally)
 
 
-def _columns(limits: list[Limit]) -> list[str]:
+def _columns(limits: list[CheckedLimit]) -> list[str]:
     named = {key for limit in limits for key in limit.where} | {limit.counts for limit in limits if limit.counts}
     return [*_TYPES, *sorted(named - set(_TYPES))]
 
@@ -64,7 +64,7 @@ def _columns(limits: list[Limit]) -> list[str]:
 def _files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("*.parquet"), key=lambda path: path.name)
     if not files:
-        raise Refused("there are no Parquet files", str(folder))
+        raise InstanceRefused("there are no Parquet files", str(folder))
     return files
 
 
@@ -73,14 +73,14 @@ def _read(path: Path, columns: list[str], nulls: bool) -> Iterator[dict[str, np.
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise Refused("not a Parquet file", str(path)) from error
+        raise InstanceRefused("not a Parquet file", str(path)) from error
     with file:
         for name in columns:
             if name not in file.schema_arrow.names:
-                raise Refused(f"no column {name!r}", path.name)
+                raise InstanceRefused(f"no column {name!r}", path.name)
             kind = file.schema_arrow.field(name).type
             if not pa.types.is_integer(kind) or kind == pa.uint64() or kind != _TYPES.get(name, kind):
-                raise Refused(f"column {name!r} is {kind}", path.name)
+                raise InstanceRefused(f"column {name!r} is {kind}", path.name)
         for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
             yield _batch(batch, columns, nulls, path)
 
@@ -96,7 +96,7 @@ def _batch(batch: pa.RecordBatch, columns: list[str], nulls: bool, path: Path) -
         if column.null_count != (int(none.sum()) if allowed else 0) or (
             allowed and (column.is_null().to_numpy(zero_copy_only=False) != none).any()
         ):
-            raise Refused(f"column {name!r} has nulls where none may be", path.name)
+            raise InstanceRefused(f"column {name!r} has nulls where none may be", path.name)
         if column.null_count:
             column = column.fill_null(0 if name == "value" else -1)
         arrays[name] = column.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
@@ -114,7 +114,7 @@ def _whole_customers(folder: Path, columns: list[str]) -> Iterator[dict[str, np.
             if not len(customer):
                 continue
             if (customer[1:] < customer[:-1]).any() or (last is not None and int(customer[0]) < last):
-                raise Refused("customers are out of order", path.name)
+                raise InstanceRefused("customers are out of order", path.name)
             last = int(customer[-1])
             if rest is not None:
                 part = {name: np.concatenate((rest[name], part[name])) for name in part}
@@ -149,7 +149,7 @@ class _plan:  # noqa: N801 - a reader with a place in its files
         while sum(len(part["customer"]) for part in have) < count:
             more = next(self.parts, None)
             if more is None:
-                raise Refused("the plan ends before the instance", "assignment")
+                raise InstanceRefused("the plan ends before the instance", "assignment")
             have.append(more)
         rows = {name: np.concatenate([part[name] for part in have]) for name in have[0]}
         self.rest = {name: values[count:] for name, values in rows.items()}
@@ -159,10 +159,10 @@ class _plan:  # noqa: N801 - a reader with a place in its files
         """Refuse rows beyond the instance."""
         left = 0 if self.rest is None else len(self.rest["customer"])
         if left or any(len(part["customer"]) for part in self.parts):
-            raise Refused("the plan has rows beyond the instance's customers", "assignment")
+            raise InstanceRefused("the plan has rows beyond the instance's customers", "assignment")
 
 
-def _judge(rows: dict[str, np.ndarray], limits: list[Limit], must: bool, plan: _plan, tally: _Tally) -> None:
+def _judge(rows: dict[str, np.ndarray], limits: list[CheckedLimit], must: bool, plan: _plan, tally: _Tally) -> None:
     """One piece: the arcs' reduced values for the bound, the chosen arcs for feasibility."""
     customer = rows["customer"]
     first = np.concatenate(([0], np.flatnonzero(customer[1:] != customer[:-1]) + 1))
@@ -179,9 +179,9 @@ def _judge(rows: dict[str, np.ndarray], limits: list[Limit], must: bool, plan: _
     tally.reduced += _exact_sum(-((-best) // 1_000_000))
     chosen = plan.take(len(first))
     if (chosen["customer"] != customer[first]).any():
-        raise Refused("the plan's customers are not the instance's, in order", "assignment")
+        raise InstanceRefused("the plan's customers are not the instance's, in order", "assignment")
     if must and chosen["none"].any():
-        raise Refused("a customer without an arc under exactly_one", "assignment")
+        raise InstanceRefused("a customer without an arc under exactly_one", "assignment")
     arc = _find(rows, first, size, chosen)
     tally.customers += len(first)
     tally.arcs += len(customer)
@@ -229,7 +229,7 @@ def _dense(code: np.ndarray) -> tuple[np.ndarray, int]:
     return number[code], int(number[-1]) + 1
 
 
-def _use(rows: dict[str, np.ndarray], limit: Limit) -> np.ndarray:
+def _use(rows: dict[str, np.ndarray], limit: CheckedLimit) -> np.ndarray:
     mask = np.ones(len(rows["customer"]), bool)
     for name, values in limit.where.items():
         mask &= np.isin(rows[name], np.array(values, np.int64))
@@ -247,13 +247,13 @@ def _size(values: np.ndarray) -> int:
     return max(abs(int(values.max())), abs(int(values.min()))) if len(values) else 0
 
 
-def _within(value: np.ndarray, limits: list[Limit], uses: list[np.ndarray]) -> None:
+def _within(value: np.ndarray, limits: list[CheckedLimit], uses: list[np.ndarray]) -> None:
     """10^6 x max|value| + sum |price| x max|use| must stay below 2^62, or integers would overflow unseen."""
     total = 1_000_000 * _size(value)
     for limit, use in zip(limits, uses, strict=True):
         total += abs(limit.price) * _size(use)
     if total >= _MOST:
-        raise Refused("reduced values leave 62 bits", "certificate.json")
+        raise InstanceRefused("reduced values leave 62 bits", "certificate.json")
 
 
 def _exact_sum(values: np.ndarray) -> int:
@@ -273,26 +273,26 @@ def _find(
         order = np.lexsort((c, p, o))
         p, c, o = p[order], c[order], o[order]
         if ((p[1:] == p[:-1]) & (c[1:] == c[:-1]) & (o[1:] == o[:-1])).any():
-            raise Refused("an arc is in the instance twice", "arcs")
+            raise InstanceRefused("an arc is in the instance twice", "arcs")
     matches = np.bincount(owner[hit], minlength=len(first))
     lost = np.flatnonzero((matches == 0) & ~chosen["none"])
     if len(lost):
-        raise Refused(f"customer {int(chosen['customer'][lost[0]])} has no such arc", "assignment")
+        raise InstanceRefused(f"customer {int(chosen['customer'][lost[0]])} has no such arc", "assignment")
     arc = np.flatnonzero(hit)
     if (rows["value"][arc] != chosen["value"][~chosen["none"]]).any():
-        raise Refused("a value in the plan is not the arc's", "assignment")
+        raise InstanceRefused("a value in the plan is not the arc's", "assignment")
     return arc
 
 
-def _compare(certificate: dict[str, Any], limits: list[Limit], tally: _Tally) -> dict[str, Any]:
+def _compare(certificate: dict[str, Any], limits: list[CheckedLimit], tally: _Tally) -> dict[str, Any]:
     """What the certificate says against what was found."""
     amounts = sum(limit.price * limit.amount for limit in limits)
     bound = -((-amounts) // 1_000_000) + tally.reduced
     for limit, used in zip(limits, tally.used, strict=True):
         if limit.used_said != used:
-            raise Refused(f"limit {limit.name}: {used} is used, not {limit.used_said}", "certificate.json")
+            raise InstanceRefused(f"limit {limit.name}: {used} is used, not {limit.used_said}", "certificate.json")
         if limit.side * used > limit.side * limit.amount:
-            raise Refused(f"limit {limit.name} is broken: {used} against {limit.amount}", "assignment")
+            raise InstanceRefused(f"limit {limit.name} is broken: {used} against {limit.amount}", "assignment")
     gap = (bound - tally.primal) / max(1, abs(bound))
     derived = {
         "customers": tally.customers,
@@ -303,11 +303,11 @@ def _compare(certificate: dict[str, Any], limits: list[Limit], tally: _Tally) ->
     }
     for key, value in derived.items():
         if certificate[key] != value:
-            raise Refused(f"{key} is {value}, not {certificate[key]}", "certificate.json")
+            raise InstanceRefused(f"{key} is {value}, not {certificate[key]}", "certificate.json")
     if type(certificate["gap"]) not in {int, float} or not math.isclose(
         certificate["gap"], gap, rel_tol=1e-9, abs_tol=1e-15
     ):
-        raise Refused(f"gap is {gap}, not {certificate['gap']}", "certificate.json")
+        raise InstanceRefused(f"gap is {gap}, not {certificate['gap']}", "certificate.json")
     _claims(certificate, tally.primal, bound)
     return {**derived, "gap": gap, "used": {limit.name: used for limit, used in zip(limits, tally.used, strict=True)}}
 
@@ -315,20 +315,20 @@ def _compare(certificate: dict[str, Any], limits: list[Limit], tally: _Tally) ->
 def _claims(certificate: dict[str, Any], primal: int, bound: int) -> None:
     """What cannot be re-derived must at least be possible."""
     if ("bound_claimed" in certificate) != ("gap_claimed" in certificate):
-        raise Refused("bound_claimed and gap_claimed go together", "certificate.json")
+        raise InstanceRefused("bound_claimed and gap_claimed go together", "certificate.json")
     if "bound_claimed" in certificate:
         claimed, gap = certificate["bound_claimed"], certificate["gap_claimed"]
         if type(claimed) is not int or not primal <= claimed <= bound:
-            raise Refused("bound_claimed is no integer between primal and bound", "certificate.json")
+            raise InstanceRefused("bound_claimed is no integer between primal and bound", "certificate.json")
         if type(gap) not in {int, float} or not math.isclose(
             gap, (claimed - primal) / max(1, abs(claimed)), abs_tol=1e-15
         ):
-            raise Refused("gap_claimed is not that of bound_claimed", "certificate.json")
+            raise InstanceRefused("gap_claimed is not that of bound_claimed", "certificate.json")
     if type(certificate["seconds"]) not in {int, float} or not 0 <= certificate["seconds"] < math.inf:
-        raise Refused("seconds is no duration", "certificate.json")
+        raise InstanceRefused("seconds is no duration", "certificate.json")
     if (
         type(certificate["passes"]) is not int
         or certificate["passes"] < 0
         or not isinstance(certificate["method"], str)
     ):
-        raise Refused("passes or method is not what it should be", "certificate.json")
+        raise InstanceRefused("passes or method is not what it should be", "certificate.json")

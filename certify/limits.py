@@ -27,7 +27,7 @@ _CERTIFICATE_KEYS = {
 _NEEDED = _CERTIFICATE_KEYS - {"bound_claimed", "gap_claimed"}
 
 
-class Refused(Exception):  # noqa: N818 - the word of the contract
+class InstanceRefused(Exception):  # noqa: N818 - the word of the contract
     """The checker does not accept something: what, and where."""
 
     def __init__(self, what: str, where: str) -> None:
@@ -36,7 +36,7 @@ class Refused(Exception):  # noqa: N818 - the word of the contract
 
 
 @dataclass(frozen=True)
-class Limit:
+class CheckedLimit:
     """A limit of the instance with its price: at most (side +1) or at least (side -1) ``amount``."""
 
     name: str
@@ -51,7 +51,7 @@ class Limit:
 def integer(value: Any, what: str, where: str) -> int:
     """``value`` if it is an integer (a float or a boolean is not)."""
     if type(value) is not int:
-        raise Refused(f"{what} is {value!r}, not an integer", where)
+        raise InstanceRefused(f"{what} is {value!r}, not an integer", where)
     return value
 
 
@@ -61,71 +61,71 @@ class _NoRepeats(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         if len(keys) != len({str(key) for key in keys}):
-            raise Refused(f"a key is given twice among {keys}", f"limits.yml:{node.start_mark.line + 1}")
+            raise InstanceRefused(f"a key is given twice among {keys}", f"limits.yml:{node.start_mark.line + 1}")
         return super().construct_mapping(node, deep)
 
 
-def read_limits(path: Path) -> tuple[bool, list[Limit]]:
+def read_limits(path: Path) -> tuple[bool, list[CheckedLimit]]:
     """Whether everybody must take an arc, and the limits (without prices)."""
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), _NoRepeats)  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise Refused("limits.yml cannot be read", str(path)) from error
+        raise InstanceRefused("limits.yml cannot be read", str(path)) from error
     data = {} if data is None else data
     if not isinstance(data, dict) or set(data) - {"choose", "limits"}:
-        raise Refused("limits.yml has unknown keys", str(path))
+        raise InstanceRefused("limits.yml has unknown keys", str(path))
     choose = data.get("choose", "at_most_one")
     if choose not in {"at_most_one", "exactly_one"}:
-        raise Refused(f"choose is {choose!r}", str(path))
+        raise InstanceRefused(f"choose is {choose!r}", str(path))
     limits = [_limit(row, f"{path.name}, limit {i + 1}") for i, row in enumerate(data.get("limits") or [])]
     names = [limit.name for limit in limits]
     if len(set(names)) != len(names):
-        raise Refused(f"two limits of one name: {sorted({n for n in names if names.count(n) > 1})}", str(path))
+        raise InstanceRefused(f"two limits of one name: {sorted({n for n in names if names.count(n) > 1})}", str(path))
     return choose == "exactly_one", limits
 
 
-def _limit(row: Any, where: str) -> Limit:
+def _limit(row: Any, where: str) -> CheckedLimit:
     if not isinstance(row, dict) or set(row) - _LIMIT_KEYS or not isinstance(row.get("name"), str):
-        raise Refused("a limit with unknown keys or no name", where)
+        raise InstanceRefused("a limit with unknown keys or no name", where)
     sides = [(side, row[key]) for side, key in ((1, "at_most"), (-1, "at_least")) if row.get(key) is not None]
     if len(sides) != 1:
-        raise Refused(f"limit {row['name']} needs exactly one of at_most and at_least", where)
+        raise InstanceRefused(f"limit {row['name']} needs exactly one of at_most and at_least", where)
     counts = row.get("counts", 1)
     if not (isinstance(counts, str) or (type(counts) is int and counts == 1)):
-        raise Refused(f"limit {row['name']} counts {counts!r}", where)
+        raise InstanceRefused(f"limit {row['name']} counts {counts!r}", where)
     columns = row.get("where") or {}
     if not isinstance(columns, dict) or not all(isinstance(v, list) for v in columns.values()):
-        raise Refused(f"limit {row['name']}: where is not columns with lists", where)
+        raise InstanceRefused(f"limit {row['name']}: where is not columns with lists", where)
     chosen = {str(k): tuple(integer(x, f"where.{k}", where) for x in v) for k, v in columns.items()}
     amount = integer(sides[0][1], f"the amount of {row['name']}", where)
-    return Limit(row["name"], sides[0][0], amount, counts if isinstance(counts, str) else "", chosen)
+    return CheckedLimit(row["name"], sides[0][0], amount, counts if isinstance(counts, str) else "", chosen)
 
 
-def read_certificate(path: Path, limits: list[Limit]) -> tuple[dict[str, Any], list[Limit]]:
+def read_certificate(path: Path, limits: list[CheckedLimit]) -> tuple[dict[str, Any], list[CheckedLimit]]:
     """The certificate, and the limits with the prices and uses that it states."""
     try:
         certificate = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except (OSError, ValueError) as error:
-        raise Refused("certificate.json cannot be read", str(path)) from error
+        raise InstanceRefused("certificate.json cannot be read", str(path)) from error
     where = path.name
     if not isinstance(certificate, dict) or set(certificate) - _CERTIFICATE_KEYS or _NEEDED - set(certificate):
-        raise Refused("certificate.json has unknown keys or lacks some", where)
+        raise InstanceRefused("certificate.json has unknown keys or lacks some", where)
     for key in ("primal", "bound", "customers", "arcs"):
         integer(certificate[key], key, where)
     rows = certificate["limits"]
     if not isinstance(rows, list) or [r.get("name") for r in rows if isinstance(r, dict)] != [x.name for x in limits]:
-        raise Refused("the certificate's limits are not those of limits.yml, in their order", where)
+        raise InstanceRefused("the certificate's limits are not those of limits.yml, in their order", where)
     priced = []
     for row, limit in zip(rows, limits, strict=True):
         if set(row) != {"name", "used", "amount", "price_pico"}:
-            raise Refused(f"limit {limit.name}: unknown or missing keys", where)
+            raise InstanceRefused(f"limit {limit.name}: unknown or missing keys", where)
         price = integer(row["price_pico"], f"price_pico of {limit.name}", where)
         if integer(row["amount"], f"amount of {limit.name}", where) != limit.amount:
-            raise Refused(f"limit {limit.name}: the amount is {limit.amount}, not {row['amount']}", where)
+            raise InstanceRefused(f"limit {limit.name}: the amount is {limit.amount}, not {row['amount']}", where)
         if price * limit.side < 0 or not -(1 << 63) <= price < 1 << 63:
-            raise Refused(f"limit {limit.name}: a price of {price} has the wrong sign or leaves 64 bits", where)
+            raise InstanceRefused(f"limit {limit.name}: a price of {price} has the wrong sign or leaves 64 bits", where)
         used = integer(row["used"], f"used of {limit.name}", where)
-        priced.append(Limit(limit.name, limit.side, limit.amount, limit.counts, limit.where, price, used))
+        priced.append(CheckedLimit(limit.name, limit.side, limit.amount, limit.counts, limit.where, price, used))
     return certificate, priced
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from cli.output import complain
-from conf.errors import MendableError
+from conf.errors import UserError
 
 #: Command → (module, what it does). Importing Spark, MLflow or Airflow for `cpc --help` would cost seconds.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -95,7 +95,7 @@ def main() -> None:
         app(standalone_mode=True)
     except SystemExit as left:
         code = left.code
-    except MendableError as error:
+    except UserError as error:
         complain(error)
         code = 2
     leave(code if isinstance(code, int) else int(code is not None))

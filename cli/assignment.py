@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.output import EnvOption, JsonOption, console, print_figures, print_json
-from conf.errors import MendableError
+from conf.errors import UserError
 
 if TYPE_CHECKING:
     from models.assignment.dual_evaluation import Engine
@@ -36,22 +36,22 @@ def solve(
     as_json: JsonOption = False,
 ) -> None:
     """Solve an assignment instance from files. Example: cpc solve INSTANCE --out PLAN --gap 1e-5."""
-    from models.assignment.solve import Goal, NoPlan
+    from models.assignment.solve import NoPlan, SolveOptions
     from planning.instance.plan_files import write_plan
     from planning.instance.reader import read_instance
-    from planning.instance.solve import solved
+    from planning.instance.solve import solve_instance
 
     if engine not in {"local", "spark"}:
-        raise MendableError(f"no engine {engine!r}", where="--engine", remedy="use local or spark")
+        raise UserError(f"no engine {engine!r}", where="--engine", remedy="use local or spark")
     if not instance.is_dir():
-        raise MendableError("no such instance", where=str(instance), remedy="give a folder with arcs/ and limits.yml")
+        raise UserError("no such instance", where=str(instance), remedy="give a folder with arcs/ and limits.yml")
 
     def tell(stage: str, at: float, bound: int, primal: int | None) -> None:
         if not as_json:
             wide = "" if primal is None else f"  gap {(bound - primal) / max(1, abs(bound)):.2e}"
             console.print(f"  {at:7.2f} s  {stage:<22} bound {bound / 1e6:,.2f} 元{wide}")
 
-    goal = Goal(gap=gap, seconds=math.inf if seconds is None else seconds, told=tell)
+    goal = SolveOptions(gap=gap, seconds=math.inf if seconds is None else seconds, told=tell)
     work = out.with_name(out.name + ".work")  # the compact form, beside the plan: on the disk that the user chose
     try:
         read = read_instance(instance, work)
@@ -60,7 +60,7 @@ def solve(
             for warning in read.warnings:
                 console.print(f"warning: {warning}")
         with _engine(engine, read.problem, env) as passes:
-            solution = solved(read, goal, str(instance), passes)
+            solution = solve_instance(read, goal, str(instance), passes)
         proof = write_plan(out, read.problem, solution)
     except NoPlan as error:
         console.print(f"no plan: {error}")
@@ -101,17 +101,17 @@ def certify(
     as_json: JsonOption = False,
 ) -> None:
     """Check a plan and its bound, independently. Example: cpc certify INSTANCE PLAN, or cpc certify --run R."""
-    from planning.instance.solve import checked
+    from planning.instance.solve import check_plan
 
     if run is not None:
         from conf.settings import load_settings
-        from planning.instance.run_folder import certified
+        from planning.instance.run_folder import certify_run
 
-        figures = certified(load_settings(env), run).as_json()
+        figures = certify_run(load_settings(env), run).as_json()
     elif instance is None or out is None:
-        raise MendableError("nothing to check", where="cpc certify", remedy="give INSTANCE and OUT, or --run R")
+        raise UserError("nothing to check", where="cpc certify", remedy="give INSTANCE and OUT, or --run R")
     else:
-        figures = checked(instance, out).as_json()
+        figures = check_plan(instance, out).as_json()
     shown = {key: value for key, value in figures.items() if key != "used"}
     if as_json:
         print_json({"verdict": "accepted", **figures})

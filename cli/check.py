@@ -12,7 +12,7 @@ import typer
 from cli.output import EnvOption, JsonOption, SetOption, complain, open_night, print_figures, print_json
 from cli.tonight import show, would_change
 from conf.dates import local_date
-from conf.errors import MendableError
+from conf.errors import UserError
 from runtime.night import Night
 
 app = typer.Typer()
@@ -49,21 +49,21 @@ def check(
         raise typer.Exit(2)
 
 
-def examine(night: Night) -> list[MendableError]:
+def examine(night: Night) -> list[UserError]:
     """What a night would refuse."""
     from runtime.rehearsal import rehearse
 
     return rehearse(night)
 
 
-def tell(mistakes: Sequence[MendableError]) -> None:
+def tell(mistakes: Sequence[UserError]) -> None:
     """Print mistakes to standard error, and how many there are."""
     for mistake in mistakes:
         complain(mistake)
     sys.stderr.write(f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''} to mend\n")
 
 
-def as_row(mistake: MendableError) -> dict[str, str]:
+def as_row(mistake: UserError) -> dict[str, str]:
     """A mistake as JSON."""
     return {"what": mistake.what, "where": mistake.where, "remedy": mistake.remedy}
 

@@ -16,7 +16,7 @@ from cli.nightly import tell
 from cli.output import EnvOption, JsonOption, SetOption, console, print_json
 from cli.report import print_summary, summary
 from conf.dates import parse_date
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import load_settings, operator_root
 from features.store.backfill import missing_snapshots, snapshot_dates
 from runtime.airflow import migrate, run_dag
@@ -59,10 +59,10 @@ def require_synth() -> None:
     """Make sure that data can be made here.
 
     Raises:
-        MendableError: this is a wheel, which leaves out the room ``synth``.
+        UserError: this is a wheel, which leaves out the room ``synth``.
     """
     if find_spec("synth") is None:
-        raise MendableError(
+        raise UserError(
             "there is no room `synth` here, which makes the data: the wheel leaves it out",
             where=str(Path(__file__).resolve().parents[1]),
             remedy="run it from a checkout: `make demo`, or `.venv/bin/cpc` there",
@@ -95,7 +95,7 @@ def demo(
     make_province(night, box, log)
     learn(night, box, log)
     if database is not None and database.wait() != 0:
-        raise MendableError(
+        raise UserError(
             "Airflow could not make its database",
             where=str(settings.home / "logs"),
             remedy="read the log; `make setup`",
@@ -113,13 +113,13 @@ def make_province(night: Night, box: dict[str, Any], log: Callable[[str], None])
     """Write the landing files unless this very province is there.
 
     Raises:
-        MendableError: the home holds another one.
+        UserError: the home holds another one.
     """
     mark = night.settings.home / "province.json"
     if mark.exists():
         found = json.loads(mark.read_text(encoding="utf-8"))
         if found != box:
-            raise MendableError(
+            raise UserError(
                 f"this home holds another province: {found}",
                 where=str(night.settings.home),
                 remedy="run `make clean`, or set CPC_HOME to another folder",

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import Settings
 from runtime.jars import missing
 from runtime.spark import JARS
@@ -107,5 +107,5 @@ def _configuration(settings: Settings) -> Iterator[Finding]:
         try:
             count = len(getattr(catalogue, name))
             yield Finding(f"conf {name}", True, f"{count}")
-        except MendableError as error:
+        except UserError as error:
             yield Finding(f"conf {name}", False, f"{error.what} ({error.where})", error.remedy)

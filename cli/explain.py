@@ -12,7 +12,7 @@ import typer
 
 from cli.output import EnvOption, JsonOption, SetOption, console, open_night, print_json, print_table
 from conf.dates import parse_date
-from conf.errors import MendableError
+from conf.errors import UserError
 from reporting import explanation
 from reporting.explanation_text import yuan
 from reporting.kpi import PLANNED
@@ -28,14 +28,14 @@ def night_of(run: str | None, date: str | None, table: str, env: str | None, set
     """The night of a run, of a date, or the last one that ``table`` holds.
 
     Raises:
-        MendableError: the table holds no night, or not that one.
+        UserError: the table holds no night, or not that one.
     """
     wanted = explanation.date_of_run(run) if run else parse_date(date) if date else None
     night = open_night((wanted or dt.date.today()).isoformat(), env, set_)
     held = pc.unique(night.lake.arrow(table, columns=["business_date"])["business_date"]).to_pylist()
     if not held or (wanted and wanted not in held):
         which = f"no night of {wanted}" if wanted else "no night"
-        raise MendableError(
+        raise UserError(
             f"{table} holds {which}",
             where=str(night.lake.path(table)),
             remedy=f"run it: cpc nightly --date {wanted or 'YYYY-MM-DD'}"
@@ -186,12 +186,12 @@ def kpi(
     last = night_of(None, to, "kpi", env, set_)
     first = parse_date(from_) if from_ else last.date
     if first > last.date:
-        raise MendableError(f"{first} is after {last.date}", where="--from", remedy="give the earlier date first")
+        raise UserError(f"{first} is after {last.date}", where="--from", remedy="give the earlier date first")
     rows = last.lake.arrow("kpi").to_pylist()
     rows = [
         row
         for row in sorted(rows, key=lambda row: (row["kpi"], row["slice"], row["business_date"]))
-        if first <= row["business_date"] <= last.date and (slice_ == "*" or wanted(row["slice"], slice_))
+        if first <= row["business_date"] <= last.date and (slice_ == "*" or select_slice(row["slice"], slice_))
     ]
     if as_json:
         print_json({"from": first, "to": last.date, "figures": rows})
@@ -224,6 +224,6 @@ def kpi_names() -> set[str]:
     return {*PLANNED} | {"contacts", "withdrawn"}
 
 
-def wanted(name: str, asked: str) -> bool:
+def select_slice(name: str, asked: str) -> bool:
     """Whether a slice is asked for: ``all`` is that slice alone, anything else is looked for in the name."""
     return name == asked if asked == "all" else asked in name

@@ -18,7 +18,7 @@ from cli.output import (
     print_table,
 )
 from conf.dates import parse_date
-from conf.errors import MendableError
+from conf.errors import UserError
 from features.listing import rows, write
 
 app = typer.Typer(no_args_is_help=True)
@@ -102,7 +102,7 @@ def check(
             typer.echo(f"  {fault}")
         print_figures(f"what says nothing on {date}", silent)
     if faults:
-        raise MendableError(
+        raise UserError(
             f"{len(faults)} boundary or leakage faults: {faults[0]}",
             where="features/declared",
             remedy="mend the input's value, where or example; docs/howto/feature.md shows how",

@@ -25,7 +25,7 @@ from cli.output import (
 )
 from conf.catalogue import Catalogue
 from conf.dates import parse_date
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import Settings, load_settings
 from reporting import feed_status
 from reporting.feed_status import FeedState
@@ -150,7 +150,7 @@ def check(env: EnvOption = None, as_json: JsonOption = False) -> None:
     for code, feed in catalogue.feeds.items():
         narrow = [field.name for field in catalogue.schemas[feed.schema_name].fields if not field.width]
         if feed.layout == "fixed" and narrow:
-            raise MendableError(
+            raise UserError(
                 f"feed {code} is fixed-width, but {feed.schema_name}.{narrow[0]} has no width",
                 where=f"conf/schemas/{feed.schema_name}.yml",
                 remedy="give every field its `width` in bytes of GB18030",
@@ -235,7 +235,7 @@ def show(
     catalogue = settings.catalogue
     if feed not in catalogue.feeds:
         near = sorted(code for code in catalogue.feeds if feed[:5] in code)[:8]
-        raise MendableError(
+        raise UserError(
             f"no feed {feed!r}",
             where="cpc feeds show",
             remedy=f"did you mean: {', '.join(near)}" if near else "`cpc feeds list` lists them",
@@ -285,12 +285,12 @@ def quarantine(
     as_json: JsonOption = False,
 ) -> None:
     """Records that were set aside: place, reason and shape (0 a digit, a a letter). Example: cpc feeds quarantine hotline_call_gz."""
-    from reporting.quarantine import masked, read_quarantined
+    from reporting.quarantine import mask_bytes, read_quarantined
 
     settings = load_settings(env)
     day = parse_date(date) if date else None
     night = Night(day or dt.date.max, settings, settings.landing)
-    rows = masked(night, read_quarantined(night.lake, feed, day, most))
+    rows = mask_bytes(night, read_quarantined(night.lake, feed, day, most))
     if as_json:
         print_json(rows)
         return
@@ -316,7 +316,7 @@ def new(
     from dialects.sniff import sniff
 
     if not sample.is_file() or sample.name.endswith((".CHK", ".verf", ".manifest.json")):
-        raise MendableError("no data file", where=str(sample), remedy="name a data file, not its control file")
+        raise UserError("no data file", where=str(sample), remedy="name a data file, not its control file")
     catalogue = load_settings(env).catalogue
     with sample.open("rb") as file:
         found = sniff(sample.name, file.read(SAMPLE), _words(catalogue))
@@ -338,7 +338,7 @@ def new(
             console.print(f"  what:   {one.what}\n  where:  {one.where}\n  remedy: {one.remedy}", markup=False)
     if not result.good:
         worst = next(iter(result.obstacles), None)
-        raise MendableError(
+        raise UserError(
             f"the draft reads {result.rows:,} of {result.records:,} records"
             + (f": {'; '.join(one.what for one in result.obstacles[:3])}" if worst else ""),
             where=f"{sample}, {worst.where}" if worst else str(sample),
@@ -364,12 +364,12 @@ def _words(catalogue: Catalogue) -> dict[str, str]:
 def _free_places(catalogue: Catalogue, out: Path | None, code: str) -> tuple[Path | None, Path | None]:
     """Where the drafts go, if anywhere; nothing is overwritten, here or in the catalogue."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", code):
-        raise MendableError(f"{code!r} cannot be a code", where="--name", remedy="small letters, digits and _")
+        raise UserError(f"{code!r} cannot be a code", where="--name", remedy="small letters, digits and _")
     if out is None:
         return None, None
     places = out / "feeds" / "hotline" / f"{code}.yml", out / "schemas" / f"{code}.yml"
     there = [str(path) for path in places if path.exists()]
     there += [f"feed {code}"] * (code in catalogue.feeds) + [f"schema {code}"] * (code in catalogue.schemas)
     if there:
-        raise MendableError(f"there is {there[0]} already", where=str(out), remedy="choose another --name")
+        raise UserError(f"there is {there[0]} already", where=str(out), remedy="choose another --name")
     return places

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from cli.output import complain
-from conf.errors import MendableError
+from conf.errors import UserError
 from runtime.jars import fetch
 
 
@@ -13,7 +13,7 @@ def main() -> int:
     """Fetch what is missing; 2 where the user can mend it."""
     try:
         fetch()
-    except MendableError as error:
+    except UserError as error:
         complain(error)
         return 2
     return 0

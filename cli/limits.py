@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.output import EnvOption, JsonOption, console, print_figures, print_json, print_table
-from conf.errors import MendableError
+from conf.errors import UserError
 
 app = typer.Typer()
 RunOption = Annotated[str | None, typer.Option("--run", help="A night's run; the last one by default.")]
@@ -28,7 +28,7 @@ def last_run(home: Path) -> str:
     runs = [path.parent for path in (home / "runs").glob("*/plan/certificate.json") if path.parent.name == "plan"]
     found = sorted(path.parent.name for path in runs)
     if not found:
-        raise MendableError("no night was decided here", where=str(home / "runs"), remedy="run `cpc nightly` first")
+        raise UserError("no night was decided here", where=str(home / "runs"), remedy="run `cpc nightly` first")
     return max(found, key=lambda name: (name[:10], (home / "runs" / name / "plan").stat().st_mtime))
 
 

@@ -18,7 +18,7 @@ from cli.output import (
     print_json,
     print_table,
 )
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import load_settings
 
 app = typer.Typer()
@@ -99,7 +99,7 @@ def promote(
         print_table("Gate", ("check", "figure", "bound", "passed"), [tuple(c.values()) for c in verdict["checks"]])
     if not verdict["passed"]:
         failed = ", ".join(check["check"] for check in verdict["checks"] if not check["passed"])
-        raise MendableError(
+        raise UserError(
             f"version {verdict['version']} does not pass the gate: {failed}",
             where=f"model {night.settings.mlflow.model!r}",
             remedy="collect more exploration, or train another; the champion stays",
@@ -143,9 +143,9 @@ def design(
 
     for name, value in (("--base", base), ("--contacted", contacted), ("--power", power), ("--alpha", alpha)):
         if not 0 < value < 1:
-            raise MendableError(f"{value} is no share", where=name, remedy="give a number between 0 and 1")
+            raise UserError(f"{value} is no share", where=name, remedy="give a number between 0 and 1")
     if lift <= 0 or customers < 100 or base * (1 + lift) >= 1:
-        raise MendableError(
+        raise UserError(
             "these sizes make no experiment",
             where="--lift, --customers, --base",
             remedy="lift above 0, at least 100 customers, base·(1 + lift) below 1",

@@ -22,7 +22,7 @@ from cli.output import (
 )
 from cli.report import print_summary
 from cli.tonight import show, would_change
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import load_settings
 from runtime.lake import Lake
 from runtime.run_record import RunRecord, line, records
@@ -60,7 +60,7 @@ def nightly(
             show(would_change(night))
         return
     if not night.landing.is_dir():
-        raise MendableError(
+        raise UserError(
             "nothing has landed: the folder does not exist",
             where=str(night.landing),
             remedy="point CPC_LANDING at the landing folder, or make a province with `cpc demo` or `cpc synth`",
@@ -111,7 +111,7 @@ def runs(
     if what == "show":
         chosen = [record for record in found if record.run_id == run]
         if not chosen:
-            raise MendableError(f"no run {run!r}", where="cpc runs show", remedy="`cpc runs` lists them")
+            raise UserError(f"no run {run!r}", where="cpc runs show", remedy="`cpc runs` lists them")
         if as_json:
             print_json([vars(record) for record in chosen])
         else:
@@ -122,7 +122,7 @@ def runs(
             )
         return
     if what != "list":
-        raise MendableError(f"no `cpc runs {what}`", where="cpc runs", remedy="use `cpc runs` or `cpc runs show RUN`")
+        raise UserError(f"no `cpc runs {what}`", where="cpc runs", remedy="use `cpc runs` or `cpc runs show RUN`")
     nights: dict[str, list[RunRecord]] = {}
     for record in found:
         nights.setdefault(record.run_id, []).append(record)

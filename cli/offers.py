@@ -11,7 +11,7 @@ import typer
 
 from cli.output import DateOption, EnvOption, JsonOption, open_night, print_figures, print_json, print_table
 from conf.dates import SHANGHAI
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.money import MICRO
 from conf.offer import Channel, Product
 from runtime.night import Night
@@ -110,11 +110,11 @@ def _published(night: Night) -> Iterator[serving.Connection]:
     """A transaction on the store beside all others.
 
     Raises:
-        MendableError: the night is not published there.
+        UserError: the night is not published there.
     """
     with serving.connect(night.settings, alone=False) as store:
         if not stock.is_open(store, night.date):
-            raise MendableError(
+            raise UserError(
                 f"no night of {night.date} is published",
                 where="serving store",
                 remedy=f"cpc runs lists the runs; cpc publish --run {night.date}-…",
@@ -126,7 +126,7 @@ def passed_of(night: Night, at: str) -> float:
     """The share of the day's visits before a time of day, even between the hours of the settings.
 
     Raises:
-        MendableError: no time of day.
+        UserError: no time of day.
     """
     begin, end = (_minutes(text) for text in night.settings.slates.hours)
     return min(1.0, max(0.0, (_minutes(at) - begin) / (end - begin)))
@@ -136,21 +136,21 @@ def _minutes(text: str) -> int:
     try:
         time = dt.time.fromisoformat(text)
     except ValueError as error:
-        raise MendableError(f"{text!r} is no time of day", where="--at", remedy="write HH:MM") from error
+        raise UserError(f"{text!r} is no time of day", where="--at", remedy="write HH:MM") from error
     return time.hour * 60 + time.minute
 
 
 def _channel(night: Night, code: str) -> Channel:
     inbound = {c.code: c for c in night.catalogue.channels if c.direction == "inbound"}
     if code not in inbound:
-        raise MendableError(f"no inbound channel {code!r}", where="channel", remedy=f"choose: {', '.join(inbound)}")
+        raise UserError(f"no inbound channel {code!r}", where="channel", remedy=f"choose: {', '.join(inbound)}")
     return inbound[code]
 
 
 def _product(night: Night, code: str) -> Product:
     known = {p.code: p for p in night.catalogue.products}
     if code not in known:
-        raise MendableError(f"no product {code!r}", where="product", remedy=f"choose: {', '.join(known)}")
+        raise UserError(f"no product {code!r}", where="product", remedy=f"choose: {', '.join(known)}")
     return known[code]
 
 

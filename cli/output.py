@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from conf.dates import parse_date
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import load_settings
 from runtime.night import Night
 from runtime.run_record import show
@@ -62,6 +62,6 @@ def print_figures(title: str, figures: Mapping[str, Any]) -> None:
     print_table(title, ("what", "figure"), figures.items())
 
 
-def complain(error: MendableError) -> None:
+def complain(error: UserError) -> None:
     """Print a mendable error to standard error: what, where, how."""
     sys.stderr.write("error: " + "\n".join(error.lines()) + "\n")

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import typer
 
 from cli.output import EnvOption, JsonOption, SetOption, open_night, print_figures, print_json
-from conf.errors import MendableError
+from conf.errors import UserError
 from jobs import publish as publishing
 from runtime.night import Night
 from runtime.run_id import run_id
@@ -37,7 +37,7 @@ def publish(
     """Publish a run again, consent looked up anew. Example: cpc publish --run 2026-01-09-0123456789ab --to files."""
     targets = [target.strip() for target in to.split(",")]
     if unknown := sorted(set(targets) - set(publishing.TARGETS)):
-        raise MendableError(
+        raise UserError(
             f"no target {', '.join(unknown)}", where="--to", remedy=f"choose of: {', '.join(publishing.TARGETS)}"
         )
     night = night_of(run, env, set_)
@@ -64,18 +64,16 @@ def export(
 ) -> None:
     """A table of a run as a file, with codes for ids. Example: cpc export --run R --channel sms_hall --out sms.csv."""
     if what not in EXPORTED:
-        raise MendableError(f"{what!r} is not exported", where="--what", remedy=f"choose one of: {', '.join(EXPORTED)}")
+        raise UserError(f"{what!r} is not exported", where="--what", remedy=f"choose one of: {', '.join(EXPORTED)}")
     night = night_of(run, env, set_)
-    rows = selected(night, what, channel, product)
+    rows = select_rows(night, what, channel, product)
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".csv":
         campaign_files.write_csv(out, rows, 0o640)
     elif out.suffix == ".parquet":
         pq.write_table(rows, out, compression="zstd")
     else:
-        raise MendableError(
-            f"cannot write {out.suffix or out.name!r}", where="--out", remedy="end it in .csv or .parquet"
-        )
+        raise UserError(f"cannot write {out.suffix or out.name!r}", where="--out", remedy="end it in .csv or .parquet")
     facts = {"rows": rows.num_rows, "file": str(out)}
     if as_json:
         print_json(facts)
@@ -87,12 +85,12 @@ def night_of(run: str, env: str | None, set_: list[str] | None) -> Night:
     """The night of a run id.
 
     Raises:
-        MendableError: it is not the run that the night's plan is of.
+        UserError: it is not the run that the night's plan is of.
     """
     night = open_night(run[:10], env, set_)
     current = run_id(night)
     if run != current:
-        raise MendableError(
+        raise UserError(
             f"the night of {night.date} is run {current} now",
             where=f"--run {run}",
             remedy="`cpc runs` lists the runs; only the newest plan of a night can be published or exported",
@@ -100,7 +98,7 @@ def night_of(run: str, env: str | None, set_: list[str] | None) -> Night:
     return night
 
 
-def selected(night: Night, what: str, channel: str | None, product: str | None) -> pa.Table:
+def select_rows(night: Night, what: str, channel: str | None, product: str | None) -> pa.Table:
     """Rows of a table of the night, ids replaced by codes, sorted by the table's key."""
     rows = night.lake.arrow(what, partition=night.partition)
     for name, asked, listed in (
@@ -109,12 +107,12 @@ def selected(night: Night, what: str, channel: str | None, product: str | None) 
     ):
         codes = {row.id: row.code for row in listed}
         if asked is not None and asked not in codes.values():
-            raise MendableError(
+            raise UserError(
                 f"no {name} {asked!r}", where=f"--{name}", remedy=f"choose one of: {', '.join(codes.values())}"
             )
         if name not in rows.column_names:
             if asked is not None:
-                raise MendableError(f"{what} has no {name}", where=f"--{name}", remedy="leave that option out")
+                raise UserError(f"{what} has no {name}", where=f"--{name}", remedy="leave that option out")
             continue
         names = pa.array(list(codes.values()), pa.string())
         position = pc.index_in(rows[name].cast(pa.int64()), value_set=pa.array(list(codes), pa.int64()))

@@ -25,7 +25,7 @@ from runtime.runner import pin, plan, run_night
 from serving.phone_numbers import numbers_of
 
 if TYPE_CHECKING:
-    from synth.real import Facts
+    from synth.real import DataSetFacts
 
 #: Bins of the calibration shown: fewer rows than this in each say nothing.
 BINS, LEAST = 5, 20
@@ -41,7 +41,7 @@ def demo_real(name: str, env: str | None, set_: Sequence[str] | None, *, as_json
     night = Night(facts.date, settings, settings.landing)
     log(f"{name}: {facts.records:,} records as {sum(facts.written.values()):,} rows of {len(facts.written)} feeds")
     go(night, facts, log)
-    report = told(night, facts)
+    report = describe_data_set(night, facts)
     (settings.home / "real.json").write_text(json.dumps(report, ensure_ascii=False, indent=2, default=str) + "\n")
     if as_json:
         print_json(report)
@@ -49,7 +49,7 @@ def demo_real(name: str, env: str | None, set_: Sequence[str] | None, *, as_json
         show(name, report)
 
 
-def go(night: Night, facts: Facts, log: Callable[[str], None]) -> None:
+def go(night: Night, facts: DataSetFacts, log: Callable[[str], None]) -> None:
     """The same jobs as every night: history in one batch, snapshots of the past, training, the night."""
 
     def each(job: str, record: Any) -> None:
@@ -63,7 +63,7 @@ def go(night: Night, facts: Facts, log: Callable[[str], None]) -> None:
     run_night(night, plan("nightly", "snapshot", facts.until), each)
 
 
-def told(night: Night, facts: Facts) -> dict[str, Any]:
+def describe_data_set(night: Night, facts: DataSetFacts) -> dict[str, Any]:
     """Everything the set allows to say, and what it does not."""
     record, counted = night_record(night, night.date), read_plan(night, night.date)
     assign = record.read(AssignFigures)
@@ -71,10 +71,12 @@ def told(night: Night, facts: Facts) -> dict[str, Any]:
         "set": facts.name,
         "date": facts.date,
         "records": facts.records,
-        "reconciled": reconciled(night, facts),
+        "reconciled": reconcile_rows(night, facts),
         "training": last_training(night).simple(),
-        "held_back": held_back(night, facts.held_back) if facts.held_back else None,
-        "expected": {name: {"set": value, "night": found(night, name)} for name, value in facts.expected.items()},
+        "held_back": score_held_back(night, facts.held_back) if facts.held_back else None,
+        "expected": {
+            name: {"set": value, "night": compare_figure(night, name)} for name, value in facts.expected.items()
+        },
         "night": {
             "customers": counted.customers,
             "contacts": counted.contacts,
@@ -89,7 +91,7 @@ def told(night: Night, facts: Facts) -> dict[str, Any]:
     }
 
 
-def reconciled(night: Night, facts: Facts) -> dict[str, Any]:
+def reconcile_rows(night: Night, facts: DataSetFacts) -> dict[str, Any]:
     """Rows written against rows in tables and quarantine, by feed: nothing may be missing."""
     ledger = night.lake.arrow("ops_delivery", columns=["feed", "loaded", "quarantined", "state"])
     taken = ledger.filter(pc.equal(ledger["state"], "accepted"))
@@ -103,7 +105,7 @@ def reconciled(night: Night, facts: Facts) -> dict[str, Any]:
     return {"feeds": feeds, "missing": missing}
 
 
-def found(night: Night, name: str) -> float:
+def compare_figure(night: Night, name: str) -> float:
     """What the night says of a figure that the set itself gives (``Facts.expected``)."""
     if name.startswith("reason:"):
         reasons = night.lake.arrow("eligible", partition=night.partition, columns=["reason"])["reason"]
@@ -112,7 +114,7 @@ def found(night: Night, name: str) -> float:
     return float(pc.sum(column).as_py() or 0)
 
 
-def held_back(night: Night, path: Path) -> dict[str, Any]:
+def score_held_back(night: Night, path: Path) -> dict[str, Any]:
     """The night's probabilities against what came later: the arcs that were scored and that the set tells about."""
     answers = pq.read_table(path)
     scored = night.lake.arrow(

@@ -22,11 +22,11 @@ import pyarrow as pa
 
 from conf.catalogue import Catalogue, load_catalogue
 from conf.feed import Feed
-from conf.partial import valued_inputs
+from conf.partial import inputs_with_value
 from conf.schema import Field, Schema
 from dialects import write_delivery
 from features.check import family_snapshot
-from jobs.ingest.deliveries import File, Work
+from jobs.ingest.deliveries import Delivery, File
 from jobs.ingest.task import Loader
 from models.affinity.prune import prune
 from models.affinity.trees import pack, parse, resolve, score_arcs
@@ -36,8 +36,8 @@ from models.assignment.baseline import arbitrate_then_cap
 from models.assignment.dual_evaluation import choices
 from models.assignment.problem import Block, Limits, Problem
 from models.assignment.resolve import solve_again
-from models.assignment.small_instances import improved
-from models.assignment.solve import Goal, solve
+from models.assignment.small_instances import improve_plan
+from models.assignment.solve import SolveOptions, solve
 from planning.instance.arc_store import constant, sorted_arcs
 
 DAY = dt.date(2026, 1, 8)
@@ -70,7 +70,7 @@ def load(catalogue: Catalogue, feed: Feed, folder: Path) -> None:
         feed, schema, two_records(schema), folder, DAY, hour=0 if feed.granularity == "hourly" else -1
     )
     files = tuple(File(path.name, path.name, path.stat().st_size, 2) for path in parts)
-    Loader(folder, folder / "lake", folder, bytes(32)).load(Work(feed, schema, DAY, -1, 0, AT, files))
+    Loader(folder, folder / "lake", folder, bytes(32)).load(Delivery(feed, schema, DAY, -1, 0, AT, files))
 
 
 def two_records(schema: Schema) -> pa.Table:
@@ -101,7 +101,7 @@ def features() -> None:
     as_of = dt.date(2026, 1, 9)
     for family in load_catalogue().features.families:
         types = {
-            source.name: pa.string() if source.type == "string" else pa.int64() for source in valued_inputs(family)
+            source.name: pa.string() if source.type == "string" else pa.int64() for source in inputs_with_value(family)
         }
         events = pa.table(
             {
@@ -140,12 +140,12 @@ def assignment() -> None:
     block = Block(np.arange(customers, dtype=np.int64), first, value, kind.astype(np.uint16))
     limits = Limits(("cap", "floor"), np.array([customers // 4, -customers // 4]), np.array([1, -1]))
     problem = Problem([block], kinds, limits, False, int(value.max()))
-    found = solve(problem, Goal(gap=1e-3))
-    improved(problem, found.dual, found.plan, gap=0.0, seconds=math.inf)
+    found = solve(problem, SolveOptions(gap=1e-3))
+    improve_plan(problem, found.dual, found.plan, gap=0.0, seconds=math.inf)
     prices = found.dual.prices
     active = active_set(problem, prices, box_of(problem, prices, limits))
     assert active is not None
-    solve_again(problem, active, Goal(gap=1e-3))
+    solve_again(problem, active, SolveOptions(gap=1e-3))
     arbitrate_then_cap(problem)
     wide = replace(block, value=value.astype(np.int64), kind=kind.astype(np.uint32))
     for one in (block, wide):

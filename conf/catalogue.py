@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from conf.documents import Document, Loc, names_written, read_folder, read_rows
-from conf.errors import MendableError, Report, refuse, suggest
+from conf.errors import Report, UserError, refuse, suggest
 from conf.expansion import Lists, expand
 from conf.featureset import FeatureSet, load_features
 from conf.feed import Feed
@@ -95,7 +95,7 @@ class Catalogue:
                 feeds[feed.code] = _narrowed(feed, schema)
             elif not any((self.root / "schemas").rglob(f"{feed.schema_name}.yml")):  # a broken one is told of itself
                 self.report(
-                    MendableError(
+                    UserError(
                         f"feed {feed.code}: no schema {feed.schema_name!r}",
                         where=document.where(("schema",)),
                         remedy=f"write schemas/{feed.schema_name}.yml, or: {suggest(feed.schema_name, self.schemas)}",
@@ -135,7 +135,7 @@ class Catalogue:
         missing = sorted(set(range(max(known, default=-1) + 1)) - known)
         if missing and len(rows) == len(names_written(path, "channels", "code") or ()):  # else a row is broken
             self.report(
-                MendableError(
+                UserError(
                     f"no channel has id {missing[0]}",
                     where=str(path),
                     remedy='a channel that is given up keeps its row, with `eligible: "false"`; a new one takes the next id',
@@ -234,17 +234,17 @@ def _check_feed(feed: Feed, schema: Schema, channels: set[str] | None, document:
         if field is None or not field.codes:
             lists = [field.name for field in schema.fields if field.codes]
             what = f"feed {feed.code}: {key}: {name!r} is no code field of schema {schema.name}"
-            report(MendableError(what, where=where, remedy=suggest(name, lists)))
+            report(UserError(what, where=where, remedy=suggest(name, lists)))
             continue
         for code in codes:
             taken = field.codes in schema.codes_of and (channels is None or code in channels)
             if code not in schema.codes[field.codes] and not taken:
                 what = f"feed {feed.code}: {key}: {name} has no code {code!r} in schema {schema.name}"
-                report(MendableError(what, where=where, remedy=suggest(code, schema.codes[field.codes])))
+                report(UserError(what, where=where, remedy=suggest(code, schema.codes[field.codes])))
     narrow = [field.name for field in schema.fields if not field.width]
     if feed.layout == "fixed" and narrow:
         report(
-            MendableError(
+            UserError(
                 f"feed {feed.code} is fixed-width, but {schema.name}.{narrow[0]} has no width",
                 where=document.where(("layout",)),
                 remedy=f"give every field of schemas/{schema.name}.yml its `width` in bytes of GB18030",
@@ -289,11 +289,11 @@ def _by(rows: Iterable[tuple[Document, Loc, Row]], name: str, report: Report, *,
         key, where = str(getattr(row, name)), document.where((*loc, name))
         if key in found:
             remedy = f"it is also in {places[key]}: rename one"
-            report(MendableError(f"{name} {key!r} is given twice", where=where, remedy=remedy))
+            report(UserError(f"{name} {key!r} is given twice", where=where, remedy=remedy))
             continue
         if stem and document.path.stem != key:
             what = f"the file is called {document.path.name} but declares {key!r}"
-            report(MendableError(what, where=where, remedy=f"rename it to {key}.yml"))
+            report(UserError(what, where=where, remedy=f"rename it to {key}.yml"))
         found[key], places[key] = row, where
     return found
 
@@ -302,7 +302,7 @@ def _once_a_place(report: Report) -> Report:
     """The first mistake of each place: a row that stands for many is wrong once."""
     told: set[str] = set()
 
-    def first(mistake: MendableError) -> None:
+    def first(mistake: UserError) -> None:
         if mistake.where not in told:
             told.add(mistake.where)
             report(mistake)

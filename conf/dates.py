@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field as Key
 
-from conf.errors import MendableError
+from conf.errors import UserError
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 #: Shanghai against UTC: the clocks have not been changed since 1991.
@@ -32,12 +32,12 @@ def parse_date(text: str) -> dt.date:
     """Read a date written ``YYYY-MM-DD``.
 
     Raises:
-        MendableError: the text is no such date.
+        UserError: the text is no such date.
     """
     try:
         return dt.date.fromisoformat(text)
     except ValueError as error:
-        raise MendableError(
+        raise UserError(
             f"{text!r} is not a date", where="--date", remedy="write it as YYYY-MM-DD, for example 2026-01-09"
         ) from error
 

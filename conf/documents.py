@@ -21,7 +21,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from conf.errors import MendableError, Report, raise_all, refuse, suggest
+from conf.errors import Report, UserError, raise_all, refuse, suggest
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
@@ -88,13 +88,13 @@ def read_yaml(path: Path) -> Document:
     """Read one YAML file, refusing repeated keys and what is read in two ways; cached by path, size and time.
 
     Raises:
-        MendableError: the file is absent, is no YAML in UTF-8, or has keys or values that are refused: all of them.
+        UserError: the file is absent, is no YAML in UTF-8, or has keys or values that are refused: all of them.
     """
     try:
         stat = path.stat()
         return _read(path, stat.st_size, stat.st_mtime_ns)
     except OSError as error:
-        raise MendableError(
+        raise UserError(
             f"cannot read {path.name}: {error.strerror}", where=str(path), remedy="create it, or mend the path"
         ) from error
 
@@ -107,7 +107,7 @@ def _read(path: Path, _size: int, _modified: int) -> Document:
 def parse_yaml(text: str, path: Path) -> Document:
     """The document that ``text`` is, as `read_yaml`; ``path`` is where it says it stands."""
     if match := _UNPRINTABLE.search(text):
-        raise MendableError(
+        raise UserError(
             f"a control character (U+{ord(match[0]):04X})",
             where=f"{path}:{text.count(chr(10), 0, match.start()) + 1}",
             remedy="delete it: the file may have been saved as something else than text",
@@ -120,7 +120,7 @@ def parse_yaml(text: str, path: Path) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise MendableError(
+        raise UserError(
             f"not valid YAML: {problem}",
             where=f"{path}:{mark.line + 1 if mark else 1}",
             remedy="indent with spaces, not tabs"
@@ -128,7 +128,7 @@ def parse_yaml(text: str, path: Path) -> Document:
             else "check indentation, colons and quotes there and in the line before",
         ) from error
     except RecursionError as error:
-        raise MendableError(
+        raise UserError(
             "not valid YAML: nested too deeply", where=f"{path}:1", remedy="write it flat, without anchors"
         ) from error
     finally:
@@ -141,12 +141,12 @@ def parse_value(text: str, place: str) -> Any:
     """One value as ``--set`` gives it, read by the rules of files.
 
     Raises:
-        MendableError: it is no YAML, or could be read in two ways.
+        UserError: it is no YAML, or could be read in two ways.
     """
     try:
         return parse_yaml(text, Path(place)).data if text.strip() else None
-    except MendableError as error:
-        raise_all([MendableError(one.what, where=place, remedy=one.remedy) for one in error.each])
+    except UserError as error:
+        raise_all([UserError(one.what, where=place, remedy=one.remedy) for one in error.each])
         raise
 
 
@@ -160,7 +160,7 @@ def _decode(raw: bytes, path: Path) -> str:
             known, encoding = "UTF-16", "UTF-16"
         else:
             known, encoding = _encoding_of(raw)
-        raise MendableError(
+        raise UserError(
             f"the file is not saved as UTF-8{f' but as {known}' if known else ''}",
             where=f"{path}:{line}",
             remedy=f"save it as UTF-8: `iconv -f {encoding} -t UTF-8 {path.name} > new.yml`, or in the editor's "
@@ -183,7 +183,7 @@ class _Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lines: dict[Loc, int] = {}
-        self.mistakes: list[MendableError] = []
+        self.mistakes: list[UserError] = []
         self._above: list[int] = []
 
     def value(self, node: yaml.Node, loc: Loc) -> Any:
@@ -261,7 +261,7 @@ class _Reader:
             return self._wrong(node, f"there is no date {node.value}", "write a day of the calendar as YYYY-MM-DD")
 
     def _wrong(self, node: yaml.Node, what: str, remedy: str) -> None:
-        self.mistakes.append(MendableError(what, where=f"{self.path}:{node.start_mark.line + 1}", remedy=remedy))
+        self.mistakes.append(UserError(what, where=f"{self.path}:{node.start_mark.line + 1}", remedy=remedy))
 
 
 def validate(model: type[Model], document: Document, data: Any = None, loc: Loc = ()) -> Model:
@@ -270,7 +270,7 @@ def validate(model: type[Model], document: Document, data: Any = None, loc: Loc 
     Nothing is converted: a number in quotes is no number, and 1 is not true.
 
     Raises:
-        MendableError: every fault with its file and line.
+        UserError: every fault with its file and line.
     """
     data = document.data if data is None else data
     try:
@@ -389,25 +389,25 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return [o for o in _options(annotation) if isinstance(o, type) and issubclass(o, BaseModel)]
 
 
-def _told(fault: _Fault, document: Document, loc: Loc) -> MendableError:
+def _told(fault: _Fault, document: Document, loc: Loc) -> UserError:
     place = (*loc, *fault.place)
     name = ".".join(str(part) for part in place) or "the document"
     where = document.where(place)
     if fault.kind == "extra_forbidden":
         key = str(place[-1])
         known = [field.alias or n for n, field in fault.model.model_fields.items()] if fault.model else []
-        return MendableError(f"{name}: there is no key {key!r}", where=where, remedy=suggest(key, known))
+        return UserError(f"{name}: there is no key {key!r}", where=where, remedy=suggest(key, known))
     if fault.kind == "missing":
-        return MendableError(f"{name}: the key is missing", where=where, remedy=f"add `{place[-1]}:`")
+        return UserError(f"{name}: the key is missing", where=where, remedy=f"add `{place[-1]}:`")
     if fault.kind == "misfit":
-        return MendableError(f"{name}: {_lower(fault.message)}", where=where, remedy=fault.remedy or _remedy(fault))
+        return UserError(f"{name}: {_lower(fault.message)}", where=where, remedy=fault.remedy or _remedy(fault))
     if isinstance(fault.value, dict | list) and fault.kind not in ("value_error", "assertion_error"):
         shown = "a list" if isinstance(fault.value, list) else "keys and values"
     else:
         shown = "empty" if fault.value is None else json.dumps(fault.value, ensure_ascii=False, default=_iso)
     shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
     said = "" if isinstance(fault.value, dict | list) and fault.kind == "value_error" else f" (it is {shown})"
-    return MendableError(f"{name}: {_lower(fault.message)}{said}", where=where, remedy=_remedy(fault))
+    return UserError(f"{name}: {_lower(fault.message)}{said}", where=where, remedy=_remedy(fault))
 
 
 def _lower(message: str) -> str:
@@ -430,7 +430,7 @@ def read_folder(folder: Path, model: type[Model], report: Report = refuse) -> It
         try:
             document = read_yaml(path)
             checked = validate(model, document)
-        except MendableError as error:
+        except UserError as error:
             report(error)
             continue
         yield document, checked
@@ -452,9 +452,9 @@ def read_rows(
         for loc, row in _listed(document, key):
             try:
                 rows += [(document, loc, validate(model, document, each, loc)) for each in expand(row, document, loc)]
-            except MendableError as error:
+            except UserError as error:
                 report(error)
-    except MendableError as error:
+    except UserError as error:
         report(error)
     return rows
 
@@ -463,13 +463,13 @@ def _listed(document: Document, key: str) -> list[tuple[Loc, Any]]:
     data = document.data
     if not isinstance(data, dict) or set(data) != {key}:
         wrong = [name for name in data if name != key] if isinstance(data, dict) else []
-        raise MendableError(
+        raise UserError(
             f"the only top-level key must be {key!r}",
             where=document.where((wrong[0],) if wrong else ()),
             remedy=f"start with `{key}:`, the rows below it",
         )
     if not isinstance(data[key], list):
-        raise MendableError(
+        raise UserError(
             f"{key!r} must be a list of rows",
             where=document.where((key,)),
             remedy=f"write each row below it as `- {{…}}`, or `{key}: []` if there is none",
@@ -487,5 +487,5 @@ def names_written(path: Path, key: str, name: str) -> set[str] | None:
     try:
         data: Mapping[str, Any] = read_yaml(path).data
         return {str(row[name]) for row in data[key] if isinstance(row, dict) and name in row}
-    except (MendableError, KeyError, TypeError):
+    except (UserError, KeyError, TypeError):
         return None

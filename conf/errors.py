@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 _LISTED = 24
 
 
-class MendableError(Exception):
+class UserError(Exception):
     """Something the user can put right; the command line prints it and exits with 2.
 
     Args:
@@ -23,7 +23,7 @@ class MendableError(Exception):
         super().__init__("\n".join(self.lines()))
 
     @property
-    def each(self) -> tuple[MendableError, ...]:
+    def each(self) -> tuple[UserError, ...]:
         """The mistakes it tells of: itself, or those of `Mistakes`."""
         return (self,)
 
@@ -37,16 +37,16 @@ class MendableError(Exception):
         return lines
 
 
-class Mistakes(MendableError):  # noqa: N818 - it is errors
+class Mistakes(UserError):  # noqa: N818 - it is errors
     """Several mistakes at once, each with its own place and remedy."""
 
-    def __init__(self, mistakes: Sequence[MendableError]) -> None:
+    def __init__(self, mistakes: Sequence[UserError]) -> None:
         self._each = tuple(one for mistake in mistakes for one in mistake.each)
         first = self._each[0]
         super().__init__(first.what, where=first.where, remedy=first.remedy)
 
     @property
-    def each(self) -> tuple[MendableError, ...]:
+    def each(self) -> tuple[UserError, ...]:
         """The mistakes."""
         return self._each
 
@@ -56,15 +56,15 @@ class Mistakes(MendableError):  # noqa: N818 - it is errors
 
 
 #: What is done with a mistake: `refuse` it at once, or collect it and go on.
-Report = Callable[[MendableError], None]
+Report = Callable[[UserError], None]
 
 
-def refuse(mistake: MendableError) -> None:
+def refuse(mistake: UserError) -> None:
     """Raise the mistake: what everything that decides does with one."""
     raise mistake
 
 
-def raise_all(mistakes: Sequence[MendableError]) -> None:
+def raise_all(mistakes: Sequence[UserError]) -> None:
     """Raise what was collected: nothing, the one mistake, or all in one."""
     if mistakes:
         raise mistakes[0] if len(mistakes) == 1 else Mistakes(mistakes)

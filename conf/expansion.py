@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from conf.documents import Document, Loc
-from conf.errors import MendableError, suggest
+from conf.errors import UserError, suggest
 
 KEY = "for_each"
 
@@ -43,7 +43,7 @@ def expand(lists: Lists, row: Any, document: Document, loc: Loc) -> list[Any]:
     """The rows that ``row`` stands for, itself where it has no ``for_each``; in the order of the list.
 
     Raises:
-        MendableError: there is no such list or code, or a value by code lacks one.
+        UserError: there is no such list or code, or a value by code lacks one.
     """
     if not isinstance(row, dict) or KEY not in row:
         return [row]
@@ -90,4 +90,4 @@ def _filled(value: Any, name: str, item: Coded) -> Any:
 
 
 def _refuse(what: str, remedy: str, document: Document, loc: Loc) -> None:
-    raise MendableError(what, where=document.where(loc), remedy=remedy)
+    raise UserError(what, where=document.where(loc), remedy=remedy)

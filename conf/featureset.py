@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from conf.documents import Document, Loc, names_written, read_rows, read_yaml, validate
-from conf.errors import MendableError, Report, refuse, suggest
+from conf.errors import Report, UserError, refuse, suggest
 from conf.feature import Attribute, Derived, Family, Feature, Input, names_in
 from conf.formula import names
 from conf.partial import partial_table
@@ -93,12 +93,12 @@ class FeatureSet:
         """A family by name.
 
         Raises:
-            MendableError: there is none.
+            UserError: there is none.
         """
         for family in self.families:
             if family.family == name:
                 return family
-        raise MendableError(
+        raise UserError(
             f"no family of features {name!r}",
             where="--family",
             remedy=f"choose one of: {', '.join(f.family for f in self.families)}",
@@ -144,7 +144,7 @@ def load_features(
         try:
             document = read_yaml(path)
             family = validate(Family, document)
-        except MendableError as error:
+        except UserError as error:
             report(error)
             whole = False
             continue
@@ -168,7 +168,7 @@ class _Checks:
     seen: dict[str, str]
 
     def _wrong(self, what: str, document: Document, loc: Loc, remedy: str) -> None:
-        self.report(MendableError(what, where=document.where(loc), remedy=remedy))
+        self.report(UserError(what, where=document.where(loc), remedy=remedy))
 
     def once(self, name: str, document: Document, loc: Loc) -> None:
         """A name is given once in all declarations."""

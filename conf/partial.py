@@ -49,12 +49,12 @@ def partial_table(family: Family) -> Table:
     )
     values = [
         Column(
-            name=source.name, type=source.type, unit=source.unit, doc=source.doc + (": sum" if summed(source) else "")
+            name=source.name, type=source.type, unit=source.unit, doc=source.doc + (": sum" if is_sum(source) else "")
         )
-        for source in valued_inputs(family)
+        for source in inputs_with_value(family)
     ]
-    at = [_AT] if ordered(family) else []
-    apart = tuple(column.name for column in at) + tuple(i.name for i in valued_inputs(family) if not summed(i))
+    at = [_AT] if keeps_times(family) else []
+    apart = tuple(column.name for column in at) + tuple(i.name for i in inputs_with_value(family) if not is_sum(i))
     return Table(
         name=family.table,
         row=f"what events of a customer's day say alike ({family.doc}), as first known on a night",
@@ -66,7 +66,7 @@ def partial_table(family: Family) -> Table:
     )
 
 
-def valued_inputs(family: Family) -> tuple[Input, ...]:
+def inputs_with_value(family: Family) -> tuple[Input, ...]:
     """The inputs of which the partial keeps a value; of the others it is enough that an event counts in them."""
     return tuple(source for source in family.inputs if _keeps_value(source))
 
@@ -77,7 +77,7 @@ def _keeps_value(source: Input) -> bool:
     return source.value != "1" and bool(_OF_VALUE & set(source.features))
 
 
-def summed(source: Input) -> bool:
+def is_sum(source: Input) -> bool:
     """Whether the value kept of an input is a sum over events: nothing else is wanted of it."""
     return source.type == "bigint" and not _APART & set(source.features)
 
@@ -87,6 +87,6 @@ def keeps_time(source: Input) -> bool:
     return bool(_ORDERED & set(source.features))
 
 
-def ordered(family: Family) -> bool:
+def keeps_times(family: Family) -> bool:
     """Whether the partial of ``family`` keeps times."""
     return any(keeps_time(source) for source in family.inputs)

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field as Key
 
 from conf.documents import Document, Strict, read_yaml, validate
-from conf.errors import MendableError, suggest
+from conf.errors import UserError, suggest
 
 FOLDER = Path(__file__).resolve().parent / "presets"
 
@@ -38,7 +38,7 @@ class Habit(Strict):
     seconds: int = Key(default=0, ge=0)
 
 
-class Response(Strict):
+class ResponsePreset(Strict):
     """The known response function; rates are over the 30 days after a decision."""
 
     base: float = Key(default=0.0025, ge=0)  # organic chance of an average product
@@ -90,7 +90,7 @@ class Preset(Strict):
 
     doc: str
     noise: float = Key(default=0.6, ge=0)
-    response: Response = Response()
+    response: ResponsePreset = ResponsePreset()
     policy: Policy = Policy()
     faults: Faults = Faults()
     groups: dict[str, Group] = {}
@@ -101,12 +101,12 @@ def load_preset(name: str, folder: Path = FOLDER) -> Preset:
     """The preset ``name``: its own keys over those of the preset it ``extends``.
 
     Raises:
-        MendableError: no such preset, or a key or value that does not fit.
+        UserError: no such preset, or a key or value that does not fit.
     """
     path = folder / f"{name}.yml"
     if not path.exists():
         known = sorted(p.stem for p in folder.glob("*.yml"))
-        raise MendableError(f"no preset {name!r}", where="--preset", remedy=suggest(name, known))
+        raise UserError(f"no preset {name!r}", where="--preset", remedy=suggest(name, known))
     document = read_yaml(path)
     data = _mapping(document)
     parent = data.pop("extends", None)
@@ -115,18 +115,18 @@ def load_preset(name: str, folder: Path = FOLDER) -> Preset:
     known = sorted(p.stem for p in folder.glob("*.yml") if p != path)
     if parent not in known:
         what = f"no preset {parent!r} to extend"
-        raise MendableError(what, where=document.where(("extends",)), remedy=suggest(str(parent), known))
+        raise UserError(what, where=document.where(("extends",)), remedy=suggest(str(parent), known))
     below = read_yaml(folder / f"{parent}.yml")
     if "extends" in _mapping(below):
         what = f"preset {parent!r} extends another itself"
-        raise MendableError(what, where=document.where(("extends",)), remedy="extend one that stands alone")
+        raise UserError(what, where=document.where(("extends",)), remedy="extend one that stands alone")
     validate(Preset, below)
     return validate(Preset, Document(path, _over(below.data, data), document.lines))
 
 
 def _mapping(document: Document) -> dict[str, object]:
     if not isinstance(document.data, dict):
-        raise MendableError(
+        raise UserError(
             "the file must hold `key: value`", where=document.where(), remedy="conf/presets/easy.yml is an example"
         )
     return dict(document.data)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conf.documents import Document, Loc, names_written
-from conf.errors import MendableError, Report, suggest
+from conf.errors import Report, UserError, suggest
 from conf.feature import names_in
 from conf.geography import Geography
 from conf.offer import Limit, Product, ShiftAmount
@@ -59,13 +59,13 @@ def check_references(
                 "itself" if code in known else "no product"
             )
             where = document.where((*loc, "excludes", position))
-            report(MendableError(what, where=where, remedy=suggest(code, set(known) - {product.code})))
+            report(UserError(what, where=where, remedy=suggest(code, set(known) - {product.code})))
     if not product.attributes:
         return
     for key in attributes:
         if key not in product.attributes:
             report(
-                MendableError(
+                UserError(
                     f"product {product.code} has no attribute {key!r}, which most products have",
                     where=document.where((*loc, "attributes")),
                     remedy=f"give it a value (0 where it does not apply); this one has: {', '.join(product.attributes)}",
@@ -77,7 +77,7 @@ def check_group(product: Product, groups: Collection[str] | None, document: Docu
     """A product is of a group that there is (None where the file that says them cannot be read)."""
     if groups is not None and product.group not in groups:
         what = f"product {product.code}: no group {product.group!r} in groups.yml"
-        report(MendableError(what, where=document.where((*loc, "group")), remedy=suggest(product.group, groups)))
+        report(UserError(what, where=document.where((*loc, "group")), remedy=suggest(product.group, groups)))
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,12 @@ def check_limit(limit: Limit, known: Selectable, document: Document, loc: Loc, r
         if amount.centre not in answering:
             what = f"limit {limit.name}: no centre {amount.centre!r}"
             where = document.where((*place, "centre"))
-            report(MendableError(what, where=where, remedy=suggest(amount.centre, answering)))
+            report(UserError(what, where=where, remedy=suggest(amount.centre, answering)))
         elif amount.service not in answering[amount.centre]:
             having = [code for code, services in answering.items() if amount.service in services]
             what = f"limit {limit.name}: centre {amount.centre!r} has no service {amount.service!r}"
             remedy = f"centres that have it: {', '.join(having)}"
-            report(MendableError(what, where=document.where((*place, "service")), remedy=remedy))
+            report(UserError(what, where=document.where((*place, "service")), remedy=remedy))
 
 
 def _check_where(
@@ -129,12 +129,12 @@ def _check_where(
         if key not in _OF_ARCS and key not in known.attributes and known.attributes:
             names = {*_OF_ARCS, *known.attributes}
             what = f"limit {limit.name}: nothing is called {key!r} that a limit can select by"
-            report(MendableError(what, where=at, remedy=suggest(key, names)))
+            report(UserError(what, where=at, remedy=suggest(key, names)))
             continue
         for each in value if isinstance(value, list) else [value]:
             if key in known.values and str(each) not in known.values[key]:
                 what = f"limit {limit.name}: no {key} {str(each)!r}"
-                report(MendableError(what, where=at, remedy=suggest(str(each), known.values[key])))
+                report(UserError(what, where=at, remedy=suggest(str(each), known.values[key])))
 
 
 def _arc_values(catalogue: Catalogue) -> dict[str, set[str]]:
@@ -167,7 +167,7 @@ def _geography(catalogue: Catalogue) -> Geography | None:
     """Cities and centres; None where they cannot be read, which is told of their file."""
     try:
         return catalogue.geography
-    except MendableError:
+    except UserError:
         return None
 
 
@@ -182,7 +182,7 @@ def check_mappings(schema: Schema, document: Document, tables: Mapping[str, Tabl
             entities = [name for name, table in tables.items() if table.kind == "entity"]
             what = f"schema {schema.name}: no entity {conform.entity!r}"
             remedy = suggest(conform.entity, entities)
-            report(MendableError(what, where=document.where((*loc, "entity")), remedy=remedy))
+            report(UserError(what, where=document.where((*loc, "entity")), remedy=remedy))
             continue
         _check_units(schema, position, table, document, report)
         columns = {column.name for column in table.columns} - set(FILLED)
@@ -190,7 +190,7 @@ def check_mappings(schema: Schema, document: Document, tables: Mapping[str, Tabl
             if name not in columns:
                 what = f"schema {schema.name}: {conform.entity} has no column {name!r} that a mapping fills"
                 remedy = suggest(name, columns)
-                report(MendableError(what, where=document.where((*loc, "columns", name)), remedy=remedy))
+                report(UserError(what, where=document.where((*loc, "columns", name)), remedy=remedy))
 
 
 def _check_units(schema: Schema, position: int, table: Table, document: Document, report: Report) -> None:
@@ -211,7 +211,7 @@ def _check_units(schema: Schema, position: int, table: Table, document: Document
             what, remedy = fault
             where = document.where(("conform", position, "columns", name))
             what = f"conform to {conform.entity}: {name}: {what}"
-            report(MendableError(what, where=where, remedy=remedy))
+            report(UserError(what, where=where, remedy=remedy))
 
 
 def schema_path(root: Path, name: str) -> Path | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from conf.catalogue import ROOT, Catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import operator_root
 
 FEED = """\
@@ -177,7 +177,7 @@ def product(name: str, root: Path) -> dict[Path, str]:
         raise _taken("product", name, root / "products.yml")
     number = max((known.id for known in products), default=-1) + 1
     if number > 62:
-        raise MendableError(
+        raise UserError(
             "there are 63 products already", where=str(root / "products.yml"), remedy="retire one: its id can be reused"
         )
     attributes = ", ".join(f"{key}: 0" for key in dict.fromkeys(key for known in products for key in known.attributes))
@@ -268,10 +268,10 @@ def draft(kind: str, name: str, root: Path = ROOT) -> list[Path]:
         the files written or extended.
 
     Raises:
-        MendableError: the name does not fit or is taken; nothing is written then.
+        UserError: the name does not fit or is taken; nothing is written then.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise MendableError(
+        raise UserError(
             f"{name!r} cannot be a name", where="NAME", remedy="small letters, digits and _, a letter first"
         )
     drafts = KINDS[kind](name, root)
@@ -282,17 +282,15 @@ def draft(kind: str, name: str, root: Path = ROOT) -> list[Path]:
     try:
         loaded = Catalogue(root)
         _ = loaded.feeds, loaded.products, loaded.channels, loaded.rules, loaded.limits, loaded.tables
-    except MendableError:
+    except UserError:
         for path, old in before.items():
             path.unlink() if old is None else path.write_text(old, encoding="utf-8")
         raise
     return list(drafts)
 
 
-def _taken(kind: str, name: str, where: Path) -> MendableError:
-    return MendableError(
-        f"there is a {kind} {name!r} already", where=str(where), remedy="choose another name, or edit it"
-    )
+def _taken(kind: str, name: str, where: Path) -> UserError:
+    return UserError(f"there is a {kind} {name!r} already", where=str(where), remedy="choose another name, or edit it")
 
 
 def _after(path: Path, row: str, **values: object) -> str:
@@ -308,7 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         written = draft(chosen.kind, chosen.name, operator_root())
-    except MendableError as error:
+    except UserError as error:
         sys.stderr.write("error: " + "\n".join(error.lines()) + "\n")
         return 2
     for path in written:

@@ -17,7 +17,7 @@ from pydantic import model_validator
 from conf.catalogue import ROOT, Catalogue, load_catalogue
 from conf.dates import Clock
 from conf.documents import Document, Misfit, Strict, parse_value, read_yaml, validate
-from conf.errors import MendableError, raise_all, suggest
+from conf.errors import UserError, raise_all, suggest
 
 
 class Spark(Strict):
@@ -62,14 +62,14 @@ class Solve(Strict):
     switch_cost: float = Key(default=0.0, ge=0)  # 元 that another arc than last night's must be worth more
 
 
-class Slates(Strict):
+class SlateSettings(Strict):
     """How offers of inbound channels are shown: drawn by Plackett and Luce, so that places can be learnt from."""
 
     temperature: float = Key(default=0.02, ge=0)  # 元: offers this far apart stand e : 1; 0 shows the best first
     hours: tuple[Clock, Clock] = ("08:00", "22:00")  # most visits fall between; evenly, where a refresh asks
 
     @model_validator(mode="after")
-    def _ordered(self) -> Slates:
+    def _ordered(self) -> SlateSettings:
         if self.hours[0] >= self.hours[1]:
             raise Misfit(f"{self.hours[0]} is not before {self.hours[1]}", "hours", remedy="exchange them")
         return self
@@ -131,7 +131,7 @@ class Settings(Strict):
     shares: Shares = Shares()
     outcome: Outcome = Outcome()
     solve: Solve = Solve()
-    slates: Slates = Slates()
+    slates: SlateSettings = SlateSettings()
     serving: Serving = Serving()
     mlflow: Mlflow = Mlflow()
     affinity: Affinity = Affinity()
@@ -179,14 +179,14 @@ def load_settings(name: str | None = None, overrides: tuple[str, ...] = ()) -> S
     """Read ``conf/env/<name>.yml`` and apply overrides ``path.to.key=value``.
 
     Raises:
-        MendableError: no such environment, or a key or value that does not fit.
+        UserError: no such environment, or a key or value that does not fit.
     """
     name = name or os.environ.get("CPC_ENV", "local")
     folder = operator_root() / "env" if (operator_root() / "env").is_dir() else ROOT / "env"
     path = folder / f"{name}.yml"
     known = sorted(p.stem for p in folder.glob("*.yml"))
     if name not in known:
-        raise MendableError(f"no environment {name!r}", where="--env", remedy=suggest(name, known))
+        raise UserError(f"no environment {name!r}", where="--env", remedy=suggest(name, known))
     settings = read_settings(path)
     for override in overrides:
         settings = _apply(settings, override)
@@ -197,11 +197,11 @@ def read_settings(path: Path) -> Settings:
     """The settings that a file of ``conf/env`` and the process environment give.
 
     Raises:
-        MendableError: a key or value that does not fit.
+        UserError: a key or value that does not fit.
     """
     document = read_yaml(path)
     if not isinstance(document.data, dict):
-        raise MendableError(
+        raise UserError(
             "the file must hold `key: value`", where=document.where(), remedy="conf/env/local.yml is an example"
         )
     data = {"name": path.stem, **document.data}
@@ -216,7 +216,7 @@ def _apply(settings: Settings, override: str) -> Settings:
     path, separator, text = override.partition("=")
     place = f"--set {path.strip()}"
     if not separator:
-        raise MendableError(f"{override!r} sets nothing", where="--set", remedy="write --set path.to.key=value")
+        raise UserError(f"{override!r} sets nothing", where="--set", remedy="write --set path.to.key=value")
     data = settings.model_dump(mode="json")
     inner: Any = data
     *above, last = path.strip().split(".")
@@ -227,14 +227,14 @@ def _apply(settings: Settings, override: str) -> Settings:
     inner[last] = parse_value(text, place)
     try:
         return validate(Settings, Document(Path("--set"), data, {}))
-    except MendableError as error:  # the file was sound: what does not fit now is what was set
-        raise_all([MendableError(one.what, where=place, remedy=one.remedy) for one in error.each])
+    except UserError as error:  # the file was sound: what does not fit now is what was set
+        raise_all([UserError(one.what, where=place, remedy=one.remedy) for one in error.each])
         raise
 
 
 def _below(data: Any, key: str, place: str) -> Any:
     if not isinstance(data, dict):
-        raise MendableError(f"there is no setting {key!r} below a value", where=place, remedy="set what is above it")
+        raise UserError(f"there is no setting {key!r} below a value", where=place, remedy="set what is above it")
     if key not in data:
-        raise MendableError(f"no setting {key!r}", where=place, remedy=suggest(key, data))
+        raise UserError(f"no setting {key!r}", where=place, remedy=suggest(key, data))
     return data[key]

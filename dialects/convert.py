@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from conf.schema import Field, Schema
 from dialects.arrays import Mask
 from dialects.instants import form_of, instants
-from dialects.render import joined
+from dialects.render import join_bytes
 
 TYPE, LENGTH, CODE, MISSING, TWICE, OTHER = 1, 2, 3, 4, 5, 9
 #: Phone digits (text, null where missing) → their pseudonyms (binary of 32 bytes, null where missing).
@@ -36,7 +36,7 @@ class Fault:
     rows: npt.NDArray[np.int64]
 
 
-def judged(
+def judge_column(
     faults: list[Fault], field: Field, value: pa.Array, missing: Mask, bad: Mask, code: int, reason: str
 ) -> None:
     """Add to ``faults`` what is wrong with a column, first things first: its form, its absence, its bounds."""
@@ -110,7 +110,7 @@ def _only(column: pa.Array, letters: bytes) -> bool:
     """Whether the texts consist of these bytes alone: one pass over them."""
     known = np.zeros(256, bool)
     known[list(letters)] = True
-    return bool(known[np.frombuffer(joined(column), np.uint8)].all())
+    return bool(known[np.frombuffer(join_bytes(column), np.uint8)].all())
 
 
 def _mark_lost(column: pa.Array, value: pa.Array) -> Mask:

@@ -11,9 +11,9 @@ import yaml
 from conf.feed import Feed
 from conf.schema import NUMBERS, Schema
 from conf.units import unit_of_name
-from dialects.reader import Records, Refused, read
+from dialects.reader import FileRefused, Records, read
 from dialects.scanner import BYTES, CONTROL, COUNT, LENGTH
-from dialects.sniff import Sample
+from dialects.sniff import FileSample
 
 #: A draft is good if it reads so much of its sample.
 GOOD_SHARE = 0.99
@@ -51,7 +51,7 @@ class ReadBack:
         return self.rows > 0 and self.rows >= GOOD_SHARE * self.records
 
 
-def draft(sample: Sample, code: str, taken: set[str]) -> tuple[str, str]:
+def draft(sample: FileSample, code: str, taken: set[str]) -> tuple[str, str]:
     """A feed and its schema as YAML, to be read and mended by a person.
 
     Args:
@@ -119,7 +119,7 @@ def _text(data: dict[str, Any]) -> str:
     return _HEAD + yaml.safe_dump(data, allow_unicode=True, sort_keys=False, width=120)
 
 
-def read_back(feed_text: str, schema_text: str, sample: Sample) -> ReadBack:
+def read_back(feed_text: str, schema_text: str, sample: FileSample) -> ReadBack:
     """Read a sample with the draft that was made of it, as a night would."""
     feed = Feed.model_validate(yaml.safe_load(feed_text))
     schema = Schema.model_validate(yaml.safe_load(schema_text))
@@ -129,7 +129,7 @@ def read_back(feed_text: str, schema_text: str, sample: Sample) -> ReadBack:
 
 def _obstacles(content: Records) -> list[Obstacle]:
     """What was set aside, by kind, the most frequent first, each with its first record."""
-    kinds: dict[tuple[str, int, bool], list[Refused]] = {}
+    kinds: dict[tuple[str, int, bool], list[FileRefused]] = {}
     for record in content.refused:
         kinds.setdefault((record.field, record.code, not record.raw.strip()), []).append(record)
     return [
@@ -138,7 +138,7 @@ def _obstacles(content: Records) -> list[Obstacle]:
     ]
 
 
-def _obstacle(records: list[Refused], field: str, code: int, *, empty: bool) -> Obstacle:
+def _obstacle(records: list[FileRefused], field: str, code: int, *, empty: bool) -> Obstacle:
     what, remedy = records[0].reason, _REMEDIES.get(code, "ask the sender what this record is")
     if empty:
         what, remedy = "an empty line", "ask the sender to leave empty lines out"

@@ -18,7 +18,7 @@ from numba import njit
 
 from conf.schema import Field, Schema
 from dialects.arrays import Bytes, Mask
-from dialects.convert import CODE, TYPE, Fault, Pseudonym, column_of, judged
+from dialects.convert import CODE, TYPE, Fault, Pseudonym, column_of, judge_column
 from dialects.gb18030 import tables, utf8_of
 from dialects.instants import form_of, to_utc
 from dialects.scanner import Cut, Places, find_text
@@ -44,7 +44,7 @@ def columns_of(schema: Schema, cut: Cut, first: int, pseudonym: Pseudonym) -> tu
     for number, field in enumerate(schema.fields):
         begin, finish = cut.begin[first + number], cut.finish[first + number]
         value, bad, code, reason = _column(field, schema, cut, begin, finish, pseudonym)
-        judged(faults, field, value, np.asarray(begin == finish), bad, code, reason)
+        judge_column(faults, field, value, np.asarray(begin == finish), bad, code, reason)
         typed.append(value)
     return typed, faults
 

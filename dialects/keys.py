@@ -78,7 +78,7 @@ def _mix_bytes(prints, offsets, data, valid):  # type: ignore[no-untyped-def]
         prints[row, 1] = _stir(prints[row, 1] * np.uint64(37) ^ lcg, 0xBF58476D1CE4E5B9)
 
 
-def repeated(prints: Prints) -> npt.NDArray[np.int64]:
+def find_repeated(prints: Prints) -> npt.NDArray[np.int64]:
     """Rows whose key has been seen in an earlier row, ascending."""
     first = np.sort(prints[:, 0])
     suspects = first[1:][first[1:] == first[:-1]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from dialects.arrays import Bytes
 
 MAGIC = b"\x1f\x9d"
@@ -31,7 +31,7 @@ def decompress(data: bytes, most: int) -> bytes:
     """The content of a ``.Z`` file, of at most ``most`` bytes.
 
     Raises:
-        MendableError: this is no ``.Z`` file, it is broken, or it holds more than ``most`` bytes.
+        UserError: this is no ``.Z`` file, it is broken, or it holds more than ``most`` bytes.
     """
     source = Unpacking(np.frombuffer(data, np.uint8))
     pieces, size = [], 0
@@ -39,7 +39,7 @@ def decompress(data: bytes, most: int) -> bytes:
         pieces.append(piece)
         size += len(piece)
         if size > most:
-            raise MendableError(f"the .Z file holds more than {most} bytes", remedy="raise the bound, or refuse it")
+            raise UserError(f"the .Z file holds more than {most} bytes", remedy="raise the bound, or refuse it")
     return b"".join(pieces)
 
 
@@ -47,12 +47,12 @@ class Unpacking:
     """The content of a ``.Z`` file (its bytes, or a mapping of the file) piece by piece; memory is that of a piece.
 
     Raises:
-        MendableError: this is no ``.Z`` file.
+        UserError: this is no ``.Z`` file.
     """
 
     def __init__(self, data: Bytes) -> None:
         if len(data) < 3 or data[:2].tobytes() != MAGIC or not 9 <= data[2] & 0x1F <= _BITS or data[2] & 0x60:
-            raise MendableError("not a .Z file", remedy="ask the sender for it again")
+            raise UserError("not a .Z file", remedy="ask the sender for it again")
         self._source, self._flags = data[3:], int(data[2])
         codes = 1 << _BITS
         self._parent, self._length = np.zeros(codes, np.int32), np.zeros(codes, np.int32)
@@ -65,13 +65,13 @@ class Unpacking:
         """About ``size`` bytes more (a whole code at least), none at the end.
 
         Raises:
-            MendableError: the file is broken.
+            UserError: the file is broken.
         """
         out = np.empty(max(size, 1 << 17), np.uint8)  # a code stands for less than 65,536 bytes
         most_bits, block = self._flags & 0x1F, bool(self._flags & 0x80)
         got = _decode(self._source, out, most_bits, block, self._state, self._parent, self._last, self._length)
         if got < 0:
-            raise MendableError("a broken .Z file", remedy="ask the sender for it again")
+            raise UserError("a broken .Z file", remedy="ask the sender for it again")
         return out[:got].tobytes()
 
 

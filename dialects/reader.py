@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.feed import Feed
 from conf.schema import Schema
 from dialects.convert import OTHER, TWICE, Fault, Pseudonym
 from dialects.fields import columns_of, match_numbers, text_of
 from dialects.jsonlines import ask, cut_objects
-from dialects.keys import Prints, fingerprints, repeated
+from dialects.keys import Prints, find_repeated, fingerprints
 from dialects.scanner import BYTES, CONTROL, COUNT, GOOD, LENGTH, LONGEST, QUOTES, Cut, cut_delimited, cut_fixed
 from dialects.streams import pieces
 from dialects.utf8 import BYTE_ORDER_MARK
@@ -34,12 +34,12 @@ REASONS = {
 Why = Callable[[int], str]
 
 
-class HeaderError(MendableError):
+class HeaderError(UserError):
     """The first line does not name the columns of the schema."""
 
 
 @dataclass(frozen=True)
-class Refused:
+class FileRefused:
     """A record set aside: where it stood, its bytes, and why."""
 
     line: int
@@ -66,7 +66,7 @@ class Records:
 
     table: pa.Table
     line: npt.NDArray[np.int64]
-    refused: list[Refused]
+    refused: list[FileRefused]
     prints: Prints
     faults: Counter[tuple[str, int]]
     head: int = 0
@@ -172,7 +172,7 @@ def read(
     if len(prints):
         again = np.zeros(len(places), bool)
         there = np.flatnonzero(blame < 0)
-        again[there[repeated(prints[there])]] = True
+        again[there[find_repeated(prints[there])]] = True
         if twice:
             again |= (blame < 0) & np.isin(places + line + 1, np.fromiter(twice, np.int64, len(twice)))
         blame[again] = len(faults)
@@ -196,7 +196,7 @@ def _set_aside(
     faults: list[Fault],
     why: Why,
     most: int,
-) -> tuple[list[Refused], Counter[tuple[str, int]]]:
+) -> tuple[list[FileRefused], Counter[tuple[str, int]]]:
     """The first ``most`` records at fault, by line, and how many there are by field and code."""
     codes, sizes = np.unique(cut.status[cut.status != GOOD], return_counts=True)
     count = Counter({("", int(code)): int(size) for code, size in zip(codes, sizes, strict=True)})
@@ -216,7 +216,7 @@ def _set_aside(
             code = int(cut.status[place])
             field, position, reason = "", 0, why(place) or REASONS[code]
         start, end = int(cut.start[place]), int(cut.end[place])
-        refused.append(Refused(place + 1, start, content[start:end], field, position, code, reason))
+        refused.append(FileRefused(place + 1, start, content[start:end], field, position, code, reason))
     return refused, count
 
 

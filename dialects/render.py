@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.feed import Feed
 from conf.schema import ISO, Field, Schema
 
@@ -79,14 +79,14 @@ def _times_of_day(form: str) -> pa.Array:
 def write_header(feed: Feed, schema: Schema) -> bytes:
     """The line that names the columns."""
     names = [pa.array([name]) for name in ["line"] * feed.line_numbers + [field.sent_as for field in schema.fields]]
-    return delimited(feed.model_copy(update={"line_numbers": False}), names)
+    return render_delimited(feed.model_copy(update={"line_numbers": False}), names)
 
 
-def delimited(feed: Feed, columns: list[pa.Array]) -> bytes:
+def render_delimited(feed: Feed, columns: list[pa.Array]) -> bytes:
     """Lines of a delimited file, each ended by the dialect's line end.
 
     Raises:
-        MendableError: a value holds the delimiter or a line end: the format has no way to write it.
+        UserError: a value holds the delimiter or a line end: the format has no way to write it.
     """
     separator = _STAND_IN if feed.delimiter == "0x80" else feed.delimiter
     end = "\r\n" if feed.dialect == "vgop" else "\n"
@@ -98,7 +98,7 @@ def delimited(feed: Feed, columns: list[pa.Array]) -> bytes:
     tail = (separator if feed.trailing_delimiter else "") + end
     last = pc.binary_join_element_wise(columns[-1], tail, "", null_handling="replace", null_replacement="")
     lines = pc.binary_join_element_wise(*columns[:-1], last, separator, null_handling="replace", null_replacement="")
-    text = joined(lines)
+    text = join_bytes(lines)
     expected = {"\n": rows, "\r": end.count("\r") * rows}
     if not feed.quoted:
         expected[separator] = (len(columns) - 1 + feed.trailing_delimiter) * rows
@@ -117,7 +117,7 @@ def _in_quotes(column: pa.Array, separator: str) -> pa.Array:
     return pc.if_else(marked, pc.binary_join_element_wise('"', doubled, '"', ""), column)
 
 
-def _unwritable(feed: Feed, columns: list[pa.Array], marks: list[str]) -> MendableError:
+def _unwritable(feed: Feed, columns: list[pa.Array], marks: list[str]) -> UserError:
     """The first field with a value that holds one of the marks."""
     position, bad = next(
         (position, mark)
@@ -125,22 +125,22 @@ def _unwritable(feed: Feed, columns: list[pa.Array], marks: list[str]) -> Mendab
         for mark in marks
         if pc.any(pc.match_substring(column, mark)).as_py()
     )
-    return MendableError(
+    return UserError(
         f"a value holds {bad!r}, which the dialect cannot write",
         where=f"{feed.code}, field {position}",
         remedy="clean the value before it is written",
     )
 
 
-def fixed(schema: Schema, columns: list[pa.Array]) -> bytes:
+def render_fixed(schema: Schema, columns: list[pa.Array]) -> bytes:
     """Lines of a fixed-width file: every field padded with spaces to its width in bytes of GB18030.
 
     Raises:
-        MendableError: a value is wider than its field.
+        UserError: a value is wider than its field.
     """
     padded = [_pad(field, column) for field, column in zip(schema.fields, columns, strict=True)]
     lines = pc.binary_join_element_wise(*padded, "\n", "", null_handling="replace", null_replacement="")
-    return joined(lines).decode("utf-8").encode("gb18030")
+    return join_bytes(lines).decode("utf-8").encode("gb18030")
 
 
 def _pad(field: Field, column: pa.Array) -> pa.Array:
@@ -149,17 +149,17 @@ def _pad(field: Field, column: pa.Array) -> pa.Array:
     for value in coded.dictionary.to_pylist():
         spare = field.width - len(value.encode("gb18030"))
         if spare < 0:
-            raise MendableError(
+            raise UserError(
                 f"{value!r} is wider than {field.width} bytes", where=f"field {field.name}", remedy="widen the field"
             )
         values.append(value + " " * spare)
     return pa.array(values, pa.string()).take(coded.indices)
 
 
-def joined(lines: pa.Array) -> bytes:
+def join_bytes(lines: pa.Array) -> bytes:
     """The bytes of consecutive strings: Arrow keeps them side by side already."""
     if isinstance(lines, pa.ChunkedArray):
-        return b"".join(joined(chunk) for chunk in lines.chunks)
+        return b"".join(join_bytes(chunk) for chunk in lines.chunks)
     if len(lines) == 0:
         return b""
     _, offsets, data = lines.buffers()

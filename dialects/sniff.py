@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 import zstandard
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.feed import DELIMITERS
 from dialects import lzw
 from dialects.fields import text_of
@@ -51,7 +51,7 @@ _TWO_MARKS = re.compile(r"([^\w\s\"'.:/-])\1|([^\w\s\"'.:/-])[^\w\s]\2")
 
 
 @dataclass(frozen=True)
-class Sample:
+class FileSample:
     """What a file looks like; ``encoding`` is what a feed declares, ``written`` what was seen."""
 
     code: str
@@ -108,7 +108,7 @@ class Sample:
         }
 
 
-def sniff(name: str, data: bytes, words: Mapping[str, str] | None = None) -> Sample:
+def sniff(name: str, data: bytes, words: Mapping[str, str] | None = None) -> FileSample:
     """What ``data``, a file called ``name``, looks like.
 
     Args:
@@ -117,21 +117,21 @@ def sniff(name: str, data: bytes, words: Mapping[str, str] | None = None) -> Sam
         words: what columns are called in the catalogue, by their 中文 labels.
 
     Raises:
-        MendableError: it is empty, no packing that we know, or no text of records.
+        UserError: it is empty, no packing that we know, or no text of records.
     """
     compression = next((kind for magic, kind in _MAGIC if data.startswith(magic)), "none")
     content = _unpack(compression, data, name)
     for magic, what, remedy in _NO_TEXT:
         if content.startswith(magic):
-            raise MendableError(f"this is {what}, which no dialect carries", where=name, remedy=remedy)
+            raise UserError(f"this is {what}, which no dialect carries", where=name, remedy=remedy)
     content = content if len(content) < SAMPLE_BYTES else content[: content.rfind(b"\n") + 1]
     marked = content.startswith(BYTE_ORDER_MARK)
     start = io.BytesIO(content.removeprefix(BYTE_ORDER_MARK))
     lines = [line for raw in itertools.islice(start, SAMPLE_LINES) if (line := raw.rstrip(b"\r\n")).strip()]
     if not lines:
-        raise MendableError("there is nothing in it", where=name, remedy="take a file with records")
+        raise UserError("there is nothing in it", where=name, remedy="take a file with records")
     by_name = _parse_name(name)
-    bare = Sample(
+    bare = FileSample(
         by_name.pop("code"),
         by_name.pop("dialect", "verf"),
         compression,
@@ -149,12 +149,12 @@ def sniff(name: str, data: bytes, words: Mapping[str, str] | None = None) -> Sam
     if _share(lines, _object) > 0.9:
         return _json_lines(bare, words or {})
     if lines[0].lstrip()[:1] in (b"[", b"{") and _is_json(content):
-        raise MendableError(
+        raise UserError(
             "this is one JSON value over the whole file", where=name, remedy="have one object sent in each line"
         )
     encoding, sure = encoding_of(lines)
     if marked and encoding == "gb18030":
-        raise MendableError(
+        raise UserError(
             "a byte order mark of UTF-8 stands before text of GB18030", where=name, remedy="have the mark left out"
         )
     encoding = "utf-8" if marked else encoding
@@ -175,7 +175,7 @@ def _unpack(compression: str, data: bytes, name: str) -> bytes:
             return bytes(zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data)).read(SAMPLE_BYTES))
         return lzw.decompress(data, 1 << 30)[:SAMPLE_BYTES] if compression == "Z" else data[:SAMPLE_BYTES]
     except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
-        raise MendableError(f"cannot be unpacked: {error}", where=name, remedy="take a whole file") from error
+        raise UserError(f"cannot be unpacked: {error}", where=name, remedy="take a whole file") from error
 
 
 def _parse_name(name: str) -> dict[str, Any]:
@@ -301,12 +301,12 @@ def _text_columns(cut: Cut) -> list[pa.Array]:
     return [text_of(cut.source, b, f, utf8=cut.utf8) for b, f in zip(cut.begin, cut.finish, strict=True)]
 
 
-def _fields(bare: Sample, texts: list[str], lines: list[bytes], words: Mapping[str, str], name: str) -> Sample:
+def _fields(bare: FileSample, texts: list[str], lines: list[bytes], words: Mapping[str, str], name: str) -> FileSample:
     separator, quoted, count, agree = separator_of(texts)
     if not separator and len({len(line) for line in lines}) == 1 and len(lines) > 1:
         return _sniff_fixed(bare, lines, words)
     if separator and (two := _two_marks(texts, separator)):
-        raise MendableError(
+        raise UserError(
             f"fields are separated by {two!r}: more than one character cannot be declared",
             where=name,
             remedy="have one mark sent between fields, such as |, a tab or 0x01",
@@ -320,13 +320,13 @@ def _fields(bare: Sample, texts: list[str], lines: list[bytes], words: Mapping[s
     if header and (len(set(head)) < count or not all(head)):
         twice = next((title for title in head if head.count(title) > 1), "")
         what = f"two columns are called {twice!r}" if twice else f"column {head.index('') + 1} has no name"
-        raise MendableError(
+        raise UserError(
             f"the header cannot be declared: {what}", where=f"{name}, line 1", remedy="have every column named, apart"
         )
     body = bare.content.removeprefix(BYTE_ORDER_MARK)
     first, _, rest = body.partition(b"\n")
     if header and split(_decode(first.removesuffix(b"\r"), bare.encoding), separator, quoted=quoted)[:count] != rows[0]:
-        raise MendableError(
+        raise UserError(
             "lines stand before the header", where=f"{name}, line 1", remedy="have the file begin with its header"
         )
     body = rest if header else body
@@ -343,7 +343,7 @@ def _fields(bare: Sample, texts: list[str], lines: list[bytes], words: Mapping[s
             f"{guesses[0].name} counts the records: is it the line, say `line_numbers: true` and drop the field"
         )
     if bare.compression == "zstd":
-        raise MendableError("a delimited file packed by zstd cannot be declared", where=name, remedy="have gzip sent")
+        raise UserError("a delimited file packed by zstd cannot be declared", where=name, remedy="have gzip sent")
     dialect = bare.dialect
     if not bare.unit:  # no name of a convention says it
         dialect = "avl" if separator == "$" or bare.compression != "none" else "verf"
@@ -393,7 +393,7 @@ def _keys(
     return find_keys([field.name for field, _ in fit], [field.type for field, _ in fit], [column for _, column in fit])
 
 
-def _json_lines(bare: Sample, words: Mapping[str, str]) -> Sample:
+def _json_lines(bare: FileSample, words: Mapping[str, str]) -> FileSample:
     body = bare.content.removeprefix(BYTE_ORDER_MARK)
     objects = [value for line in io.BytesIO(body) if isinstance(value := _load(line), dict)]
     keys = list(dict.fromkeys(itertools.chain.from_iterable(objects)))
@@ -424,7 +424,7 @@ def _kinds(values: Iterable[Any]) -> set[type]:
     return {type(value) for value in values if value is not None}
 
 
-def _sniff_fixed(bare: Sample, lines: list[bytes], words: Mapping[str, str]) -> Sample:
+def _sniff_fixed(bare: FileSample, lines: list[bytes], words: Mapping[str, str]) -> FileSample:
     """Columns start where every line has a space before and most have none at the place itself."""
     size = len(lines[0])
     starts = [0] + [

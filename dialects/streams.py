@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import zstandard
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from dialects import lzw
 
 #: Bytes of unpacked content that are read, parsed and written at a time.
@@ -23,7 +23,7 @@ BOMB_RATIO, BOMB_BYTES = 200, 1 << 30
 _FAULTS = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 
 
-class LongLineError(MendableError):
+class LongLineError(UserError):
     """A record has no end within a piece."""
 
 
@@ -35,11 +35,11 @@ class Readable(Protocol):
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Readable]:
+def open_stream(path: Path) -> Iterator[Readable]:
     """The unpacked content of a file, by the end of its name.
 
     Raises:
-        MendableError: it is a link, or no packed file of its kind.
+        UserError: it is a link, or no packed file of its kind.
     """
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
         if path.suffix == ".gz":
@@ -58,19 +58,19 @@ def pieces(path: Path, start: int = 0, stop: int | None = None, size: int | None
 
     Raises:
         LongLineError: a line is longer than a piece.
-        MendableError: it cannot be unpacked, or unpacks to a bomb's size.
+        UserError: it cannot be unpacked, or unpacks to a bomb's size.
     """
     size = size or PIECE
     most = max(BOMB_BYTES, os.lstat(path).st_size * BOMB_RATIO)
     rest, left = b"", (most if stop is None else stop - start)
     try:
-        with opened(path) as file:
+        with open_stream(path) as file:
             if start:
                 file.seek(start)  # type: ignore[attr-defined]
             while got := file.read(min(size, left if stop is not None else size)):
                 left -= len(got)
                 if left < 0:
-                    raise MendableError(f"unpacks to more than {most} bytes", where=path.name, remedy="ask what it is")
+                    raise UserError(f"unpacks to more than {most} bytes", where=path.name, remedy="ask what it is")
                 cut = got.rfind(b"\n") + 1
                 if cut:
                     yield rest + got[:cut]
@@ -82,7 +82,7 @@ def pieces(path: Path, start: int = 0, stop: int | None = None, size: int | None
                         f"a line of more than {size} bytes", where=path.name, remedy="ask the sender what it is"
                     )
     except _FAULTS as error:
-        raise MendableError(
+        raise UserError(
             f"cannot be unpacked: {error}", where=path.name, remedy="ask the sender for it again"
         ) from error
     if rest:

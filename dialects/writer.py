@@ -18,7 +18,7 @@ from conf.feed import Feed
 from conf.schema import Schema
 from dialects import lzw
 from dialects.names import Named, local_text
-from dialects.render import delimited, fixed, joined, text_columns, write_header
+from dialects.render import join_bytes, render_delimited, render_fixed, text_columns, write_header
 
 
 def write_delivery(
@@ -76,9 +76,9 @@ def content_of(feed: Feed, schema: Schema, rows: pa.Table, raw: dict[int, bytes]
     if feed.dialect == "jsonl":
         content = json_lines(schema, rows)
     elif feed.layout == "fixed":
-        content = fixed(schema, text_columns(schema, rows))
+        content = render_fixed(schema, text_columns(schema, rows))
     else:
-        content = delimited(feed, text_columns(schema, rows))
+        content = render_delimited(feed, text_columns(schema, rows))
     if raw:
         content = _with_raw(content, raw, b"\r\n" if feed.dialect == "vgop" else b"\n")
     return write_header(feed, schema) + content if feed.header else content
@@ -119,7 +119,7 @@ def _objects(names: list[str], columns: list[pa.Array], bare: list[bool]) -> byt
     if columns[0].null_count:
         pieces = [_cell(name, "", column, plain) for name, column, plain in zip(names, columns, bare, strict=True)]
         body = pc.binary_join_element_wise(*pieces, ",", null_handling="skip")
-        return joined(pc.binary_join_element_wise("{", body, "}\n", ""))
+        return join_bytes(pc.binary_join_element_wise("{", body, "}\n", ""))
     pieces, before = [], "{"
     for name, column, plain in zip(names, columns, bare, strict=True):
         if column.null_count:
@@ -129,7 +129,7 @@ def _objects(names: list[str], columns: list[pa.Array], bare: list[bool]) -> byt
         mark = "" if plain else '"'
         pieces += [f'{before}{"," if pieces else ""}"{name}":{mark}', column]
         before = mark
-    return joined(pc.binary_join_element_wise(*pieces, before + "}\n", "", null_handling="skip"))
+    return join_bytes(pc.binary_join_element_wise(*pieces, before + "}\n", "", null_handling="skip"))
 
 
 def _cell(name: str, before: str, column: pa.Array, bare: bool) -> pa.Array:

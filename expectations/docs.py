@@ -38,7 +38,9 @@ def build_suites(catalogue: Catalogue, home: Path, folder: Path = EXTENDED) -> N
     context = quiet_context()
     for name in sorted(catalogue.schemas):
         schema = catalogue.schemas[name]
-        wanted = [made for expect in suite(schema, folder=folder) if (made := rendered(expect, schema)) is not None]
+        wanted = [
+            made for expect in suite(schema, folder=folder) if (made := render_expectation(expect, schema)) is not None
+        ]
         context.suites.add(gx.ExpectationSuite(name=name, expectations=wanted))
     _render(context, home)
 
@@ -51,7 +53,7 @@ def digest(catalogue: Catalogue, folder: Path = EXTENDED) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def rendered(expect: Expect, schema: Schema) -> Any | None:
+def render_expectation(expect: Expect, schema: Schema) -> Any | None:
     """The expectation of Great Expectations that says the same of a table of records; None where it has no words."""
     import great_expectations.expectations as gxe
 

@@ -25,7 +25,7 @@ class Load:
     arrived_at: dt.datetime
 
 
-def expected_rows(feed: Feed, data_date: dt.date, past: Mapping[dt.date, int]) -> float | None:
+def expect_rows(feed: Feed, data_date: dt.date, past: Mapping[dt.date, int]) -> float | None:
     """The median of the feed's like days before ``data_date``; None while there are too few.
 
     Like days are the same weekday of the last six weeks (a month of the last year for a monthly feed); with fewer than
@@ -46,7 +46,7 @@ def expected_rows(feed: Feed, data_date: dt.date, past: Mapping[dt.date, int]) -
 
 def volume(feed: Feed, load: Load, past: Mapping[dt.date, int]) -> dict[str, Any]:
     """Rows of a data date against the feed's like days: factors of the contract, and room for counting noise."""
-    usual = expected_rows(feed, load.data_date, past)
+    usual = expect_rows(feed, load.data_date, past)
     low = high = None
     if usual:  # nothing usual, or usually nothing: there is nothing to hold it against
         noise = 4 * usual**0.5 + 4  # four standard deviations of a count, and room for a handful

@@ -11,7 +11,7 @@ from pydantic import Field as Key
 from pydantic import model_validator
 
 from conf.documents import Document, Misfit, Strict, read_yaml, validate
-from conf.errors import MendableError, Report, refuse, suggest
+from conf.errors import Report, UserError, refuse, suggest
 from conf.feed import Feed
 from conf.schema import NUMBERS, Field, Schema
 
@@ -100,14 +100,14 @@ def suite(schema: Schema, feed: Feed | None = None, folder: Path = EXTENDED) -> 
     An extension of the same column and kind replaces the generated expectation.
 
     Raises:
-        MendableError: an extension names no field, or a kind that its type does not have.
+        UserError: an extension names no field, or a kind that its type does not have.
     """
-    chosen = {expect.name: expect for expect in generated(schema, feed)}
-    chosen |= {expect.name: expect for expect in extended(schema, folder)}
+    chosen = {expect.name: expect for expect in generate_suite(schema, feed)}
+    chosen |= {expect.name: expect for expect in extend_suite(schema, folder)}
     return tuple(chosen.values())
 
 
-def generated(schema: Schema, feed: Feed | None = None) -> Iterator[Expect]:
+def generate_suite(schema: Schema, feed: Feed | None = None) -> Iterator[Expect]:
     """What the schema itself says."""
     threshold = feed.quarantine_threshold if feed else 0.01
     yield Expect("", "duplicate_share", high=0.0, severity="stop")
@@ -142,11 +142,11 @@ def event_fields(schema: Schema) -> set[str]:
     }
 
 
-def extended(schema: Schema, folder: Path = EXTENDED) -> tuple[Expect, ...]:
+def extend_suite(schema: Schema, folder: Path = EXTENDED) -> tuple[Expect, ...]:
     """What ``<folder>/<schema>.yml`` adds; nothing if there is no such file.
 
     Raises:
-        MendableError: it does not fit the schema.
+        UserError: it does not fit the schema.
     """
     path = folder / f"{schema.name}.yml"
     if not path.exists():
@@ -161,18 +161,18 @@ def read_extension(
     """An extension as written, held against its schema; what does not fit is reported (``broken`` schemas are not).
 
     Raises:
-        MendableError: the file itself is not sound.
+        UserError: the file itself is not sound.
     """
     document = read_yaml(path)
     extension = validate(Extension, document)
     if extension.schema_name != path.stem:
         what = f"the file is called {path.name} but is about {extension.schema_name!r}"
-        report(MendableError(what, where=document.where(("schema_name",)), remedy=f"rename it, or write {path.stem!r}"))
+        report(UserError(what, where=document.where(("schema_name",)), remedy=f"rename it, or write {path.stem!r}"))
     elif extension.schema_name in broken:
         return extension
     elif extension.schema_name not in schemas:
         what, where = f"no schema {extension.schema_name!r}", document.where(("schema_name",))
-        report(MendableError(what, where=where, remedy=suggest(extension.schema_name, schemas)))
+        report(UserError(what, where=where, remedy=suggest(extension.schema_name, schemas)))
     else:
         for i, row in enumerate(extension.expect):
             _check(row, schemas[extension.schema_name], document, i, report)
@@ -184,7 +184,7 @@ def _check(row: Row, schema: Schema, document: Document, i: int, report: Report)
     if field is None:
         if row.column or row.kind not in ("duplicate_share", "faults"):
             what, where = f"no field {row.column!r} in schema {schema.name}", document.where(("expect", i, "column"))
-            report(MendableError(what, where=where, remedy=suggest(row.column, schema.by_name)))
+            report(UserError(what, where=where, remedy=suggest(row.column, schema.by_name)))
         return
     fits: Mapping[str, bool] = {
         "min": field.type in NUMBERS,
@@ -200,8 +200,8 @@ def _check(row: Row, schema: Schema, document: Document, i: int, report: Report)
     if not fits.get(row.kind, True):
         what = f"{row.kind} cannot be asked of {row.column}, a {field.type}"
         where = document.where(("expect", i, "kind"))
-        report(MendableError(what, where=where, remedy="see the kinds in expectations/suite.py"))
+        report(UserError(what, where=where, remedy="see the kinds in expectations/suite.py"))
     for code in row.codes if field.codes else ():
         if code not in (known := schema.codes[field.codes]):
             what, where = f"no code {code!r} in {row.column}", document.where(("expect", i, "codes"))
-            report(MendableError(what, where=where, remedy=suggest(code, known)))
+            report(UserError(what, where=where, remedy=suggest(code, known)))

@@ -33,7 +33,7 @@ def flags(column: pa.ChunkedArray | pa.Array) -> Mask:
     return _numpy(pc.fill_null(column, False))
 
 
-def sealed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def seal(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The array, read-only: columns from Arrow are, made ones are not, and a kernel is compiled for one kind only."""
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
@@ -51,13 +51,13 @@ def dictionary(chunk: pa.Array) -> pa.DictionaryArray:
     return chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
 
 
-def coded(column: pa.ChunkedArray) -> tuple[I64, tuple[str, ...]]:
+def code_texts(column: pa.ChunkedArray) -> tuple[I64, tuple[str, ...]]:
     """The position of every text among the different ones (−1: null), and those in the order of their characters."""
     texts = tuple(sorted({text for chunk in column.chunks for text in dictionary(chunk).dictionary.to_pylist()}))
-    return recoded(column, texts), texts
+    return recode_texts(column, texts), texts
 
 
-def recoded(column: pa.ChunkedArray, texts: Sequence[str]) -> I64:
+def recode_texts(column: pa.ChunkedArray, texts: Sequence[str]) -> I64:
     """The position in ``texts`` of every text; −1 where it is not among them or null."""
     parts = [np.zeros(0, np.int64)]
     for chunk in map(dictionary, column.chunks):

@@ -12,19 +12,19 @@ import pyarrow as pa
 
 from conf.feature import Family, Feature
 from conf.featureset import FeatureSet
-from conf.partial import BUCKET_BITS, ordered, valued_inputs
+from conf.partial import BUCKET_BITS, inputs_with_value, keeps_times
 from features.anchor import Anchor
-from features.arrays import I64, dictionary, flags, floats, ints, recoded
+from features.arrays import I64, dictionary, flags, floats, ints, recode_texts
 from features.cells import STEP, Cells, cells_of
 from features.formula import evaluate
-from features.merge import BITS, Chunk, Span, distinct, merge, months
+from features.merge import BITS, DaySpan, MergeChunk, distinct, merge, months
 from features.values import value
 
 _SIZE = 1 << BUCKET_BITS
 
 
 @dataclass(frozen=True)
-class Rows:
+class BucketRows:
     """Partial rows of a bucket and family, coded once for all decision dates.
 
     Attributes:
@@ -35,10 +35,10 @@ class Rows:
 
     feeds: tuple[str, ...]
     texts: Mapping[str, tuple[str, ...]]
-    chunks: tuple[Chunk, ...]
+    chunks: tuple[MergeChunk, ...]
 
 
-def code(partials: Iterable[pa.Table], family: Family, bucket: int) -> Rows:
+def code(partials: Iterable[pa.Table], family: Family, bucket: int) -> BucketRows:
     """Code partial rows (of the family's table, ordered by customer) as integers.
 
     Rows of other buckets are left out.
@@ -46,11 +46,11 @@ def code(partials: Iterable[pa.Table], family: Family, bucket: int) -> Rows:
     tables = [table for table in partials if table.num_rows]
     feeds = tuple(sorted(_texts(table["feed"] for table in tables)))
     texts: dict[str, tuple[str, ...]] = {}
-    for source in valued_inputs(family):
+    for source in inputs_with_value(family):
         if source.type == "string":
             others = _texts(table[source.name] for table in tables) - set(source.codes)
             texts[source.name] = (*source.codes, *sorted(others))
-    return Rows(feeds, texts, tuple(_chunk(table, family, bucket, feeds, texts) for table in tables))
+    return BucketRows(feeds, texts, tuple(_chunk(table, family, bucket, feeds, texts) for table in tables))
 
 
 def _texts(columns: Iterable[pa.ChunkedArray]) -> set[str]:
@@ -60,35 +60,35 @@ def _texts(columns: Iterable[pa.ChunkedArray]) -> set[str]:
 
 def _chunk(
     table: pa.Table, family: Family, bucket: int, feeds: Sequence[str], texts: Mapping[str, Sequence[str]]
-) -> Chunk:
+) -> MergeChunk:
     customer = ints(table["customer_id"])
     low, high = np.searchsorted(customer, (bucket << BUCKET_BITS, (bucket + 1) << BUCKET_BITS))
     table, customer = table.slice(low, high - low), customer[low:high]
-    values = np.empty((len(valued_inputs(family)), customer.size), np.int64)
-    for position, source in enumerate(valued_inputs(family)):
+    values = np.empty((len(inputs_with_value(family)), customer.size), np.int64)
+    for position, source in enumerate(inputs_with_value(family)):
         column = table[source.name]
-        values[position] = recoded(column, texts[source.name]) if source.type == "string" else ints(column)
-    return Chunk(
+        values[position] = recode_texts(column, texts[source.name]) if source.type == "string" else ints(column)
+    return MergeChunk(
         known=ints(table["business_date"]),
         customer=customer & (_SIZE - 1),
         day=ints(table["day"]),
-        feed=recoded(table["feed"], feeds),
+        feed=recode_texts(table["feed"], feeds),
         inputs=ints(table["inputs"]),
         events=ints(table["events"]),
-        at=ints(table["at"]) if ordered(family) else np.zeros(0, np.int64),
+        at=ints(table["at"]) if keeps_times(family) else np.zeros(0, np.int64),
         values=values,
     )
 
 
 def family_values(
-    family: Family, cells: Cells, rows: Rows, anchor: Anchor, customers: I64, allowed: npt.NDArray[np.bool_]
+    family: Family, cells: Cells, rows: BucketRows, anchor: Anchor, customers: I64, allowed: npt.NDArray[np.bool_]
 ) -> dict[str, pa.Array]:
     """The features of ``family`` for the customers with ids ``customers`` (of one bucket) on the anchor's date."""
     n = customers.size
     place = np.full(_SIZE, -1, np.int64)
     place[customers & (_SIZE - 1)] = np.arange(n)
     end = np.array([_day(anchor.feeds[feed]) if feed in anchor.feeds else -1 for feed in rows.feeds], np.int64)
-    span = Span(_day(anchor.known or anchor.as_of), end, family.grain == "month", STEP[family.grain])
+    span = DaySpan(_day(anchor.known or anchor.as_of), end, family.grain == "month", STEP[family.grain])
     values = merge(cells, n, place, span, rows.chunks)
     columns = {}
     for feature in family.features:
@@ -103,9 +103,9 @@ def family_values(
     return columns
 
 
-def _distinct(feature: Feature, place: I64, span: Span, chunks: Sequence[Chunk], customers: int) -> I64:
+def _distinct(feature: Feature, place: I64, span: DaySpan, chunks: Sequence[MergeChunk], customers: int) -> I64:
     """A distinct number among more texts than a cell has bits."""
-    bit, position = feature.family.inputs.index(feature.input), valued_inputs(feature.family).index(feature.input)
+    bit, position = feature.family.inputs.index(feature.input), inputs_with_value(feature.family).index(feature.input)
     parts: list[tuple[I64, I64, I64]] = []
     for chunk in chunks:
         holds = np.flatnonzero((chunk.inputs >> bit) & 1)
@@ -119,7 +119,7 @@ def _distinct(feature: Feature, place: I64, span: Span, chunks: Sequence[Chunk],
 
 
 def snapshot(
-    people: pa.Table, partials: Mapping[str, Rows], anchors: Mapping[str, Anchor], declared: FeatureSet
+    people: pa.Table, partials: Mapping[str, BucketRows], anchors: Mapping[str, Anchor], declared: FeatureSet
 ) -> pa.Table:
     """The rows of ``customer_features`` of one date and bucket, in order of ``customer_id``.
 

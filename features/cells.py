@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conf.feature import Family, Feature
-from conf.partial import summed, valued_inputs
+from conf.partial import inputs_with_value, is_sum
 from features.arrays import I64
 
 SUM, COUNT, LEAST, GREATEST, AGE, DAYS, SLOPE, LAST, FIRST, DISTINCT = range(10)
@@ -76,13 +76,13 @@ def cells_of(family: Family) -> Cells:
         for window, operation in sorted(pairs, reverse=True):
             position[(key, window, operation)] = len(position)
         start.append(len(position))
-    valued = valued_inputs(family)
+    valued = inputs_with_value(family)
     return Cells(
         start=np.array(start, np.int64),
         operation=np.array([operation for _, _, operation in position], np.int64),
         window=np.array([window for _, window, _ in position], np.int64),
         value=np.array([valued.index(source) if source in valued else -1 for source in family.inputs], np.int64),
-        summed=np.array([summed(source) for source in family.inputs], np.bool_),
+        summed=np.array([is_sum(source) for source in family.inputs], np.bool_),
         coded=coded,
         codes=codes,
         of={

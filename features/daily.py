@@ -7,13 +7,13 @@ from collections.abc import Collection
 
 from conf.dates import CUT_OFF, UTC_OFFSET
 from conf.feature import Family, Input
-from conf.partial import keeps_time, ordered, valued_inputs
+from conf.partial import inputs_with_value, keeps_time, keeps_times
 
 _TYPES = {"bigint": "bigint", "string": "varchar"}
 _EPOCH = dt.date(1970, 1, 1)
 
 
-def valued_sql(family: Family, nights: Collection[dt.date] = ()) -> str:
+def value_sql(family: Family, nights: Collection[dt.date] = ()) -> str:
     """What every event says to ``family``: the SQL half of a partial (``features.fold`` is the other).
 
     Args:
@@ -33,8 +33,8 @@ def valued_sql(family: Family, nights: Collection[dt.date] = ()) -> str:
         f"{_local_day('event_time')} as day",
         "feed",
         f"{' + '.join(_bit(source, position) for position, source in enumerate(family.inputs))} as inputs",
-        *([f"{_at(family)} as at"] if ordered(family) else []),
-        *(f"{input_value(source)} as {source.name}" for source in valued_inputs(family)),
+        *([f"{_at(family)} as at"] if keeps_times(family) else []),
+        *(f"{input_value(source)} as {source.name}" for source in inputs_with_value(family)),
     ]
     wanted = ", ".join(str((night - _EPOCH).days) for night in sorted(nights))
     seen = f" and {known} in ({wanted})" if nights else ""

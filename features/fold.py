@@ -11,8 +11,8 @@ import pyarrow as pa
 from numba import njit
 
 from conf.feature import Family
-from conf.partial import ordered, summed, valued_inputs
-from features.arrays import I64, coded, ints
+from conf.partial import inputs_with_value, is_sum, keeps_times
+from features.arrays import I64, code_texts, ints
 
 #: Stands for a null among keys: no value is as low.
 _NONE = np.iinfo(np.int64).min
@@ -24,28 +24,28 @@ def fold(valued: pa.Table, family: Family) -> pa.Table:
     """The partial rows of valued events.
 
     Args:
-        valued: the columns of ``features.daily.valued_sql``, in any order of rows.
+        valued: the columns of ``features.daily.value_sql``, in any order of rows.
         family: the declaration.
 
     Returns:
         The columns of the family's partial table but its partition, ordered by customer, night and the rest of its
         key (texts in the order of their characters).
     """
-    values = valued_inputs(family)
+    values = inputs_with_value(family)
     texts: dict[str, tuple[str, ...]] = {}
-    apart = [source for source in values if not summed(source)]
-    added = [source for source in values if summed(source)]
-    times = ordered(family)
+    apart = [source for source in values if not is_sum(source)]
+    added = [source for source in values if is_sum(source)]
+    times = keeps_times(family)
     rows = valued.num_rows
     keys = np.empty((4 + times + len(apart), rows), np.int64)
     keys[0], keys[1] = ints(valued["business_date"]), ints(valued["day"])
-    keys[2], feeds = coded(valued["feed"])
+    keys[2], feeds = code_texts(valued["feed"])
     keys[3] = ints(valued["inputs"])
     if times:
         keys[4] = ints(valued["at"], _NONE)
     for place, source in enumerate(apart, 4 + times):
         if source.type == "string":
-            keys[place], texts[source.name] = coded(valued[source.name])
+            keys[place], texts[source.name] = code_texts(valued[source.name])
         else:
             keys[place] = ints(valued[source.name], _NONE)
     sums = np.empty((len(added), rows), np.int64)
@@ -68,7 +68,7 @@ def fold(valued: pa.Table, family: Family) -> pa.Table:
     for source in values:
         if source.type == "string":
             columns[source.name] = _texts(taken.pop(0), texts[source.name])
-        elif summed(source):
+        elif is_sum(source):
             holds = (columns["inputs"].to_numpy() >> family.inputs.index(source)) & 1
             columns[source.name] = pa.array(next(total), pa.int64(), mask=holds == 0)
         else:

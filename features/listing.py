@@ -35,7 +35,7 @@ def render(declared: FeatureSet) -> str:
     """The text of the listing, one line a column."""
     lines = [
         f'  - {{name: {row["name"]}, family: {row["family"]}, type: {row["type"]}, unit: "{row["unit"]}", '
-        f'models: "{row["models"]}", doc: "{_escaped(row["doc"])}"}}'
+        f'models: "{row["models"]}", doc: "{_escape(row["doc"])}"}}'
         for row in rows(declared)
     ]
     return _HEAD + "\n".join(["features:", *lines]) + "\n"
@@ -51,5 +51,5 @@ def write(declared: FeatureSet, path: Path = GENERATED) -> bool:
     return True
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')

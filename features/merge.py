@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from features.arrays import I64, sealed
+from features.arrays import I64, seal
 from features.cells import AGE, COUNT, DAYS, DISTINCT, FIRST, GREATEST, LAST, LEAST, SLOPE, SUM, Cells
 
 LOWEST, HIGHEST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
@@ -24,7 +24,7 @@ BITS = 63
 
 
 @dataclass(frozen=True)
-class Chunk:
+class MergeChunk:
     """Partial rows coded as integers; int64 arrays of one length, best in order of customers.
 
     Attributes:
@@ -49,7 +49,7 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Span:
+class DaySpan:
     """Where windows end, and in which steps days count back from there.
 
     Attributes:
@@ -65,7 +65,7 @@ class Span:
     step: int
 
 
-def merge(cells: Cells, customers: int, place: I64, span: Span, chunks: Iterable[Chunk]) -> I64:
+def merge(cells: Cells, customers: int, place: I64, span: DaySpan, chunks: Iterable[MergeChunk]) -> I64:
     """Accumulate partial rows into cells.
 
     Args:
@@ -96,11 +96,11 @@ def merge(cells: Cells, customers: int, place: I64, span: Span, chunks: Iterable
             place,
             span.known,
             span.end,
-            sealed(end),
+            seal(end),
             30 if span.monthly else 1,
             span.step,
             *(
-                sealed(column)
+                seal(column)
                 for column in (
                     chunk.known,
                     chunk.customer,

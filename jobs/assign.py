@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from conf.catalogue import Catalogue
 from conf.documents import read_rows
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.money import MICRO
 from conf.offer import Segment
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
@@ -38,7 +38,7 @@ from planning.limits.declared import DeclaredLimits
 from planning.limits.evaluator import selected, taken
 from planning.plan import column_generation
 from planning.plan.churn import stability
-from planning.plan.decide import known_values
+from planning.plan.decide import fill_known_values
 from planning.plan.decision import Decision, assignment_table, table_hash
 from planning.plan.exploration_cost import learning
 from planning.plan.lift import lift_figures
@@ -62,14 +62,16 @@ def run(night: Night) -> AssignFigures:
     run = frozen_inputs(night)
     inputs = run.inputs()
     try:
-        decision, widened = column_generation.decided(night, run, DeclaredLimits.from_catalogue(night.catalogue).beside)
+        decision, widened = column_generation.generate_columns(
+            night, run, DeclaredLimits.from_catalogue(night.catalogue).beside
+        )
     except NoPlan as error:
-        raise MendableError(
+        raise UserError(
             f"no plan was found: {error}",
             where=str(run.instance),
             remedy="loosen the narrowest limits in conf/limits.yml: cpc whatif --set limits.NAME.amount=V",
         ) from error
-    lever = known_values(decision, run)
+    lever = fill_known_values(decision, run)
     table = assignment_table(decision, inputs)
     write_plan(run.plan, decision.instance.problem, decision.solution)
     (run.path / "assignment.sha256").write_text(table_hash(table) + "\n")
@@ -95,8 +97,8 @@ def frozen_inputs(night: Night) -> RunFolder:
     limits = declared.in_force(night, population)
     run_id = identity.run_id(night)
     cost = round(settings.solve.switch_cost * MICRO)
-    stays = stays_of(assigned_before(night) if cost else None, cost)
-    arcs = with_cost(declared.beside(scored(night, population), population), stays, cost)
+    stays = stays_of(read_last_assignment(night) if cost else None, cost)
+    arcs = with_cost(declared.beside(read_candidates(night, population), population), stays, cost)
     outbound = {c.id for c in catalogue.channels if c.direction == "outbound"}
     is_out = pc.is_in(arcs["channel"], value_set=pa.array(sorted(outbound), pa.int16()))
     out, inbound = arcs.filter(is_out), arcs.filter(pc.invert(is_out))
@@ -146,7 +148,7 @@ def population_of(night: Night) -> pa.Table:
         .combine_chunks()
     )
     if not eligible.num_rows:
-        raise MendableError(
+        raise UserError(
             f"nobody to decide for on {night.date}: `eligible` has no rows",
             where="eligible",
             remedy=f"cpc nightly --date {night.date} --until assign",
@@ -154,12 +156,12 @@ def population_of(night: Night) -> pa.Table:
     shares = night.settings.shares
     customer = eligible["customer_id"].to_numpy()
     role = roles(customer, night.date, night.settings.seed, shares.control, shares.explore)
-    columns = DeclaredLimits.from_catalogue(night.catalogue).columns(seen_by_limits(night, eligible))
+    columns = DeclaredLimits.from_catalogue(night.catalogue).columns(read_limit_attributes(night, eligible))
     eligible = columns.onto(eligible.append_column("role", pa.array(role)))
     width = len(night.catalogue.channels)
     masks = eligible["masks"].combine_chunks()
     if len(masks.flatten()) != width * len(masks):
-        raise MendableError(
+        raise UserError(
             f"`eligible` has masks of another number of channels than {width}",
             where="eligible",
             remedy=f"channels.yml has changed: cpc nightly --date {night.date} --from eligibility",
@@ -181,7 +183,7 @@ def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[clauses.Clause]:
         yield clauses.Clause(over, member_sql(segment), f"segment {segment.name}", where, remedy)
 
 
-def seen_by_limits(night: Night, eligible: pa.Table) -> pa.Table:
+def read_limit_attributes(night: Night, eligible: pa.Table) -> pa.Table:
     """Attributes and segments that limits name, a row a customer of ``eligible``, in its order."""
     limits = DeclaredLimits.from_catalogue(night.catalogue)
     if not limits.reads:
@@ -197,7 +199,7 @@ def seen_by_limits(night: Night, eligible: pa.Table) -> pa.Table:
         parts = [pq.read_table(Path(folder) / file.path) for file in files]
     rows = pa.concat_tables(parts) if parts else None
     if rows is None or rows.num_rows == 0:
-        raise MendableError(
+        raise UserError(
             f"there is no snapshot of {night.date}",
             where="customer_features",
             remedy=f"cpc nightly --date {night.date} --until assign",
@@ -238,7 +240,7 @@ def _limit_change(
     return {"limit": name, **before, "amount_now": amount, "used_now": used, "beyond": beyond, "contacts": contacts}
 
 
-def scored(night: Night, population: pa.Table) -> pa.Table:
+def read_candidates(night: Night, population: pa.Table) -> pa.Table:
     """Tonight's candidates as arcs, ascending."""
     arcs = night.lake.arrow(
         "candidate",
@@ -248,7 +250,7 @@ def scored(night: Night, population: pa.Table) -> pa.Table:
     arcs = arcs.sort_by([(name, "ascending") for name in ("customer", "product", "channel")])
     unknown = pc.invert(pc.is_in(arcs["customer"], value_set=population["customer_id"].combine_chunks()))
     if count := pc.sum(unknown).as_py():
-        raise MendableError(
+        raise UserError(
             f"{count} candidates are of nobody in `eligible`",
             where="candidate",
             remedy=f"score again: cpc nightly --date {night.date} --from score",
@@ -256,7 +258,7 @@ def scored(night: Night, population: pa.Table) -> pa.Table:
     return arcs
 
 
-def assigned_before(night: Night) -> pa.Table | None:
+def read_last_assignment(night: Night) -> pa.Table | None:
     """What customers were given on the night before."""
     last = night.before("limit_price")
     seen = ["customer_id", "product", "channel", "role", "eligible_hash"]
@@ -268,7 +270,7 @@ def stability_of(night: Night, table: pa.Table) -> dict[str, Any]:
     columns = ["customer_id", "product", "channel", "value_micro"]
     dates = (night.date, night.before("limit_price") or night.date)
     arcs, arcs_before = (night.lake.arrow("candidate", partition={"business_date": d}, columns=columns) for d in dates)
-    return stability(table, assigned_before(night), arcs, arcs_before)
+    return stability(table, read_last_assignment(night), arcs, arcs_before)
 
 
 # -- what comes out --------------------------------------------------------------------------------------------

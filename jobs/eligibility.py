@@ -25,12 +25,12 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as sf
 
 from conf.catalogue import Catalogue
-from conf.errors import MendableError, raise_all
+from conf.errors import UserError, raise_all
 from models.arrays import Ints
 from planning.eligibility import customer_state
 from planning.eligibility import masks as arcs
 from planning.eligibility.masks import Shape
-from planning.eligibility.rules import Step, shape_of, steps
+from planning.eligibility.rules import RuleStep, shape_of, steps
 from runtime import spark_tables
 from runtime.clauses import Clause, Columns, columns_of, misunderstood, reason_of
 from runtime.figures import EligibilityFigures
@@ -55,7 +55,7 @@ def run(night: Night) -> EligibilityFigures:
     found = steps(catalogue, night.date)
     shape = shape_of(found, catalogue.products, catalogue.channels)
     if not night.lake.files("customer_features", night.partition):
-        raise MendableError(
+        raise UserError(
             f"there is no snapshot of {night.date}",
             where="customer_features",
             remedy=f"cpc nightly --date {night.date} --until eligibility",
@@ -157,11 +157,11 @@ def _left(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 def decide_part(path: str, *, root: str, date: dt.date, shape: Shape) -> tuple[WrittenFile, Ints]:
     """A task: bits removed of some customers → their rows of `eligible`, written below ``root``, and their counts."""
     rows = pq.read_table(path).sort_by("customer_id")
-    table, counts = decided(rows, date, shape)
+    table, counts = build_eligible(rows, date, shape)
     return write_file(Path(root), table, {"business_date": date}), counts
 
 
-def decided(rows: pa.Table, date: dt.date, shape: Shape) -> tuple[pa.Table, Ints]:
+def build_eligible(rows: pa.Table, date: dt.date, shape: Shape) -> tuple[pa.Table, Ints]:
     """Rows of `eligible` (without its partition column) from those of `removals`, and `arcs.totals` of them."""
     flat = rows["removed"].combine_chunks().flatten().to_numpy()
     removed = flat.reshape(rows.num_rows, len(shape.names))
@@ -192,7 +192,7 @@ def with_state(night: Night) -> DataFrame:
     raise_all(list(clashes(snapshot.columns, wanted)))
 
     def events(entity: str) -> DataFrame:
-        return customer_state.seen(night.table(entity), night.day_start, night.cut_off)
+        return customer_state.select_visible(night.table(entity), night.day_start, night.cut_off)
 
     recent = f"data_date >= date'{night.date - dt.timedelta(days=customer_state.CONTACT_DAYS)}'"
     contacted = customer_state.contacts(
@@ -210,24 +210,24 @@ def with_state(night: Night) -> DataFrame:
     rows = snapshot
     for part in parts:
         rows = rows.join(part, "customer_id", "left")
-    return customer_state.filled(rows, wanted)
+    return customer_state.fill_state(rows, wanted)
 
 
-def removals(rows: DataFrame, found: Sequence[Step]) -> DataFrame:
+def removals(rows: DataFrame, found: Sequence[RuleStep]) -> DataFrame:
     """``customer_id, recent_milli, removed``: recent contacts, and the bits that each step removes, alone.
 
     Raises:
-        MendableError: a predicate that Spark does not understand; names its file and line.
+        UserError: a predicate that Spark does not understand; names its file and line.
     """
     try:
         bits = sf.expr(f"array({', '.join(step.sql for step in found)})").alias("removed")
         return rows.select("customer_id", "recent_milli", bits)
     except (AnalysisException, ParseException) as error:
         raise_all(misunderstood(rows, clauses_of(found, tuple(rows.dtypes))))
-        raise MendableError(reason_of(error), where="rules.yml", remedy="`cpc check` compiles each rule") from error
+        raise UserError(reason_of(error), where="rules.yml", remedy="`cpc check` compiles each rule") from error
 
 
-def clauses_of(found: Sequence[Step], over: Columns) -> list[Clause]:
+def clauses_of(found: Sequence[RuleStep], over: Columns) -> list[Clause]:
     """What products, channels and rules say, each by itself."""
     remedy = "name features of conf/generated/features.yml and state columns of docs/developer/entities.md"
     return [
@@ -237,7 +237,7 @@ def clauses_of(found: Sequence[Step], over: Columns) -> list[Clause]:
     ]
 
 
-def rehearse(catalogue: Catalogue, date: dt.date) -> Iterator[MendableError | Clause]:
+def rehearse(catalogue: Catalogue, date: dt.date) -> Iterator[UserError | Clause]:
     """What a night will compile here: predicates of products, channels and rules, over snapshot and state."""
     snapshot = [column for column in catalogue.tables["customer_features"].columns if column.name != "business_date"]
     wanted = customer_state.columns(catalogue.channels)
@@ -246,17 +246,17 @@ def rehearse(catalogue: Catalogue, date: dt.date) -> Iterator[MendableError | Cl
     yield from clauses_of(steps(catalogue, date), (*columns_of(snapshot), *states))
 
 
-def clashes(snapshot: Sequence[str], wanted: Collection[str]) -> Iterator[MendableError]:
+def clashes(snapshot: Sequence[str], wanted: Collection[str]) -> Iterator[UserError]:
     """Features that have the name of a state column."""
     for name in sorted(set(snapshot) & set(wanted)):
-        yield MendableError(
+        yield UserError(
             f"a feature has the name of a state column: {name!r}",
             where="features/declared",
             remedy="rename the feature; docs/developer/entities.md lists the state columns",
         )
 
 
-def funnel_rows(found: Sequence[Step], counts: Ints, date: dt.date) -> list[dict[str, Any]]:
+def funnel_rows(found: Sequence[RuleStep], counts: Ints, date: dt.date) -> list[dict[str, Any]]:
     """Rows of `funnel` from `arcs.totals`."""
     every, customers, outbound, outbound_customers = counts.tolist()
     return [

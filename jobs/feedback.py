@@ -62,7 +62,7 @@ def _last(*names: str) -> list[Any]:
     return [sf.expr(f"max_by(`{name}`, struct(arrived_at, delivery_id, line))").alias(name) for name in names]
 
 
-def logged(decisions: DataFrame, catalogue: Catalogue) -> DataFrame:
+def read_logged_decisions(decisions: DataFrame, catalogue: Catalogue) -> DataFrame:
     """Decisions that came as feeds, once each, in the form of ``assignment``."""
     products = {product.code: product.id for product in catalogue.products}
     channels = {channel.code: channel.id for channel in catalogue.channels}
@@ -114,7 +114,7 @@ def orders(events: DataFrame, catalogue: Catalogue) -> DataFrame:
     )
 
 
-def credited(decisions: DataFrame, taken: DataFrame, windows: Outcome) -> DataFrame:
+def credit_orders(decisions: DataFrame, taken: DataFrame, windows: Outcome) -> DataFrame:
     """``decision_id, cancelled_at`` of the decisions that an order answers within the conversion window."""
     touches = decisions.where("product is not null").selectExpr(
         "decision_id as touch", "customer_id", "product", f"{_START} as start"
@@ -187,7 +187,7 @@ def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.
     return (
         sources.decisions.selectExpr("*", f"{_START} as start")
         .join(histories(sources, taken), "customer_id", "left")
-        .join(credited(sources.decisions, taken, windows), "decision_id", "left")
+        .join(credit_orders(sources.decisions, taken, windows), "decision_id", "left")
         .join(answers(sources.contact), "decision_id", "left")
         .selectExpr(
             "decision_id",
@@ -211,7 +211,7 @@ def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.
     )
 
 
-def settled(night: Night) -> set[dt.date]:
+def find_settled_dates(night: Night) -> set[dt.date]:
     """Dates whose outcomes were final when written: one value is read a date."""
     first = {file.partition["business_date"]: file.path for file in night.lake.live_files("outcome")}
     final = set()
@@ -231,8 +231,8 @@ def run(night: Night) -> FeedbackFigures:
             (sf.col("event_time") < sf.lit(night.day_start)) & (sf.col("arrived_at") < sf.lit(night.cut_off))
         )
 
-    done = settled(night)
-    past = logged(seen("decision"), night.catalogue)
+    done = find_settled_dates(night)
+    past = read_logged_decisions(seen("decision"), night.catalogue)
     if night.lake.exists("assignment"):
         past = past.unionByName(ours(night.table("assignment")))
     dates = [

@@ -28,11 +28,11 @@ import pyarrow.compute as pc
 from conf.catalogue import Catalogue
 from conf.dates import known_on
 from conf.documents import Document
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.feature import Family
-from conf.partial import keeps_time, summed, valued_inputs
+from conf.partial import inputs_with_value, is_sum, keeps_time
 from features.anchor import feeds_of
-from features.daily import input_value, valued_sql
+from features.daily import input_value, value_sql
 from features.fold import fold
 from features.store.tiles import change_of, group_ends, parts_of, tile_of
 from runtime import spark_tables
@@ -83,10 +83,12 @@ def run(night: Night) -> PartialsFigures:
         (row["family"], row["business_date"]): Content(row["source_hash"], row["deliveries"])
         for row in night.lake.arrow("partial_source").to_pylist()
     }
-    stale = changed(wanted, held, night.date)
+    stale = find_changed_nights(wanted, held, night.date)
     families = {family.family: family for family in night.catalogue.features.families}
     work = [(families[name], dates) for name, dates in sorted(stale.items()) if name in families]
-    of = {family.family: kept_in(night, family, data_dates(wanted, family.family, dates)) for family, dates in work}
+    of = {
+        family.family: find_files_of(night, family, data_dates(wanted, family.family, dates)) for family, dates in work
+    }
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         rows = sum(pool.map(lambda item: build(night, item[0], item[1], of[item[0].family]), work))
     later = {key: content for key, content in held.items() if key[1] > night.date}
@@ -100,18 +102,18 @@ def run(night: Night) -> PartialsFigures:
     )
 
 
-def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[MendableError]:
+def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[UserError]:
     """What a night will compile here: every input's value and filter, by DuckDB over the columns of its source."""
     with compiler() as fault_of:
         for family in catalogue.features.families:
             rows = nullable(arrow_schema(catalogue.tables[family.source])).empty_table()
-            if fault_of(valued_sql(family), rows):
+            if fault_of(value_sql(family), rows):
                 yield from misread(family, rows, catalogue.features.documents[family.family], fault_of)
 
 
 def misread(
     family: Family, rows: pa.Table, document: Document, fault_of: Callable[[str, pa.Table], str]
-) -> Iterator[MendableError]:
+) -> Iterator[UserError]:
     """The expressions of a family that DuckDB does not understand, or that give another type."""
     for position, source in enumerate(family.inputs):
         wanted = (
@@ -120,7 +122,7 @@ def misread(
         )
         for key, sql in wanted:
             if fault := fault_of(f"select {sql} as found from source", rows):
-                yield MendableError(
+                yield UserError(
                     f"input {source.name}: {key}: {fault}",
                     where=document.where(("inputs", position, key)),
                     remedy=f"it is DuckDB's SQL over the columns of {family.source}: {', '.join(rows.column_names)}",
@@ -132,9 +134,9 @@ def data_dates(wanted: Mapping[tuple[str, dt.date], Content], family: str, night
     return {date for night in nights for date in wanted.get((family, night), _NOTHING).dates}
 
 
-def kept_in(night: Night, family: Family, dates: Collection[dt.date]) -> spark_tables.Held:
+def find_files_of(night: Night, family: Family, dates: Collection[dt.date]) -> spark_tables.Held:
     """The files of a family's source that hold data ``dates``."""
-    return spark_tables.held(night.lake, family.source, "data_date", dates)
+    return spark_tables.read_held(night.lake, family.source, "data_date", dates)
 
 
 def build(night: Night, family: Family, dates: Sequence[dt.date], of: spark_tables.Held) -> int:
@@ -196,7 +198,7 @@ class Fold:
 
     def __call__(self, files: Sequence[str]) -> list[WrittenFile]:
         """Write the files; none where no event counts."""
-        rows = fold(over_files(valued_sql(self.family, self.tiles), self.schema, files), self.family)
+        rows = fold(over_files(value_sql(self.family, self.tiles), self.schema, files), self.family)
         tiles = sorted({self.tiles[night] for night in pc.unique(rows["business_date"]).to_pylist()})
         found = []
         for tile in tiles:
@@ -232,7 +234,7 @@ def sources(night: Night) -> dict[tuple[str, dt.date], Content]:
     }
 
 
-def changed(
+def find_changed_nights(
     wanted: Mapping[tuple[str, dt.date], Content], held: Mapping[tuple[str, dt.date], Content], until: dt.date
 ) -> dict[str, list[dt.date]]:
     """Family → nights up to ``until`` whose partials must be written again, those that lost all sources too."""
@@ -245,9 +247,9 @@ def changed(
 
 def definition(family: Family, catalogue: Catalogue) -> str:
     """A hash of what decides the states of ``family``: its inputs (not windows or words) and the conforming."""
-    valued = valued_inputs(family)
+    valued = inputs_with_value(family)
     inputs = [
-        [one.name, one.value, one.where, one.type, one in valued, summed(one), keeps_time(one)] for one in family.inputs
+        [one.name, one.value, one.where, one.type, one in valued, is_sum(one), keeps_time(one)] for one in family.inputs
     ]
     conforms = [
         conform.model_dump(mode="json")

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from conf.errors import MendableError
-from planning.instance.run_folder import certified, open_run
+from conf.errors import UserError
+from planning.instance.run_folder import certify_run, open_run
 from planning.plan.column_generation import pruning_loss
 from planning.plan.full_bound import bound_of_all_arcs
 from runtime import run_id as identity
@@ -33,14 +33,14 @@ WRITES = ("ops_run",)  # through the run record
 def run(night: Night) -> ProveFigures:
     """Check the certificate and the table; raise if either is not so."""
     run_id = identity.run_id(night)
-    found = certified(night.settings, run_id)
+    found = certify_run(night.settings, run_id)
     rows = night.lake.arrow(
         "assignment", partition=night.partition, columns=["run_id", "customer_id", "product", "channel", "role"]
     )
     active = night.lake.arrow("eligible", partition=night.partition, columns=["customer_id"])
     plan = pq.read_table(open_run(night.settings, run_id).plan / "assignment")
     if fault := fault_of(run_id, rows, active, plan):
-        raise MendableError(
+        raise UserError(
             f"the assignment is not what was proved: {fault}",
             where=f"run {run_id}",
             remedy=f"cpc nightly --date {night.date} --from assign",
@@ -56,7 +56,7 @@ def run(night: Night) -> ProveFigures:
         every["gap_all_arcs"] = (over_all - found.primal) / max(1, abs(over_all))
         every["pruning_loss"] = pruning_loss(over_all, found.bound)
         if every["pruning_loss"] > night.settings.solve.gap:
-            raise MendableError(
+            raise UserError(
                 f"pruned arcs may be worth {every['pruning_loss']:.1e} of the plan, more than the gap aimed at "
                 f"({night.settings.solve.gap:.0e})",
                 where=f"run {run_id}, bound over all arcs {over_all}",

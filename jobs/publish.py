@@ -19,14 +19,22 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from reporting import feed_status, kpi, night_report
 from runtime.figures import AssignFigures, PublishFigures
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
 from runtime.run_record import record_of
-from serving.publication import Plan, keep_last, published, served, stop_keys, to_store, write_files
-from serving.release import accepted_run
+from serving.publication import (
+    Publication,
+    keep_last,
+    publication_folder,
+    serving_rows,
+    stop_keys,
+    to_store,
+    write_files,
+)
+from serving.release import require_accepted_run
 
 READS = (
     "assignment",
@@ -59,17 +67,17 @@ def run(night: Night) -> PublishFigures:
 def publish(night: Night, targets: Sequence[str]) -> PublishFigures:
     """Publish to the given targets; what is not named stays as it is."""
     try:
-        run_id = accepted_run(night)
-    except MendableError as refusal:
+        run_id = require_accepted_run(night)
+    except UserError as refusal:
         keep_last(night, refusal.what)
         raise
-    plan = Plan(night, run_id, stop_keys(night))
+    plan = Publication(night, run_id, stop_keys(night))
     rows = kpi_rows(night, plan)
     night.lake.replace_arrow("kpi", rows, partition=night.partition)
     delivered: dict[str, tuple[int, str]] = {}
     told: dict[str, int | str] = {}  # of the targets alone
     if "files" in targets:
-        folder = published(night)
+        folder = publication_folder(night)
         files, told["without_number"] = write_files(night, plan, folder)
         delivered |= files
         told["files"] = len(files)
@@ -78,21 +86,21 @@ def publish(night: Night, targets: Sequence[str]) -> PublishFigures:
         delivered |= {f"store:{name}": (count, "") for name, count in stored.items()}
         told["store_rows"] = sum(stored.values())
     if "report" in targets:
-        path = published(night) / "report.html"
+        path = publication_folder(night) / "report.html"
         delivered["report:report.html"] = (1, night_report.write(night, run_id, path))
         told["report"] = str(path)
-    night.lake.replace_arrow("serving", served(night, run_id, delivered), partition=night.partition)
+    night.lake.replace_arrow("serving", serving_rows(night, run_id, delivered), partition=night.partition)
     tally, kpis = plan.tally, rows.num_rows
     return PublishFigures(run_id=run_id, contacts=tally.contacts, withdrawn=tally.withdrawn, kpis=kpis, **told)
 
 
-def kpi_rows(night: Night, plan: Plan) -> pa.Table:
+def kpi_rows(night: Night, plan: Publication) -> pa.Table:
     """Tonight's rows of ``kpi``."""
     catalogue = night.catalogue
     rows = tonight_figures(plan, len(catalogue.rules), sum(p.launch_date <= night.date for p in catalogue.products))
     rows += kpi.feeds(feed_status.read(night))
     if record := record_of(night, plan.run_id, AssignFigures.job):
-        rows += kpi.planned(record.read(AssignFigures))
+        rows += kpi.plan_figures(record.read(AssignFigures))
     if night.lake.exists("outcome"):
         first, last = kpi.window(night.date)
         matured = night.table("outcome").where(f"matured and business_date between '{first}' and '{last}'")
@@ -103,7 +111,7 @@ def kpi_rows(night: Night, plan: Plan) -> pa.Table:
     return pa.Table.from_pylist([{"business_date": night.date, **row} for row in rows], schema=schema)
 
 
-def tonight_figures(plan: Plan, rules: int, on_sale: int) -> list[dict[str, Any]]:
+def tonight_figures(plan: Publication, rules: int, on_sale: int) -> list[dict[str, Any]]:
     """What the plan itself says: contacts by channel, channels a product, complexity to manage (管理复杂度)."""
     contacts = plan.contacts
     rows = [

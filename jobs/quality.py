@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.catalogue import Catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from expectations import docs, history
 from expectations.measure import check, checks, frame, sample
 from expectations.suite import EXTENDED, Expect, read_extension, suite
@@ -55,8 +55,8 @@ def run(night: Night) -> QualityFigures:
     """Judge what this night is the first to see."""
     lake, catalogue = night.lake, night.catalogue
     accepted = accepted_deliveries(lake, night.date)
-    fresh = unjudged(accepted, judged_before(lake, night.date))
-    loads = measured(lake, fresh)
+    fresh = select_unjudged(accepted, read_judged(lake, night.date))
+    loads = read_measures(lake, fresh)
     rows = [
         *suite_checks(catalogue, fresh, loads),
         *count_checks(accepted, fresh, table_rows(lake, catalogue, fresh)),
@@ -80,9 +80,9 @@ def folder(catalogue: Catalogue) -> Path:
     return beside if catalogue.root == catalogue.whole and beside.is_dir() else EXTENDED
 
 
-def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[MendableError]:
+def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[UserError]:
     """What a night will refuse here: an extension of expectations that does not fit its schema."""
-    found: list[MendableError] = []
+    found: list[UserError] = []
     where = folder(catalogue)
     broken = {path.stem for path in (catalogue.root / "schemas").rglob("*.yml")} - set(catalogue.schemas)
     for path in sorted(where.glob("*.yml")):
@@ -90,7 +90,7 @@ def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[MendableError]:
             continue  # conf's own say nothing of an overlay's schemas
         try:
             read_extension(path, catalogue.schemas, found.append, broken)
-        except MendableError as error:
+        except UserError as error:
             found.append(error)
     yield from found
 
@@ -119,7 +119,7 @@ def _recent(lake: Lake, table: str, date: dt.date, columns: Sequence[str]) -> pa
     return lake.delta(table).to_pyarrow_dataset().to_table(columns=list(columns), filter=since & until)
 
 
-def judged_before(lake: Lake, date: dt.date) -> frozenset[str]:
+def read_judged(lake: Lake, date: dt.date) -> frozenset[str]:
     """Deliveries that an earlier night has judged already."""
     rows = lake.arrow("ops_quality", columns=["business_date", "check", "details"])
     chosen = rows.filter(
@@ -128,12 +128,12 @@ def judged_before(lake: Lake, date: dt.date) -> frozenset[str]:
     return frozenset(json.loads(text)["delivery_id"] for text in chosen["details"].to_pylist())
 
 
-def unjudged(accepted: Iterable[Row], before: frozenset[str]) -> list[Row]:
+def select_unjudged(accepted: Iterable[Row], before: frozenset[str]) -> list[Row]:
     """What is left to judge."""
     return [row for row in accepted if row["delivery_id"] not in before]
 
 
-def measured(lake: Lake, fresh: Sequence[Row]) -> dict[tuple[str, str], dict[str, Row]]:
+def read_measures(lake: Lake, fresh: Sequence[Row]) -> dict[tuple[str, str], dict[str, Row]]:
     """What the loader measured: (feed, delivery) → column → figures."""
     if not fresh:
         return {}

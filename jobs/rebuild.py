@@ -29,7 +29,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Plan:
+class RebuildPlan:
     """What is to be rebuilt.
 
     Attributes:
@@ -79,7 +79,7 @@ def _spoken(dates: Sequence[dt.date]) -> str:
     return str(dates[0]) if len(dates) == 1 else f"{len(dates)} dates, {dates[0]} … {dates[-1]}"
 
 
-def plan_of(night: Night, since: dt.date) -> Plan:
+def plan_of(night: Night, since: dt.date) -> RebuildPlan:
     """What differs from the deliveries in force, snapshots from ``since`` on."""
     ledger = night.lake.arrow("ops_delivery").to_pylist()
     made = snapshot_times(night, since)
@@ -89,9 +89,9 @@ def plan_of(night: Night, since: dt.date) -> Plan:
         (row["family"], row["business_date"]): partials.Content(row["source_hash"], row["deliveries"])
         for row in night.lake.arrow("partial_source").to_pylist()
     }
-    stale = partials.changed(partials.sources(last), held, last.date)
-    families = merged(stale, nights_of(last, entities))
-    return Plan(restated(ledger, since), entities, families, outdated(ledger, made))
+    stale = partials.find_changed_nights(partials.sources(last), held, last.date)
+    families = merge_plans(stale, nights_of(last, entities))
+    return RebuildPlan(read_restated(ledger, since), entities, families, find_outdated_snapshots(ledger, made))
 
 
 def entity_dates(night: Night) -> dict[str, tuple[dt.date, ...]]:
@@ -118,13 +118,13 @@ def nights_of(night: Night, entities: Mapping[str, tuple[dt.date, ...]]) -> dict
     return found
 
 
-def merged(*plans: Mapping[str, Iterable[dt.date]]) -> dict[str, tuple[dt.date, ...]]:
+def merge_plans(*plans: Mapping[str, Iterable[dt.date]]) -> dict[str, tuple[dt.date, ...]]:
     """The union of plans by name."""
     names = sorted({name for plan in plans for name in plan})
     return {name: tuple(sorted({date for plan in plans for date in plan.get(name, ())})) for name in names}
 
 
-def restated(ledger: Iterable[Row], since: dt.date) -> tuple[tuple[str, dt.date, int, int], ...]:
+def read_restated(ledger: Iterable[Row], since: dt.date) -> tuple[tuple[str, dt.date, int, int], ...]:
     """Accepted deliveries that replaced another one and that a night from ``since`` on first saw."""
     return tuple(
         sorted(
@@ -149,7 +149,7 @@ def snapshot_times(night: Night, since: dt.date) -> dict[dt.date, dt.datetime]:
     return found
 
 
-def outdated(ledger: Iterable[Row], made: Mapping[dt.date, dt.datetime]) -> tuple[dt.date, ...]:
+def find_outdated_snapshots(ledger: Iterable[Row], made: Mapping[dt.date, dt.datetime]) -> tuple[dt.date, ...]:
     """Snapshots that could have seen a delivery which was loaded after they were made."""
     loaded = [row for row in ledger if row["state"] in TAKEN and row["received_at"] and row["arrived_at"]]
     return tuple(
@@ -159,7 +159,7 @@ def outdated(ledger: Iterable[Row], made: Mapping[dt.date, dt.datetime]) -> tupl
     )
 
 
-def carry_out(night: Night, plan: Plan) -> dict[str, int | None]:
+def carry_out(night: Night, plan: RebuildPlan) -> dict[str, int | None]:
     """Conform, fold and take the snapshots anew, in this order; each step may be repeated."""
     from features.store.snapshots import snapshots
 

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from conf.errors import MendableError
-from planning.scoring import Scored, Task, plan, score_file
+from conf.errors import UserError
+from planning.scoring import Scored, ScoringTask, plan, score_file
 from runtime.figures import ScoreFigures
 from runtime.night import Night
 
@@ -51,19 +51,19 @@ def run(night: Night) -> ScoreFigures:
     )
 
 
-def fault_of(task: Task, results: Sequence[Scored]) -> MendableError | None:
+def fault_of(task: ScoringTask, results: Sequence[Scored]) -> UserError | None:
     """What is wrong between champion and snapshot, as something to mend; None where all files were scored."""
     missing = sorted({name for result in results for name in result.missing})
     changed = sorted({change for result in results for change in result.changed})
     where = f"model version {task.model_version}, table customer_features"
     if missing:
-        return MendableError(
+        return UserError(
             f"the champion needs features that tonight's snapshot lacks: {', '.join(missing)}",
             where=where,
             remedy="declare them again in features/declared, `cpc models rollback`, or train anew with `cpc train`",
         )
     if changed:
-        return MendableError(
+        return UserError(
             f"features are not what the champion learnt: {'; '.join(changed)}",
             where=where,
             remedy="mend their declaration, `cpc models rollback`, or train anew with `cpc train`",
@@ -71,7 +71,7 @@ def fault_of(task: Task, results: Sequence[Scored]) -> MendableError | None:
     return None
 
 
-def _run_tasks(night: Night, task: Task, files: Sequence[str]) -> list[Scored]:
+def _run_tasks(night: Night, task: ScoringTask, files: Sequence[str]) -> list[Scored]:
     """Run the task on every file: by threads here while small (the kernel holds no lock), by Spark beyond."""
     if sum(Path(path).stat().st_size for path in files) <= _IN_PROCESS:
         with ThreadPoolExecutor(2) as pool:

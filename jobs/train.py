@@ -9,7 +9,7 @@ score tonight with what it never saw. The first model becomes champion; later on
 
 from __future__ import annotations
 
-from models.lifecycle.fit import registered
+from models.lifecycle.fit import train_and_register
 from models.lifecycle.training_data import read
 from runtime.figures import TrainFigures
 from runtime.night import Night
@@ -21,4 +21,4 @@ WRITES: tuple[str, ...] = ()
 
 def run(night: Night) -> TrainFigures:
     """Train and register."""
-    return registered(night, read(night))
+    return train_and_register(night, read(night))

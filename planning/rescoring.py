@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from conf.catalogue import load_catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from models.affinity.bundle import load
 from models.affinity.scorer import BASES, prepare
 from models.lifecycle.arcs import menu
@@ -31,7 +31,7 @@ def every_arc(night: Night, customer: int, version: str | None) -> tuple[Scored,
     """
     try:
         task, files, _ = plan(night)
-    except MendableError as error:
+    except UserError as error:
         return {}, error.what
     if version is not None and task.model_version != version:
         return {}, f"model version {task.model_version} has become champion since version {version} scored this night"

@@ -15,7 +15,7 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from conf.catalogue import Catalogue, load_catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from models.affinity.bundle import load
 from models.affinity.encode import ChangedFeatureError, MissingFeatureError, encode
 from models.affinity.prune import prune
@@ -39,7 +39,7 @@ PRIOR_NIGHTS = 7.0  # weight of the whole's trailing value in a customer's own
 
 
 @dataclass(frozen=True)
-class Task:
+class ScoringTask:
     """What a task needs, small enough to send: names and numbers, no rows."""
 
     date: dt.date
@@ -62,7 +62,7 @@ def _scorer(model: str, sha256: str, catalogue: str, money: Money) -> Scorer:
 
 
 @dataclass(frozen=True)
-class Block:
+class ScoredBlock:
     """Customers of a file of ``eligible`` with every arc scored, whether it will be kept or not.
 
     Attributes:
@@ -80,7 +80,7 @@ class Block:
     absent: int
 
 
-def blocks(task: Task, path: str, only: Sequence[int] | None = None) -> Iterator[Block]:
+def blocks(task: ScoringTask, path: str, only: Sequence[int] | None = None) -> Iterator[ScoredBlock]:
     """Every eligible arc of the customers of a file of ``eligible``, scored; nothing is stored.
 
     Args:
@@ -135,7 +135,7 @@ class Scored:
     changed: tuple[str, ...] = ()
 
 
-def score_file(task: Task, path: str) -> Scored:
+def score_file(task: ScoringTask, path: str) -> Scored:
     """Score the customers of one file of ``eligible`` and write their candidates."""
     try:
         return _scored_file(task, path)
@@ -145,13 +145,13 @@ def score_file(task: Task, path: str) -> Scored:
         return Scored(changed=error.changes)
 
 
-def _scored_file(task: Task, path: str) -> Scored:
+def _scored_file(task: ScoringTask, path: str) -> Scored:
     scorer = _scorer(task.model, task.sha256, task.catalogue, task.money)
     catalogue = load_catalogue(Path(task.catalogue))
     limits = DeclaredLimits.from_catalogue(catalogue)
     counts, parts = Counts(), []
     for block in blocks(task, path):
-        parts.append(_kept(task, scorer, catalogue, limits, block))
+        parts.append(_candidate_rows(task, scorer, catalogue, limits, block))
         counts = Counts(
             counts.customers + len(block.customers) + block.absent,
             counts.arcs + int(block.eligible.sum()),
@@ -163,7 +163,7 @@ def _scored_file(task: Task, path: str) -> Scored:
     return Scored(write_file(Path(task.out), pa.concat_tables(parts), {"business_date": task.date}), counts)
 
 
-def _snapshot(task: Task, scorer: Scorer, limits: DeclaredLimits, customers: Ints) -> pa.Table:
+def _snapshot(task: ScoringTask, scorer: Scorer, limits: DeclaredLimits, customers: Ints) -> pa.Table:
     """The customers' rows of ``customer_features``, ascending, with what the model and the limits name."""
     source = ds.dataset(list(task.features), format="parquet")
     names = [feature.name for feature in scorer.bundle.features]
@@ -177,7 +177,9 @@ def _snapshot(task: Task, scorer: Scorer, limits: DeclaredLimits, customers: Int
     )
 
 
-def _block(task: Task, scorer: Scorer, snapshot: pa.Table, customers: Ints, masks: Ints, recent: Floats) -> Block:
+def _block(
+    task: ScoringTask, scorer: Scorer, snapshot: pa.Table, customers: Ints, masks: Ints, recent: Floats
+) -> ScoredBlock:
     known = snapshot["customer_id"].to_numpy()
     at = np.minimum(np.searchsorted(known, customers), max(0, len(known) - 1))
     found = known[at] == customers if len(known) else np.zeros(len(customers), bool)
@@ -186,10 +188,12 @@ def _block(task: Task, scorer: Scorer, snapshot: pa.Table, customers: Ints, mask
     eligible = scorer.menu.eligible(masks)
     trailing = _trailing(task, customers, scorer.bundle.trailing_micro)
     scores = scorer.score(encode(rows, scorer.bundle.features), eligible, trailing, recent)
-    return Block(customers, rows, eligible, scores, int((~found).sum()))
+    return ScoredBlock(customers, rows, eligible, scores, int((~found).sum()))
 
 
-def _kept(task: Task, scorer: Scorer, catalogue: Catalogue, limits: DeclaredLimits, block: Block) -> pa.Table:
+def _candidate_rows(
+    task: ScoringTask, scorer: Scorer, catalogue: Catalogue, limits: DeclaredLimits, block: ScoredBlock
+) -> pa.Table:
     """Rows of ``candidate`` of a block: the arcs that can win at last night's prices."""
     scores, eligible, customers = block.scores, block.eligible, block.customers
     reduced = scores.value - limits.charges(block.rows, dict(task.prices))
@@ -222,7 +226,7 @@ def _kept(task: Task, scorer: Scorer, catalogue: Catalogue, limits: DeclaredLimi
     return pa.table({field.name: pa.array(columns[field.name], field.type) for field in fields}, pa.schema(fields))
 
 
-def _trailing(task: Task, customers: Ints, whole: int) -> Ints:
+def _trailing(task: ScoringTask, customers: Ints, whole: int) -> Ints:
     """(customers,) reduced value a night of late, micro-元: own nights, shrunk to the mean of all."""
     if not task.assigned or len(customers) == 0:
         return np.full(len(customers), whole, np.int64)
@@ -267,17 +271,17 @@ class Basis:
     degraded: str
 
 
-def plan(night: Night) -> tuple[Task, list[str], Basis]:
+def plan(night: Night) -> tuple[ScoringTask, list[str], Basis]:
     """The task, the files to run it on, and what the scores rest on.
 
     Raises:
-        MendableError: no champion, nothing eligible, or no snapshot of tonight.
+        UserError: no champion, nothing eligible, or no snapshot of tonight.
     """
     files = night.lake.files("eligible", night.partition)
     features = night.lake.files("customer_features", night.partition)
     for table, found, job in (("eligible", files, "eligibility"), ("customer_features", features, "snapshot")):
         if not found:
-            raise MendableError(
+            raise UserError(
                 f"table {table} has no rows of {night.date}",
                 where=f"table {table}",
                 remedy=f"run `cpc nightly --date {night.date} --from {job}`",
@@ -287,7 +291,7 @@ def plan(night: Night) -> tuple[Task, list[str], Basis]:
     past = night.past("assignment")[-TRAILING_NIGHTS:]
     assigned = tuple(tuple(night.lake.files("assignment", {"business_date": date})) for date in past)
     night.lake.delta("candidate")
-    task = Task(
+    task = ScoringTask(
         night.date,
         str(night.catalogue.root),
         str(model.folder),

@@ -18,7 +18,7 @@ import pyarrow.dataset as ds
 
 from conf.catalogue import Catalogue
 from conf.dates import parse_date
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.offer import Channel
 from models.assignment.problem import PICO
 from planning.eligibility.masks import Shape, first_remover
@@ -32,7 +32,7 @@ from runtime.night import Night
 
 
 @dataclass(frozen=True)
-class Facts:
+class ExplanationFacts:
     """What the tables of a night hold of one customer.
 
     Attributes:
@@ -62,26 +62,26 @@ def date_of_run(run: str) -> dt.date:
     """The decision date that a run id begins with."""
     try:
         return parse_date(run[:10])
-    except MendableError as error:
-        raise MendableError(f"{run!r} is no run id", where="--run", remedy="`cpc runs` lists them") from error
+    except UserError as error:
+        raise UserError(f"{run!r} is no run id", where="--run", remedy="`cpc runs` lists them") from error
 
 
-def read(night: Night, customer: int, run: str | None = None) -> Facts:
+def read(night: Night, customer: int, run: str | None = None) -> ExplanationFacts:
     """Everything a night knows of a customer.
 
     Raises:
-        MendableError: the night has not decided on this customer, or another run than ``run`` is in the lake.
+        UserError: the night has not decided on this customer, or another run than ``run`` is in the lake.
     """
     eligible = rows_of(night, "eligible", customer)
     if not eligible:
-        raise MendableError(
+        raise UserError(
             f"customer {customer} was not among the active customers of {night.date}",
             where="eligible",
             remedy="check the id (cpc explain takes a customer_id) and the date, or run that night first",
         )
     assignment = next(iter(rows_of(night, "assignment", customer)), None)
     if run and assignment and assignment["run_id"] != run:
-        raise MendableError(
+        raise UserError(
             f"the plan of {night.date} in the lake is that of another run",
             where=f"--run {run}",
             remedy=f"it is {assignment['run_id']}; `cpc replay {run}` rebuilds the one you named",
@@ -95,7 +95,7 @@ def read(night: Night, customer: int, run: str | None = None) -> Facts:
     version = candidates[0]["model_version"] if candidates else None
     scored, unscored = every_arc(night, customer, version)
     offers = sorted(rows_of(night, "recommendation", customer), key=lambda row: (row["channel"], row["rank"]))
-    return Facts(
+    return ExplanationFacts(
         night.date,
         customer,
         funnel,
@@ -118,7 +118,7 @@ def rows_of(night: Night, table: str, customer: int) -> list[dict[str, Any]]:
     return rows
 
 
-def explain(facts: Facts, catalogue: Catalogue) -> dict[str, Any]:
+def explain(facts: ExplanationFacts, catalogue: Catalogue) -> dict[str, Any]:
     """Every arc of the customer with what became of it, the decision, and a sentence in both languages."""
     shape = Shape(
         tuple(row["rule"] for row in facts.funnel),
@@ -152,10 +152,10 @@ def explain(facts: Facts, catalogue: Catalogue) -> dict[str, Any]:
             score = kept.get(pair) or facts.scored.get(pair)
             arc |= dict.fromkeys(COLUMNS) if score is None else figures(score, pair, channel, facts)
         arcs.append(arc)
-    decision = decided(taken, catalogue) if facts.assignment else None
+    decision = describe_decision(taken, catalogue) if facts.assignment else None
     arcs.sort(key=rank)
     outbound = {channel.code for channel in catalogue.channels if channel.direction == "outbound"}
-    ranked = [offered(row, catalogue) for row in facts.offers]
+    ranked = [describe_offer(row, catalogue) for row in facts.offers]
     offers = [offer for offer in ranked if offer["channel"] not in outbound]
     alternates = sorted((o for o in ranked if o["channel"] in outbound), key=lambda o: o["rank"])
     shown = {(offer["product"], offer["channel"]): offer["rank"] for offer in offers}
@@ -176,7 +176,9 @@ def explain(facts: Facts, catalogue: Catalogue) -> dict[str, Any]:
     return found | {"sentence": explanation_text.of_decision(found, catalogue)}
 
 
-def figures(score: Mapping[str, Any], pair: tuple[int, int], channel: Channel, facts: Facts) -> dict[str, Any]:
+def figures(
+    score: Mapping[str, Any], pair: tuple[int, int], channel: Channel, facts: ExplanationFacts
+) -> dict[str, Any]:
     """Value, price by limit and reduced value of a scored arc; prices are null where the run's inputs are gone.
 
     An inbound offer is charged for what acceptance takes: price x P(accept).
@@ -203,14 +205,14 @@ def rank(arc: Mapping[str, Any]) -> tuple[Any, ...]:
     return (order, -worth, arc["product"], arc["channel"])
 
 
-def decided(row: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
+def describe_decision(row: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
     """The decision, with codes for ids."""
     codes = {"product": _code(catalogue.products, row["product"]), "channel": _code(catalogue.channels, row["channel"])}
     kept = ("decision_id", "value_micro", "price_micro", "role", "reason", "pscore", "marginal")
     return codes | {name: row[name] for name in kept}
 
 
-def offered(row: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
+def describe_offer(row: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
     """A ranked inbound offer, with codes for ids."""
     return {
         "channel": _code(catalogue.channels, row["channel"]),

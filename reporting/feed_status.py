@@ -116,7 +116,7 @@ class FeedState:
         }
 
 
-def expected(feed: Feed, night: dt.date) -> dt.date:
+def expect_data_date(feed: Feed, night: dt.date) -> dt.date:
     """The data date that the night of ``night`` expects of a feed: yesterday, or the last month that is due."""
     yesterday = night - dt.timedelta(days=1)
     if feed.granularity != "monthly":
@@ -176,7 +176,7 @@ def states(catalogue: Catalogue, ledger: Iterable[Row], landing: Iterable[Row], 
         if row["feed"] is not None:
             found[row["feed"], row["data_date"]].append(row)
     return [
-        state_of(feed, of_feed[code], found[code, expected(feed, night)], night)
+        state_of(feed, of_feed[code], found[code, expect_data_date(feed, night)], night)
         for code, feed in sorted(catalogue.feeds.items())
     ]
 
@@ -190,7 +190,7 @@ def state_of(feed: Feed, ledger: Sequence[Row], landing: Sequence[Row], night: d
         landing: its rows of ``landing`` of the date that is expected.
         night: the decision date.
     """
-    date = expected(feed, night)
+    date = expect_data_date(feed, night)
     wanted = 24 if feed.granularity == "hourly" else 1
     judged = [row for row in ledger if row["data_date"] == date]
     taken = in_force(judged, night)
@@ -242,7 +242,7 @@ def _not_loaded(
         return "ready", "", "not loaded yet: cpc ingest", arrived
     if landing:
         return "waiting", "01", landing[0]["reason"], None
-    if deadline(feed, expected(feed, night)) > limit:
+    if deadline(feed, expect_data_date(feed, night)) > limit:
         return "not due", "", "", None
     return "missing", "", "nothing has come", None
 

@@ -169,7 +169,7 @@ def against_control(slices: Mapping[str, Tally]) -> list[dict[str, Any]]:
     return rows
 
 
-def planned(figures: AssignFigures) -> list[dict[str, Any]]:
+def plan_figures(figures: AssignFigures) -> list[dict[str, Any]]:
     """What the run record of `assign` says of tonight's plan, as far as it says it."""
     known = [(name, value(figures)) for name, value in PLANNED.items()]
     return [figure(name, "all", float(value), 1.0) for name, value in known if value is not None]

@@ -31,11 +31,11 @@ def read_quarantined(lake: Lake, feed: str, date: dt.date | None, most: int) -> 
     return list(rows.sort_by(order).slice(0, most).to_pylist())
 
 
-def masked(night: Night, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def mask_bytes(night: Night, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The same records with the shape of their bytes in the place of these.
 
     Raises:
-        MendableError: the vault's key is missing, or another.
+        UserError: the vault's key is missing, or another.
     """
     if not rows:
         return []

@@ -75,7 +75,7 @@ def page(title: str, lead: str, svg: bytes, now: int, points: Sequence[Point]) -
     rows = []
     for at in points:
         told = at.row()
-        cells = "".join(f"<td>{escape(_shown(told[name]))}</td>" for name in _COLUMNS)
+        cells = "".join(f"<td>{escape(_format_point(told[name]))}</td>" for name in _COLUMNS)
         if at.conflict:
             cells = f"<td>{at.amount:,}</td><td colspan={len(_COLUMNS) - 1}>{escape(at.conflict)}</td>"
         rows.append(f'<tr class="{"now" if at.amount == now else ""}">{cells}</tr>')
@@ -101,7 +101,7 @@ def write(folder: Path, run: str, name: str, unit: str, now: int, points: Sequen
     return written
 
 
-def _shown(value: Any) -> str:
+def _format_point(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}" if abs(value) < 100 else f"{value:,.2f}"

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from runtime.night import Night
 from runtime.run_record import MARK
 
@@ -51,7 +51,7 @@ def run_dag(dag: str, night: Night, told: Callable[[str], None]) -> None:
     """Run ``dag`` for the decision date of ``night``; ``told`` gets the lines meant for people.
 
     Raises:
-        MendableError: a task failed; the log is named.
+        UserError: a task failed; the log is named.
     """
     log = _log(night, dag)
     command = [_program(), "dags", "test", dag, night.date.isoformat()]
@@ -70,14 +70,12 @@ def run_dag(dag: str, night: Night, told: Callable[[str], None]) -> None:
             out.write(line)
             if MARK in line:
                 told(line.split(MARK, 1)[1].rstrip())
-            if line.lstrip().startswith(("conf.errors.MendableError", "  remedy", "  where")) or "state=failed" in line:
+            if line.lstrip().startswith(("conf.errors.UserError", "  remedy", "  where")) or "state=failed" in line:
                 trouble.append(line.strip())
         code = process.wait()
     if code or any("state=failed" in line for line in trouble):
-        what = next((line for line in trouble if "MendableError" in line), f"the DAG {dag} failed")
-        raise MendableError(
-            what, where=str(log), remedy="mend what the log names, then run again: finished work is kept"
-        )
+        what = next((line for line in trouble if "UserError" in line), f"the DAG {dag} failed")
+        raise UserError(what, where=str(log), remedy="mend what the log names, then run again: finished work is kept")
 
 
 def _log(night: Night, name: str) -> Path:

@@ -23,7 +23,7 @@ def digest(row: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 
-def chained(events: Sequence[Mapping[str, Any]], last: str) -> list[dict[str, Any]]:
+def chain_events(events: Sequence[Mapping[str, Any]], last: str) -> list[dict[str, Any]]:
     """``events`` (``at, who, what, why, rows``) as rows of the chain that ends with the hash ``last``."""
     rows = []
     for event in events:
@@ -38,7 +38,7 @@ def append(lake: Lake, events: Sequence[Mapping[str, Any]]) -> None:
     if not events:
         return
     written = in_order(lake.arrow("ops_audit").to_pylist())
-    rows = chained(events, written[-1]["hash"] if written else "")
+    rows = chain_events(events, written[-1]["hash"] if written else "")
     table = pa.Table.from_pylist(rows, schema=nullable(arrow_schema(lake.table("ops_audit"))))
     lake.delta("ops_audit")
     lake.commit_files("ops_audit", [write_file(lake.path("ops_audit"), table, {})])

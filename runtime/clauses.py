@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.table import Column
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def columns_of(columns: Iterable[Column]) -> Columns:
 
 def compile_clauses(
     session: Callable[[], SparkSession], clauses: Sequence[Clause], kept: Path, *, whole: bool = True
-) -> list[MendableError]:
+) -> list[UserError]:
     """What Spark does not understand, clause by clause; no session is made if all was understood before.
 
     Args:
@@ -70,7 +70,7 @@ def compile_clauses(
     if not new:
         return []
     spark = session()
-    found: list[MendableError] = []
+    found: list[UserError] = []
     good: set[str] = set()
     for over, group in groupby(sorted(new, key=lambda clause: clause.over), key=lambda clause: clause.over):
         among = list(group)
@@ -106,7 +106,7 @@ def _empty(spark: SparkSession, over: Columns) -> DataFrame:
     return spark.sql("select " + ", ".join(f"cast(null as {ddl}) as `{name}`" for name, ddl in over))
 
 
-def misunderstood(rows: DataFrame, clauses: Sequence[Clause], whole: bool = True) -> list[MendableError]:
+def misunderstood(rows: DataFrame, clauses: Sequence[Clause], whole: bool = True) -> list[UserError]:
     """The clauses that do not compile: all at once, and by halves where that fails."""
     from pyspark.errors import AnalysisException, ParseException
 
@@ -127,7 +127,7 @@ def misunderstood(rows: DataFrame, clauses: Sequence[Clause], whole: bool = True
         if not whole and any(word in str(error) for word in _NO_COLUMN):
             return []
         clause = clauses[0]
-        return [MendableError(f"{clause.subject}: {reason_of(error)}", where=clause.where, remedy=clause.remedy)]
+        return [UserError(f"{clause.subject}: {reason_of(error)}", where=clause.where, remedy=clause.remedy)]
     return []
 
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from runtime.spark import JARS
 
 #: Coordinates → (file, SHA-256 of the released jar).
@@ -45,7 +45,7 @@ def fetch(folder: Path = JARS) -> None:
     """Bring the wanted jars into ``folder``.
 
     Raises:
-        MendableError: the JVM does not start, the registry does not answer or refuses, the disk is full, or what came
+        UserError: the JVM does not start, the registry does not answer or refuses, the disk is full, or what came
             is not what was released.
     """
     if not missing(folder):
@@ -56,7 +56,7 @@ def fetch(folder: Path = JARS) -> None:
             _resolve(Path(cache), folder)
             fetched = Path(cache) / "jars"
             if wrong := missing(fetched):
-                raise MendableError(
+                raise UserError(
                     f"the registry served other jars than the released ones: {', '.join(wrong)}",
                     where=str(folder),
                     remedy=f"ask whoever runs the mirror of Maven artefacts, {_BY_HAND} to {folder}",
@@ -91,34 +91,34 @@ def _resolve(cache: Path, folder: Path) -> None:
         raise _failure(asked.stderr + asked.stdout, folder)
 
 
-def _failure(output: str, folder: Path) -> MendableError:
+def _failure(output: str, folder: Path) -> UserError:
     """What went wrong, from what the JVM and Ivy wrote: Ivy speaks only once the JVM has started."""
     if "No space left on device" in output:
         return _disk_full(folder)
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     if any("unresolved dependency" in line for line in lines):
         answers = [line for line in lines if re.match(r"Server access error|Host .* not found|CLIENT ERROR", line)]
-        return MendableError(
+        return UserError(
             "Delta's jars could not be fetched: the registry of Maven artefacts did not answer, or refused",
             where=(answers or ["it does not have them"])[0][:300],
             remedy=f"look at network, proxy and mirror of this machine, {_BY_HAND} to {folder}",
         )
     said = [line for line in lines if not _IDLE.search(line)] or ["nothing"]
     if any("resolving dependencies" in line for line in lines):
-        return MendableError(
+        return UserError(
             "Delta's jars could not be fetched",
             where=next((line for line in said if "Exception" in line), said[-1])[:300],
             remedy=f"run `make setup` again, {_BY_HAND} to {folder}",
         )
-    return MendableError(
+    return UserError(
         "the JVM does not start, which Delta's jars are fetched with and Spark runs in",
         where=f"it says: {said[-1][:300]}",
         remedy="install Java 17, 21 or 25, point JAVA_HOME at it, or mend JAVA_TOOL_OPTIONS and _JAVA_OPTIONS",
     )
 
 
-def _disk_full(folder: Path) -> MendableError:
-    return MendableError(
+def _disk_full(folder: Path) -> UserError:
+    return UserError(
         "the disk is full: Delta's jars could not be written",
         where=f"{folder}, {tempfile.gettempdir()}",
         remedy="free 50 MB on both, or point TMPDIR elsewhere",

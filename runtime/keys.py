@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from conf.errors import MendableError
+from conf.errors import UserError
 
 KEY_VERSION = 1
 
@@ -21,7 +21,7 @@ def pseudonym_key(home: Path) -> bytes:
     """The key of the pseudonyms, 32 bytes (``CPC_PSEUDONYM_KEY`` in hex).
 
     Raises:
-        MendableError: it is no hex, or shorter than 32 bytes.
+        UserError: it is no hex, or shorter than 32 bytes.
     """
     text = os.environ.get("CPC_PSEUDONYM_KEY") or _kept(
         home / "secrets" / "pseudonym.key", lambda: secrets.token_hex(32)
@@ -31,7 +31,7 @@ def pseudonym_key(home: Path) -> bytes:
     except ValueError:
         key = b""
     if len(key) < 32:
-        raise MendableError(
+        raise UserError(
             "the key of the pseudonyms is not 32 bytes in hex",
             where="CPC_PSEUDONYM_KEY or secrets/pseudonym.key",
             remedy="restore it: another key would give every number a new pseudonym",
@@ -51,20 +51,20 @@ def vault_opener(home: Path) -> Callable[[bytes], bytes]:
     """What opens a number of the vault, or the bytes of a record that was set aside.
 
     Raises:
-        MendableError: there is no key, or it is not the vault's.
+        UserError: there is no key, or it is not the vault's.
     """
     path = home / "secrets" / "vault.key"
     remedy = "set CPC_VAULT_KEY, or restore that file from its backup: without it no number can be read"
     try:
         box = Fernet(os.environ.get("CPC_VAULT_KEY") or path.read_text(encoding="ascii").strip())
     except (OSError, ValueError) as error:
-        raise MendableError("the vault's key is missing or malformed", where=str(path), remedy=remedy) from error
+        raise UserError("the vault's key is missing or malformed", where=str(path), remedy=remedy) from error
 
     def opened(token: bytes) -> bytes:
         try:
             return box.decrypt(token)
         except InvalidToken as error:
-            raise MendableError("the key does not open the vault", where=str(path), remedy=remedy) from error
+            raise UserError("the key does not open the vault", where=str(path), remedy=remedy) from error
 
     return opened
 

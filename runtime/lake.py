@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from deltalake.transaction import AddAction, CommitProperties
 
 from conf.catalogue import Catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.table import Table
 from runtime.parquet_files import WrittenFile, partition_text, write_partitions
 
@@ -116,12 +116,12 @@ class Lake:
         """The catalogue's entry of ``table``.
 
         Raises:
-            MendableError: the catalogue has no such table.
+            UserError: the catalogue has no such table.
         """
         try:
             return self.catalogue.tables[table]
         except KeyError as error:
-            raise MendableError(
+            raise UserError(
                 f"no table {table!r} in the catalogue", where="conf/tables", remedy=f"write conf/tables/{table}.yml"
             ) from error
 

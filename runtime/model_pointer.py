@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import Settings
 from runtime.atomic_files import write_atomic
 
@@ -69,7 +69,7 @@ def client(settings: Settings) -> MlflowClient:
     """MLflow's client (imports MLflow: seconds).
 
     Raises:
-        MendableError: the store cannot be reached.
+        UserError: the store cannot be reached.
     """
     import logging
 
@@ -87,8 +87,8 @@ def client(settings: Settings) -> MlflowClient:
         raise _down(settings, error) from error
 
 
-def _down(settings: Settings, error: Exception) -> MendableError:
-    return MendableError(
+def _down(settings: Settings, error: Exception) -> UserError:
+    return UserError(
         f"the model registry does not answer: {str(error).splitlines()[0]}",
         where=f"settings.mlflow.uri = {urlparse(uri(settings)).scheme}://…",
         remedy="start it or mend the address, then run again; `cpc doctor` looks at it",
@@ -99,7 +99,7 @@ def look_up(settings: Settings, alias: str = CHAMPION) -> Version | None:
     """The version that an alias names, None where it names none.
 
     Raises:
-        MendableError: the registry does not answer.
+        UserError: the registry does not answer.
     """
     address = uri(settings)
     if address.startswith("sqlite:///"):
@@ -112,7 +112,7 @@ def look_up(settings: Settings, alias: str = CHAMPION) -> Version | None:
             raise _down(settings, error) from error
     try:
         found = client(settings).get_model_version_by_alias(settings.mlflow.model, alias)
-    except MendableError:
+    except UserError:
         raise
     except Exception as error:
         if "RESOURCE_DOES_NOT_EXIST" in str(error) or "not found" in str(error).lower():
@@ -137,8 +137,8 @@ def champion_text_hash(settings: Settings) -> str:
     """Digest of the champion as registered, empty while there is none or the registry does not answer."""
     try:
         found = look_up(settings)
-    except MendableError:
-        kept = _kept(settings)
+    except UserError:
+        kept = _read_kept(settings)
         return kept.sha256 if kept else ""
     return found.sha256 if found else ""
 
@@ -147,17 +147,17 @@ def champion(settings: Settings) -> Pinned:
     """The champion's folder on this machine, checked against its digest.
 
     Raises:
-        MendableError: there is no champion, or its files are not those that were registered.
+        UserError: there is no champion, or its files are not those that were registered.
     """
     try:
         found = look_up(settings)
-    except MendableError as error:
-        kept = _kept(settings)
+    except UserError as error:
+        kept = _read_kept(settings)
         if kept is None:
             raise
         return Pinned(kept.version, kept.folder, kept.sha256, degraded=error.what)
     if found is None:
-        raise MendableError(
+        raise UserError(
             f"there is no champion of model {settings.mlflow.model!r}",
             where=uri(settings).split("@")[-1],
             remedy="run `cpc train --date D` once: the first model becomes champion",
@@ -171,7 +171,7 @@ def fetch(settings: Settings, version: Version) -> Pinned:
     """A version's folder on this machine.
 
     Raises:
-        MendableError: its files are gone or changed.
+        UserError: its files are gone or changed.
     """
     parsed = urlparse(version.source)
     if parsed.scheme in {"", "file"}:
@@ -186,13 +186,13 @@ def fetch(settings: Settings, version: Version) -> Pinned:
     try:
         found = digest(folder)
     except OSError as error:
-        raise MendableError(
+        raise UserError(
             f"the files of model version {version.version} are gone",
             where=str(folder),
             remedy="restore them, or `cpc models rollback`, or train again",
         ) from error
     if version.sha256 and found != version.sha256:
-        raise MendableError(
+        raise UserError(
             f"the files of model version {version.version} are not those that were registered",
             where=str(folder),
             remedy="restore them from a copy, or `cpc models rollback`",
@@ -212,7 +212,7 @@ def _keep(settings: Settings, pinned: Pinned) -> None:
     write_atomic(record, json.dumps(facts))
 
 
-def _kept(settings: Settings) -> Pinned | None:
+def _read_kept(settings: Settings) -> Pinned | None:
     record = settings.home / "models" / "champion.json"
     if not record.exists():
         return None

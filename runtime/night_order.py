@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from conf.catalogue import ROOT
-from conf.errors import MendableError
+from conf.errors import UserError
 from runtime.figures import JobFigures
 from runtime.night import Night
 
@@ -52,7 +52,7 @@ class Job(Protocol):
 
 
 @dataclass(frozen=True)
-class Step:
+class JobStep:
     """A job in its place: what it reads and writes, and the jobs of the same run that must have ended before."""
 
     job: str
@@ -67,26 +67,26 @@ def load(name: str) -> Job:
     """The module of job ``name``.
 
     Raises:
-        MendableError: there is no such job.
+        UserError: there is no such job.
     """
     if name not in {job for jobs in RUNS.values() for job in jobs}:
         known = ", ".join(job for jobs in RUNS.values() for job in jobs)
-        raise MendableError(f"no job {name!r}", where="the name of a job", remedy=f"choose one of: {known}")
+        raise UserError(f"no job {name!r}", where="the name of a job", remedy=f"choose one of: {known}")
     return cast(Job, importlib.import_module(f"jobs.{name}"))
 
 
-def derive(names: Sequence[str]) -> list[Step]:
+def derive(names: Sequence[str]) -> list[JobStep]:
     """Sort jobs so that every table is written before it is read; ties keep the alphabet.
 
     Raises:
-        MendableError: two jobs write one table, or the tables make a circle.
+        UserError: two jobs write one table, or the tables make a circle.
     """
     modules = {name: load(name) for name in names}
     writer: dict[str, str] = {}
     for name, module in modules.items():
         for table in module.WRITES:
             if table in writer:
-                raise MendableError(
+                raise UserError(
                     f"{name} and {writer[table]} both write {table}",
                     where=f"jobs/{name}.py",
                     remedy="one writer a table",
@@ -96,13 +96,13 @@ def derive(names: Sequence[str]) -> list[Step]:
         name: sorted({writer[table] for table in module.READS if writer.get(table, name) != name})
         for name, module in modules.items()
     }
-    ordered: list[Step] = []
+    ordered: list[JobStep] = []
     done: set[str] = set()
     while len(done) < len(modules):
         ready = sorted(name for name in modules if name not in done and set(after[name]) <= done)
         if not ready:
             circle = sorted(set(modules) - done)
-            raise MendableError(
+            raise UserError(
                 f"these jobs wait for each other: {', '.join(circle)}",
                 where="READS and WRITES",
                 remedy="what a job reads of earlier nights belongs in READS_PREVIOUS",
@@ -111,7 +111,7 @@ def derive(names: Sequence[str]) -> list[Step]:
         module = modules[name]
         purpose = (cast(Any, module).__doc__ or "").strip().splitlines()[0]
         previous = tuple(getattr(module, "READS_PREVIOUS", ()))
-        ordered.append(Step(name, purpose, tuple(module.READS), previous, tuple(module.WRITES), tuple(after[name])))
+        ordered.append(JobStep(name, purpose, tuple(module.READS), previous, tuple(module.WRITES), tuple(after[name])))
         done.add(name)
     return ordered
 
@@ -135,11 +135,11 @@ def compile_night() -> str:
     return json.dumps(runs, indent=2, ensure_ascii=False) + "\n"
 
 
-def compiled(run: str, path: Path = GENERATED) -> list[Step]:
+def read_compiled(run: str, path: Path = GENERATED) -> list[JobStep]:
     """The steps of a run as committed: reading them imports no job."""
     steps = json.loads(path.read_text(encoding="utf-8"))[run]
     return [
-        Step(
+        JobStep(
             step["job"],
             step["purpose"],
             tuple(step["reads"]),

@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Iterator
 
 from conf.catalogue import ROOT, Catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.preset import FOLDER, load_preset
 from conf.settings import read_settings
 from runtime import night_order
@@ -22,14 +22,14 @@ from runtime.night import Night
 KEPT = "understood.txt"
 
 
-def rehearse(night: Night, catalogue: Catalogue | None = None) -> list[MendableError]:
+def rehearse(night: Night, catalogue: Catalogue | None = None) -> list[UserError]:
     """Every mistake in what people wrote, each once, in the order in which it was found.
 
     Args:
         night: the night: its date, home and Spark session.
         catalogue: what is read; the night's own by default. Its ``report`` is not used: all mistakes are collected.
     """
-    found: list[MendableError] = []
+    found: list[UserError] = []
     read = Catalogue((catalogue or night.catalogue).root, found.append)
     whole = _load(read, found)
     clauses: list[Clause] = []
@@ -43,52 +43,50 @@ def rehearse(night: Night, catalogue: Catalogue | None = None) -> list[MendableE
     return list({(one.what, one.where): one for mistake in found for one in mistake.each}.values())
 
 
-def _load(catalogue: Catalogue, found: list[MendableError]) -> bool:
+def _load(catalogue: Catalogue, found: list[UserError]) -> bool:
     """Read everything; returns whether all that declares columns of the snapshot is sound."""
     _ = catalogue.written_tables, catalogue.schemas
     before = len(found)
     try:
         _ = catalogue.features
-    except (MendableError, KeyError) as error:
-        found += [error] if isinstance(error, MendableError) else []
+    except (UserError, KeyError) as error:
+        found += [error] if isinstance(error, UserError) else []
     whole = not before and len(found) == before
     try:
         _ = catalogue.geography
-    except MendableError as error:
+    except UserError as error:
         found.append(error)
     for name in ("feeds", "groups", "products", "channels", "segments", "rules", "limits"):
         try:
             getattr(catalogue, name)
-        except MendableError as error:  # what it refers to could not be read, and is told already
+        except UserError as error:  # what it refers to could not be read, and is told already
             found.append(error)
     found += _settings(catalogue)
     return whole
 
 
-def _settings(catalogue: Catalogue) -> Iterator[MendableError]:
+def _settings(catalogue: Catalogue) -> Iterator[UserError]:
     """The mistakes of environments and presets (an overlay has conf's own)."""
     for path in sorted((catalogue.whole / "env").glob("*.yml")):
         try:
             read_settings(path)
-        except MendableError as error:
+        except UserError as error:
             yield error
     folder = FOLDER if catalogue.whole == ROOT else catalogue.whole / "presets"
     for path in sorted(folder.glob("*.yml")):
         try:
             load_preset(path.stem, folder)
-        except MendableError as error:
+        except UserError as error:
             yield error
 
 
-def _rehearsed(
-    name: str, catalogue: Catalogue, date: dt.date, found: list[MendableError]
-) -> Iterator[MendableError | Clause]:
+def _rehearsed(name: str, catalogue: Catalogue, date: dt.date, found: list[UserError]) -> Iterator[UserError | Clause]:
     """What a job says, as far as what it reads is sound."""
     rehearsal = getattr(night_order.load(name), "rehearse", None)
     try:
         yield from rehearsal(catalogue, date) if rehearsal else ()
-    except (MendableError, KeyError) as error:
-        if isinstance(error, MendableError):
+    except (UserError, KeyError) as error:
+        if isinstance(error, UserError):
             found.append(error)
         elif not found:  # a table that is missing with nothing wrong before is a fault of ours
             raise

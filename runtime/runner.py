@@ -20,11 +20,11 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from conf.dates import local_date, parse_date
-from conf.errors import MendableError, raise_all
+from conf.errors import UserError, raise_all
 from conf.settings import load_settings
 from runtime.figures import Failure, JobFigures
 from runtime.night import Night
-from runtime.night_order import Step, compiled, load
+from runtime.night_order import JobStep, load, read_compiled
 from runtime.run_id import Attempt, compute, read_attempt, write_attempt
 from runtime.run_record import MARK, line
 
@@ -51,7 +51,7 @@ def lease(night: Night) -> Iterator[None]:
     """Hold the home for one night at a time; the lock dies with its process, so a killed owner blocks nobody.
 
     Raises:
-        MendableError: another process is running a night here.
+        UserError: another process is running a night here.
     """
     home = night.settings.home
     try:
@@ -61,13 +61,13 @@ def lease(night: Night) -> Iterator[None]:
     except Timeout as error:
         owner = home / "night.owner"
         who = owner.read_text(encoding="utf-8").strip() if owner.exists() else "unknown"
-        raise MendableError(
+        raise UserError(
             "another night is running here",
             where=f"{home} (held by {who})",
             remedy="wait until it ends, or stop that process; nothing was changed",
         ) from error
     except OSError as error:
-        raise MendableError(
+        raise UserError(
             f"cannot write to the home: {error.strerror}",
             where=str(home),
             remedy="free disk space or mend its permissions, then run again: nothing is lost",
@@ -88,7 +88,7 @@ def run_task(job: str, date: str) -> dict[str, Any]:
     """One job as an Airflow task: by name and decision date, in the environment of the process."""
     settings = load_settings()
     night = Night(parse_date(date), settings, settings.landing)
-    if job == compiled("nightly")[0].job:
+    if job == read_compiled("nightly")[0].job:
         refuse_mistakes(night)
     record = run_job(job, night)
     sys.stdout.write(MARK + line(record.job, record.state, record.seconds, record.figures) + "\n")
@@ -99,7 +99,7 @@ def refuse_mistakes(night: Night) -> None:
     """Refuse at the beginning what the night would refuse in its middle: the same that `cpc check` tells.
 
     Raises:
-        MendableError: every mistake in what people wrote.
+        UserError: every mistake in what people wrote.
     """
     from runtime.rehearsal import rehearse
 
@@ -110,7 +110,7 @@ def run_job(job: str, night: Night) -> Record:
     """Run one job of the night and record it.
 
     Raises:
-        MendableError: what the job raises, unchanged; the record says ``failed``.
+        UserError: what the job raises, unchanged; the record says ``failed``.
     """
     with lease(night), _disk_trouble(night):
         module = load(job)
@@ -144,7 +144,7 @@ def _disk_trouble(night: Night) -> Iterator[None]:
     except OSError as error:
         if error.errno not in {28, 30, 13}:  # no space, read-only, not permitted
             raise
-        raise MendableError(
+        raise UserError(
             f"cannot write: {error.strerror}",
             where=str(error.filename or night.settings.home),
             remedy="free disk space or mend permissions, then run again: finished jobs are kept",
@@ -163,7 +163,7 @@ def _mark_done(night: Night, job: str) -> None:
     """Note a job of the attempt; with the night's last one it is finished, whoever started the jobs."""
     attempt = read_attempt(night)
     if attempt is not None and not attempt.finished:
-        last = job == compiled("nightly")[-1].job
+        last = job == read_compiled("nightly")[-1].job
         write_attempt(night, Attempt(attempt.run_id, tuple(dict.fromkeys((*attempt.done, job))), finished=last))
 
 
@@ -195,23 +195,21 @@ def _keep(night: Night, record: Record, started: dt.datetime) -> None:
 
 
 def _precedes_pin(job: str) -> bool:
-    names = [step.job for step in compiled("nightly")]
+    names = [step.job for step in read_compiled("nightly")]
     return job in names[: names.index(PINS)]
 
 
-def plan(run: str, first: str | None = None, last: str | None = None) -> list[Step]:
+def plan(run: str, first: str | None = None, last: str | None = None) -> list[JobStep]:
     """The steps of a run from ``first`` to ``last``.
 
     Raises:
-        MendableError: the run has no such job.
+        UserError: the run has no such job.
     """
-    steps = compiled(run)
+    steps = read_compiled(run)
     names = [step.job for step in steps]
     for name, option in ((first, "--from"), (last, "--until")):
         if name is not None and name not in names:
-            raise MendableError(
-                f"no job {name!r} in the night", where=option, remedy=f"choose one of: {', '.join(names)}"
-            )
+            raise UserError(f"no job {name!r} in the night", where=option, remedy=f"choose one of: {', '.join(names)}")
     start = names.index(first) if first else 0
     end = names.index(last) + 1 if last else len(names)
     return steps[start:end]
@@ -219,7 +217,7 @@ def plan(run: str, first: str | None = None, last: str | None = None) -> list[St
 
 def run_night(
     night: Night,
-    steps: Sequence[Step],
+    steps: Sequence[JobStep],
     told: Callable[[str, Record | None], None] = lambda job, record: None,
 ) -> list[Record]:
     """Run the steps in order under one lease; after a crash, jobs done under the same inputs are not done again.
@@ -233,7 +231,7 @@ def run_night(
     before = read_attempt(night)
     resumable = set(before.done) if before and not before.finished and before.run_id == compute(night) else set()
     with lease(night):
-        if steps and steps[0].job == compiled("nightly")[0].job:
+        if steps and steps[0].job == read_compiled("nightly")[0].job:
             refuse_mistakes(night)
         for step in steps:
             attempt = read_attempt(night)

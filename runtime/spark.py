@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import Settings
 
 #: Threads that ask for the session together get one; two starting JVMs would also lose standard error to each other.
@@ -24,7 +24,7 @@ def session(settings: Settings) -> SparkSession:
     """The process's session, with Delta; settings count only for the first call.
 
     Raises:
-        MendableError: Java or Delta's jars are missing.
+        UserError: Java or Delta's jars are missing.
     """
     with _ONE_AT_A_TIME:
         return _session(settings)
@@ -36,7 +36,7 @@ def _session(settings: Settings) -> SparkSession:
         return active
     jars = sorted(JARS.glob("*.jar"))
     if len(jars) < 2:
-        raise MendableError("Delta's jars are missing", where=str(JARS), remedy="run `make setup`")
+        raise UserError("Delta's jars are missing", where=str(JARS), remedy="run `make setup`")
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     # a query that Spark refuses is an exception; its Java stack on standard error would be said besides
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL + 1)

@@ -39,7 +39,7 @@ class Held:
         return sum(self.records)
 
 
-def held(lake: Lake, table: str, by: str = "", dates: Collection[dt.date] = ()) -> Held:
+def read_held(lake: Lake, table: str, by: str = "", dates: Collection[dt.date] = ()) -> Held:
     """What a table holds; where ``by`` names its date partition, of ``dates`` only. No row is read."""
     live = lake.live_files(table, bounds=("customer_id",))
     if by:
@@ -60,7 +60,7 @@ def read(spark: SparkSession, lake: Lake, table: str, files: Sequence[str] | Non
     ddl = ", ".join(f"`{column.name}` {column.type}" for column in lake.table(table).columns)
     home = lake.path(table)
     roots: dict[Path, list[str]] = {}
-    for file in held(lake, table).files if files is None else files:
+    for file in read_held(lake, table).files if files is None else files:
         folders = Path(file).relative_to(home).parts[:-1]
         roots.setdefault(home.joinpath(*(part for part in folders if "=" not in part)), []).append(file)
     frames = [

@@ -29,7 +29,7 @@ def few(rows: int) -> bool:
 
 
 @contextlib.contextmanager
-def brief(spark: SparkSession, rows: int) -> Iterator[None]:
+def interpret(spark: SparkSession, rows: int) -> Iterator[None]:
     """Interpret the plans made and run inside, where they are about few rows."""
     if not few(rows):
         yield

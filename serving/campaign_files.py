@@ -46,14 +46,14 @@ def stop_list(consent: pa.Table, stopped: pa.Table, channels: Sequence[Channel])
     where = pc.if_else(marketing, refused["channel"], pa.scalar("all"))
     keys = pa.concat_arrays(
         [
-            _keys(refused["customer_id"].combine_chunks(), _combined(where), channels),
+            _keys(refused["customer_id"].combine_chunks(), _combine(where), channels),
             _keys(stopped["customer_id"].combine_chunks(), stopped["channel"].combine_chunks(), channels),
         ]
     )
     return pc.unique(keys.take(pc.sort_indices(keys)))
 
 
-def _combined(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+def _combine(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 

@@ -40,7 +40,7 @@ def keep_last(night: Night, why: str) -> None:
         serving.mark(store, night.date, identity.run_id(night), "refused", why)
 
 
-def published(night: Night) -> Path:
+def publication_folder(night: Night) -> Path:
     """Where the files of the night go."""
     return night.settings.home / "published" / night.date.isoformat()
 
@@ -53,7 +53,7 @@ class Tally:
     withdrawn: int = 0
 
 
-class Plan:
+class Publication:
     """Tonight's plan as a stream of batches, with the stop-list laid over it."""
 
     def __init__(self, night: Night, run_id: str, stops: pa.Array) -> None:
@@ -99,7 +99,7 @@ def stop_keys(night: Night) -> pa.Array:
     return campaign_files.stop_list(consent, stopped, night.catalogue.channels)
 
 
-def write_files(night: Night, plan: Plan, folder: Path) -> tuple[dict[str, tuple[int, str]], int]:
+def write_files(night: Night, plan: Publication, folder: Path) -> tuple[dict[str, tuple[int, str]], int]:
     """A CSV a channel: contacts with numbers for outbound ones (mode 600), ranked offers for inbound ones.
 
     Returns:
@@ -131,7 +131,7 @@ def write_files(night: Night, plan: Plan, folder: Path) -> tuple[dict[str, tuple
     return files | offers(night, plan, folder), missing
 
 
-def offers(night: Night, plan: Plan, folder: Path) -> dict[str, tuple[int, str]]:
+def offers(night: Night, plan: Publication, folder: Path) -> dict[str, tuple[int, str]]:
     """A CSV an inbound channel: who comes is shown these, best first; no numbers."""
     columns = ["decision_id", "customer_id", "channel", "rank", "product", "value_micro", WITHDRAWN.name]
     batches = [batch.select(columns) for batch in plan.batches("recommendation")]
@@ -157,7 +157,7 @@ def offers(night: Night, plan: Plan, folder: Path) -> dict[str, tuple[int, str]]
     return files
 
 
-def to_store(night: Night, plan: Plan, figures: pa.Table) -> dict[str, int]:
+def to_store(night: Night, plan: Publication, figures: pa.Table) -> dict[str, int]:
     """Swap the night into the serving store; readers see last night's until all of it is there."""
     tables = {name: night.lake.table(name) for name in STORED}
     counts: dict[str, int] = {}
@@ -179,7 +179,7 @@ def to_store(night: Night, plan: Plan, figures: pa.Table) -> dict[str, int]:
     return counts
 
 
-def served(night: Night, run_id: str, delivered: Mapping[str, tuple[int, str]]) -> pa.Table:
+def serving_rows(night: Night, run_id: str, delivered: Mapping[str, tuple[int, str]]) -> pa.Table:
     """Tonight's rows of ``serving``."""
     rows = [
         {"business_date": night.date, "run_id": run_id, "target": target, "rows": count, "sha256": digest or None}

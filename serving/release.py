@@ -6,24 +6,24 @@ from collections.abc import Sequence
 
 import pyarrow.compute as pc
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from runtime import run_id as identity
 from runtime.figures import ProveFigures
 from runtime.night import Night
 from runtime.run_record import RunRecord, record_of
 
 
-def accepted_run(night: Night) -> str:
+def require_accepted_run(night: Night) -> str:
     """The id of tonight's run, once its certificate was accepted and the plan in the lake is that run's.
 
     Raises:
-        MendableError: there is no plan, it is another run's, or its certificate was refused or never checked.
+        UserError: there is no plan, it is another run's, or its certificate was refused or never checked.
     """
     run_id = identity.run_id(night)
     planned = pc.unique(night.lake.arrow("assignment", partition=night.partition, columns=["run_id"])["run_id"])
     fault = fault_of(run_id, planned.to_pylist(), record_of(night, run_id, ProveFigures.job))
     if fault:
-        raise MendableError(
+        raise UserError(
             f"the night of {night.date} is not published: {fault}",
             where=f"run {run_id}",
             remedy=f"run `cpc nightly --date {night.date} --from assign`; until then the last published night stays",

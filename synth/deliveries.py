@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from conf.dates import SHANGHAI, month_end
 from conf.feed import Feed
 from synth.keyed import key, stream
-from synth.plan import Plan, date_of, day_of
+from synth.plan import LoggedPlan, date_of, day_of
 from synth.rows import Period
 
 
 @dataclass(frozen=True)
-class Delivery:
+class SynthDelivery:
     """One delivery to write.
 
     ``created`` is the arrival that its control file tells; ``resend`` 1 restates what 0 sent, which ``restated``
@@ -33,9 +33,9 @@ class Delivery:
         return date_of(self.period.day)
 
 
-def deliveries(plan: Plan) -> list[Delivery]:
+def deliveries(plan: LoggedPlan) -> list[SynthDelivery]:
     """Everything that is sent, in order of data date and feed."""
-    outgoing: list[Delivery] = []
+    outgoing: list[SynthDelivery] = []
     absent, tardy = last_date_faults(plan)
     for code, feed in sorted(plan.catalogue.feeds.items()):
         for period in periods(plan, feed):
@@ -46,7 +46,7 @@ def deliveries(plan: Plan) -> list[Delivery]:
     return sorted(outgoing, key=lambda d: (d.period.day, d.feed, d.period.hour, d.resend))
 
 
-def periods(plan: Plan, feed: Feed) -> Iterator[Period]:
+def periods(plan: LoggedPlan, feed: Feed) -> Iterator[Period]:
     """The deliveries that a feed owes: complete months of history and demo, or every date (and hour) of the demo."""
     if feed.granularity == "monthly":
         first = date_of(plan.first_day)
@@ -59,7 +59,7 @@ def periods(plan: Plan, feed: Feed) -> Iterator[Period]:
             yield Period(day, day + 1, day, hour)
 
 
-def last_date_faults(plan: Plan) -> tuple[set[str], set[str]]:
+def last_date_faults(plan: LoggedPlan) -> tuple[set[str], set[str]]:
     """Optional daily feeds that send nothing, and that send too late, on the last date (of those least used)."""
     faults = plan.preset.faults
     optional = [
@@ -70,17 +70,17 @@ def last_date_faults(plan: Plan) -> tuple[set[str], set[str]]:
     return set(order[:missing]), set(order[missing : missing + late])
 
 
-def _draw_sendings(plan: Plan, feed: Feed, period: Period, late: bool) -> Iterator[Delivery]:
+def _draw_sendings(plan: LoggedPlan, feed: Feed, period: Period, late: bool) -> Iterator[SynthDelivery]:
     faults = plan.preset.faults
     rng = stream(plan.seed, "arrival", feed.code, period.day, period.hour)
     lot, again, part = rng.random(3)
     late = late or (not feed.required and feed.granularity == "daily" and lot < faults.late_files)
     created = _arrival(feed, period, float(part), late)
     twice = bool(again < faults.resent_files and feed.granularity == "daily")
-    yield Delivery(feed.code, period, created, restated=twice)
+    yield SynthDelivery(feed.code, period, created, restated=twice)
     if twice:
         days = int(rng.integers(0, 3))  # at once, or a later night restates it
-        yield Delivery(feed.code, period, created + dt.timedelta(days=days, minutes=25), resend=1)
+        yield SynthDelivery(feed.code, period, created + dt.timedelta(days=days, minutes=25), resend=1)
 
 
 def _arrival(feed: Feed, period: Period, part: float, late: bool) -> dt.datetime:

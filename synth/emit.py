@@ -14,13 +14,13 @@ from synth.behaviour import bill, life, usage, visit
 from synth.behaviour import contact as inbound
 from synth.fill import Context, fill
 from synth.frame import Column, Frame
-from synth.inverse import Source
+from synth.inverse import InverseSource
 from synth.keyed import stream
 from synth.ledger_columns import attempts, complaint, consent, decision, order
 from synth.plan import date_of
 from synth.registers import find_last_change, profile, shift
 from synth.routes import Mapping, mappings
-from synth.rows import Period, Rows, rows_of
+from synth.rows import EventRows, Period, rows_of
 from synth.wording import dates, decimals, instants
 from synth.world import World
 
@@ -112,7 +112,9 @@ def _place(
                 columns[field.name] = made["account"]
 
 
-def to_field(schema: Schema, field: Field, source: Source, made: Column, rng: np.random.Generator) -> pa.Array | None:
+def to_field(
+    schema: Schema, field: Field, source: InverseSource, made: Column, rng: np.random.Generator
+) -> pa.Array | None:
     """An entity's column as the field's values; None where they do not fit (the filler then makes them)."""
     if source.kind == "codes":
         back = {value: code for code, value in reversed(source.codes)}
@@ -141,7 +143,7 @@ def to_field(schema: Schema, field: Field, source: Source, made: Column, rng: np
     return _cast(field, source, made)
 
 
-def _cast(field: Field, source: Source, made: Column) -> pa.Array | None:
+def _cast(field: Field, source: InverseSource, made: Column) -> pa.Array | None:
     mask = None
     if isinstance(made, pa.Array):
         if pa.types.is_boolean(made.type):
@@ -169,7 +171,7 @@ def _cast(field: Field, source: Source, made: Column) -> pa.Array | None:
     return pa.array(np.rint(value).astype(np.int64)).cast(kind) if kind is not None else None
 
 
-def _place_time(columns: dict[str, pa.Array], schema: Schema, mapping: Mapping, rows: Rows) -> None:
+def _place_time(columns: dict[str, pa.Array], schema: Schema, mapping: Mapping, rows: EventRows) -> None:
     source = mapping.event
     if not source.field or source.field in columns:
         return

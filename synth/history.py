@@ -18,7 +18,7 @@ from synth.demand import NONE, background, key_of, orders_of, organic_orders
 from synth.events import OFFICE, Table, hours, sort_by, stack, take
 from synth.keyed import stream
 from synth.plan import Ints
-from synth.policy import Night, best_arcs, decide
+from synth.policy import PolicyNight, best_arcs, decide
 from synth.response import find_discount_base, lift, organic
 from synth.world import World
 
@@ -88,7 +88,7 @@ def _nights(world: World, orders: Table, folder: Path) -> tuple[Table, Table, Ta
     return stack(contacts), stack(answers), stack(optouts), stack(protests), decided
 
 
-def _save_night(path: Path, night: Night, living: np.ndarray) -> None:
+def _save_night(path: Path, night: PolicyNight, living: np.ndarray) -> None:
     rows = np.flatnonzero(living)
     np.savez(
         path,
@@ -104,7 +104,7 @@ def _save_night(path: Path, night: Night, living: np.ndarray) -> None:
 
 
 def _contact(
-    world: World, day: int, night: Night, orders: Table, keys: Ints, fatigue: np.ndarray
+    world: World, day: int, night: PolicyNight, orders: Table, keys: Ints, fatigue: np.ndarray
 ) -> tuple[Table, Table]:
     """The night's contacts, and the orders that they cause; organic orders are discounted, lost or displaced."""
     plan, r = world.plan, world.plan.preset.response

@@ -26,7 +26,7 @@ _IF_SELF = re.compile(r"^if\((\w+)\s*=\s*'[^']*',\s*'[^']*',\s*\1\)$", re.I)
 
 
 @dataclass(frozen=True)
-class Source:
+class InverseSource:
     """Where a column comes from.
 
     Attributes:
@@ -45,34 +45,34 @@ class Source:
     negated: bool = False
 
 
-def invert(expression: str, fields: frozenset[str]) -> Source:
+def invert(expression: str, fields: frozenset[str]) -> InverseSource:
     """What ``expression`` says about the schema's ``fields``."""
     text = _bare(expression)
     if (literal := _literal(text)) is not None:
         return literal
     if text in fields:
-        return Source("field", text)
+        return InverseSource("field", text)
     if (match := _DATE_END.search(text)) and match[1] in fields:
-        return Source("day", match[1])
+        return InverseSource("day", match[1])
     for pattern, negated in ((_EQUAL, False), (_UNEQUAL, True)):
         if (match := pattern.match(text)) and match[1] in fields:
-            return Source("member", match[1], values=(match[2],), negated=negated)
+            return InverseSource("member", match[1], values=(match[2],), negated=negated)
     if (match := _AMONG.match(text)) and match[1] in fields:
-        return Source("member", match[1], values=tuple(re.findall(r"'([^']*)'", match[2])))
+        return InverseSource("member", match[1], values=tuple(re.findall(r"'([^']*)'", match[2])))
     if (match := _CASE.match(text)) and match[1] in fields:
-        return Source("codes", match[1], codes=tuple(_WHEN.findall(match[2])), value=match[3])
+        return InverseSource("codes", match[1], codes=tuple(_WHEN.findall(match[2])), value=match[3])
     for pattern in (_TIMES, _OVER):
         if match := pattern.match(text):
             inner = invert(match[1], fields)
             if inner.kind == "field":
                 times, over = (int(match[2]), 1) if pattern is _TIMES else (1, int(match[2]))
-                return Source("field", inner.field, times=inner.times * times, over=inner.over * over)
+                return InverseSource("field", inner.field, times=inner.times * times, over=inner.over * over)
     if (match := _AS_TIME.match(text)) and match[1] in fields:
-        return Source("field", match[1])
+        return InverseSource("field", match[1])
     for pattern in (_WRAP, _IF_SELF):
         if (match := pattern.match(text)) and match[1] in fields:
-            return Source("field", match[1])
-    return Source("unknown")
+            return InverseSource("field", match[1])
+    return InverseSource("unknown")
 
 
 def required_values(where: str, fields: frozenset[str]) -> dict[str, tuple[str, ...]]:
@@ -107,13 +107,13 @@ def _is_balanced(text: str) -> bool:
     return depth == 0
 
 
-def _literal(text: str) -> Source | None:
+def _literal(text: str) -> InverseSource | None:
     if re.fullmatch(r"'[^']*'", text):
-        return Source("literal", value=text[1:-1])
+        return InverseSource("literal", value=text[1:-1])
     if text.lower() in ("true", "false"):
-        return Source("literal", value=text.lower() == "true")
+        return InverseSource("literal", value=text.lower() == "true")
     if text.lower() == "null":
-        return Source("literal", value=None)
+        return InverseSource("literal", value=None)
     if re.fullmatch(r"-?\d+(\.\d+)?", text):
-        return Source("literal", value=float(text))
+        return InverseSource("literal", value=float(text))
     return None

@@ -6,7 +6,7 @@ import numpy as np
 
 from conf.geography import GRADES
 from synth.keyed import hash64, stream
-from synth.plan import Ints, Plan
+from synth.plan import Ints, LoggedPlan
 from synth.traits import EVENTS, Columns
 
 PLANS = (("p19", 19), ("p39", 39), ("p59", 59), ("p88", 88), ("p128", 128), ("p198", 198), ("p298", 298))
@@ -29,7 +29,7 @@ def phones(index: Ints) -> Ints:
     return FIRST_NUMBER + (index * 7_368_787 + 1_234_567) % NUMBERS
 
 
-def people(plan: Plan, block: int, first: int, hidden: Columns) -> Columns:
+def people(plan: LoggedPlan, block: int, first: int, hidden: Columns) -> Columns:
     """Registers of the customers ``first … first + n − 1``; ``active_from``/``active_to`` bound their life (days)."""
     rng = stream(plan.seed, "people", block)
     n = len(hidden["value"])
@@ -61,7 +61,7 @@ def people(plan: Plan, block: int, first: int, hidden: Columns) -> Columns:
     return columns | _terminals(plan, rng, hidden) | _lives(plan, rng, hidden, first)
 
 
-def _centre_positions(plan: Plan) -> Ints:
+def _centre_positions(plan: LoggedPlan) -> Ints:
     codes = [centre.code for centre in plan.geography.centres]
     return np.array([codes.index(city.centre) for city in plan.geography.cities], dtype=np.int64)
 
@@ -71,7 +71,7 @@ def _grades(member: np.ndarray, rank: np.ndarray) -> np.ndarray:
     return np.where(member, len(GRADES) - 1 - step, len(GRADES) - 1).astype(np.int8)
 
 
-def _terminals(plan: Plan, rng: np.random.Generator, hidden: Columns) -> Columns:
+def _terminals(plan: LoggedPlan, rng: np.random.Generator, hidden: Columns) -> Columns:
     n = len(hidden["value"])
     brand = rng.choice(len(BRANDS), size=n, p=[b[1] for b in BRANDS])
     price = np.array([b[2] for b in BRANDS])[brand] * np.exp(0.25 * hidden["value"] + 0.2 * rng.normal(size=n))
@@ -87,7 +87,7 @@ def _terminals(plan: Plan, rng: np.random.Generator, hidden: Columns) -> Columns
     }
 
 
-def _lives(plan: Plan, rng: np.random.Generator, hidden: Columns, first: int) -> Columns:
+def _lives(plan: LoggedPlan, rng: np.random.Generator, hidden: Columns, first: int) -> Columns:
     """When lines begin and end, contracts, and numbers that a later customer takes over."""
     n = len(hidden["value"])
     opened = plan.first_day - 30 - (rng.gamma(1.6, 900, size=n)).astype(np.int64)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conf.catalogue import Catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.geography import Geography, load_geography
 from conf.money import MICRO
 from conf.offer import Channel, Product
@@ -38,7 +38,7 @@ def date_of(day: int) -> dt.date:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LoggedPlan:
     """The order for a province.
 
     Attributes:
@@ -61,13 +61,13 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not 1 <= self.customers <= MOST_CUSTOMERS:
-            raise MendableError(
+            raise UserError(
                 f"{self.customers} customers cannot be made",
                 where="--customers",
                 remedy=f"choose 1 to {MOST_CUSTOMERS} (the synthetic number range 100xxxxxxxx)",
             )
         if self.days < 1 or self.history_days < 0:
-            raise MendableError("a province needs at least one day", where="--days", remedy="give --days 1 or more")
+            raise UserError("a province needs at least one day", where="--days", remedy="give --days 1 or more")
 
     @cached_property
     def geography(self) -> Geography:

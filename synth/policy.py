@@ -19,7 +19,7 @@ import numpy as np
 from conf.money import MICRO
 from synth.explore import CONTROL, EXPLOIT, EXPLORE, NONE, Scene, explore
 from synth.keyed import hash64, stream, uniform
-from synth.plan import BLOCK, Floats, Ints, Plan
+from synth.plan import BLOCK, Floats, Ints, LoggedPlan
 from synth.response import organic
 from synth.world import World
 
@@ -29,7 +29,7 @@ ROLES = ("control", "explore", "exploit")
 
 
 @dataclass(frozen=True)
-class Night:
+class PolicyNight:
     """What was decided for everyone on one night (arrays over customers; −1 is none)."""
 
     product: np.ndarray  # int8
@@ -72,7 +72,9 @@ def best_arcs(world: World) -> tuple[np.ndarray, np.ndarray]:
     return arcs, scores
 
 
-def decide(world: World, day: int, top: np.ndarray, scores: np.ndarray, owned: np.ndarray, open_: np.ndarray) -> Night:
+def decide(
+    world: World, day: int, top: np.ndarray, scores: np.ndarray, owned: np.ndarray, open_: np.ndarray
+) -> PolicyNight:
     """Decide for everyone on ``day``.
 
     Args:
@@ -98,7 +100,7 @@ def decide(world: World, day: int, top: np.ndarray, scores: np.ndarray, owned: n
     in_play = (scene.role != CONTROL) & (scene.arcs > 0)
     pscore = (1 - policy.explore) * (final == given) + policy.explore * chance(final)
     bits = _bits(may_p) << np.uint64(16) | _bits(world["may_meet"] & open_[:, None])
-    return Night(
+    return PolicyNight(
         product=np.where(final >= 0, final // c_count, NONE).astype(np.int8),
         channel=np.where(final >= 0, final % c_count, NONE).astype(np.int8),
         role=scene.role,
@@ -109,7 +111,7 @@ def decide(world: World, day: int, top: np.ndarray, scores: np.ndarray, owned: n
     )
 
 
-def roles(plan: Plan, rows: Ints, day: int) -> np.ndarray:
+def roles(plan: LoggedPlan, rows: Ints, day: int) -> np.ndarray:
     """Role of each customer: control for good, explore for a night."""
     policy = plan.preset.policy
     explore = uniform(rows, plan.seed, "explore", day) < policy.explore

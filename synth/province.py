@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import TypedDict
 
 from conf.catalogue import ROOT, load_catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.preset import load_preset
 from dialects import write_delivery
-from synth.deliveries import Delivery, deliveries
+from synth.deliveries import SynthDelivery, deliveries
 from synth.emit import table_of
 from synth.faults import incomplete, with_faults
 from synth.history import make_history
 from synth.keyed import stream
-from synth.plan import Plan, date_of
+from synth.plan import LoggedPlan, date_of
 from synth.truth import write_truth
 from synth.volume import is_drawn, scale_of
 from synth.world import World, make_world, open_world, save_world
@@ -53,10 +53,10 @@ class Summary(TypedDict):
 
 
 @dataclass(frozen=True)
-class Task:
+class WriteTask:
     """What a worker needs to write one delivery."""
 
-    delivery: Delivery
+    delivery: SynthDelivery
     landing: Path
     scale: float
 
@@ -90,12 +90,12 @@ def write_province(
         progress: called with deliveries written and all deliveries.
 
     Raises:
-        MendableError: a size, date or preset that cannot be, or a folder that already holds files.
+        UserError: a size, date or preset that cannot be, or a folder that already holds files.
     """
     began = time.perf_counter()
     if out.exists() and any(out.iterdir()):
-        raise MendableError("the folder is not empty", where=str(out), remedy="name a new folder with --out")
-    plan = Plan(
+        raise UserError("the folder is not empty", where=str(out), remedy="name a new folder with --out")
+    plan = LoggedPlan(
         load_catalogue(catalogue_root), load_preset(preset), customers, start, days, seed, history_days, bytes_per_day
     )
     part, work = out.with_name(out.name + ".part"), out.with_name(out.name + ".model")
@@ -103,7 +103,7 @@ def write_province(
         shutil.rmtree(unfinished, ignore_errors=True)
     counts = make_model(plan, work)
     truth_rows = write_truth(open_world(plan, work / "world"), part / "truth")
-    tasks = [Task(d, part, scale_of(plan, d.feed)) for d in deliveries(plan)]
+    tasks = [WriteTask(d, part, scale_of(plan, d.feed)) for d in deliveries(plan)]
     done = _write_all(plan, preset, work, tasks, workers, progress)
     shutil.rmtree(work)
     if out.exists():
@@ -125,7 +125,7 @@ def write_province(
     )
 
 
-def make_model(plan: Plan, work: Path) -> dict[str, int]:
+def make_model(plan: LoggedPlan, work: Path) -> dict[str, int]:
     """Draw the world and its history into ``work``."""
     world = make_world(plan)
     save_world(world, work / "world")
@@ -140,11 +140,11 @@ def _open(plan_args: tuple[object, ...], preset: str, work: Path) -> None:
     """Worker start: load conf and map the world."""
     global _WORLD, _WORK
     root, *rest = plan_args
-    plan = Plan(load_catalogue(Path(str(root))), load_preset(preset), *rest)  # type: ignore[arg-type]
+    plan = LoggedPlan(load_catalogue(Path(str(root))), load_preset(preset), *rest)  # type: ignore[arg-type]
     _WORLD, _WORK = open_world(plan, work / "world"), work
 
 
-def write_one(task: Task) -> tuple[int, int, int]:
+def write_one(task: WriteTask) -> tuple[int, int, int]:
     """Write one delivery; files, rows and bytes."""
     if _WORLD is None or _WORK is None:
         raise RuntimeError("a worker writes only after it has opened the world")
@@ -173,7 +173,7 @@ def write_one(task: Task) -> tuple[int, int, int]:
 
 
 def _write_all(
-    plan: Plan, preset: str, work: Path, tasks: list[Task], workers: int, progress: Progress | None
+    plan: LoggedPlan, preset: str, work: Path, tasks: list[WriteTask], workers: int, progress: Progress | None
 ) -> list[tuple[int, int, int]]:
     arguments = (
         plan.catalogue.root,
@@ -210,5 +210,5 @@ def _collect(
     return done
 
 
-def _weight(plan: Plan, task: Task) -> float:
+def _weight(plan: LoggedPlan, task: WriteTask) -> float:
     return plan.catalogue.feeds[task.delivery.feed].rows_per_1000 * task.scale

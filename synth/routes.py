@@ -13,7 +13,7 @@ from conf.feed import Feed
 from conf.schema import Conform, Schema
 from synth.aftermath import ACTIONS, CONSENTS, KINDS, STEPS
 from synth.events import Table
-from synth.inverse import Source, invert, required_values
+from synth.inverse import InverseSource, invert, required_values
 from synth.keyed import uniform
 from synth.world import World
 
@@ -30,8 +30,8 @@ class Mapping:
     """
 
     conform: Conform
-    sources: dict[str, Source]
-    event: Source
+    sources: dict[str, InverseSource]
+    event: InverseSource
     choices: dict[str, tuple[str, ...]]
     needs: dict[str, tuple[str, ...]]
 
@@ -75,7 +75,7 @@ def _mapping(schema: Schema, conform: Conform, holds: dict[str, tuple[str, ...]]
 
 
 def _values(
-    schema: Schema, source: Source, holds: dict[str, tuple[str, ...]], needs: dict[str, tuple[str, ...]]
+    schema: Schema, source: InverseSource, holds: dict[str, tuple[str, ...]], needs: dict[str, tuple[str, ...]]
 ) -> tuple[str, ...]:
     field = schema.by_name[source.field]
     codes = holds.get(field.name) or needs.get(field.name) or tuple(schema.codes.get(field.codes, {}))

@@ -33,7 +33,7 @@ class Period:
 
 
 @dataclass(frozen=True)
-class Rows:
+class EventRows:
     """Who and when; the ledger's columns where there are such."""
 
     customer: Ints
@@ -43,7 +43,7 @@ class Rows:
 
 def rows_of(
     world: World, feed: Feed, schema: Schema, period: Period, folder: Path, rng: np.random.Generator, scale: float
-) -> Rows:
+) -> EventRows:
     """Who and when of a delivery, by what its schema conforms to first."""
     entity = schema.conform[0].entity if schema.conform else ""
     places = narrow_places(world, feed, schema)
@@ -52,17 +52,17 @@ def rows_of(
         if feed.granularity == "monthly":  # the calendar of the month to come
             span = (period.last, day_of(month_end(date_of(period.last))) + 1)
         table = shift_rows(world, *span, places.get("centre", ()))
-        return Rows(np.full(len(table["time"]), -1), table["time"], table)
+        return EventRows(np.full(len(table["time"]), -1), table["time"], table)
     if ledger := ledger_of(feed, schema):
         table = _ledger_rows(world, feed, period, folder, ledger)
-        return Rows(table["customer"].astype(np.int64), table["time"], table)
+        return EventRows(table["customer"].astype(np.int64), table["time"], table)
     if entity == "customer":
         who = profile_rows(world, period.first, period.last, feed.granularity == "monthly")
-        return Rows(who, np.full(len(who), period.last * 86400 - 1))
+        return EventRows(who, np.full(len(who), period.last * 86400 - 1))
     sums = {m.choices.get("period", ("",))[0] for m in mappings(feed, schema)}
     if entity == "bill" or (entity == "usage" and "month" in sums):
         who = np.flatnonzero((world["opened"] < period.last) & (world["closed"] >= period.first))
-        return Rows(who, np.full(len(who), period.last * 86400 - 1))
+        return EventRows(who, np.full(len(who), period.last * 86400 - 1))
     if entity == "usage" and "day" in sums:
         return _draw_customers(world, feed, schema, period, places)
     return _draw_rows(world, feed, schema, period, rng, scale, places)
@@ -148,7 +148,7 @@ def _draw_rows(
     rng: np.random.Generator,
     scale: float,
     places: dict[str, tuple[str, ...]],
-) -> Rows:
+) -> EventRows:
     weight = np.cumsum(_weights(world, feed, schema, period, places))
     total = weight[-1] if len(weight) else 0.0
     season = _season(period) * (1 + 0.08 * rng.normal())
@@ -160,7 +160,7 @@ def _draw_rows(
     day = day - (rng.random(n) < LATE) if period.hour < 0 and period.last - period.first == 1 else day
     time = np.sort(day * 86400 + second, kind="stable")
     joined = (world["opened"][who].astype(np.int64) + 1) * 86400 - 1  # nobody acts before the day he comes
-    return Rows(who.astype(np.int64), np.maximum(time, joined).clip(max=period.last * 86400 - 1))
+    return EventRows(who.astype(np.int64), np.maximum(time, joined).clip(max=period.last * 86400 - 1))
 
 
 def _season(period: Period) -> float:
@@ -173,9 +173,9 @@ def _season(period: Period) -> float:
 
 def _draw_customers(
     world: World, feed: Feed, schema: Schema, period: Period, places: dict[str, tuple[str, ...]]
-) -> Rows:
+) -> EventRows:
     weight = _weights(world, feed, schema, period, places)
     wanted = feed.rows_per_1000 * world.size / 1000
     chance = 1 - np.exp(-weight * wanted / max(weight.sum(), 1e-9) * 1.3)
     who = np.flatnonzero(uniform(np.arange(world.size), world.plan.seed, feed.code, period.day) < chance)
-    return Rows(who, np.full(len(who), period.last * 86400 - 1))
+    return EventRows(who, np.full(len(who), period.last * 86400 - 1))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from synth.keyed import stream
-from synth.plan import NEEDS, Floats, Ints, Plan
+from synth.plan import NEEDS, Floats, Ints, LoggedPlan
 
 Columns = dict[str, np.ndarray]
 #: Life events and the need that each raises.
 EVENTS = {"terminal": "terminal", "contract": "data", "roaming": "voice", "data_used_up": "data", "family": "message"}
 
 
-def traits(plan: Plan, block: int, size: int) -> Columns:
+def traits(plan: LoggedPlan, block: int, size: int) -> Columns:
     """Hidden traits of ``size`` customers of a block.
 
     Returns:
@@ -41,7 +41,7 @@ def traits(plan: Plan, block: int, size: int) -> Columns:
     return out | {"event_day": _events(plan, rng, size)}
 
 
-def _intents(plan: Plan, value: Floats, digital: Floats, own: Floats) -> Floats:
+def _intents(plan: LoggedPlan, value: Floats, digital: Floats, own: Floats) -> Floats:
     columns = []
     for g, name in enumerate(NEEDS):
         group = plan.preset.groups.get(name)
@@ -51,18 +51,18 @@ def _intents(plan: Plan, value: Floats, digital: Floats, own: Floats) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def _habits(plan: Plan, digital: Floats, own: Floats) -> Floats:
+def _habits(plan: LoggedPlan, digital: Floats, own: Floats) -> Floats:
     loads = np.array([habit.digital for habit in plan.habits])
     return loads * digital[:, None] + np.sqrt(np.maximum(0.1, 1 - loads**2)) * own
 
 
-def _reaches(plan: Plan, habit: Floats, busy: Floats) -> Floats:
+def _reaches(plan: LoggedPlan, habit: Floats, busy: Floats) -> Floats:
     mean = np.clip([h.reach for h in plan.habits], 1e-3, 1 - 1e-3)
     logit = np.log(mean / (1 - mean)) + 0.6 * habit - 0.5 * busy[:, None]
     return np.asarray(1 / (1 + np.exp(-logit)))
 
 
-def _events(plan: Plan, rng: np.random.Generator, size: int) -> Ints:
+def _events(plan: LoggedPlan, rng: np.random.Generator, size: int) -> Ints:
     span = plan.end_day - plan.first_day + 30
     days = plan.first_day + rng.integers(0, span, size=(size, len(EVENTS)))
     happens = rng.random((size, len(EVENTS))) < min(1.0, 0.35 * span / 180)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from conf.catalogue import Catalogue
 from conf.feed import Feed
 from conf.schema import Field, Schema
-from synth.plan import Plan
+from synth.plan import LoggedPlan
 from synth.routes import ledger_of
 
 _TYPICAL = {
@@ -68,7 +68,7 @@ def is_drawn(feed: Feed, schema: Schema) -> bool:
     )
 
 
-def scale_of(plan: Plan, code: str) -> float:
+def scale_of(plan: LoggedPlan, code: str) -> float:
     """Factor on a feed's declared rows for the bytes asked for (1 where none were)."""
     feed = plan.catalogue.feeds[code]
     if plan.bytes_per_day is None or not is_drawn(feed, plan.catalogue.schemas[feed.schema_name]):

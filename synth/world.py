@@ -11,7 +11,7 @@ import numpy as np
 
 from conf.geography import GRADES
 from synth.people import people
-from synth.plan import BLOCK, NEEDS, Floats, Ints, Plan
+from synth.plan import BLOCK, NEEDS, Floats, Ints, LoggedPlan
 from synth.traits import EVENTS, Columns, traits
 
 
@@ -19,7 +19,7 @@ from synth.traits import EVENTS, Columns, traits
 class World:
     """Columns by name, one row a customer (position = the province's own number of them)."""
 
-    plan: Plan
+    plan: LoggedPlan
     columns: Columns
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -50,7 +50,7 @@ class World:
         return result
 
 
-def make_world(plan: Plan) -> World:
+def make_world(plan: LoggedPlan) -> World:
     """Draw every customer, a block at a time; the same for any number of workers."""
     parts: list[Columns] = []
     for block, first in enumerate(range(0, plan.customers, BLOCK)):
@@ -70,7 +70,7 @@ def save_world(world: World, folder: Path) -> None:
         np.save(folder / f"{name}.npy", column)
 
 
-def open_world(plan: Plan, folder: Path) -> World:
+def open_world(plan: LoggedPlan, folder: Path) -> World:
     """Map the columns of ``folder`` without reading them."""
     return World(plan, {path.stem: np.asarray(np.load(path, mmap_mode="r")) for path in sorted(folder.glob("*.npy"))})
 

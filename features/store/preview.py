@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from conf.dates import cut_off, start_of_day
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.feature import Family, Feature
 from conf.featureset import PROFILED
 from features.check import example_events, family_snapshot, faults, find_changed, placements
-from features.daily import examples_sql, valued_sql
+from features.daily import examples_sql, value_sql
 from features.sameness import constant, duplicates
 from features.store.snapshots import family_anchors
 from runtime import spark_tables
@@ -60,7 +60,7 @@ def check_family(night: Night, family: Family) -> dict[str, Any]:
     """The faults of one family, in words."""
     placed = placements(family, night.date)
     events = example_events(family, placed, nullable(arrow_schema(night.lake.table(family.source))))
-    examples, valued = over_rows(examples_sql(family), events), over_rows(valued_sql(family), events)
+    examples, valued = over_rows(examples_sql(family), events), over_rows(value_sql(family), events)
     messages = list(faults(family, placed, examples, valued, night.date))
     probed, leaks = probe(night, family)
     messages += [f"{name}: changes when events move past the decision date" for name in leaks]
@@ -85,8 +85,8 @@ def probe(night: Night, family: Family) -> tuple[int, list[str]]:
     days = pc.multiply(pc.add(pc.divide(ahead, _DAY), 1), _DAY).cast(pa.duration("us"))
     later = _with(seen, "event_time", pc.add(seen["event_time"], days))
     late = _with(seen, "arrived_at", pa.repeat(pa.scalar(limit, seen["arrived_at"].type), seen.num_rows))
-    alone = over_rows(valued_sql(family), seen)
-    beside = over_rows(valued_sql(family), pa.concat_tables([seen, later, late]))
+    alone = over_rows(value_sql(family), seen)
+    beside = over_rows(value_sql(family), pa.concat_tables([seen, later, late]))
     before = family_snapshot(family, alone, night.date, SAMPLE)
     after = family_snapshot(family, beside, night.date, SAMPLE)
     return len(pc.unique(alone["customer_id"])), find_changed(before, after)
@@ -95,7 +95,7 @@ def probe(night: Night, family: Family) -> tuple[int, list[str]]:
 def sample(night: Night, family: Family) -> pa.Table:
     """The events of the first `SAMPLE` customers that the night may see, whatever the family makes of them."""
     schema = nullable(arrow_schema(night.lake.table(family.source)))
-    files = spark_tables.held(night.lake, family.source).files
+    files = spark_tables.read_held(night.lake, family.source).files
     if not files:
         return schema.empty_table()
     start, limit = (int(time.timestamp() * 1e6) for time in (start_of_day(night.date), cut_off(night.date)))
@@ -112,18 +112,18 @@ def preview_feature(night: Night, name: str) -> dict[str, Any]:
     """Distribution, samples, seconds and leakage test of one feature, on a sample of customers.
 
     Raises:
-        MendableError: there is no such feature, or nothing to compute it from.
+        UserError: there is no such feature, or nothing to compute it from.
     """
     feature = _feature(night, name)
     family = feature.family
     if not night.lake.exists(family.source):
-        raise MendableError(
+        raise UserError(
             f"table {family.source} has no rows yet",
             where=str(night.lake.root),
             remedy=f"run `cpc nightly --date {night.date} --until conform` first",
         )
     began = time.perf_counter()
-    valued = over_rows(valued_sql(family), sample(night, family))
+    valued = over_rows(value_sql(family), sample(night, family))
     ends = family_anchors(night, [night.date])[family.family][0]
     column = family_snapshot(family, valued, night.date, SAMPLE, ends)[name]
     seconds = time.perf_counter() - began
@@ -166,7 +166,7 @@ def _feature(night: Night, name: str) -> Feature:
             return feature
     known = sorted(feature.name for feature in night.catalogue.features.features)
     near = [other for other in known if other.split("_")[0] == name.split("_")[0]][:8] or known[:8]
-    raise MendableError(
+    raise UserError(
         f"no feature {name!r}",
         where="features/declared",
         remedy=f"`cpc features list` shows all; near: {', '.join(near)}",

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from features.listing import rows as listing
 from features.page import page
 from runtime.night import Night
@@ -23,7 +23,7 @@ def drift_of(night: Night) -> dict[str, Any]:
     """Columns of tonight's snapshot by how far they moved against the one before (PSI), with missing shares.
 
     Raises:
-        MendableError: the night has no snapshot.
+        UserError: the night has no snapshot.
     """
     now = profile(night, night.date)
     before = {row["feature"]: row for row in _before(night)}
@@ -56,11 +56,11 @@ def profile(night: Night, date: dt.date) -> list[dict[str, Any]]:
     """The profile of ``date``'s snapshot: a row a column.
 
     Raises:
-        MendableError: there is none.
+        UserError: there is none.
     """
     rows = night.lake.arrow("feature_profile", partition={"business_date": date}).to_pylist()
     if not rows:
-        raise MendableError(
+        raise UserError(
             f"no snapshot of {date} has been looked at",
             where=str(night.lake.root),
             remedy=f"run `cpc nightly --date {date} --until snapshot` first",

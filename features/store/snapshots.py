@@ -17,11 +17,11 @@ from conf.feature import Family
 from conf.featureset import FeatureSet
 from conf.partial import BUCKET_BITS
 from features.anchor import Anchor, Delivered, anchors, feeds_of
-from features.bucket import Rows, code, snapshot
+from features.bucket import BucketRows, code, snapshot
 from features.distribution import describe
 from features.listing import rows as listing
 from features.store.population import population
-from features.store.tiles import Part, parts_of, read_groups
+from features.store.tiles import PartialFile, parts_of, read_groups
 from runtime import spark_tables
 from runtime.deliveries import TAKEN, deliveries
 from runtime.figures import SnapshotFigures
@@ -67,7 +67,7 @@ def write_snapshots(
     declared = night.catalogue.features
     customers, consents = (spark_tables.read(night.spark, night.lake, name) for name in ("customer", "consent"))
     people = population(customers, consents, dates, declared.attributes, known)
-    task = Task(declared, ends, partial_files(night, [*dates, known or dates[-1]], ends, declared), target)
+    task = SnapshotTask(declared, ends, partial_files(night, [*dates, known or dates[-1]], ends, declared), target)
     most = max((file.high for files in task.files.values() for file in files), default=0)
     rows = (
         people.selectExpr("*", f"cast(shiftright(customer_id, {BUCKET_BITS}) as int) as bucket")
@@ -79,7 +79,7 @@ def write_snapshots(
 
 
 @dataclass(frozen=True)
-class Task:
+class SnapshotTask:
     """What a Python worker does: customers of some buckets in, written files out.
 
     Attributes:
@@ -91,7 +91,7 @@ class Task:
 
     declared: FeatureSet
     ends: Mapping[str, Sequence[Anchor]]
-    files: Mapping[str, Sequence[Part]]
+    files: Mapping[str, Sequence[PartialFile]]
     target: Path
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -113,7 +113,7 @@ class Task:
                 rows = snapshot(then, partials, ends, self.declared)
                 yield write_file(self.target, rows, {"business_date": date})
 
-    def _read(self, family: Family, bucket: int) -> Rows:
+    def _read(self, family: Family, bucket: int) -> BucketRows:
         low, high = bucket << BUCKET_BITS, ((bucket + 1) << BUCKET_BITS) - 1
         near = [part for part in self.files[family.family] if part.low <= high and part.high >= low]
         return code([read_groups(part.path, family, low, high) for part in near], family, bucket)
@@ -165,9 +165,9 @@ def _profile_before(night: Night, date: dt.date) -> dict[str, dict[str, Any]]:
 
 def partial_files(
     night: Night, dates: Sequence[dt.date], ends: Mapping[str, Sequence[Anchor]], declared: FeatureSet
-) -> dict[str, list[Part]]:
+) -> dict[str, list[PartialFile]]:
     """Family → live files of the partials that any of ``dates`` may need."""
-    files: dict[str, list[Part]] = {}
+    files: dict[str, list[PartialFile]] = {}
     for family in declared.families:
         through = [end.through for end in ends[family.family] if end.through]
         oldest = min(through, default=dates[-1]) - dt.timedelta(days=max(family.windows) + _SLACK)

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from conf.dates import month_end
 from conf.feature import Family
-from conf.partial import BUCKET_BITS, valued_inputs
+from conf.partial import BUCKET_BITS, inputs_with_value
 from features.arrays import I64, ints
 from runtime.lake import Lake
 from runtime.parquet_files import WrittenFile, write_file
@@ -33,7 +33,7 @@ _GROUP, SETTLED = 1 << 14, 4_000_000
 
 
 @dataclass(frozen=True)
-class Part:
+class PartialFile:
     """A live file of partials.
 
     Attributes:
@@ -101,10 +101,10 @@ def tile_of(night: dt.date, at_hand: dt.date) -> dt.date:
     return end if end < at_hand.replace(day=1) else night
 
 
-def parts_of(lake: Lake, family: Family) -> list[Part]:
+def parts_of(lake: Lake, family: Family) -> list[PartialFile]:
     """The live files of a family's partials, in an order that does not hang on their names."""
     parts = [
-        Part(
+        PartialFile(
             tile=file.partition["tile"],
             path=file.path,
             first=file.low["business_date"],
@@ -137,7 +137,7 @@ class Change:
 
 def change_of(
     family: Family,
-    live: Sequence[Part],
+    live: Sequence[PartialFile],
     fresh: Sequence[WrittenFile],
     anew: Collection[dt.date],
     at_hand: dt.date,
@@ -178,7 +178,7 @@ def _thin(files: Sequence[WrittenFile]) -> bool:
 def _plan_tasks(
     family: Family,
     tile: dt.date,
-    parts: Sequence[Part],
+    parts: Sequence[PartialFile],
     fresh: Sequence[WrittenFile],
     anew: Collection[dt.date],
     target: Path,
@@ -195,7 +195,7 @@ def _plan_tasks(
 
 def read_groups(path: str, family: Family, low: int, high: int) -> pa.Table:
     """The row groups of a file of partials that hold customers ``low`` … ``high``, texts as dictionaries."""
-    texts = ["feed", *(source.name for source in valued_inputs(family) if source.type == "string")]
+    texts = ["feed", *(source.name for source in inputs_with_value(family) if source.type == "string")]
     footer, least, most = _footer(path)
     wanted = np.flatnonzero((least <= high) & (most >= low)).tolist()
     with pq.ParquetFile(path, metadata=footer, read_dictionary=texts) as file:

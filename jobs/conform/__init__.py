@@ -20,17 +20,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.catalogue import Catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from jobs.conform import events
 from jobs.conform.mapping import clauses_of
 from jobs.conform.profiles import Profiles, conform_profiles, keep_owners
-from jobs.conform.work import PROFILE, Delivery, Work, deliveries_of, sources_by_entity, work_of
+from jobs.conform.work import PROFILE, EntityRebuild, KnownDelivery, deliveries_of, sources_by_entity, work_of
 from runtime import spark_tables
 from runtime.clauses import Clause
 from runtime.deliveries import deliveries, first_night
 from runtime.figures import ConformFigures
 from runtime.night import Night
-from runtime.spark_tuning import brief, narrow
+from runtime.spark_tuning import interpret, narrow
 
 READS = ("raw", "ops_delivery", "ops_quality")
 WRITES = (
@@ -63,11 +63,13 @@ def run(night: Night) -> ConformFigures:
     works = [
         work_of(entity, mine, current, schema_of, known.get(entity, {})) for entity, mine in sorted(sources.items())
     ]
-    works += [Work(entity, (), tuple(sorted(known[entity])), (), {}) for entity in sorted(set(known) - set(sources))]
+    works += [
+        EntityRebuild(entity, (), tuple(sorted(known[entity])), (), {}) for entity in sorted(set(known) - set(sources))
+    ]
     profiles = conform_profiles(night, works, current)
-    works = [widened(work, profiles.touched.get(work.entity, set()), current, schema_of) for work in works]
+    works = [widen_dates(work, profiles.touched.get(work.entity, set()), current, schema_of) for work in works]
     todo = [work for work in works if work.entity != PROFILE and work.dates]
-    with brief(night.spark, sum(work.records for work in todo)), ThreadPoolExecutor(AT_ONCE) as pool:
+    with interpret(night.spark, sum(work.records for work in todo)), ThreadPoolExecutor(AT_ONCE) as pool:
         made = pool.map(lambda work: conform_events(night, work, profiles), todo)
         counts = dict(zip((work.entity for work in todo), made, strict=True))
     keep_owners(night, profiles)
@@ -83,7 +85,7 @@ def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[Clause]:
                 yield from clauses_of(catalogue, source, table)
 
 
-def deliveries_in_force(night: Night) -> list[Delivery]:
+def deliveries_in_force(night: Night) -> list[KnownDelivery]:
     """Accepted deliveries, without those of feeds that a quality check stopped in the night that first saw them.
 
     Entities are no night's: they hold what is accepted now, and each reader asks what had arrived by its cut-off.
@@ -103,7 +105,9 @@ def fingerprints(night: Night) -> dict[str, dict[dt.date, str]]:
     return found
 
 
-def widened(work: Work, also: set[dt.date], deliveries: Sequence[Delivery], schema_of: Mapping[str, str]) -> Work:
+def widen_dates(
+    work: EntityRebuild, also: set[dt.date], deliveries: Sequence[KnownDelivery], schema_of: Mapping[str, str]
+) -> EntityRebuild:
     """The work with more dates to rebuild."""
     if not also:
         return work
@@ -113,7 +117,7 @@ def widened(work: Work, also: set[dt.date], deliveries: Sequence[Delivery], sche
     return replace(work, dates=dates, deliveries=mine)
 
 
-def conform_events(night: Night, work: Work, profiles: Profiles) -> events.Counts:
+def conform_events(night: Night, work: EntityRebuild, profiles: Profiles) -> events.Counts:
     """Replace the touched dates of one entity in one commit."""
     table = night.lake.table(work.entity)
     rows = events.union(night.spark, night.lake, night.catalogue, work)
@@ -122,30 +126,30 @@ def conform_events(night: Night, work: Work, profiles: Profiles) -> events.Count
         return events.Counts(0, {}, {})
     if any(column.name == "customer_id" for column in table.columns):
         rows = events.with_customer(rows, profiles.owners, broadcast=profiles.few)
-    good, observation = events.observed(rows, table)
+    good, observation = events.split_writable(rows, table)
     try:
         dates = [{"data_date": date} for date in work.dates]
         placed = events.laid_out(narrow(good, work.records), table, work)
         spark_tables.replace(night.lake, work.entity, placed, partitions=dates)
     except Exception as error:
-        raise explained(work, error) from error
+        raise explain_fault(work, error) from error
     return events.counts_of(observation)
 
 
-def explained(work: Work, error: Exception) -> Exception:
+def explain_fault(work: EntityRebuild, error: Exception) -> Exception:
     """A fault of a value met by a mapping, as something to mend; any other error as it is."""
     kind = str(getattr(error, "getCondition", lambda: None)() or "")
     if not kind.startswith(("CAST_", "DIVIDE_BY_ZERO", "ARITHMETIC_OVERFLOW", "INVALID_")):
         return error
     schemas = ", ".join(sorted({source.schema.name for source in work.sources}))
-    return MendableError(
+    return UserError(
         f"conform to {work.entity}: a value does not fit its expression: {str(error).splitlines()[0]}",
         where=f"conf/schemas: one of {schemas}",
         remedy="use try_cast, try_divide or nullif in the expression",
     )
 
 
-def remember(night: Night, works: Sequence[Work]) -> None:
+def remember(night: Night, works: Sequence[EntityRebuild]) -> None:
     """Record what every date of every entity is made from now; written last, so that a killed job starts over."""
     rows = [
         {"entity": work.entity, "data_date": date, "fingerprint": print_, "deliveries": count}
@@ -157,7 +161,7 @@ def remember(night: Night, works: Sequence[Work]) -> None:
         night.lake.replace_arrow("ops_conform", pa.Table.from_pylist(rows, schema=schema))
 
 
-def figures(night: Night, works: Sequence[Work], counts: Mapping[str, events.Counts]) -> ConformFigures:
+def figures(night: Night, works: Sequence[EntityRebuild], counts: Mapping[str, events.Counts]) -> ConformFigures:
     """What was done, for the run record."""
     unmatched: dict[str, int] = {}
     incomplete: dict[str, int] = {}

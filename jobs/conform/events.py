@@ -14,7 +14,7 @@ from pyspark.sql import functions as sf
 from conf.catalogue import Catalogue
 from conf.table import Table
 from jobs.conform.mapping import arrivals, raw_paths, read_raw, rows_of
-from jobs.conform.work import Source, Work
+from jobs.conform.work import EntityRebuild, EntitySource
 from runtime.lake import Lake
 from runtime.spark_tuning import few
 
@@ -43,7 +43,7 @@ class Counts:
 
 
 def union(
-    spark: SparkSession, lake: Lake, catalogue: Catalogue, work: Work, extra: Sequence[str] = ()
+    spark: SparkSession, lake: Lake, catalogue: Catalogue, work: EntityRebuild, extra: Sequence[str] = ()
 ) -> DataFrame | None:
     """Rows of all mappings of an entity over the touched dates with ``arrived_at``; None if no record has landed."""
     table = catalogue.tables[work.entity]
@@ -81,7 +81,7 @@ def complete(table: Table) -> str:
     return " and ".join(f"`{name}` is not null" for name in needed) or "true"
 
 
-def observed(rows: DataFrame, table: Table) -> tuple[DataFrame, Observation]:
+def split_writable(rows: DataFrame, table: Table) -> tuple[DataFrame, Observation]:
     """The rows that may be written, and counts taken in the same pass of those that may not.
 
     Feeds are many: one sketch of (fault, feed) instead of a count each. It is exact as long as there are fewer
@@ -111,7 +111,7 @@ def counts_of(observation: Observation) -> Counts:
     return Counts(int(seen["rows"]), unmatched, incomplete)
 
 
-def laid_out(rows: DataFrame, table: Table, work: Work) -> DataFrame:
+def laid_out(rows: DataFrame, table: Table, work: EntityRebuild) -> DataFrame:
     """Rows placed as they are written: a few files a date, each in one order whatever the number of cores.
 
     Few rows are in one partition already (`narrow`).
@@ -126,7 +126,7 @@ def laid_out(rows: DataFrame, table: Table, work: Work) -> DataFrame:
 
 
 def dates_of_numbers(
-    spark: SparkSession, lake: Lake, sources: Sequence[Source], candidates: Sequence[dt.date], changed: DataFrame
+    spark: SparkSession, lake: Lake, sources: Sequence[EntitySource], candidates: Sequence[dt.date], changed: DataFrame
 ) -> set[dt.date]:
     """Data dates among ``candidates`` on which one of the ``changed`` numbers (``_phone``) appears in a record."""
     frames = []

@@ -11,11 +11,11 @@ from pyspark.errors import AnalysisException, ParseException
 
 from conf.catalogue import Catalogue, raw_table
 from conf.documents import read_yaml
-from conf.errors import MendableError, raise_all
+from conf.errors import UserError, raise_all
 from conf.references import FILLED, schema_path
 from conf.table import Table
 from features.sql import literal
-from jobs.conform.work import Delivery, Source
+from jobs.conform.work import EntitySource, KnownDelivery
 from runtime import spark_tables
 from runtime.clauses import Clause, columns_of, misunderstood, reason_of
 from runtime.lake import Lake
@@ -28,15 +28,17 @@ SHANGHAI_MIDNIGHT = "to_utc_timestamp(cast({0} as timestamp), 'Asia/Shanghai')"
 
 def raw_paths(lake: Lake, schema: str, dates: Collection[dt.date]) -> list[str]:
     """Live Parquet files of ``raw_<schema>`` of some data dates, in name order: found without a Spark job."""
-    return list(spark_tables.held(lake, f"raw_{schema}", "data_date", dates).files)
+    return list(spark_tables.read_held(lake, f"raw_{schema}", "data_date", dates).files)
 
 
-def read_raw(spark: SparkSession, lake: Lake, source: Source, paths: Sequence[str]) -> DataFrame:
+def read_raw(spark: SparkSession, lake: Lake, source: EntitySource, paths: Sequence[str]) -> DataFrame:
     """Raw records of a schema from files named by the driver."""
     return spark_tables.read(spark, lake, raw_table(source.schema).name, paths)
 
 
-def rows_of(raw: DataFrame, source: Source, table: Table, catalogue: Catalogue, extra: Sequence[str] = ()) -> DataFrame:
+def rows_of(
+    raw: DataFrame, source: EntitySource, table: Table, catalogue: Catalogue, extra: Sequence[str] = ()
+) -> DataFrame:
     """Records → rows of the entity with ``_phone`` in the place of the customer.
 
     Args:
@@ -47,7 +49,7 @@ def rows_of(raw: DataFrame, source: Source, table: Table, catalogue: Catalogue, 
         extra: raw columns to carry along (as ``_<name>``).
 
     Raises:
-        MendableError: an expression that Spark does not understand; names file, line and column.
+        UserError: an expression that Spark does not understand; names file, line and column.
     """
     conform = source.conform
     said = {column.name: conform.columns.get(column.name) for column in table.columns if column.name not in FILLED}
@@ -70,7 +72,7 @@ def rows_of(raw: DataFrame, source: Source, table: Table, catalogue: Catalogue, 
         return raw.selectExpr(*columns, *(f"`{name}` as `_{name}`" for name in extra))
     except (AnalysisException, ParseException) as error:
         raise_all(misunderstood(raw, list(clauses_of(catalogue, source, table))))
-        raise MendableError(reason_of(error), where=f"schema {source.schema.name}") from error
+        raise UserError(reason_of(error), where=f"schema {source.schema.name}") from error
 
 
 def dates_among(frame: DataFrame, expressions: Sequence[str]) -> set[str]:
@@ -89,7 +91,7 @@ def value_sql(expression: str, ddl: str, *, is_date: bool) -> str:
     return f"try_cast(({expression}) as {ddl})"
 
 
-def arrivals(spark: SparkSession, deliveries: Sequence[Delivery]) -> DataFrame:
+def arrivals(spark: SparkSession, deliveries: Sequence[KnownDelivery]) -> DataFrame:
     """``delivery_id, arrived_at`` of the deliveries: a small frame to broadcast."""
     rows = pa.table(
         {
@@ -100,7 +102,7 @@ def arrivals(spark: SparkSession, deliveries: Sequence[Delivery]) -> DataFrame:
     return spark.createDataFrame(rows)
 
 
-def clauses_of(catalogue: Catalogue, source: Source, table: Table) -> Iterator[Clause]:
+def clauses_of(catalogue: Catalogue, source: EntitySource, table: Table) -> Iterator[Clause]:
     """What a mapping says, each expression by itself."""
     conform, over = source.conform, columns_of(raw_table(source.schema).columns)
     types = {column.name: column.type for column in table.columns} | {"event_time": "timestamp"}

@@ -98,11 +98,11 @@ def history(records: DataFrame, found: DataFrame, owners: DataFrame, columns: Se
     ).select(found["_phone"], "_opened", "customer_id", "valid_to", "_first")
     mine = records.join(stint, ["_phone", "_opened"]).where("valid_to is null or event_time < valid_to")
     told = mine.select("customer_id", "event_time", "arrived_at", *TOLD, *columns)
-    every = told.unionByName(passed_on(stint), allowMissingColumns=True)
+    every = told.unionByName(end_ownership(stint), allowMissingColumns=True)
     return _changes(every, columns)
 
 
-def passed_on(stint: DataFrame) -> DataFrame:
+def end_ownership(stint: DataFrame) -> DataFrame:
     """The end of an owner whose number went to another: told by the new owner's first profile."""
     order = Window.partitionBy("_phone").orderBy("_opened")
     return (

@@ -16,10 +16,10 @@ from pyspark.sql import functions as sf
 from conf.dates import local_date
 from jobs.conform import events
 from jobs.conform import number_owners as owners
-from jobs.conform.work import PROFILE, Delivery, Work
+from jobs.conform.work import PROFILE, EntityRebuild, KnownDelivery
 from runtime import spark_tables
 from runtime.night import Night
-from runtime.spark_tuning import brief, few, narrow
+from runtime.spark_tuning import few, interpret, narrow
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -49,7 +49,7 @@ class Profiles:
     touched: Mapping[str, set[dt.date]]
 
 
-def conform_profiles(night: Night, works: Sequence[Work], deliveries: Sequence[Delivery]) -> Profiles:
+def conform_profiles(night: Night, works: Sequence[EntityRebuild], deliveries: Sequence[KnownDelivery]) -> Profiles:
     """Write `customer` anew where profiles changed, and find who holds which number.
 
     `subscriber` itself is written after the events (`keep_owners`): until then a killed job finds the old map,
@@ -59,16 +59,22 @@ def conform_profiles(night: Night, works: Sequence[Work], deliveries: Sequence[D
     work = next((work for work in works if work.entity == PROFILE), None)
     whole = all_profiles(work, deliveries) if work is not None and work.dates else None
     size = count + (whole.records if whole else 0)
-    with brief(night.spark, size):
+    with interpret(night.spark, size):
         known = narrow(spark_tables.read(night.spark, night.lake, "subscriber"), size)
         rows = events.union(night.spark, night.lake, night.catalogue, whole, extra=("file",)) if whole else None
         if whole is None or work is None or rows is None:
             return Profiles(known, False, count <= BROADCAST_OWNERS, {})
-        return changed_profiles(night, works, work, rows, known, highest, size)
+        return write_changed_profiles(night, works, work, rows, known, highest, size)
 
 
-def changed_profiles(
-    night: Night, works: Sequence[Work], work: Work, rows: DataFrame, known: DataFrame, highest: int, size: int
+def write_changed_profiles(
+    night: Night,
+    works: Sequence[EntityRebuild],
+    work: EntityRebuild,
+    rows: DataFrame,
+    known: DataFrame,
+    highest: int,
+    size: int,
 ) -> Profiles:
     """Write `customer` anew for whom the touched profiles concern, and work out who holds which number.
 
@@ -98,7 +104,7 @@ def changed_profiles(
     history = owners.history(told, found, theirs, columns)
     if highest:
         history = history.unionByName(old.join(theirs, "customer_id", "left_anti"))
-    spark_tables.replace(night.lake, PROFILE, placed(history, size))
+    spark_tables.replace(night.lake, PROFILE, order_history(history, size))
     now = theirs.unionByName(others) if highest else theirs
     touched = dates_of_new_owners(night, concerned, theirs, works) if highest else {}
     return Profiles(now.cache(), True, now.count() <= BROADCAST_OWNERS, touched)
@@ -106,11 +112,11 @@ def changed_profiles(
 
 def owners_so_far(night: Night) -> tuple[int, int]:
     """The greatest id allotted and the number of owners, from the table's log: no row is read."""
-    held = spark_tables.held(night.lake, "subscriber")
+    held = spark_tables.read_held(night.lake, "subscriber")
     return held.customer, held.rows
 
 
-def all_profiles(work: Work, deliveries: Sequence[Delivery]) -> Work:
+def all_profiles(work: EntityRebuild, deliveries: Sequence[KnownDelivery]) -> EntityRebuild:
     """The work on every date: what holds after a restated profile depends on those before and after it."""
     return replace(
         work,
@@ -132,7 +138,7 @@ def numbers_concerned(rows: DataFrame, known: DataFrame, old: DataFrame, dates: 
     return told.unionByName(theirs).distinct()
 
 
-def placed(history: DataFrame, size: int) -> DataFrame:
+def order_history(history: DataFrame, size: int) -> DataFrame:
     """The history in one order, whatever the number of cores."""
     return (history.repartition("customer_id") if not few(size) else history.coalesce(1)).sortWithinPartitions(
         "customer_id", "valid_from"
@@ -146,7 +152,9 @@ def keep_owners(night: Night, profiles: Profiles) -> None:
     night.spark.catalog.clearCache()
 
 
-def dates_of_new_owners(night: Night, old: DataFrame, new: DataFrame, works: Sequence[Work]) -> dict[str, set[dt.date]]:
+def dates_of_new_owners(
+    night: Night, old: DataFrame, new: DataFrame, works: Sequence[EntityRebuild]
+) -> dict[str, set[dt.date]]:
     """Data dates, not to be rebuilt anyway, on which numbers appear whose owners changed."""
     same = [old[name].eqNullSafe(new[name]) for name in ("phone_pseudonym", "valid_from", "valid_to", "customer_id")]
     changed = new.join(old, same, "left_anti").selectExpr("phone_pseudonym as _phone", "valid_from")

@@ -23,7 +23,7 @@ PROFILE = "customer"
 
 
 @dataclass(frozen=True)
-class Delivery:
+class KnownDelivery:
     """An accepted delivery as the ledger has it."""
 
     delivery_id: str
@@ -34,7 +34,7 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Source:
+class EntitySource:
     """One mapping of one schema to one entity; ``position`` is its place in the schema's ``conform`` list."""
 
     schema: Schema
@@ -43,7 +43,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Work:
+class EntityRebuild:
     """What is to be done for one entity.
 
     Attributes:
@@ -55,9 +55,9 @@ class Work:
     """
 
     entity: str
-    sources: tuple[Source, ...]
+    sources: tuple[EntitySource, ...]
     dates: tuple[dt.date, ...]
-    deliveries: tuple[Delivery, ...]
+    deliveries: tuple[KnownDelivery, ...]
     fingerprints: Mapping[dt.date, tuple[str, int]]
 
     @property
@@ -74,25 +74,25 @@ class Work:
         return max(by_date.values(), default=0)
 
 
-def sources_by_entity(catalogue: Catalogue) -> dict[str, tuple[Source, ...]]:
+def sources_by_entity(catalogue: Catalogue) -> dict[str, tuple[EntitySource, ...]]:
     """Every mapping of the catalogue by the entity it makes (that it is one, the catalogue has checked)."""
-    found: dict[str, list[Source]] = {}
+    found: dict[str, list[EntitySource]] = {}
     for schema in sorted(catalogue.schemas.values(), key=lambda schema: schema.name):
         for position, conform in enumerate(schema.conform):
-            found.setdefault(conform.entity, []).append(Source(schema, conform, position))
+            found.setdefault(conform.entity, []).append(EntitySource(schema, conform, position))
     return {entity: tuple(found[entity]) for entity in sorted(found)}
 
 
-def deliveries_of(ledger: pa.Table) -> list[Delivery]:
+def deliveries_of(ledger: pa.Table) -> list[KnownDelivery]:
     """Deliveries of the ledger's rows (one a file), in order of date, feed, id."""
     rows = ledger.group_by(["delivery_id", "feed", "data_date"]).aggregate([("arrived_at", "max"), ("loaded", "sum")])
     rows = rows.rename_columns(["delivery_id", "feed", "data_date", "arrived_at", "records"])
     rows = rows.set_column(4, "records", pc.fill_null(rows["records"], 0))
-    found = [Delivery(**row) for row in rows.to_pylist()]
+    found = [KnownDelivery(**row) for row in rows.to_pylist()]
     return sorted(found, key=lambda delivery: (delivery.data_date, delivery.feed, delivery.delivery_id))
 
 
-def mapping_hash(sources: Sequence[Source]) -> str:
+def mapping_hash(sources: Sequence[EntitySource]) -> str:
     """Hash of what the mappings say: a changed mapping rebuilds its entity."""
     said = [[source.schema.name, source.position, source.conform.model_dump(mode="json")] for source in sources]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
@@ -100,12 +100,12 @@ def mapping_hash(sources: Sequence[Source]) -> str:
 
 def work_of(
     entity: str,
-    sources: tuple[Source, ...],
-    deliveries: Sequence[Delivery],
+    sources: tuple[EntitySource, ...],
+    deliveries: Sequence[KnownDelivery],
     schema_of: Mapping[str, str],
     known: Mapping[dt.date, str],
     also: Collection[dt.date] = (),
-) -> Work:
+) -> EntityRebuild:
     """What of ``entity`` must be rebuilt.
 
     Args:
@@ -130,4 +130,4 @@ def work_of(
     touched |= set(known) - set(fingerprints)  # its deliveries are gone
     touched |= set(also) & set(fingerprints)
     dates = tuple(sorted(touched))
-    return Work(entity, sources, dates, tuple(d for d in mine if d.data_date in touched), fingerprints)
+    return EntityRebuild(entity, sources, dates, tuple(d for d in mine if d.data_date in touched), fingerprints)

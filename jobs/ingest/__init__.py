@@ -29,10 +29,10 @@ from cryptography.fernet import Fernet
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.feed import deadline
-from dialects import Refused
-from jobs.ingest.deliveries import SPAN, Work, identify, survey
+from dialects import FileRefused
+from jobs.ingest.deliveries import SPAN, Delivery, identify, survey
 from jobs.ingest.ledger import Past, past_of, pending, verdict
 from jobs.ingest.return_reports import write_reports
 from jobs.ingest.task import Loaded, Loader
@@ -64,7 +64,7 @@ def run(night: Night, feeds: str = "*") -> IngestFigures:
     loaded = read_all(night, works)
     accepted, rows, ended, unseen = judge(loaded, past)
     discard(night.lake, unseen)
-    rows += [_unopened(row) for row in unopened]
+    rows += [_record_unopened(row) for row in unopened]
     publish(night, accepted)
     report(night, loaded, rows)
     keep_ledger(night, ledger, rows)  # what it knows is not loaded again: all that a sender waits for is there before
@@ -90,7 +90,7 @@ def visible(night: Night, feeds: str) -> list[dict[str, Any]]:
     return [row for row in rows if row["feed"] in night.catalogue.feeds and fnmatch(row["feed"], feeds)]
 
 
-def read_all(night: Night, works: Sequence[Work]) -> list[Loaded]:
+def read_all(night: Night, works: Sequence[Delivery]) -> list[Loaded]:
     """Run the tasks: here if there is little, else scheduled by Spark; results in order of feed, date, hour, resend.
 
     A delivery that can be split and is larger than a span is looked through first, read span by span in any order, and
@@ -102,11 +102,11 @@ def read_all(night: Night, works: Sequence[Work]) -> list[Loaded]:
     if sum(work.bytes for work in works) < SMALL:
         found = [loader.load(work) for work in works]
     else:
-        found = _scheduled(night, loader, works)
+        found = _schedule_spans(night, loader, works)
     return sorted(found, key=lambda one: (one.work.feed.code, one.work.data_date, one.work.hour, one.work.resend))
 
 
-def _scheduled(night: Night, loader: Loader, works: Sequence[Work]) -> list[Loaded]:
+def _schedule_spans(night: Night, loader: Loader, works: Sequence[Delivery]) -> list[Loaded]:
     context = night.spark.sparkContext
 
     def run(task: Callable[[Any], Any], items: Sequence[Any], weight: Callable[[Any], int]) -> list[Any]:
@@ -124,7 +124,7 @@ def _scheduled(night: Night, loader: Loader, works: Sequence[Work]) -> list[Load
     spans = [(span, name) for name, one in zip(names, looked, strict=True) for span in one.spans]
 
     def task(item: Any) -> Any:
-        return loader.load(item) if isinstance(item, Work) else loader.read(*item, spooled=True)
+        return loader.load(item) if isinstance(item, Delivery) else loader.read(*item, spooled=True)
 
     results = run(task, [*whole, *spans], _weight)
     loads, reads = results[: len(whole)], iter(results[len(whole) :])
@@ -134,7 +134,7 @@ def _scheduled(night: Night, loader: Loader, works: Sequence[Work]) -> list[Load
 
 def _weight(item: Any) -> int:
     """What a task costs, in bytes of plain text: packed files unpack to several times their size."""
-    if not isinstance(item, Work):
+    if not isinstance(item, Delivery):
         return int(item[0].bytes)
     return item.bytes * (4 if item.packed else 1) + len(item.files) * A_FILE
 
@@ -211,7 +211,7 @@ def _rows(one: Loaded, code: str, reason: str, state: str, ordinal: int) -> list
     ]
 
 
-def _unopened(row: Mapping[str, Any]) -> dict[str, Any]:
+def _record_unopened(row: Mapping[str, Any]) -> dict[str, Any]:
     """The ledger row of a file that was not opened: refused by its name or control file, or without one (01)."""
     return {
         "delivery_id": f"unopened-{row['file']}-{row['bytes']}",
@@ -254,13 +254,13 @@ def publish_table(lake: Lake, schema: str, group: Sequence[Loaded]) -> None:
     refuses, and it starts over.
 
     Raises:
-        MendableError: others kept committing.
+        UserError: others kept committing.
     """
     table = f"raw_{schema}"
     for _ in range(ATTEMPTS):
         handle = lake.delta(table)
         live = lake.live_files(table, bounds=("hour", "delivery_id"), handle=handle)
-        wanted = [one for one in group if not shown(handle, live, one)]
+        wanted = [one for one in group if not is_recorded(handle, live, one)]
         try:
             lake.commit_files(
                 table,
@@ -273,16 +273,16 @@ def publish_table(lake: Lake, schema: str, group: Sequence[Loaded]) -> None:
             continue
         discard(lake, [one for one in group if one not in wanted])
         return
-    raise MendableError(
+    raise UserError(
         f"{table} is being written by somebody else", where=str(lake.path(table)), remedy="run `cpc ingest` again"
     )
 
 
-def _partition(work: Work) -> dict[str, Any]:
+def _partition(work: Delivery) -> dict[str, Any]:
     return {"data_date": work.data_date, "feed": work.feed.code, "hour": work.hour}
 
 
-def shown(handle: DeltaTable, live: Sequence[LiveFile], one: Loaded) -> bool:
+def is_recorded(handle: DeltaTable, live: Sequence[LiveFile], one: Loaded) -> bool:
     """Whether the table shows this content of this key: its transaction, and all of its rows and no others."""
     work = one.work
     if handle.transaction_version(f"raw_{work.schema.name}/{work.key}") != one.ordinal:
@@ -393,7 +393,7 @@ def keep_ledger(night: Night, ledger: Sequence[Mapping[str, Any]], rows: Sequenc
 
 def report(night: Night, loaded: Sequence[Loaded], rows: Sequence[Mapping[str, Any]]) -> None:
     """Write the return reports that ``vgop`` senders wait for: one a file, whatever became of it."""
-    refused: dict[tuple[str, str], list[Refused]] = defaultdict(list)
+    refused: dict[tuple[str, str], list[FileRefused]] = defaultdict(list)
     for one in loaded:
         for name, record in one.refused:
             refused[one.delivery_id, name].append(record)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.schema import Field, Schema
-from jobs.ingest.deliveries import Work
+from jobs.ingest.deliveries import Delivery
 
 _SECOND = 1_000_000
 #: Keys of a jsonl record that its schema does not know.
@@ -24,7 +24,7 @@ REST = "_rest"
 
 
 @dataclass
-class Column:
+class ColumnStats:
     """Figures of a column so far; a total and bounds for what is a number, a date or an instant (seconds)."""
 
     nulls: int = 0
@@ -35,7 +35,7 @@ class Column:
     maximum: float | None = None
     total: int | float | Decimal = 0
 
-    def add(self, other: Column) -> None:
+    def add(self, other: ColumnStats) -> None:
         """Add the figures of another piece."""
         self.nulls += other.nulls
         self.seen += other.seen
@@ -56,14 +56,14 @@ class Measure:
 
     rows: int = 0
     faults: Counter[str] = field(default_factory=Counter)
-    columns: dict[str, Column] = field(default_factory=dict)
+    columns: dict[str, ColumnStats] = field(default_factory=dict)
 
     def add(self, other: Measure) -> None:
         """Add the figures of another piece."""
         self.rows += other.rows
         self.faults += other.faults
         for name, column in other.columns.items():
-            self.columns.setdefault(name, Column()).add(column)
+            self.columns.setdefault(name, ColumnStats()).add(column)
 
 
 def measure(schema: Schema, rows: pa.Table, faults: Mapping[tuple[str, int], int]) -> Measure:
@@ -74,12 +74,12 @@ def measure(schema: Schema, rows: pa.Table, faults: Mapping[tuple[str, int], int
     for one in schema.fields:
         found.columns[one.name] = _column(one, rows[one.name])
     unknown = rows[REST].null_count
-    found.columns[REST] = Column(nulls=unknown, seen=rows.num_rows - unknown)
+    found.columns[REST] = ColumnStats(nulls=unknown, seen=rows.num_rows - unknown)
     return found
 
 
-def _column(one: Field, column: pa.ChunkedArray) -> Column:
-    told = Column(nulls=column.null_count, seen=len(column) - column.null_count)
+def _column(one: Field, column: pa.ChunkedArray) -> ColumnStats:
+    told = ColumnStats(nulls=column.null_count, seen=len(column) - column.null_count)
     if not told.seen or one.type in ("phone", "bool"):
         return told
     if one.type == "code":
@@ -102,7 +102,7 @@ def _column(one: Field, column: pa.ChunkedArray) -> Column:
     return told
 
 
-def told(work: Work, identity: str, found: Measure, distinct: int | None) -> list[dict[str, Any]]:
+def stat_rows(work: Delivery, identity: str, found: Measure, distinct: int | None) -> list[dict[str, Any]]:
     """Rows of ``ops_load``: one a column of the schema, and one with column ``''`` for the record as a whole.
 
     Where records had keys that the schema does not know, one more tells how many did not (``nulls`` of ``_rest``).
@@ -122,20 +122,20 @@ def told(work: Work, identity: str, found: Measure, distinct: int | None) -> lis
         "rows": found.rows,
     }
     whole = {**base, "column": "", "nulls": 0, "faults": found.faults.total(), "distinct": distinct}
-    rest = found.columns.get(REST, Column())
+    rest = found.columns.get(REST, ColumnStats())
     unknown = [{**base, "column": REST, "nulls": rest.nulls, "faults": 0}] if rest.seen else []
     return [whole, *unknown] + [
         {
             **base,
             "column": one.name,
             "faults": found.faults[one.name],
-            **_figures(one, found.columns.get(one.name, Column())),
+            **_figures(one, found.columns.get(one.name, ColumnStats())),
         }
         for one in work.schema.fields
     ]
 
 
-def _figures(one: Field, column: Column) -> dict[str, Any]:
+def _figures(one: Field, column: ColumnStats) -> dict[str, Any]:
     said: dict[str, Any] = {"nulls": column.nulls}
     if one.type == "code" and column.seen:
         codes = dict(sorted(column.codes.items()))

@@ -35,7 +35,7 @@ class File:
 
 
 @dataclass(frozen=True)
-class Work:
+class Delivery:
     """A delivery to load: everything that one control file lists."""
 
     feed: Feed
@@ -72,7 +72,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Span:
+class ByteSpan:
     """A part of a data file that begins and ends where records do, or a whole packed file.
 
     Attributes:
@@ -83,7 +83,7 @@ class Span:
         line: records of the file before it.
     """
 
-    work: Work
+    work: Delivery
     number: int
     start: int = 0
     stop: int | None = None
@@ -105,15 +105,15 @@ class Survey:
     """A delivery looked through once: its hashes (hence its id), its spans, or why it cannot be read."""
 
     sha256: tuple[str, ...]
-    spans: tuple[Span, ...]
+    spans: tuple[ByteSpan, ...]
     code: str = "00"
     reason: str = ""
 
 
-def survey(work: Work, landing: Path) -> Survey:
+def survey(work: Delivery, landing: Path) -> Survey:
     """Hash every file of a delivery and find where it may be cut; memory is a block."""
     digests: list[str] = []
-    spans: list[Span] = []
+    spans: list[ByteSpan] = []
     for number, file in enumerate(work.files):
         try:
             digest, size, cuts = _look_through(landing / file.path, 0 if file.packed else SPAN)
@@ -126,7 +126,7 @@ def survey(work: Work, landing: Path) -> Survey:
             return Survey(tuple(digests), (), "99", f"{file.name}: its sha256 is not the one of its manifest")
         stops: list[int | None] = [start for start, _ in cuts[1:]]
         spans += [
-            Span(work, number, start, stop, line) for (start, line), stop in zip(cuts, [*stops, None], strict=True)
+            ByteSpan(work, number, start, stop, line) for (start, line), stop in zip(cuts, [*stops, None], strict=True)
         ]
     return Survey(tuple(digests), tuple(spans))
 
@@ -153,7 +153,7 @@ def _look_through(path: Path, span: int) -> tuple[str, int, list[tuple[int, int]
     return digest.hexdigest(), size, [cut for cut in cuts if cut[0] < size or cut[0] == 0]
 
 
-def identify(work: Work, digests: Sequence[str]) -> str:
+def identify(work: Delivery, digests: Sequence[str]) -> str:
     """The id of a delivery: content, feed, data date, hour and resend number."""
     said = [work.feed.code, work.data_date.isoformat(), work.hour, work.resend, sorted(digests)]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]

@@ -10,7 +10,7 @@ from typing import Any
 
 from conf.feed import Feed, deadline
 from conf.schema import Schema
-from jobs.ingest.deliveries import File, Work
+from jobs.ingest.deliveries import Delivery, File
 from runtime.deliveries import TAKEN
 
 #: So many resends are taken (code 97 beyond it): verf and vgop number them, of the other dialects they are counted.
@@ -29,13 +29,13 @@ class Past:
 
     def judged(self, row: Mapping[str, Any]) -> bool:
         """Whether a file of the landing folder is no news; one that was judged and is gone since is none either."""
-        file, arrived, number, size = _sent(row)
+        file, arrived, number, size = _identify_sending(row)
         if row["code"] == _GONE:
             return any(one[:3] == (file, arrived, number) for one in self.known)
         return (file, arrived, number, size) in self.known
 
 
-def _sent(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def _identify_sending(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """What tells one sending of a file from another; the revision is not in the name of a jsonl file."""
     return row["file"], row["arrived_at"], row["resend"] if ".jsonl" in row["file"] else 0, row["bytes"]
 
@@ -46,7 +46,7 @@ def past_of(ledger: Iterable[Mapping[str, Any]]) -> dict[Key, Past]:
     rows = sorted(ledger, key=lambda row: (row["ordinal"] or 0, row["file"]))
     for row in rows:
         past = found[(row["feed"], row["data_date"], row["hour"])]
-        past.known.add(_sent(row))
+        past.known.add(_identify_sending(row))
         if row["state"] in TAKEN:
             if row["delivery_id"] not in past.accepted:
                 past.accepted.append(row["delivery_id"])
@@ -60,7 +60,7 @@ def pending(
     feeds: Mapping[str, Feed],
     schemas: Mapping[str, Schema],
     cut_off: dt.datetime,
-) -> tuple[list[Work], list[dict[str, Any]]]:
+) -> tuple[list[Delivery], list[dict[str, Any]]]:
     """Deliveries to load now, and files that are not opened (rows of the landing table): refused, or waited for.
 
     Args:
@@ -94,11 +94,11 @@ def pending(
             for row in sorted(rows, key=lambda row: (row["part"], row["file"]))
         )
         arrived = max(row["arrived_at"] for row in rows)
-        works.append(Work(feeds[code], schemas[feeds[code].schema_name], date, hour, resend, arrived, files))
+        works.append(Delivery(feeds[code], schemas[feeds[code].schema_name], date, hour, resend, arrived, files))
     return works, unopened
 
 
-def verdict(work: Work, delivery_id: str, past: Past) -> tuple[str, str]:
+def verdict(work: Delivery, delivery_id: str, past: Past) -> tuple[str, str]:
     """Code and reason for a delivery that could be read, by what came before it: 00, 16, 94 or 97."""
     if delivery_id in past.accepted:
         return "16", "already accepted with the same content"

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 
-from dialects import Refused
+from dialects import FileRefused
 from dialects.names import local_text
 
 #: The one-digit errors that a record report knows; anything else is 9.
@@ -18,7 +18,7 @@ def file_report(name: str, code: str, arrived_at: dt.datetime) -> bytes:
     return f"{name[:40]:<40}{code:<2}{local_text(arrived_at):<14}\r\n".encode("ascii", "replace")
 
 
-def record_report(unit_code: str, refused: Sequence[Refused]) -> bytes:
+def record_report(unit_code: str, refused: Sequence[FileRefused]) -> bytes:
     """A line a refused record: line number 12, unit code 5, field number 3, error 1, CRLF."""
     return "".join(
         f"{one.line:012d}{unit_code:<5}{one.position:03d}{one.code if str(one.code) in KNOWN else 9}\r\n"
@@ -27,7 +27,7 @@ def record_report(unit_code: str, refused: Sequence[Refused]) -> bytes:
 
 
 def write_reports(
-    outbox: Path, name: str, unit_code: str, code: str, arrived_at: dt.datetime, refused: Sequence[Refused]
+    outbox: Path, name: str, unit_code: str, code: str, arrived_at: dt.datetime, refused: Sequence[FileRefused]
 ) -> None:
     """Write ``f_<name>.rpt``, and ``r_<name>.rpt`` where records were refused."""
     outbox.mkdir(parents=True, exist_ok=True)

@@ -18,14 +18,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from conf.errors import MendableError
-from dialects import HeaderError, Records, Refused, find_columns, pieces, read
+from conf.errors import UserError
+from dialects import FileRefused, HeaderError, Records, find_columns, pieces, read
 from dialects.hmac import Keyed
-from dialects.keys import Prints, repeated
+from dialects.keys import Prints, find_repeated
 from dialects.scanner import BYTES
 from dialects.streams import LongLineError
-from jobs.ingest.column_stats import Measure, measure, told
-from jobs.ingest.deliveries import Span, Survey, Work, identify, survey
+from jobs.ingest.column_stats import Measure, measure, stat_rows
+from jobs.ingest.deliveries import ByteSpan, Delivery, Survey, identify, survey
 from runtime.parquet_files import PartWriter, WrittenFile
 
 #: At most so many records of a delivery are set aside one by one; over it, it is refused whatever its threshold.
@@ -42,10 +42,10 @@ class Read:
     fingerprints of the rows' keys, or the file that holds them.
     """
 
-    span: Span
+    span: ByteSpan
     records: int = 0
     written: WrittenFile | None = None
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[FileRefused, ...] = ()
     faults: Counter[tuple[str, int]] = field(default_factory=Counter)
     figures: Measure = field(default_factory=Measure)
     prints: Prints | Path | None = None
@@ -62,7 +62,7 @@ class Loaded:
     with their pseudonyms (profiles only); ``ordinal`` is that of the accepted content of its key.
     """
 
-    work: Work
+    work: Delivery
     delivery_id: str
     sha256: tuple[str, ...]
     code: str = "00"
@@ -70,7 +70,7 @@ class Loaded:
     written: tuple[WrittenFile, ...] = ()
     rows: tuple[int, ...] = ()
     aside: tuple[int, ...] = ()
-    refused: tuple[tuple[str, Refused], ...] = ()
+    refused: tuple[tuple[str, FileRefused], ...] = ()
     measures: list[dict[str, Any]] = field(default_factory=list)
     numbers: dict[str, bytes] = field(default_factory=dict)
     ordinal: int = 0
@@ -92,17 +92,17 @@ class Loader:
     spool: Path
     key: bytes
 
-    def table(self, work: Work) -> Path:
+    def table(self, work: Delivery) -> Path:
         """Folder of the table that a delivery goes to."""
         return self.lake / f"raw_{work.schema.name}"
 
-    def load(self, work: Work) -> Loaded:
+    def load(self, work: Delivery) -> Loaded:
         """Read a whole delivery in this task."""
         looked = survey(work, self.landing)
         identity = identify(work, looked.sha256)
         return self.settle(work, looked, [self.read(span, identity) for span in looked.spans])
 
-    def read(self, span: Span, identity: str, twice: Collection[int] = (), *, spooled: bool = False) -> Read:
+    def read(self, span: ByteSpan, identity: str, twice: Collection[int] = (), *, spooled: bool = False) -> Read:
         """Read one span and write its rows below its table.
 
         Args:
@@ -117,7 +117,7 @@ class Loader:
         sink = _sink(self.table(work), work)
         found = Read(span)
         prints: list[Prints] = []
-        refused: list[Refused] = []
+        refused: list[FileRefused] = []
 
         def parse(piece: bytes, line: int, offset: int) -> Records:
             names = _keeping(keyed, numbers) if _keeps_numbers(work) else keyed
@@ -139,24 +139,24 @@ class Loader:
         try:
             if work.feed.header:
                 columns = find_columns(work.feed, work.schema, self.landing / span.file.path)
-            for part in _parsed(span, self.landing / span.file.path, parse):
+            for part in _parse_pieces(span, self.landing / span.file.path, parse):
                 records += part.records
                 sink.write(_rows(span, identity, part))
                 found.figures.add(measure(work.schema, part.table, part.faults))
                 found.faults.update(part.faults)
                 refused += part.refused[: max(0, work.tolerated + 1 - len(refused))]
                 prints.append(part.prints)
-        except MendableError as error:
+        except UserError as error:
             sink.discard()
             code = "99" if isinstance(error, LongLineError | HeaderError) else "10"
             return replace(found, code=code, reason=f"{span.file.name}: {error.what}")
         whole = np.concatenate(prints) if prints else np.zeros((0, 2), np.uint64)
-        kept = _spooled(self.spool, whole) if spooled else whole
+        kept = _spool(self.spool, whole) if spooled else whole
         return replace(
             found, records=records, written=sink.close(), refused=tuple(refused), prints=kept, numbers=numbers
         )
 
-    def settle(self, work: Work, looked: Survey, parts: Sequence[Read]) -> Loaded:
+    def settle(self, work: Delivery, looked: Survey, parts: Sequence[Read]) -> Loaded:
         """One delivery of its spans, in the order of the survey: counted, judged, keys that stand twice set aside."""
         identity = identify(work, looked.sha256)
         parts = list(parts)
@@ -192,7 +192,7 @@ class Loader:
             tuple(rows),
             tuple(aside),
             refused,
-            told(work, identity, figures, distinct),
+            stat_rows(work, identity, figures, distinct),
             numbers,
         )
 
@@ -205,7 +205,7 @@ class Loader:
             for part in parts:
                 if isinstance(part.prints, Path):
                     part.prints.unlink()
-            again = repeated(whole)
+            again = find_repeated(whole)
             if not len(again):
                 return len(whole) or None
             ends = np.cumsum(counts)
@@ -223,7 +223,7 @@ class Loader:
                     parts[place] = replace(part, prints=prints[place])
 
 
-def _keeps_numbers(work: Work) -> bool:
+def _keeps_numbers(work: Delivery) -> bool:
     return any(conform.entity == "customer" for conform in work.schema.conform)
 
 
@@ -239,7 +239,7 @@ def _keeping(keyed: Keyed, numbers: dict[str, bytes]) -> Callable[[pa.Array], pa
     return named
 
 
-def _parsed(span: Span, path: Path, parse: Callable[[bytes, int, int], Records]) -> Iterator[Records]:
+def _parse_pieces(span: ByteSpan, path: Path, parse: Callable[[bytes, int, int], Records]) -> Iterator[Records]:
     """The pieces of a span, parsed, in order; a large packed file in threads, at most a piece more than them ahead."""
     line, offset = span.line, span.start
     packed = span.file.packed and span.bytes > THREADED
@@ -260,7 +260,7 @@ def _parsed(span: Span, path: Path, parse: Callable[[bytes, int, int], Records])
             yield ahead.popleft().result()
 
 
-def _sink(table: Path, work: Work) -> PartWriter:
+def _sink(table: Path, work: Delivery) -> PartWriter:
     """Where rows of a delivery go; texts that make the key, and numbers, hardly repeat."""
     kinds = {one.name: one.type for one in work.schema.fields}
     plain = [name for name, kind in kinds.items() if kind not in ("string", "code", "bool", "short")]
@@ -268,7 +268,7 @@ def _sink(table: Path, work: Work) -> PartWriter:
     return PartWriter(table, {"data_date": work.data_date, "feed": work.feed.code}, plain)
 
 
-def _rows(span: Span, identity: str, part: Records) -> pa.Table:
+def _rows(span: ByteSpan, identity: str, part: Records) -> pa.Table:
     """Rows with what the loader says of them; partition columns are in the path."""
     n = part.table.num_rows
     own = {
@@ -285,14 +285,14 @@ def _same(value: str, n: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([value], pa.string()))
 
 
-def _spooled(folder: Path, prints: Prints) -> Path:
+def _spool(folder: Path, prints: Prints) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{uuid.uuid4().hex}.npy"
     np.save(path, prints)
     return path
 
 
-def _verdict(work: Work, parts: Sequence[Read]) -> tuple[str, str]:
+def _verdict(work: Delivery, parts: Sequence[Read]) -> tuple[str, str]:
     """Whether a delivery may be accepted for what its spans held: code and reason."""
     for part in parts:
         if part.code != "00":

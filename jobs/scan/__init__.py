@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 import pyarrow as pa
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from jobs.scan.arrivals import NO_DATE, look
 from runtime.figures import ScanFigures
 from runtime.lake import arrow_schema, nullable
@@ -26,14 +26,14 @@ READS_PREVIOUS = ()
 def run(night: Night) -> ScanFigures:
     """Replace the rows of every data date that lies in the landing folder."""
     if not night.landing.is_dir():
-        raise MendableError(
+        raise UserError(
             "nothing has landed: the folder does not exist",
             where=str(night.landing),
             remedy="point CPC_LANDING at the landing folder, or make a province with `cpc demo` or `cpc synth`",
         )
     arrivals = look(night.landing, night.catalogue.feeds)
     if not arrivals:
-        raise MendableError(
+        raise UserError(
             "the landing folder is empty",
             where=str(night.landing),
             remedy="wait for the feeds, or point CPC_LANDING elsewhere",

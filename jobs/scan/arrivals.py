@@ -183,7 +183,7 @@ def _data_file(name: str, size: int, names: Names, control: Control | None) -> A
     if control is None:
         return arrival
     said = control.said[name]
-    arrival = replace(_said(arrival, control, said, names), state="ready", reason="")
+    arrival = replace(_apply_control(arrival, control, said, names), state="ready", reason="")
     if said.bytes != size:
         return arrival.refused("05", f"{size} bytes, its control file says {said.bytes}")
     if said.date and _date(said.date) != told.data_date:
@@ -197,7 +197,7 @@ def _arrival(name: str, size: int, told: Name) -> Arrival:
     return Arrival(name, name, size, told.feed.code, told.data_date, told.hour, told.resend, told.part)
 
 
-def _said(arrival: Arrival, control: Control, said: Said, names: Names) -> Arrival:
+def _apply_control(arrival: Arrival, control: Control, said: Said, names: Names) -> Arrival:
     """With what its control file says; the delivery's number is that of the control file."""
     own = names.read(control.name)
     assert own is not None  # a control file that breaks the convention says nothing
@@ -224,7 +224,7 @@ def _absent(control: Control, sizes: Mapping[str, int], names: Names) -> Iterato
     for name, said in control.said.items():
         told = names.read(name)
         if name not in sizes and told is not None:
-            arrival = _said(_arrival(name, 0, told), control, said, names)
+            arrival = _apply_control(_arrival(name, 0, told), control, said, names)
             yield arrival.refused("03", "named by its control file but not there")
     if control.fault:
         own = names.read(control.name)

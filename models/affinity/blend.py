@@ -17,7 +17,7 @@ _LEAVES = ("leaf_value", "leaf_weight", "leaf_count")
 
 
 @dataclass(frozen=True)
-class Part:
+class BlendPart:
     """A booster's model text, and its weight where the flag is 1 and where it is 0."""
 
     text: str
@@ -25,7 +25,7 @@ class Part:
     without: float
 
 
-def blend(parts: Sequence[Part], flag: int, constant: float = 0.0) -> str:
+def blend(parts: Sequence[BlendPart], flag: int, constant: float = 0.0) -> str:
     """Model text of Σ weight · raw score, plus a constant where the flag is 1.
 
     Args:
@@ -41,9 +41,9 @@ def blend(parts: Sequence[Part], flag: int, constant: float = 0.0) -> str:
         body, tail = part.text.split("\nend of trees", 1)
         head, *blocks = body.split("\nTree=")
         heads.append([line for line in head.splitlines() if not line.startswith("tree_sizes=")])
-        trees += [_gated(_fields(block), flag, part) for block in blocks]
+        trees += [_gate_tree(_fields(block), flag, part) for block in blocks]
     if constant:
-        trees.append(_gated({"num_leaves": "1", "leaf_value": "1"}, flag, Part("", constant, 0.0)))
+        trees.append(_gate_tree({"num_leaves": "1", "leaf_value": "1"}, flag, BlendPart("", constant, 0.0)))
     names = {line for head in heads for line in head if line.startswith("feature_names=")}
     if len(names) != 1:
         raise ValueError(f"{len(parts)} parts over {len(names)} sets of columns")
@@ -57,20 +57,20 @@ def _fields(block: str) -> Fields:
     return dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
 
 
-def _gated(tree: Fields, flag: int, part: Part) -> Fields:
+def _gate_tree(tree: Fields, flag: int, part: BlendPart) -> Fields:
     """The tree under a root that asks for the flag."""
-    left, right = (_scaled(tree, weight) for weight in (part.without, part.with_flag))
+    left, right = (_scale_tree(tree, weight) for weight in (part.without, part.with_flag))
     nodes, leaves = len(left["split_feature"]), len(left["leaf_value"])
     out = {name: ["0"] + left[name] + right[name] for name in (*_NODES, *_INNER)}
     out |= {name: left[name] + right[name] for name in _LEAVES}
     out |= {"split_feature": [str(flag), *out["split_feature"][1:]], "threshold": ["0.5", *out["threshold"][1:]]}
     out["decision_type"][0] = "2"  # a number, missing goes left
     for name, child in (
-        ("left_child", _moved("0" if nodes else "-1", 1, 0)),
-        ("right_child", _moved("0" if right["split_feature"] else "-1", 1 + nodes, leaves)),
+        ("left_child", _shift_child("0" if nodes else "-1", 1, 0)),
+        ("right_child", _shift_child("0" if right["split_feature"] else "-1", 1 + nodes, leaves)),
     ):
-        out[name] = [child] + [_moved(c, 1, 0) for c in left[name]]
-        out[name] += [_moved(c, 1 + nodes, leaves) for c in right[name]]
+        out[name] = [child] + [_shift_child(c, 1, 0) for c in left[name]]
+        out[name] += [_shift_child(c, 1 + nodes, leaves) for c in right[name]]
     for name in ("weight", "count"):
         out[f"internal_{name}"][0] = (right[f"internal_{name}"] or right[f"leaf_{name}"])[0]
     fields = {"num_leaves": str(len(out["leaf_value"])), "num_cat": tree.get("num_cat", "0")}
@@ -80,7 +80,7 @@ def _gated(tree: Fields, flag: int, part: Part) -> Fields:
     return fields | {"is_linear": "0", "shrinkage": "1"}
 
 
-def _scaled(tree: Fields, weight: float) -> dict[str, list[str]]:
+def _scale_tree(tree: Fields, weight: float) -> dict[str, list[str]]:
     """The tree's columns with leaves times a weight; a weight of 0 leaves one leaf of 0."""
     columns = {name: tree.get(name, "").split() for name in (*_NODES, *_INNER, *_LEAVES)}
     for name in ("leaf_weight", "leaf_count"):
@@ -93,7 +93,7 @@ def _scaled(tree: Fields, weight: float) -> dict[str, list[str]]:
     return columns
 
 
-def _moved(child: str, first: int, leaf: int) -> str:
+def _shift_child(child: str, first: int, leaf: int) -> str:
     """A child's number when its tree's nodes start at ``first`` and its leaves at ``leaf``."""
     number = int(child)
     return str(number + first if number >= 0 else number - leaf)

@@ -14,7 +14,7 @@ from typing import Any
 
 from models.affinity.calibrate import Channels, Map
 from models.affinity.effect import Hazard, Lifts
-from models.affinity.encode import Feature
+from models.affinity.encode import EncodedFeature
 
 FORMAT = 3
 TEXT, FACTS = "model.lgb", "bundle.json"
@@ -41,7 +41,7 @@ class Bundle:
     """
 
     text: str
-    features: tuple[Feature, ...]
+    features: tuple[EncodedFeature, ...]
     channels: Channels
     contact: Map
     base: Map
@@ -94,7 +94,7 @@ def load(folder: Path) -> Bundle:
         raise ValueError(f"model format {data.get('format')!r}, this release reads {FORMAT}")
     return Bundle(
         text=(folder / TEXT).read_text(encoding="utf-8"),
-        features=tuple(Feature(name, kind, tuple(categories)) for name, kind, categories in data["features"]),
+        features=tuple(EncodedFeature(name, kind, tuple(categories)) for name, kind, categories in data["features"]),
         channels=Channels(**{name: _read_ids(values) for name, values in data["channels"].items()}),
         contact=Map.from_dict(data["contact"]),
         base=Map.from_dict(data["base"]),

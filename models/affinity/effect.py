@@ -113,7 +113,7 @@ class Drawn:
         return Drawn(**{name: value[mask] for name, value in vars(self).items()})
 
 
-def weighted_slope(drawn: Drawn) -> tuple[float, float]:
+def fit_weighted_slope(drawn: Drawn) -> tuple[float, float]:
     """Slope of residual on predicted through the origin, and its variance if orders come as expected.
 
     β = Σ w·d·r / Σ w·d²; Var = Σ w²·d²·p·(1 − p) / (Σ w·d²)², sums over the log.
@@ -135,10 +135,10 @@ def measure(drawn: Drawn, cell: Ints, names: Sequence[str], prior: tuple[float, 
         names: cells.
         prior: mean and scale of the whole's lift before any data.
     """
-    slope, variance = weighted_slope(drawn)
+    slope, variance = fit_weighted_slope(drawn)
     own = prior[1] ** 2 / (prior[1] ** 2 + variance)
     overall = Lift(*_posterior(slope, variance, prior), float(own), len(cell))
-    estimates = [weighted_slope(drawn.take(cell == k)) for k in range(len(names))]
+    estimates = [fit_weighted_slope(drawn.take(cell == k)) for k in range(len(names))]
     slopes, variances = (np.array(column) for column in zip(*estimates, strict=True)) if names else (np.zeros(0),) * 2
     known = np.isfinite(variances) & (variances > 0)
     spread = beyond_luck(slopes[known] - overall.value, variances[known], _SPREAD_MAX) if known.sum() > 1 else 0.0
@@ -216,7 +216,9 @@ def correction(chosen: Mapping[str, float]) -> float:
     return min(1.0, float((_CURSE**2 * chosen["chosen_ratio"] + variance) / (_CURSE**2 + variance)))
 
 
-def kept(margin: Floats, baseline: Floats, listed: Floats, group: Ints, names: Sequence[str]) -> dict[str, float]:
+def fit_kept_margin(
+    margin: Floats, baseline: Floats, listed: Floats, group: Ints, names: Sequence[str]
+) -> dict[str, float]:
     """Share of the list margin that an order leaves, by product group (``""`` is the whole), between 0.3 and 1.
 
     Args:

@@ -38,7 +38,7 @@ _MAX_CATEGORIES = 64
 
 
 @dataclass(frozen=True)
-class Feature:
+class EncodedFeature:
     """A customer feature as the model knows it; ``categories`` in the order of their codes."""
 
     name: str
@@ -95,7 +95,7 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind))
 
 
-def changes(table: pa.Table, features: Sequence[Feature]) -> dict[str, str]:
+def changes(table: pa.Table, features: Sequence[EncodedFeature]) -> dict[str, str]:
     """Feature → how its column differs from what the model knows; a column of nulls alone fits every feature."""
     differences = {}
     for feature in features:
@@ -106,26 +106,26 @@ def changes(table: pa.Table, features: Sequence[Feature]) -> dict[str, str]:
     return differences
 
 
-def learn(table: pa.Table, names: Sequence[str]) -> tuple[Feature, ...]:
+def learn(table: pa.Table, names: Sequence[str]) -> tuple[EncodedFeature, ...]:
     """Decide how each column is encoded; columns of other types or of too many categories are left out.
 
     Args:
         table: a sample of snapshots.
         names: columns to consider, in the order wanted.
     """
-    features: list[Feature] = []
+    features: list[EncodedFeature] = []
     for name in names:
         kind = table.schema.field(name).type
         if is_number(kind):
-            features.append(Feature(name, "number"))
+            features.append(EncodedFeature(name, "number"))
         elif is_text(kind):
             values = sorted(value for value in pc.unique(_plain(table[name])).to_pylist() if value is not None)
             if 1 < len(values) <= _MAX_CATEGORIES:
-                features.append(Feature(name, "category", tuple(values)))
+                features.append(EncodedFeature(name, "category", tuple(values)))
     return tuple(features)
 
 
-def encode(table: pa.Table, features: Sequence[Feature]) -> Floats:
+def encode(table: pa.Table, features: Sequence[EncodedFeature]) -> Floats:
     """(rows, features) as float64, NaN where missing.
 
     Raises:
@@ -147,7 +147,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string())
 
 
-def _column(column: pa.ChunkedArray, feature: Feature) -> Floats:
+def _column(column: pa.ChunkedArray, feature: EncodedFeature) -> Floats:
     if feature.kind == "category":
         codes = pc.index_in(_plain(column), value_set=pa.array(feature.categories, pa.string()))
         return codes.cast(pa.float64()).to_numpy(zero_copy_only=False)

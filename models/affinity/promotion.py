@@ -30,7 +30,7 @@ class Rounds:
 
 
 @dataclass(frozen=True)
-class Bounds:
+class PromotionBounds:
     """What must hold."""
 
     delta: float = 0.0  # 元 a customer-night that a challenger may lose at most
@@ -71,16 +71,16 @@ def difference(
     clusters = len(by_customer)
     drawn = np.array(
         [
-            _paired(
+            _pair_rounds(
                 np.bincount(rng.integers(0, clusters, clusters), minlength=clusters).astype(np.float64) @ by_customer
             )
             for _ in range(repeats)
         ]
     )
-    return _paired(by_customer.sum(axis=0)), float(np.quantile(drawn, 0.05))
+    return _pair_rounds(by_customer.sum(axis=0)), float(np.quantile(drawn, 0.05))
 
 
-def _paired(totals: Floats) -> float:
+def _pair_rounds(totals: Floats) -> float:
     w1, r1, w0, r0, rounds, differ = totals
     mean = (r1 / w1 if w1 else 0.0) - (r0 / w0 if w0 else 0.0)
     return float(mean * differ / rounds) if rounds else 0.0
@@ -96,7 +96,7 @@ def effective(rounds: Rounds) -> float:
     return min(sizes)
 
 
-def unsupported(rounds: Rounds) -> float:
+def measure_unsupported(rounds: Rounds) -> float:
     """Share of disagreeing rounds where the challenger's arc was never logged on any night."""
     differ = rounds.champion != rounds.challenger
     if not differ.any():
@@ -104,7 +104,7 @@ def unsupported(rounds: Rounds) -> float:
     return float((~np.isin(rounds.challenger[differ], np.unique(rounds.logged))).mean())
 
 
-def judge(rounds: Rounds, calibration: dict[str, float], bounds: Bounds) -> list[Check]:
+def judge(rounds: Rounds, calibration: dict[str, float], bounds: PromotionBounds) -> list[Check]:
     """All checks.
 
     Args:
@@ -114,7 +114,7 @@ def judge(rounds: Rounds, calibration: dict[str, float], bounds: Bounds) -> list
     """
     same = bool((rounds.champion == rounds.challenger).all())
     value, low = difference(rounds)
-    ess, lost = effective(rounds), unsupported(rounds)
+    ess, lost = effective(rounds), measure_unsupported(rounds)
     checks = [
         Check("difference, yuan a customer-night", value, "reported", True),
         Check("its one-sided 95 % lower bound", low, f"≥ {-bounds.delta:g}", low >= -bounds.delta),

@@ -24,16 +24,16 @@ from models.affinity.calibrate import (
     reliability,
     slope,
 )
-from models.affinity.encode import Feature
+from models.affinity.encode import EncodedFeature
 from models.affinity.signals import (
     ALONE,
     CHANNEL,
     ORGANIC,
     Columns,
     Grown,
-    Knobs,
-    Rows,
-    blended,
+    SignalRows,
+    TreeParameters,
+    blend_signals,
     grow,
     select,
     signals,
@@ -105,7 +105,7 @@ class OneClassError(ValueError):
 _NOTHING = Explained((), np.zeros((0, 0)), np.zeros((0, 0)))
 
 
-def fit(rows: Rows, features: tuple[Feature, ...], groups: int, knobs: Knobs) -> Response:
+def fit(rows: SignalRows, features: tuple[EncodedFeature, ...], groups: int, knobs: TreeParameters) -> Response:
     """Fit, calibrate out of time, refit on all nights.
 
     Raises:
@@ -124,11 +124,11 @@ def fit(rows: Rows, features: tuple[Feature, ...], groups: int, knobs: Knobs) ->
     known, late = (rows.y[contacted], rows.weight[contacted], rows.prior[contacted]), rows.late[contacted]
     factor = [trees.factor for trees in grown]
     channel = rows.arcs[contacted, CHANNEL].astype(np.int64)
-    before = weighed(apart[~late], factor, channel[~late], *(part[~late] for part in known))
-    theta, channels = weighed(apart, factor, channel, *known)
-    fitted = _calibrated(rows, _late_scores(rows, matrix, grown, *before), groups)
+    before = weigh_signals(apart[~late], factor, channel[~late], *(part[~late] for part in known))
+    theta, channels = weigh_signals(apart, factor, channel, *known)
+    fitted = _calibrate(rows, _late_scores(rows, matrix, grown, *before), groups)
     text, *by_fold = (
-        blended([(trees.name, booster) for trees, booster in zip(grown, boosters, strict=True)], theta, columns)
+        blend_signals([(trees.name, booster) for trees, booster in zip(grown, boosters, strict=True)], theta, columns)
         for boosters in zip(*((trees.full, *trees.by_fold) for trees in grown), strict=True)
     )
     final = lgb.Booster(model_str=text)
@@ -147,7 +147,7 @@ def fit(rows: Rows, features: tuple[Feature, ...], groups: int, knobs: Knobs) ->
     )
 
 
-def weighed(
+def weigh_signals(
     scores: Floats, factor: list[bool], channel: Ints, y: Floats, weight: Floats, start: Floats
 ) -> tuple[Floats, Channels]:
     """What each signal counts for, and how far customers differ on each channel."""
@@ -155,7 +155,7 @@ def weighed(
     return theta, by_channel(theta[0] + scores @ theta[1:], channel, y, weight, start)
 
 
-def _late_scores(rows: Rows, matrix: Floats, grown: list[Grown], theta: Floats, channels: Channels) -> Floats:
+def _late_scores(rows: SignalRows, matrix: Floats, grown: list[Grown], theta: Floats, channels: Channels) -> Floats:
     """(late rows,) raw scores of the trees of the early nights."""
     late = matrix[rows.late]
     met = rows.group[rows.late] >= 0
@@ -174,7 +174,7 @@ def explain(model: lgb.Booster, matrix: Floats, names: tuple[str, ...]) -> Expla
     return Explained(names, matrix[at], parts)
 
 
-def slices(contacts: Rows, features: tuple[Feature, ...], p: Floats) -> list[dict[str, str | float]]:
+def slices(contacts: SignalRows, features: tuple[EncodedFeature, ...], p: Floats) -> list[dict[str, str | float]]:
     """Figures of each value of the slicing features, largest first within a slicing.
 
     Args:
@@ -197,7 +197,7 @@ def slices(contacts: Rows, features: tuple[Feature, ...], p: Floats) -> list[dic
     return rows
 
 
-def _calibrated(rows: Rows, score: Floats, groups: int) -> Response:
+def _calibrate(rows: SignalRows, score: Floats, groups: int) -> Response:
     """Maps, offsets and figures from raw scores of the late rows."""
     late = rows.late
     y, weight, group, fold = rows.y[late], rows.weight[late], rows.group[late], rows.fold[late]
@@ -257,7 +257,7 @@ def within_auc(y: Floats, p: Floats, weight: Floats, group: Ints) -> float:
     return float(total / size) if size else float("nan")
 
 
-def baseline(X: Floats, y: Floats, fold: Ints, X_at: Floats, fold_at: Ints, knobs: Knobs) -> Floats:
+def baseline(X: Floats, y: Floats, fold: Ints, X_at: Floats, fold_at: Ints, knobs: TreeParameters) -> Floats:
     """m₀: margin over the horizon without a contact, cross-fitted: a customer is predicted by the other fold's model.
 
     Args:

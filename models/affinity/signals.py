@@ -23,8 +23,8 @@ import lightgbm as lgb
 import numpy as np
 from scipy.special import logit
 
-from models.affinity.blend import Part, blend
-from models.affinity.encode import ARC_COLUMNS, CATEGORIES, Feature
+from models.affinity.blend import BlendPart, blend
+from models.affinity.encode import ARC_COLUMNS, CATEGORIES, EncodedFeature
 from models.affinity.logistic import logistic
 from models.arrays import Flags, Floats, Ints
 from models.cores import cores
@@ -47,7 +47,7 @@ _COLUMN_SHARE, _LEAF_PENALTY, _CATEGORY_PENALTY, _BINS = 0.3, 20.0, 20.0, 63
 
 
 @dataclass(frozen=True)
-class Knobs:
+class TreeParameters:
     """Size and speed of the trees; ``features`` is how many customer features are kept, by gain."""
 
     trees: int = 160
@@ -60,7 +60,7 @@ class Knobs:
 
 
 @dataclass(frozen=True)
-class Rows:
+class SignalRows:
     """Training rows: customers' features, and the arc and answer of each.
 
     Attributes:
@@ -86,9 +86,9 @@ class Rows:
     prior: Floats
     answer: Ints
 
-    def take(self, mask: Flags) -> Rows:
+    def take(self, mask: Flags) -> SignalRows:
         """The rows of a mask."""
-        return Rows(**{name: value[mask] for name, value in vars(self).items()})
+        return SignalRows(**{name: value[mask] for name, value in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -125,14 +125,14 @@ class Columns:
     categories: tuple[int, ...]
 
     @staticmethod
-    def of(features: Sequence[Feature], positions: Sequence[int]) -> Columns:
+    def of(features: Sequence[EncodedFeature], positions: Sequence[int]) -> Columns:
         """The columns of some features."""
         names = [features[k].name for k in positions] + list(ARC_COLUMNS)
         codes = [i for i, k in enumerate(positions) if features[k].kind == "category"]
         codes += [len(positions) + ARC_COLUMNS.index(name) for name in CATEGORIES]
         return Columns(tuple(positions), tuple(names), tuple(codes))
 
-    def matrix(self, rows: Rows) -> Floats:
+    def matrix(self, rows: SignalRows) -> Floats:
         """(rows, columns)."""
         return np.hstack([rows.X[:, self.kept], rows.arcs])
 
@@ -164,7 +164,7 @@ class Grown:
         return out
 
 
-def signals(rows: Rows) -> list[Signal]:
+def signals(rows: SignalRows) -> list[Signal]:
     """The signals that the rows tell: orders always, the others where both answers are frequent enough."""
     met = rows.group >= 0
     known = met & (rows.answer != UNKNOWN)
@@ -184,7 +184,7 @@ def signals(rows: Rows) -> list[Signal]:
     return targets
 
 
-def _rates(rows: Rows, signal: Signal) -> Floats:
+def _rates(rows: SignalRows, signal: Signal) -> Floats:
     """(rows,) log-odds (of a factor, log) of the signal's rate on the row's channel."""
     channel = rows.arcs[:, CHANNEL]
     start = np.zeros(len(channel))
@@ -196,11 +196,13 @@ def _rates(rows: Rows, signal: Signal) -> Floats:
     return start
 
 
-def select(rows: Rows, targets: Sequence[Signal], features: Sequence[Feature], knobs: Knobs) -> tuple[int, ...]:
+def select(
+    rows: SignalRows, targets: Sequence[Signal], features: Sequence[EncodedFeature], knobs: TreeParameters
+) -> tuple[int, ...]:
     """Positions of the features worth keeping: by their share of the gain in small models of the early nights."""
     if len(features) <= knobs.features:
         return tuple(range(len(features)))
-    small = Knobs(
+    small = TreeParameters(
         _SMALL_TREES, knobs.leaves, _SMALL_RATE, knobs.min_leaf // 2 + 1, knobs.features, knobs.seed, knobs.threads
     )
     columns = Columns.of(features, range(len(features)))
@@ -225,7 +227,7 @@ def select(rows: Rows, targets: Sequence[Signal], features: Sequence[Feature], k
     return tuple(np.sort(np.argsort(-share, kind="stable")[: knobs.features]).tolist())
 
 
-def grow(rows: Rows, targets: Sequence[Signal], columns: Columns, knobs: Knobs) -> list[Grown]:
+def grow(rows: SignalRows, targets: Sequence[Signal], columns: Columns, knobs: TreeParameters) -> list[Grown]:
     """Trees of every signal."""
     matrix = _hide(columns.matrix(rows), knobs.seed)
     everyone = np.ones(len(rows.y), bool)
@@ -290,10 +292,10 @@ def stack(scores: Floats, factor: Sequence[bool], y: Floats, weight: Floats, sta
     return logistic(design, y, weight, start, np.zeros(design.shape[1]), precision=penalty, centre=centre)
 
 
-def blended(boosters: Sequence[tuple[str, lgb.Booster]], theta: Floats, columns: Columns) -> str:
+def blend_signals(boosters: Sequence[tuple[str, lgb.Booster]], theta: Floats, columns: Columns) -> str:
     """One model text: a + Σ β · trees where there is a contact, the organic trees where there is none."""
     parts = [
-        Part(booster.model_to_string(), float(beta), float(name == ORGANIC))
+        BlendPart(booster.model_to_string(), float(beta), float(name == ORGANIC))
         for (name, booster), beta in zip(boosters, theta[1:], strict=True)
         if beta or name == ORGANIC
     ]
@@ -309,7 +311,7 @@ def _hide(matrix: Floats, seed: int) -> Floats:
     return matrix
 
 
-def parameters(knobs: Knobs, factor: bool = False) -> dict[str, object]:
+def parameters(knobs: TreeParameters, factor: bool = False) -> dict[str, object]:
     """LightGBM's, the same for every signal but for the loss: a factor's trees add to the log of its chance."""
     return {
         "objective": "poisson" if factor else "binary",

@@ -23,16 +23,16 @@ from models.affinity.effect import (
     among_best,
     average,
     correction,
+    fit_kept_margin,
     hazard,
-    kept,
     measure,
     winsorize,
 )
-from models.affinity.encode import Feature
+from models.affinity.encode import EncodedFeature
 from models.affinity.fatigue import fit_fatigue
 from models.affinity.response import Response
 from models.affinity.scorer import Menu
-from models.affinity.signals import ALONE, ASIDE, UNKNOWN, Knobs, Rows
+from models.affinity.signals import ALONE, ASIDE, UNKNOWN, SignalRows, TreeParameters
 from models.affinity.trees import parse, score_rows
 from models.arrays import Flags, Floats, Ints
 from models.money import MICRO
@@ -45,7 +45,7 @@ _MAX_LIFT_WEIGHT = 1000.0  # and here for lifts
 
 
 @dataclass(frozen=True)
-class Sample:
+class TrainingSample:
     """Past decisions, one a row; money in 元.
 
     Attributes:
@@ -79,9 +79,9 @@ class Sample:
     margin: Floats
     weight: Floats
 
-    def take(self, mask: Flags) -> Sample:
+    def take(self, mask: Flags) -> TrainingSample:
         """The rows of a mask."""
-        return Sample(**{name: value[mask] for name, value in vars(self).items()})
+        return TrainingSample(**{name: value[mask] for name, value in vars(self).items()})
 
     @property
     def fold(self) -> Ints:
@@ -102,7 +102,12 @@ class Learnt:
 
 
 def learn(
-    sample: Sample, features: tuple[Feature, ...], menu: Menu, knobs: Knobs, late_share: float, facts: dict[str, Any]
+    sample: TrainingSample,
+    features: tuple[EncodedFeature, ...],
+    menu: Menu,
+    knobs: TreeParameters,
+    late_share: float,
+    facts: dict[str, Any],
 ) -> Learnt:
     """Fit everything.
 
@@ -117,7 +122,7 @@ def learn(
     Raises:
         OneClassError: the answers are all the same.
     """
-    sample = sample.take(_known(sample, menu))
+    sample = sample.take(_known_features(sample, menu))
     met = sample.take(sample.product >= 0)
     prior, rows = training_rows(sample, menu, late_share, knobs.seed)
     response = fitting.fit(rows, features, menu.arcs, knobs)
@@ -125,9 +130,9 @@ def learn(
     p_convert, p_base = _cross_fit(met, menu, prior, response)
     reversals = _reversals(met)
     by_chance = met.role == EXPLORE
-    explored = _drawn(met, p_convert, p_base).take(by_chance)
+    explored = _draw_lifts(met, p_convert, p_base).take(by_chance)
     lifts = _lifts(met.take(by_chance), explored, menu)
-    left = _kept(sample, met, menu, list(response.positions), knobs)
+    left = _fit_kept(sample, met, menu, list(response.positions), knobs)
     offer = _positions(met.product, [o.id for o in menu.offers])
     share = np.array([left[group] for group in menu.groups])[offer]
     unit = np.array(menu.margin_micro)[offer] / MICRO
@@ -149,7 +154,7 @@ def learn(
         channels=response.channels,
         contact=response.contact,
         base=response.base,
-        priors=_named(prior, menu),
+        priors=_name_cells(prior, menu),
         offsets=_offsets(response, menu),
         fatigue=prior.fatigue,
         lifts=lifts,
@@ -163,7 +168,7 @@ def learn(
     return Learnt(bundle, response, len(met.day), explored, met.customer[by_chance])
 
 
-def _known(sample: Sample, menu: Menu) -> Flags:
+def _known_features(sample: TrainingSample, menu: Menu) -> Flags:
     products, channels = [offer.id for offer in menu.offers], [way.id for way in menu.ways]
     offered = np.isin(sample.product, products) & np.isin(sample.channel, channels)
     return (sample.product < 0) | offered
@@ -175,7 +180,7 @@ def _positions(ids: Ints, known: list[int]) -> Ints:
     return table[ids]
 
 
-def _prior(met: Sample, alone: Sample, menu: Menu) -> priors.Prior:
+def _prior(met: TrainingSample, alone: TrainingSample, menu: Menu) -> priors.Prior:
     """Where the trees start: orders and contacts by product × channel, orders of products not offered by product.
 
     Contacts count as many as those of rested customers that would bring as many orders.
@@ -199,7 +204,7 @@ def _prior(met: Sample, alone: Sample, menu: Menu) -> priors.Prior:
     return replace(priors.fit(answers, rows, base_answers, base_rows, group), fatigue=wear)
 
 
-def _count_nights(alone: Sample, menu: Menu) -> float:
+def _count_nights(alone: TrainingSample, menu: Menu) -> float:
     """On how many nights an order is seen, on average: who is left alone every night is asked within each window."""
     ids = np.array([offer.id for offer in menu.offers])
     night, product = np.nonzero(alone.ordered[:, None] >> ids[None, :] & 1)
@@ -207,12 +212,12 @@ def _count_nights(alone: Sample, menu: Menu) -> float:
     return max(1.0, len(night) / max(1, orders.shape[1]))
 
 
-def _named(prior: priors.Prior, menu: Menu) -> dict[str, float]:
+def _name_cells(prior: priors.Prior, menu: Menu) -> dict[str, float]:
     arcs = {f"{p}|{c}": float(v) for p, c, v in zip(menu.product(), menu.channel(), prior.contact.ravel(), strict=True)}
     return arcs | {f"{offer.id}|": float(v) for offer, v in zip(menu.offers, prior.organic, strict=True)}
 
 
-def training_rows(sample: Sample, menu: Menu, late_share: float, seed: int) -> tuple[priors.Prior, Rows]:
+def training_rows(sample: TrainingSample, menu: Menu, late_share: float, seed: int) -> tuple[priors.Prior, SignalRows]:
     """The prior, and training rows of the response: contacts, then nights × products that were not offered.
 
     Args:
@@ -230,7 +235,7 @@ def training_rows(sample: Sample, menu: Menu, late_share: float, seed: int) -> t
     nights = sample.take((sample.role == CONTROL) | (sample.product >= 0))
     night, product, y, weight = _without(nights, menu, seed)
     alone = nights.role[night] == CONTROL
-    return prior, Rows(
+    return prior, SignalRows(
         X=np.vstack([met.X, nights.X[night]]),
         arcs=np.vstack([matrix[group], matrix[menu.arcs + product]]),
         y=np.concatenate([met.converted.astype(np.float64), y]),
@@ -245,13 +250,13 @@ def training_rows(sample: Sample, menu: Menu, late_share: float, seed: int) -> t
     )
 
 
-def _arcs(met: Sample, menu: Menu) -> Ints:
+def _arcs(met: TrainingSample, menu: Menu) -> Ints:
     """(contacts,) position of the arc."""
     offer = _positions(met.product, [o.id for o in menu.offers])
     return offer * len(menu.ways) + _positions(met.channel, [w.id for w in menu.ways])
 
 
-def _without(nights: Sample, menu: Menu, seed: int) -> tuple[Ints, Ints, Floats, Floats]:
+def _without(nights: TrainingSample, menu: Menu, seed: int) -> tuple[Ints, Ints, Floats, Floats]:
     """Nights × products not offered: all that were ordered, and a few that were not, weighted for all of them.
 
     Returns:
@@ -276,7 +281,7 @@ def _without(nights: Sample, menu: Menu, seed: int) -> tuple[Ints, Ints, Floats,
     )
 
 
-def _cross_fit(met: Sample, menu: Menu, prior: priors.Prior, response: Response) -> tuple[Floats, Floats]:
+def _cross_fit(met: TrainingSample, menu: Menu, prior: priors.Prior, response: Response) -> tuple[Floats, Floats]:
     """(contacts,) p_convert and p_base, each customer predicted by trees that did not see them."""
     p_convert, p_base = np.zeros(len(met.day)), np.zeros(len(met.day))
     group = _arcs(met, menu)
@@ -293,14 +298,14 @@ def _cross_fit(met: Sample, menu: Menu, prior: priors.Prior, response: Response)
     return p_convert, p_base
 
 
-def _groups(met: Sample, menu: Menu) -> tuple[Ints, list[str]]:
+def _groups(met: TrainingSample, menu: Menu) -> tuple[Ints, list[str]]:
     """(contacts,) product group of the offer, as a position in the names."""
     names = sorted(set(menu.groups))
     of = np.array([names.index(group) for group in menu.groups], np.int64)
     return of[_positions(met.product, [o.id for o in menu.offers])], names
 
 
-def _drawn(met: Sample, p_convert: Floats, p_base: Floats) -> Drawn:
+def _draw_lifts(met: TrainingSample, p_convert: Floats, p_base: Floats) -> Drawn:
     """What came of contacts against what the response expects of them."""
     return Drawn(
         residual=met.converted - p_base,
@@ -311,14 +316,16 @@ def _drawn(met: Sample, p_convert: Floats, p_base: Floats) -> Drawn:
     )
 
 
-def _lifts(met: Sample, drawn: Drawn, menu: Menu) -> Lifts:
+def _lifts(met: TrainingSample, drawn: Drawn, menu: Menu) -> Lifts:
     """Orders that contacts brought, where chance chose, against what the response expects of them."""
     group, groups = _groups(met, menu)
     names = [f"{name}|{channel}" for name in groups for channel in menu.channels]
     return measure(drawn, group * len(menu.ways) + _positions(met.channel, [w.id for w in menu.ways]), names)
 
 
-def _kept(sample: Sample, met: Sample, menu: Menu, columns: list[int], knobs: Knobs) -> dict[str, float]:
+def _fit_kept(
+    sample: TrainingSample, met: TrainingSample, menu: Menu, columns: list[int], knobs: TreeParameters
+) -> dict[str, float]:
     """What orders that answered a contact left of their list margin, against the margin of those who got nothing."""
     nothing = sample.take((sample.product < 0) & (sample.role != CONTROL))
     if len(nothing.day) == 0:  # no log of doing nothing: control customers are the next best baseline
@@ -329,10 +336,10 @@ def _kept(sample: Sample, met: Sample, menu: Menu, columns: list[int], knobs: Kn
     )
     listed = np.array(menu.margin_micro)[_positions(won.product, [o.id for o in menu.offers])] / MICRO
     group, names = _groups(won, menu)
-    return kept(won.margin, expected, listed, group, names)
+    return fit_kept_margin(won.margin, expected, listed, group, names)
 
 
-def _reversals(met: Sample) -> dict[str, float]:
+def _reversals(met: TrainingSample) -> dict[str, float]:
     """Share of answered offers that were cancelled, by product; each shrunk to the whole by 20 orders."""
     overall = float((met.reversed.sum() + 1) / (met.converted.sum() + 10))
     shares = {"": overall}
@@ -344,7 +351,7 @@ def _reversals(met: Sample) -> dict[str, float]:
     return shares
 
 
-def _hazards(sample: Sample) -> tuple[Hazard, Hazard]:
+def _hazards(sample: TrainingSample) -> tuple[Hazard, Hazard]:
     """What a contact adds to opt-outs and complaints: from explorers, where chance chose."""
     drawn = sample.take(sample.role == EXPLORE)
     weight = np.minimum(1 / np.maximum(drawn.pscore, 1e-9), _MAX_WEIGHT) * drawn.weight
@@ -359,7 +366,7 @@ def _offsets(response: Response, menu: Menu) -> dict[str, float]:
     return {f"{product}|{channel}": float(offset) for product, channel, offset in pairs if offset != 0.0}
 
 
-def _average_gain(sample: Sample, met: Sample, gain: Floats) -> int:
+def _average_gain(sample: TrainingSample, met: TrainingSample, gain: Floats) -> int:
     """Expected value of contacts a customer and night under the past policy, micro-元, not below 0."""
     gained = float((met.weight * gain)[met.role == EXPLOIT].sum())
     nights = float(sample.weight[sample.role == EXPLOIT].sum())

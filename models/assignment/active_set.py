@@ -14,11 +14,11 @@ import numpy as np
 from numba import njit
 
 from models.arrays import Floats, Ints
-from models.assignment.dual import Aim, descend
+from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Dual, Local, over_blocks
 from models.assignment.kernels import best_choice, difference, kind_base, least_value
 from models.assignment.problem import BLOCK, NO_GROUP, Apart, Block, Limits, Problem
-from models.assignment.sample import drawn, join, sample
+from models.assignment.sample import draw_customers, join, sample
 from models.money import YUAN
 
 # `box_of` finds on a sample how prices move from the old amounts to the new ones, and draws a box around that move.
@@ -104,7 +104,7 @@ def box_of(problem: Problem, prices: Ints, limits: Limits, room: float = ROOMS[0
     """Where the prices go from ``prices`` under other ``limits``, as seen on a sample; ``room`` is one of ``ROOMS``."""
     size = min(max(SEEN, problem.customers // ONE_IN), problem.customers)
     seen, other = sample(problem, size), sample(replace(problem, limits=limits), size)
-    aim = Aim(passes=20, gain=1e-5, width=0.05 * YUAN, least=0.01 * YUAN, radius=0.2)
+    aim = StoppingRule(passes=20, gain=1e-5, width=0.05 * YUAN, least=0.01 * YUAN, radius=0.2)
     here = descend(seen, Local(seen), prices, aim).best
     there = descend(other, Local(other), here.prices, aim).best
     moved = there.prices - here.prices
@@ -166,7 +166,7 @@ def active_set(problem: Problem, prices: Ints, box: Box) -> Active | None:
     counts = np.sum([np.zeros(len(kinds), np.int64), *(each.counts for each in apart)], axis=0)
     sums = Apart(sum(each.customers for each in apart), sum(each.value for each in apart), counts, box.low, box.high)
     place, arc, best = ([part[n] for part in parts] for n in (1, 2, 3))
-    return Active(blocks, place, arc, best, sums, box.middle, drawn(blocks, FEW))
+    return Active(blocks, place, arc, best, sums, box.middle, draw_customers(blocks, FEW))
 
 
 @njit(cache=True, nogil=True)

@@ -18,7 +18,7 @@ from models.arrays import Floats, Ints
 from models.assignment.dual_evaluation import Dual, best_arcs
 from models.assignment.highs_models import quiet
 from models.assignment.problem import LARGEST, Kinds, Problem
-from models.assignment.repair import Options, Plan, gather, settled, without
+from models.assignment.repair import Options, Plan, gather, settle_moves, without
 
 #: Buckets of loss that moves between the same kinds are put in.
 BUCKETS = 32
@@ -56,8 +56,8 @@ def by_classes(problem: Problem, dual: Dual, width: int, rounds: int = ROUNDS, b
         if options is None or not len(options.group):
             break
         _, used = without(problem, options, arcs)
-        hold = _moved(problem, dual, options, problem.limits.amount - used, width, buckets)
-        other = settled(problem, dual.prices, options, hold, arcs)
+        hold = _move_options(problem, dual, options, problem.limits.amount - used, width, buckets)
+        other = settle_moves(problem, dual.prices, options, hold, arcs)
         if plan is None or (other.excess, -other.primal) < (plan.excess, -plan.primal):
             plan = other
         if plan.excess == 0 or width >= LARGEST // 2:
@@ -66,7 +66,7 @@ def by_classes(problem: Problem, dual: Dual, width: int, rounds: int = ROUNDS, b
     if plan is None:
         options = gather(problem, dual.prices, 0, arcs)
         assert options is not None
-        plan = settled(problem, dual.prices, options, options.start, arcs)
+        plan = settle_moves(problem, dual.prices, options, options.start, arcs)
     return plan
 
 
@@ -91,7 +91,7 @@ def classes_of(options: Options, width: int, buckets: int = BUCKETS) -> Classes:
     return Classes(move[order], begin, cost, keys[0, begin[:-1]], keys[1, begin[:-1]])
 
 
-def _moved(problem: Problem, dual: Dual, options: Options, room: Ints, width: int, buckets: int) -> Ints:
+def _move_options(problem: Problem, dual: Dual, options: Options, room: Ints, width: int, buckets: int) -> Ints:
     """The option that each customer holds once the LP's numbers have moved, least loss first within a class."""
     classes = classes_of(options, width, buckets)
     kinds, hold = problem.kinds, options.start.copy()

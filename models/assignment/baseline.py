@@ -138,10 +138,10 @@ def arbitrate_then_cap(problem: Problem, order: Literal["score", "arrival"] = "s
         problem: customers, arcs and limits.
         order: by best value, or by a hash (as customers happen to come).
     """
-    return arbitrated(problem, order).told() if problem.blocks else (0, [])
+    return arbitrate(problem, order).told() if problem.blocks else (0, [])
 
 
-def arbitrated(problem: Problem, order: Literal["score", "arrival"] = "score") -> Baseline:
+def arbitrate(problem: Problem, order: Literal["score", "arrival"] = "score") -> Baseline:
     """The baseline's plan for a problem with customers; arguments as above."""
     field = Baseline(problem, order)
     field.fill_floors()

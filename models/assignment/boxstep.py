@@ -15,9 +15,9 @@ import numpy as np
 
 from models.arrays import Floats, Ints
 from models.assignment.dual_evaluation import Dual, Engine, best_arcs, evaluate
-from models.assignment.highs_models import Choice, boxed
+from models.assignment.highs_models import Choice, build_boxed_lp
 from models.assignment.problem import LARGEST, PICO, Problem
-from models.assignment.repair import Options, Plan, gather, settled, without
+from models.assignment.repair import Options, Plan, gather, settle_moves, without
 from models.money import YUAN
 
 #: Options that an LP takes at most, and instances that are taken whole.
@@ -73,7 +73,7 @@ def boxes(problem: Problem, engine: Engine, dual: Dual, width: int, seconds: flo
         fixed, used = without(problem, options, best)
         choice = Choice(options.group, options.kind, options.value, problem.limits.amount - used)
         now, size = dual.prices * (problem.scale / YUAN), width / YUAN / REACH
-        relaxed = boxed(choice, problem.kinds, problem.scale, np.maximum(now - size, 0.0), now + size, left)
+        relaxed = build_boxed_lp(choice, problem.kinds, problem.scale, np.maximum(now - size, 0.0), now + size, left)
         if relaxed is None:
             break
         value, enough = fixed + relaxed.value, _enough(problem, dual)
@@ -85,7 +85,7 @@ def boxes(problem: Problem, engine: Engine, dual: Dual, width: int, seconds: flo
             there = evaluate(problem, engine, prices)
             passes += 1
         lower = there if there.bound < dual.bound else dual
-        other = settled(problem, lower.prices, options, _largest(options, relaxed.share), best)
+        other = settle_moves(problem, lower.prices, options, _largest(options, relaxed.share), best)
         plan = other if plan is None or _better(other, plan) else plan
         optimal = lower.bound - value <= enough
         done = plan.excess == 0 and lower.bound - plan.primal <= gap * abs(lower.bound)

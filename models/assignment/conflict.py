@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.arrays import Ints
-from models.assignment.dual import Aim, descend
+from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Dual, Local, best_arcs, evaluate
 from models.assignment.highs_models import Choice, whole_plan
 from models.assignment.problem import Block, Kinds, Limits, Problem
@@ -71,7 +71,7 @@ def _ray(zero: Problem) -> Ray | None:
 
     floors = (zero.limits.amount < 0).astype(np.int64)
     for first in (start, np.rint(floors * 0.01 * YUAN / zero.scale).astype(np.int64)):
-        aim = Aim(passes=300, gain=1e-9, width=0.05 * YUAN, least=1e-5 * YUAN, radius=0.1, until=below)
+        aim = StoppingRule(passes=300, gain=1e-9, width=0.05 * YUAN, least=1e-5 * YUAN, radius=0.1, until=below)
         descent = descend(zero, Local(zero), first, aim)
         if descent.best.bound < 0:
             return _exact(zero, descent.best.prices)

@@ -56,7 +56,7 @@ class Descent:
 
 
 @dataclass(frozen=True)
-class Aim:
+class StoppingRule:
     """When to stop.
 
     Attributes:
@@ -83,7 +83,7 @@ def shift_of(width: float) -> int:
     return int(min(max(round(np.log2(max(width, 1.0))) - 8, 0), 48))
 
 
-def descend(problem: Problem, engine: Engine, prices: Ints, aim: Aim) -> Descent:
+def descend(problem: Problem, engine: Engine, prices: Ints, aim: StoppingRule) -> Descent:
     """Newton from ``prices`` until nothing is gained or ``aim`` is met.
 
     A step is taken where it lowers the exact bound; otherwise the trust region shrinks and the step is made again

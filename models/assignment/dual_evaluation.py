@@ -79,7 +79,7 @@ def over_blocks(task: Callable[[Piece], Result], blocks: Sequence[Piece]) -> lis
         return list(pool.map(task, blocks))
 
 
-def scaled_uses(kinds: Kinds, scale: Floats) -> Ints:
+def scale_uses(kinds: Kinds, scale: Floats) -> Ints:
     """Uses as integers of at most ``GRAIN`` in size."""
     return np.rint(kinds.use * (GRAIN / scale[kinds.limit])).astype(np.int64)
 
@@ -100,7 +100,7 @@ class Local:
     passes: float = 0.0
 
     def __post_init__(self) -> None:
-        self.grains = scaled_uses(self.problem.kinds, self.problem.scale)
+        self.grains = scale_uses(self.problem.kinds, self.problem.scale)
 
     def sum(self, prices: Ints, shift: int) -> Sum:
         """One pass."""

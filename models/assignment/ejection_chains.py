@@ -201,7 +201,7 @@ def _search(options, uses, amount, plan, best_hold, weight, floor, best, heat, c
     return best, heat, seed
 
 
-def chained(
+def search_chains(
     problem: Problem,
     prices: Ints,
     options: Options,

@@ -113,7 +113,9 @@ def quiet() -> highspy.Highs:
     return solver
 
 
-def boxed(choice: Choice, kinds: Kinds, scale: Floats, low: Floats, high: Floats, seconds: float) -> Relaxed | None:
+def build_boxed_lp(
+    choice: Choice, kinds: Kinds, scale: Floats, low: Floats, high: Floats, seconds: float
+) -> Relaxed | None:
     """The LP whose prices are kept between ``low`` and ``high`` (scaled, yuan); None where HiGHS did not finish.
 
     A limit may be exceeded for ``high`` a scaled unit, and what is left of it is worth ``low``: those two columns

@@ -189,7 +189,7 @@ def fill(order, group, kind, value, hold, ptr, lim, use, used, amount, least):  
     return taken
 
 
-def repaired(problem: Problem, prices: Ints, width: int, start: list[Ints] | None = None) -> Plan:
+def repair(problem: Problem, prices: Ints, width: int, start: list[Ints] | None = None) -> Plan:
     """A whole plan: ``start`` (at first everybody's best), mended and filled by moves near the best.
 
     Who may move has a margin below ``width`` pico-yuan; it grows fourfold until every limit is kept, everybody may
@@ -201,7 +201,7 @@ def repaired(problem: Problem, prices: Ints, width: int, start: list[Ints] | Non
         width //= 2
         options = gather(problem, prices, width, arcs)
     while True:
-        plan = settled(problem, prices, options, options.start, arcs)
+        plan = settle_moves(problem, prices, options, options.start, arcs)
         if plan.excess == 0.0 or width >= LARGEST - 1:
             return plan
         width = min(width * 4, LARGEST - 1)
@@ -211,7 +211,7 @@ def repaired(problem: Problem, prices: Ints, width: int, start: list[Ints] | Non
         options = wider
 
 
-def settled(problem: Problem, prices: Ints, options: Options, hold: Ints, arcs: list[Ints]) -> Plan:
+def settle_moves(problem: Problem, prices: Ints, options: Options, hold: Ints, arcs: list[Ints]) -> Plan:
     """The plan that moves of the customers of ``options`` lead to: they hold ``hold`` at first, the others ``arcs``."""
     hold = hold.copy()
     fixed, used = without(problem, options, arcs)
@@ -219,10 +219,10 @@ def settled(problem: Problem, prices: Ints, options: Options, hold: Ints, arcs: 
     excess = _mend(options, hold, state, problem, prices)
     if excess == 0.0:
         _gain(options, hold, state, problem)
-    return planned(options, hold, arcs, fixed + int(options.value[hold].sum()), state, excess)
+    return apply_options(options, hold, arcs, fixed + int(options.value[hold].sum()), state, excess)
 
 
-def planned(options: Options, hold: Ints, arcs: list[Ints], primal: int, used: Ints, excess: float) -> Plan:
+def apply_options(options: Options, hold: Ints, arcs: list[Ints], primal: int, used: Ints, excess: float) -> Plan:
     """The plan in which the customers of ``options`` hold ``hold`` and the others keep what they held."""
     arcs = list(arcs)
     moved = hold[hold != options.start]
@@ -235,7 +235,7 @@ def planned(options: Options, hold: Ints, arcs: list[Ints], primal: int, used: I
 
 def without(problem: Problem, options: Options, arcs: list[Ints]) -> tuple[int, Ints]:
     """Value and uses of what is held by those who cannot move (who are not in ``options``)."""
-    counts = counted(problem, arcs) - _counts(options, options.start, len(problem.kinds))
+    counts = count_types(problem, arcs) - _counts(options, options.start, len(problem.kinds))
     used = np.array(problem.kinds.used(counts, len(problem.limits)), np.int64)
     return value_of(problem, arcs) - int(options.value[options.start].sum()), used
 
@@ -307,7 +307,7 @@ def value_of(problem: Problem, arcs: list[Ints]) -> int:
     return apart + sum(over_blocks(task, list(zip(problem.blocks, arcs, strict=True))))
 
 
-def counted(problem: Problem, arcs: list[Ints]) -> Ints:
+def count_types(problem: Problem, arcs: list[Ints]) -> Ints:
     """Arcs of each kind in a plan, with those of who is apart."""
     kinds = len(problem.kinds)
 
@@ -322,7 +322,7 @@ def counted(problem: Problem, arcs: list[Ints]) -> Ints:
 
 def used_by(problem: Problem, arcs: list[Ints]) -> list[int]:
     """Use of each limit by a plan, at-most form."""
-    return problem.kinds.used(counted(problem, arcs), len(problem.limits))
+    return problem.kinds.used(count_types(problem, arcs), len(problem.limits))
 
 
 def away(problem: Problem, prices: Ints, arcs: list[Ints]) -> int:

@@ -12,11 +12,11 @@ from dataclasses import replace
 import numpy as np
 
 from models.assignment.active_set import FEW, Active
-from models.assignment.dual import Aim, descend
+from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Dual, Local, evaluate
 from models.assignment.problem import Problem
-from models.assignment.sample import scaled
-from models.assignment.solve import Goal, Run, Solution, planned
+from models.assignment.sample import scale_problem
+from models.assignment.solve import Run, Solution, SolveOptions, plan_near
 from models.money import YUAN
 
 #: Active customers, over those of the sample, from which on prices are sought on the sample first.
@@ -27,7 +27,7 @@ MOVERS, SHARE, TRIES = 7_000, 143, (1.0, 1.6, 0.5)
 BUCKETS, ROUNDS = 8, 2
 
 
-def solve_again(problem: Problem, active: Active, goal: Goal) -> Solution | Dual:
+def solve_again(problem: Problem, active: Active, goal: SolveOptions) -> Solution | Dual:
     """The best plan found and the bound that proves it, of everybody; the prices alone where the gap is missed.
 
     Args:
@@ -38,10 +38,10 @@ def solve_again(problem: Problem, active: Active, goal: Goal) -> Solution | Dual
     part = active.part(problem)
     run = Run(part, goal, Local(part), steps=[f"active set of {active.customers:,}", "newton"])
     starts = [active.middle] if goal.start is None else [part.rounded(goal.start.astype(np.float64)), active.middle]
-    few = scaled(part, active.few) if active.customers > FEW else part
+    few = scale_problem(part, active.few) if active.customers > FEW else part
     start = min((evaluate(few, Local(few), prices) for prices in starts), key=lambda dual: dual.bound).prices
     root = max(part.everybody, 100) ** -0.5
-    aim = Aim(
+    aim = StoppingRule(
         passes=goal.passes,
         gain=max(1e-8, 0.01 * goal.gap * min(1.0, 1e6 * root**2)),
         width=min(0.5, 1.5 * root) * YUAN,
@@ -55,7 +55,7 @@ def solve_again(problem: Problem, active: Active, goal: Goal) -> Solution | Dual
     movers = max(MOVERS, part.everybody // SHARE)
     # a dear arc more or less in the budget may decide, and that is chance; at a side of the box it is the side
     for share in TRIES[:1] if active.leans(descent.best.prices) else TRIES:
-        plan = planned(run, descent.best, round(share * movers), ROUNDS, BUCKETS)
+        plan = plan_near(run, descent.best, round(share * movers), ROUNDS, BUCKETS)
         if run.enough(descent.best, plan):
             break
     else:

@@ -78,17 +78,17 @@ def sample(problem: Problem, size: int, among: Problem | None = None) -> Problem
 
     ``among``: a larger sample of the same problem, which holds all of this one.
     """
-    return scaled(problem, drawn((among or problem).blocks, size, problem.customers))
+    return scale_problem(problem, draw_customers((among or problem).blocks, size, problem.customers))
 
 
-def drawn(blocks: Sequence[Block], size: int, of: int | None = None) -> list[Block]:
+def draw_customers(blocks: Sequence[Block], size: int, of: int | None = None) -> list[Block]:
     """About ``size`` of ``of`` customers by hash (all that are in the blocks, if not given)."""
     number = of or max(1, sum(len(block) for block in blocks))
     cut = np.uint64(min(float(2**64 - 2048), 2.0**64 * size / number))
     return join(over_blocks(lambda block: pick(block, np.flatnonzero(hashes(block.customer, 1) < cut)), blocks))
 
 
-def scaled(problem: Problem, blocks: list[Block]) -> Problem:
+def scale_problem(problem: Problem, blocks: list[Block]) -> Problem:
     """The problem of some of the customers in its blocks; amounts, less what others take, in proportion, rounded."""
     count = sum(len(block) for block in blocks)
     taken = (

@@ -17,10 +17,10 @@ import numpy as np
 
 from models.arrays import Ints
 from models.assignment.dual_evaluation import Dual
-from models.assignment.ejection_chains import Cooling, chained
+from models.assignment.ejection_chains import Cooling, search_chains
 from models.assignment.highs_models import Choice, whole_plan
 from models.assignment.problem import LARGEST, PICO, Problem
-from models.assignment.repair import Options, Plan, gather, settled, without
+from models.assignment.repair import Options, Plan, gather, settle_moves, without
 
 #: Up to so many arcs and customers an instance is small.
 SMALL = 100_000
@@ -60,7 +60,7 @@ TURNS = (
 )
 
 
-def improved(problem: Problem, dual: Dual, plan: Plan, *, gap: float, seconds: float) -> Plan:
+def improve_plan(problem: Problem, dual: Dual, plan: Plan, *, gap: float, seconds: float) -> Plan:
     """The best plan found from ``plan``; a clock may end the search where ``seconds`` is finite, and never steers it."""
     end = time.perf_counter() + seconds
     timed = math.isfinite(seconds)
@@ -79,7 +79,7 @@ def improved(problem: Problem, dual: Dual, plan: Plan, *, gap: float, seconds: f
             continue
         if turn.cooling is not None:
             cooling = turn.cooling if timed else replace(turn.cooling, chains=int(SHARE * turn.cooling.chains))
-            hold = chained(
+            hold = search_chains(
                 problem,
                 dual.prices,
                 options,
@@ -105,7 +105,7 @@ def improved(problem: Problem, dual: Dual, plan: Plan, *, gap: float, seconds: f
             )
             hold, proved = mip.hold, complete and mip.status == "Optimal"
         if hold is not None:
-            other = settled(problem, dual.prices, options, hold, plan.arcs)
+            other = settle_moves(problem, dual.prices, options, hold, plan.arcs)
             plan = other if (other.excess, -other.primal) < (plan.excess, -plan.primal) else plan
         if proved and plan.excess == 0:
             break

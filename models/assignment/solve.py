@@ -16,13 +16,13 @@ from models.arrays import Ints
 from models.assignment.aggregated_lp import BUCKETS, ROUNDS, by_classes
 from models.assignment.boxstep import boxes
 from models.assignment.conflict import Infeasible, conflict
-from models.assignment.dual import Aim, descend
+from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Dual, Engine, Local, evaluate
 from models.assignment.highs_models import Choice, whole_plan
 from models.assignment.problem import LARGEST, PICO, Overflow, Problem
-from models.assignment.repair import Plan, away, gather, repaired, settled, without
+from models.assignment.repair import Plan, away, gather, repair, settle_moves, without
 from models.assignment.sample import samples
-from models.assignment.small_instances import SMALL, improved
+from models.assignment.small_instances import SMALL, improve_plan
 from models.money import YUAN
 
 #: Sizes of samples that prices are first found on.
@@ -48,7 +48,7 @@ class NoPlan(Exception):  # noqa: N818 - it is what happens
 
 
 @dataclass(frozen=True)
-class Goal:
+class SolveOptions:
     """What a solve aims at.
 
     Attributes:
@@ -105,7 +105,7 @@ class Run:
     """A solve on its way."""
 
     problem: Problem
-    goal: Goal
+    goal: SolveOptions
     engine: Engine
     began: float = field(default_factory=time.perf_counter)
     passes: int = 0
@@ -126,7 +126,7 @@ class Run:
         self.goal.told(stage, time.perf_counter() - self.began, dual.bound, primal)
 
 
-def solve(problem: Problem, goal: Goal, engine: Engine | None = None) -> Solution:
+def solve(problem: Problem, goal: SolveOptions, engine: Engine | None = None) -> Solution:
     """The best plan found and the bound that proves it.
 
     Raises:
@@ -166,7 +166,7 @@ def _by_cores(run: Run, dual: Dual, plan: Plan) -> Plan:
     problem = run.problem
     if run.enough(dual, plan) or problem.arcs + problem.customers > SMALL or run.left <= 0:
         return plan
-    plan = improved(problem, dual, plan, gap=run.goal.gap, seconds=SEARCH * run.left)
+    plan = improve_plan(problem, dual, plan, gap=run.goal.gap, seconds=SEARCH * run.left)
     run.steps.append("cores")
     run.tell("cores", dual, plan)
     return plan
@@ -180,19 +180,19 @@ def _conflict(problem: Problem) -> None:
 
 def _first(run: Run) -> tuple[Dual, Plan]:
     """Prices and a plan: by moves or classes of moves from everybody's best, and by LPs in boxes where those miss."""
-    dual = _priced(run, run.goal.start)
-    plan = planned(run, dual, max(LEAST_MOVERS, run.problem.customers // ONE_MOVER_IN))
+    dual = _find_prices(run, run.goal.start)
+    plan = plan_near(run, dual, max(LEAST_MOVERS, run.problem.customers // ONE_MOVER_IN))
     if not len(run.problem.limits) or run.enough(dual, plan) or run.left <= 0:
         return dual, plan
     return _by_boxes(run, dual, plan)
 
 
-def planned(run: Run, dual: Dual, movers: int, rounds: int = ROUNDS, buckets: int = BUCKETS) -> Plan:
+def plan_near(run: Run, dual: Dual, movers: int, rounds: int = ROUNDS, buckets: int = BUCKETS) -> Plan:
     """A plan near everybody's best at the prices; about ``movers`` customers take part in classes of moves."""
     problem = run.problem
     plan: Plan | None = None
     if problem.everybody <= CHEAP or not len(problem.limits) or run.left <= 0:
-        plan = repaired(problem, dual.prices, _width(problem, dual))
+        plan = repair(problem, dual.prices, _width(problem, dual))
         run.tell("repair", dual, plan)
     if not len(problem.limits) or (plan is not None and (run.enough(dual, plan) or run.left <= 0)):
         assert plan is not None
@@ -211,7 +211,7 @@ def _width(problem: Problem, dual: Dual, movers: int = MOVERS) -> int:
     return int(max(1e-3, min(1.0, movers / max(1, problem.everybody)) * 0.25) * YUAN)
 
 
-def _priced(run: Run, start: Ints | None) -> Dual:
+def _find_prices(run: Run, start: Ints | None) -> Dual:
     """Prices by Newton: on samples first unless there is a warm start, then on everybody."""
     problem, goal = run.problem, run.goal
     if not len(problem.limits):
@@ -234,9 +234,9 @@ def _priced(run: Run, start: Ints | None) -> Dual:
     return descent.best
 
 
-def _aim(size: int, run: Run, cold: bool, passes: int) -> Aim:
+def _aim(size: int, run: Run, cold: bool, passes: int) -> StoppingRule:
     root = max(size, 100) ** -0.5
-    return Aim(
+    return StoppingRule(
         passes=passes,
         gain=_gain(size, run),
         width=0.5 * YUAN if cold else min(0.5, 5.0 * root) * YUAN,
@@ -265,7 +265,7 @@ def _by_boxes(run: Run, dual: Dual, plan: Plan | None) -> tuple[Dual, Plan]:
         plan = outcome.plan if plan is None or _better(outcome.plan, plan) else plan
     if plan is None or (plan.excess > 0 and run.left > 0):
         arcs = None if plan is None else plan.arcs
-        plan = repaired(problem, dual.prices, _width(problem, dual), arcs)
+        plan = repair(problem, dual.prices, _width(problem, dual), arcs)
     run.tell("box", dual, plan)
     return dual, plan
 
@@ -276,7 +276,7 @@ def _better(plan: Plan, other: Plan) -> bool:
 
 def _cold(run: Run, dual: Dual, plan: Plan) -> tuple[Dual, Plan]:
     """Once more without the warm start, which may have been far off; the better bound and the better plan."""
-    other = _priced(run, None)
+    other = _find_prices(run, None)
     return (dual, plan) if other.bound >= dual.bound else _by_boxes(run, other, plan)
 
 
@@ -309,7 +309,7 @@ def _by_mip(run: Run, dual: Dual, plan: Plan, most: int) -> tuple[Plan, int | No
     )
     run.steps.append(f"MIP by HiGHS on {len(options.group)} options ({mip.status})")
     if mip.hold is not None:
-        other = settled(problem, dual.prices, options, mip.hold, plan.arcs)
+        other = settle_moves(problem, dual.prices, options, mip.hold, plan.arcs)
         plan = other if _better(other, plan) else plan
     run.tell("MIP", dual, plan)
     if not complete or plan.excess > 0 or not np.isfinite(mip.bound):

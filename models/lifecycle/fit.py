@@ -7,24 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import Affinity
 from models.affinity.drift import Drift, compare
-from models.affinity.encode import Feature
+from models.affinity.encode import EncodedFeature
 from models.affinity.response import OneClassError
-from models.affinity.signals import Knobs
-from models.affinity.training import Learnt, Sample, learn
+from models.affinity.signals import TreeParameters
+from models.affinity.training import Learnt, TrainingSample, learn
 from models.lifecycle.arcs import menu
-from models.lifecycle.training_data import Data, encoded, latest, partition
+from models.lifecycle.training_data import Data, encode_known, latest, partition
 from runtime.figures import TrainFigures
 from runtime.night import Night
 
 _PROBE = 20_000  # customers and rows that drift is measured on
 
 
-def knobs(settings: Affinity, seed: int) -> Knobs:
+def knobs(settings: Affinity, seed: int) -> TreeParameters:
     """The trees' size and speed as the environment says."""
-    return Knobs(settings.trees, settings.leaves, settings.learning_rate, settings.min_leaf, settings.features, seed)
+    return TreeParameters(
+        settings.trees, settings.leaves, settings.learning_rate, settings.min_leaf, settings.features, seed
+    )
 
 
 def drift(night: Night, data: Data) -> tuple[Drift, ...]:
@@ -35,7 +37,7 @@ def drift(night: Night, data: Data) -> tuple[Drift, ...]:
     names = ["customer_id", *(feature.name for feature in data.features)]
     now = partition(night, "customer_features", newest, names)
     now = now.take(np.linspace(0, now.num_rows - 1, min(_PROBE, now.num_rows)).astype(np.int64))
-    return compare(tuple(f.name for f in data.features), _probe(data.sample.X), encoded(now, data.features))
+    return compare(tuple(f.name for f in data.features), _probe(data.sample.X), encode_known(now, data.features))
 
 
 def _probe(X: np.ndarray) -> np.ndarray:
@@ -47,23 +49,23 @@ def usable(moved: tuple[Drift, ...], bound: float) -> list[int]:
     return [k for k, d in enumerate(moved) if not d.empty and d.psi <= bound]
 
 
-def restrict(data: Data, kept: list[int]) -> tuple[Sample, tuple[Feature, ...]]:
+def restrict(data: Data, kept: list[int]) -> tuple[TrainingSample, tuple[EncodedFeature, ...]]:
     """The sample with some of its features."""
     fields = vars(data.sample) | {"X": data.sample.X[:, kept]}
-    return Sample(**fields), tuple(data.features[k] for k in kept)
+    return TrainingSample(**fields), tuple(data.features[k] for k in kept)
 
 
 def fit(night: Night, data: Data) -> tuple[Learnt, tuple[Drift, ...]]:
     """Train on what is usable.
 
     Raises:
-        MendableError: the labels are all the same, or no feature is usable.
+        UserError: the labels are all the same, or no feature is usable.
     """
     settings = night.settings
     moved = drift(night, data)
     kept = usable(moved, settings.affinity.drift_psi)
     if not kept:
-        raise MendableError(
+        raise UserError(
             "no feature is populated and stable",
             where="table customer_features",
             remedy="look at `cpc features list`, load the missing feeds, or raise affinity.drift_psi",
@@ -79,7 +81,7 @@ def fit(night: Night, data: Data) -> tuple[Learnt, tuple[Drift, ...]]:
             _facts(night, data),
         )
     except OneClassError as error:
-        raise MendableError(
+        raise UserError(
             f"nothing can be learnt: {error}",
             where="table outcome",
             remedy="check that orders are loaded and carry products, or train over more nights; the champion stays",
@@ -104,7 +106,7 @@ def _facts(night: Night, data: Data) -> dict[str, Any]:
     }
 
 
-def registered(night: Night, data: Data, parent: str = "") -> TrainFigures:
+def train_and_register(night: Night, data: Data, parent: str = "") -> TrainFigures:
     """Train on data that was read, and register; below an MLflow run where one is given."""
     from models.lifecycle.mlflow_run import keep
 

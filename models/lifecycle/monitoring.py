@@ -182,7 +182,7 @@ def contacts(night: Night, scored: Mapping[dt.date, Sequence[str]]) -> Met | Non
     An explorer's arc that pruning had dropped has no stored score and is not among them.
     """
     results, snapshots = _files(night, "outcome"), _files(night, "customer_features")
-    dates = [date for date in _closed(night, results) if date in scored and date < night.date][-NIGHTS:]
+    dates = [date for date in _find_closed_dates(night, results) if date in scored and date < night.date][-NIGHTS:]
     parts = [_night(results[date], scored[date], _before(snapshots, date)) for date in dates]
     joined = pa.concat_tables(parts, promote_options="permissive") if parts else None
     if joined is None or joined.num_rows == 0:
@@ -218,7 +218,7 @@ def _night(results: Sequence[str], scored: Sequence[str], snapshot: Sequence[str
     return met.join(source.to_table(columns=["customer_id", *names], filter=mine), "customer_id")
 
 
-def _closed(night: Night, results: Mapping[dt.date, Sequence[str]]) -> list[dt.date]:
+def _find_closed_dates(night: Night, results: Mapping[dt.date, Sequence[str]]) -> list[dt.date]:
     """Dates whose conversion window was over when `outcome` was written: the newest matured date tells when."""
     windows = night.settings.outcome
     closes = max(windows.horizon_days, windows.cancel_days)

@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from models.affinity.bundle import Bundle, load
 from models.affinity.encode import encode
-from models.affinity.promotion import Bounds, Rounds, judge
+from models.affinity.promotion import PromotionBounds, Rounds, judge
 from models.affinity.scorer import Menu, prepare
 from models.arrays import Floats, Ints
 from models.lifecycle.arcs import masks_of, menu, money
@@ -39,13 +39,13 @@ def evaluate(night: Night, version: str) -> dict[str, Any]:
         ``passed``, ``checks`` and where the eligible sets came from.
 
     Raises:
-        MendableError: there is nothing to judge on.
+        UserError: there is nothing to judge on.
     """
     found = version_of(night.settings, version)
     old, new = champion(night.settings), fetch(night.settings, found)
     before, after = load(old.folder), load(new.folder)
     rounds, own = _rounds(night, before, after)
-    checks = judge(rounds, _calibration(after), Bounds(**night.settings.gate.model_dump()))
+    checks = judge(rounds, _calibration(after), PromotionBounds(**night.settings.gate.model_dump()))
     return {
         "version": found.version,
         "champion": old.version,
@@ -65,7 +65,7 @@ def _rounds(night: Night, before: Bundle, after: Bundle) -> tuple[Rounds, int]:
     known = [date for date in night.lake.dates("outcome") if latest(snapshots, date) is not None]
     dates = [date for date in known if _is_matured(night, date)][-_NIGHTS:]
     if not offered or not dates:
-        raise MendableError(
+        raise UserError(
             "there is no matured night to judge on",
             where="tables outcome, eligible, customer_features",
             remedy="run `cpc job feedback --date D`; it needs matured decisions, snapshots and an eligible night",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import Settings
 from runtime.model_pointer import CHALLENGER, CHAMPION, DIGEST_TAG, PREVIOUS_TAG, Version, client, digest, look_up
 
@@ -39,7 +39,7 @@ def promote(settings: Settings, version: str) -> Version:
     """Make ``version`` (a number or an alias) the champion; the one before is remembered for a rollback.
 
     Raises:
-        MendableError: there is no such version.
+        UserError: there is no such version.
     """
     store = client(settings)
     name = settings.mlflow.model
@@ -60,12 +60,12 @@ def rollback(settings: Settings) -> Version:
     """Make the champion before this one the champion again.
 
     Raises:
-        MendableError: there is none.
+        UserError: there is none.
     """
     now = look_up(settings)
     before = _version(settings, now.version).tags.get(PREVIOUS_TAG) if now else None
     if now is None or before is None:
-        raise MendableError(
+        raise UserError(
             "there is no earlier champion",
             where=f"model {settings.mlflow.model!r}",
             remedy="`cpc models list` shows the versions; `cpc models promote VERSION` chooses one",
@@ -82,7 +82,7 @@ def _version(settings: Settings, version: str) -> Any:
     try:
         return client(settings).get_model_version(settings.mlflow.model, version)
     except MlflowException as error:
-        raise MendableError(
+        raise UserError(
             f"model {settings.mlflow.model!r} has no version {version!r}",
             where="VERSION",
             remedy="`cpc models list` shows the versions",
@@ -93,12 +93,12 @@ def version_of(settings: Settings, version: str) -> Version:
     """A version by number or by alias.
 
     Raises:
-        MendableError: there is none.
+        UserError: there is none.
     """
     if not version.isdigit():
         found = look_up(settings, version)
         if found is None:
-            raise MendableError(
+            raise UserError(
                 f"model {settings.mlflow.model!r} has no alias {version!r}",
                 where="VERSION",
                 remedy="`cpc models list` shows the aliases; give one of them, or a version",

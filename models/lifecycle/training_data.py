@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from conf.errors import MendableError
-from models.affinity.encode import Feature, changes, encode, learn
+from conf.errors import UserError
+from models.affinity.encode import EncodedFeature, changes, encode, learn
 from models.affinity.signals import HEARD, INTERESTED, MISSED, REFUSED, UNKNOWN
-from models.affinity.training import CONTROL, ROLES, Sample
+from models.affinity.training import CONTROL, ROLES, TrainingSample
 from models.arrays import Floats
 from models.hashing import uniform
 from runtime.night import Night
@@ -52,8 +52,8 @@ _SHARES = (0.6, 0.15, 0.25)
 class Data:
     """The sample, how it was encoded, and what it stands for."""
 
-    sample: Sample
-    features: tuple[Feature, ...]
+    sample: TrainingSample
+    features: tuple[EncodedFeature, ...]
     decisions: int
     first: dt.date
     last: dt.date
@@ -85,7 +85,7 @@ def partition(
     return rows.sort_by("customer_id")
 
 
-def encoded(table: pa.Table, features: Sequence[Feature]) -> Floats:
+def encode_known(table: pa.Table, features: Sequence[EncodedFeature]) -> Floats:
     """As ``encode``; a feature that an older table lacks, or has in another type, is missing in all of its rows."""
     held = [feature for feature in features if feature.name in table.column_names]
     unlike = changes(table, held)
@@ -102,7 +102,7 @@ def kinds(rows: pa.Table) -> NDArray[np.int64]:
     return np.where(contact, 0, np.where(control, 1, 2))
 
 
-def chosen(rows: pa.Table, date: dt.date, rates: Floats, seed: int) -> tuple[pa.Table, Floats]:
+def sample_rows(rows: pa.Table, date: dt.date, rates: Floats, seed: int) -> tuple[pa.Table, Floats]:
     """The rows that a hash keeps (conversions always), and the weights that undo it.
 
     Args:
@@ -124,20 +124,20 @@ def read(night: Night) -> Data:
     """The training data as of the night.
 
     Raises:
-        MendableError: no matured outcomes, or no snapshots for their dates.
+        UserError: no matured outcomes, or no snapshots for their dates.
     """
     outcomes = night.lake.dates("outcome")
     snapshots = night.lake.dates("customer_features")
-    parts = [(date, part) for date, part in _matured(night, outcomes)]
+    parts = [(date, part) for date, part in _select_matured(night, outcomes)]
     if not parts:
-        raise MendableError(
+        raise UserError(
             "no decision has matured yet",
             where="table outcome",
             remedy="run `cpc job feedback --date D` first; a label matures after the horizon of conf/env",
         )
     used = [(date, part, snapshot) for date, part in parts if (snapshot := latest(snapshots, date)) is not None]
     if not used:
-        raise MendableError(
+        raise UserError(
             "no snapshot is as old as the decisions",
             where="table customer_features",
             remedy="build the weekly snapshots of their dates first (`cpc demo` does; `features.store.backfill.snapshot_dates`)",
@@ -147,7 +147,7 @@ def read(night: Night) -> Data:
     names = candidates(night)
     newest = used[-1][2]
     features = learn(partition(night, "customer_features", newest, ["customer_id", *names]), names)
-    samples = [_joined(night, group, features, rates) for group in _by_snapshot(used)]
+    samples = [_join_snapshots(night, group, features, rates) for group in _by_snapshot(used)]
     dropped = sum(part.num_rows for date, part in parts) - int(totals.sum())
     return Data(
         _stack(samples),
@@ -160,7 +160,7 @@ def read(night: Night) -> Data:
     )
 
 
-def _matured(night: Night, dates: Sequence[dt.date]) -> Iterator[tuple[dt.date, pa.Table]]:
+def _select_matured(night: Night, dates: Sequence[dt.date]) -> Iterator[tuple[dt.date, pa.Table]]:
     for date in dates:
         if date >= night.date:
             continue
@@ -180,13 +180,15 @@ def _by_snapshot(used: Sequence[Used]) -> list[list[Used]]:
     return [groups[date] for date in sorted(groups)]
 
 
-def _joined(night: Night, group: Sequence[Used], features: tuple[Feature, ...], rates: Floats) -> Sample:
+def _join_snapshots(
+    night: Night, group: Sequence[Used], features: tuple[EncodedFeature, ...], rates: Floats
+) -> TrainingSample:
     """The sampled decisions of the nights that share a snapshot, joined to it."""
-    picked = [(date, *chosen(part, date, rates, night.settings.seed)) for date, part, _ in group]
+    picked = [(date, *sample_rows(part, date, rates, night.settings.seed)) for date, part, _ in group]
     wanted = pa.array(np.unique(np.concatenate([rows["customer_id"].to_numpy() for _, rows, _ in picked])))
     names = ["customer_id", *(feature.name for feature in features)]
     snapshot = partition(night, "customer_features", group[0][2], names, wanted)
-    known, X = snapshot["customer_id"].to_numpy(), encoded(snapshot, features)
+    known, X = snapshot["customer_id"].to_numpy(), encode_known(snapshot, features)
     samples = []
     for date, rows, weight in picked:
         customer = rows["customer_id"].to_numpy()
@@ -197,7 +199,7 @@ def _joined(night: Night, group: Sequence[Used], features: tuple[Feature, ...], 
     return _stack(samples)
 
 
-def _sample(rows: pa.Table, X: Floats, date: dt.date, weight: Floats) -> Sample:
+def _sample(rows: pa.Table, X: Floats, date: dt.date, weight: Floats) -> TrainingSample:
     def flags(name: str) -> NDArray[np.bool_]:
         return pc.fill_null(rows[name], False).to_numpy(zero_copy_only=False)
 
@@ -205,7 +207,7 @@ def _sample(rows: pa.Table, X: Floats, date: dt.date, weight: Floats) -> Sample:
         return pc.fill_null(rows[name].cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
 
     roles = pc.index_in(rows["role"], value_set=pa.array(ROLES)).to_numpy(zero_copy_only=False).astype(np.int64)
-    return Sample(
+    return TrainingSample(
         X=X,
         customer=rows["customer_id"].to_numpy(),
         day=np.full(rows.num_rows, date.toordinal(), np.int64),
@@ -246,5 +248,7 @@ def _answers(rows: pa.Table) -> NDArray[np.int64]:
     return np.where(known, answers, UNKNOWN)
 
 
-def _stack(samples: Sequence[Sample]) -> Sample:
-    return Sample(**{name: np.concatenate([vars(s)[name] for s in samples]) for name in Sample.__dataclass_fields__})
+def _stack(samples: Sequence[TrainingSample]) -> TrainingSample:
+    return TrainingSample(
+        **{name: np.concatenate([vars(s)[name] for s in samples]) for name in TrainingSample.__dataclass_fields__}
+    )

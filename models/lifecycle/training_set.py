@@ -22,7 +22,7 @@ import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
 from conf.documents import Strict
-from conf.errors import MendableError
+from conf.errors import UserError
 from features.store.snapshots import family_anchors, write_snapshots
 from models.lifecycle.training_data import candidates, latest
 from runtime.duckdb_sql import Files, write_joined
@@ -72,15 +72,15 @@ def recipe(
     """A recipe over the tables as they are; no feature named means all that models may use.
 
     Raises:
-        MendableError: a feature that models may not use, or days the wrong way round.
+        UserError: a feature that models may not use, or days the wrong way round.
     """
     allowed = candidates(night)
     if unknown := sorted(set(features) - set(allowed)):
-        raise MendableError(
+        raise UserError(
             f"no feature {unknown[0]!r} that models may use", where="--feature", remedy="`cpc features list` shows them"
         )
     if first > last or last >= night.date:
-        raise MendableError(
+        raise UserError(
             f"labels from {first} to {last} as of {night.date}",
             where="--from, --to",
             remedy="give the first day, then the last, both before --date",
@@ -99,12 +99,12 @@ def read_recipe(path: Path) -> Recipe:
     """A recipe written beside a training set.
 
     Raises:
-        MendableError: the file is none.
+        UserError: the file is none.
     """
     try:
         return TypeAdapter(Recipe).validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
-        raise MendableError(
+        raise UserError(
             f"no recipe of a training set: {error}", where=str(path), remedy=f"name the {RECIPE} of one"
         ) from error
 
@@ -113,7 +113,7 @@ def write(night: Night, made: Recipe, out: Path) -> dict[str, Any]:
     """Write rows and recipe into ``out``.
 
     Raises:
-        MendableError: no label has matured between the days, or no snapshot is as old as the labels.
+        UserError: no label has matured between the days, or no snapshot is as old as the labels.
     """
     then = replace(night, date=made.night, versions=made.versions)
     lake = then.lake
@@ -154,7 +154,7 @@ def _pairs(labels: Sequence[dt.date], snapshots: Sequence[dt.date]) -> list[tupl
     pairs = [(date, snapshot) for date, snapshot in found if snapshot is not None]
     if not pairs:
         missing = "no snapshot is as old as the labels" if labels else "no labels between the days"
-        raise MendableError(
+        raise UserError(
             missing,
             where="tables outcome and customer_features",
             remedy="`cpc job feedback` writes labels, `cpc job snapshot` snapshots; choose days that have both",

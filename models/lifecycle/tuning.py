@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import Affinity
 from models.lifecycle import fit as fitting
 from models.lifecycle.mlflow_run import trial, tuning
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 GOAL = "logloss_gain_contact"
 
 
-def suggested(asked: optuna.trial.Trial) -> dict[str, Any]:
+def suggest_settings(asked: optuna.trial.Trial) -> dict[str, Any]:
     """Settings below ``affinity`` that a trial tries."""
     return {
         "leaves": asked.suggest_int("leaves", 3, 31, log=True),
@@ -33,7 +33,7 @@ def suggested(asked: optuna.trial.Trial) -> dict[str, Any]:
     }
 
 
-def changed(night: Night, values: dict[str, Any]) -> Night:
+def change_settings(night: Night, values: dict[str, Any]) -> Night:
     """The night with other settings below ``affinity``."""
     affinity = Affinity.model_validate(night.settings.affinity.model_dump() | values)
     return replace(night, settings=night.settings.model_copy(update={"affinity": affinity}))
@@ -66,12 +66,12 @@ def run(night: Night, trials: int) -> Search:
     """Try ``trials`` settings, the present ones first, and register a training with the best.
 
     Raises:
-        MendableError: fewer than two trials.
+        UserError: fewer than two trials.
     """
     import optuna
 
     if trials < 2:
-        raise MendableError("a search needs two trials at least", where="--trials", remedy="give 10 or more")
+        raise UserError("a search needs two trials at least", where="--trials", remedy="give 10 or more")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     data = read(night)
     study = optuna.create_study(
@@ -82,8 +82,8 @@ def run(night: Night, trials: int) -> Search:
     with tuning(night.settings, f"tuning {night.date}", {"trials": trials, "goal": GOAL}) as parent:
 
         def objective(asked: optuna.trial.Trial) -> float:
-            values = suggested(asked)
-            learnt, _ = fitting.fit(changed(night, values), data)
+            values = suggest_settings(asked)
+            learnt, _ = fitting.fit(change_settings(night, values), data)
             metrics = learnt.response.metrics
             trial(night.settings, parent, asked.number, values, metrics)
             asked.set_user_attr("values", values)
@@ -92,5 +92,5 @@ def run(night: Night, trials: int) -> Search:
         study.optimize(objective, n_trials=trials)
         first, best = study.trials[0], study.best_trial
         chosen = best.user_attrs["values"]
-        figures = fitting.registered(changed(night, chosen), data, parent)
+        figures = fitting.train_and_register(change_settings(night, chosen), data, parent)
     return Search(figures, trials, chosen, first.value, best.value)

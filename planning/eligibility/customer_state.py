@@ -1,7 +1,7 @@
 """The state of a customer at D that rules may name beside the snapshot: opt-outs, tickets, holdings, contacts.
 
 Every function takes events already cut to what the night may see (before D 00:00 Shanghai, arrived before the
-cut-off) and returns one row a customer; a customer of whom nothing is told is filled in by `filled`.
+cut-off) and returns one row a customer; a customer of whom nothing is told is filled in by `fill_state`.
 `docs/developer/entities.md` is the list that rule writers read.
 """
 
@@ -71,7 +71,7 @@ def outbound(channels: Sequence[Channel]) -> list[Channel]:
     return [channel for channel in channels if channel.direction == "outbound"]
 
 
-def seen(events: DataFrame, day_start: dt.datetime, cut_off: dt.datetime) -> DataFrame:
+def select_visible(events: DataFrame, day_start: dt.datetime, cut_off: dt.datetime) -> DataFrame:
     """Events that the night may see."""
     return events.where(f"event_time < {_instant(day_start)} and arrived_at < {_instant(cut_off)}")
 
@@ -160,7 +160,7 @@ def groups(members: DataFrame, contacted: DataFrame) -> DataFrame:
     return members.join(total, "group_id").select("customer_id", "group_contacts_7d")
 
 
-def filled(rows: DataFrame, wanted: Mapping[str, Fill]) -> DataFrame:
+def fill_state(rows: DataFrame, wanted: Mapping[str, Fill]) -> DataFrame:
     """Rows with every state column, of its type, and its value where nothing is told."""
     there = set(rows.columns)
     others = [name for name in rows.columns if name not in wanted]

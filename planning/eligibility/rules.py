@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from conf.catalogue import Catalogue
 from conf.documents import Document, Loc, read_rows
-from conf.errors import MendableError, Report, suggest
+from conf.errors import Report, UserError, suggest
 from conf.offer import Channel, Product, Rule
 from planning.eligibility.masks import Direction, Shape
 
@@ -53,7 +53,7 @@ class Predicate:
 
 
 @dataclass(frozen=True)
-class Step:
+class RuleStep:
     """One step of the funnel.
 
     Attributes:
@@ -72,7 +72,7 @@ class Step:
     predicates: tuple[Predicate, ...] = ()
 
 
-def steps(catalogue: Catalogue, date: dt.date) -> list[Step]:
+def steps(catalogue: Catalogue, date: dt.date) -> list[RuleStep]:
     """The funnel of a night: what is on sale, what products and channels ask for, then the rules in order.
 
     Reported is a predicate that names an attribute that there is not, or one outside its scope.
@@ -84,21 +84,21 @@ def steps(catalogue: Catalogue, date: dt.date) -> list[Step]:
     sold = sum(1 << p.id for p in names.products if on_sale(p, date))
     unfit = [(_asked(f"product {p.code}", d, loc, names.of_product, p), p) for d, loc, p in products]
     closed = [(_asked(f"channel {c.code}", d, loc, names.of_channel, c), c) for d, loc, c in channels]
-    found = [Step("on_sale", "product", "both", f"{names.every & ~sold}L", *_OWN["on_sale"])]
+    found = [RuleStep("on_sale", "product", "both", f"{names.every & ~sold}L", *_OWN["on_sale"])]
     found += [_asks("product_eligible", "product", unfit), _asks("channel_eligible", "channel", closed)]
     for document, loc, rule in read_rows(root / "rules.yml", "rules", Rule, report):
         where = document.where((*loc, "removes"))
         sql = names.sql(rule, where)
         predicate = Predicate(f"rule {rule.name}", sql, where)
-        found.append(Step(rule.name, rule.scope, rule.direction, sql, rule.reason, rule.reason_zh, (predicate,)))
+        found.append(RuleStep(rule.name, rule.scope, rule.direction, sql, rule.reason, rule.reason_zh, (predicate,)))
     return found
 
 
-def _asks(name: str, scope: Literal["product", "channel"], asked: Sequence[tuple[Predicate, Any]]) -> Step:
+def _asks(name: str, scope: Literal["product", "channel"], asked: Sequence[tuple[Predicate, Any]]) -> RuleStep:
     """The step that removes the products or channels whose own predicate does not hold."""
     wanted = [(predicate, row) for predicate, row in asked if row.eligible != "true"]
     sql = _either((predicate.sql, 1 << row.id) for predicate, row in wanted)
-    return Step(name, scope, "both", sql, *_OWN[name], tuple(predicate for predicate, _ in wanted))
+    return RuleStep(name, scope, "both", sql, *_OWN[name], tuple(predicate for predicate, _ in wanted))
 
 
 def _asked(subject: str, document: Document, loc: Loc, replaced: Callable[..., str], row: Any) -> Predicate:
@@ -112,7 +112,7 @@ def on_sale(product: Product, date: dt.date) -> bool:
     return product.launch_date <= date and (product.end_date is None or date < product.end_date)
 
 
-def shape_of(found: Sequence[Step], products: Sequence[Product], channels: Sequence[Channel]) -> Shape:
+def shape_of(found: Sequence[RuleStep], products: Sequence[Product], channels: Sequence[Channel]) -> Shape:
     """What the bits of the steps mean."""
     return Shape(
         tuple(step.name for step in found),
@@ -174,10 +174,10 @@ class _Names:
             kind, name = match.groups()
             if kind not in values:
                 remedy = f"give the rule `scope: {kind}`, or leave it out of `eligible`"
-                self.report(MendableError(f"{match.group()!r} is not known here", where=where, remedy=remedy))
+                self.report(UserError(f"{match.group()!r} is not known here", where=where, remedy=remedy))
             elif name not in values[kind]:
                 remedy = suggest(name, values[kind])
-                self.report(MendableError(f"there is no {match.group()!r}", where=where, remedy=remedy))
+                self.report(UserError(f"there is no {match.group()!r}", where=where, remedy=remedy))
             else:
                 return values[kind][name]
             return "null"  # reported: what else is wrong with it is still found

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from features.arrays import sealed
+from features.arrays import seal
 from models.arrays import Ints
 from models.assignment.arc_types import Numbering, Use, grid_kinds, narrow, reduce_kinds
 from models.assignment.problem import BLOCK, Block, Kinds
@@ -31,7 +31,7 @@ GRID = 1 << 16
 
 
 @dataclass(frozen=True)
-class Chunk:
+class ArcChunk:
     """Whole customers in order.
 
     Attributes:
@@ -49,12 +49,12 @@ class Chunk:
 
 def sorted_arcs(customer: np.ndarray, product: np.ndarray, channel: np.ndarray) -> int:
     """Whether arcs ascend by (customer, product, channel); ``TWICE``: sorted so far, but one is there twice."""
-    return int(_sorted(sealed(customer), sealed(product), sealed(channel)))
+    return int(_sorted(seal(customer), seal(product), seal(channel)))
 
 
 def constant(column: np.ndarray, first: np.ndarray) -> bool:
     """Whether a column is the same for all arcs of each customer."""
-    return bool(_constant(sealed(column), sealed(first)))
+    return bool(_constant(seal(column), seal(first)))
 
 
 @njit(cache=True, nogil=True)
@@ -132,7 +132,7 @@ class ArcStore:
     def _array(self, name: str) -> _Array:
         return _Array(None if self.work is None else self.work / name)
 
-    def add(self, chunk: Chunk) -> None:
+    def add(self, chunk: ArcChunk) -> None:
         """Put whole customers behind those that are there."""
         pair = self.pair.number(_rows(chunk.columns, self.arc_columns, slice(None), len(chunk.value)))
         begin = chunk.first[:-1]

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from conf.errors import MendableError
+from conf.errors import UserError
 
 #: The first form of the file has no word of its version: checkers of others refuse what they do not know.
 FIRST = 1
@@ -78,17 +78,17 @@ def read_certificate(folder: Path) -> Certificate:
     """The certificate of a plan.
 
     Raises:
-        MendableError: it is none, or of a form that a later release writes.
+        UserError: it is none, or of a form that a later release writes.
     """
     path = folder / "certificate.json"
     try:
         found = Certificate.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise MendableError(
+        raise UserError(
             f"no certificate: {error}", where=str(path), remedy="solve again, or `cpc nightly --from assign`"
         ) from error
     if found.version > VERSION:
-        raise MendableError(
+        raise UserError(
             f"the certificate has form {found.version}, this release knows {VERSION}",
             where=str(path),
             remedy="read it with the release that wrote it, or a later one",

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import ValidationError, model_validator
 
 from conf.documents import Strict
-from conf.errors import MendableError
+from conf.errors import UserError
 from planning.limits.arc_units import ArcUnits
 
 #: The form that is written now; those of releases before are read.
@@ -71,13 +71,13 @@ def read_inputs(path: Path) -> DecisionInputs:
     """Read ``inputs.json`` of this or an earlier form.
 
     Raises:
-        MendableError: it is of a later form, or was changed.
+        UserError: it is of a later form, or was changed.
     """
     try:
         return DecisionInputs.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
         first = error.errors()[0]
-        raise MendableError(
+        raise UserError(
             f"no frozen inputs of a form up to {VERSION}: {'.'.join(map(str, first['loc']))}: {first['msg']}",
             where=str(path),
             remedy="use the release that froze the run (its code stands in the file), or the folder's backup",

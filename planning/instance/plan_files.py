@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from models.arrays import Ints
 from models.assignment.problem import Block, Kinds, Problem
 from models.assignment.solve import Solution
@@ -26,13 +26,13 @@ def write_plan(out: Path, problem: Problem, solution: Solution) -> Certificate:
     Both are made in a folder beside and moved in place, so nobody sees half a plan.
     """
     if out.exists() and any(p.name not in {"assignment", "certificate.json"} for p in out.iterdir()):
-        raise MendableError("the folder holds other things", where=str(out), remedy="give an empty or a new folder")
+        raise UserError("the folder holds other things", where=str(out), remedy="give an empty or a new folder")
     digest = hashlib.sha256()
     with folder_draft(out) as draft:
         (draft / "assignment").mkdir()
         with pq.ParquetWriter(draft / "assignment" / "part-00000.parquet", SCHEMA, compression="zstd") as writer:
             for block, arc in zip(problem.blocks, solution.plan.arcs, strict=True):
-                product, channel, value = chosen(block, arc, problem.kinds)
+                product, channel, value = read_chosen(block, arc, problem.kinds)
                 digest.update(records(block.customer, product, channel, value))
                 writer.write_table(plan_table(block.customer, product, channel, value))
             if not problem.blocks:
@@ -42,7 +42,7 @@ def write_plan(out: Path, problem: Problem, solution: Solution) -> Certificate:
     return found
 
 
-def chosen(block: Block, arc: Ints, kinds: Kinds) -> tuple[Ints, Ints, Ints]:
+def read_chosen(block: Block, arc: Ints, kinds: Kinds) -> tuple[Ints, Ints, Ints]:
     """Product, channel and value of each customer's arc; -1, -1, 0 for none."""
     has = arc >= 0
     product, channel = np.full(len(block), -1, np.int64), np.full(len(block), -1, np.int64)

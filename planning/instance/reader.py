@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from models.arrays import Ints
 from models.assignment.problem import LARGEST, PICO, Problem
-from planning.instance.arc_store import TWICE, UNSORTED, ArcStore, Chunk, constant, sorted_arcs
+from planning.instance.arc_store import TWICE, UNSORTED, ArcChunk, ArcStore, constant, sorted_arcs
 from planning.limits.in_force import LimitsInForce, read_limits
 
 OWN = {"customer": pa.int64(), "product": pa.int16(), "channel": pa.int16(), "value": pa.int64()}
@@ -40,11 +40,11 @@ def arc_files(folder: Path) -> list[Path]:
     """The files of arcs in the order in which they are read.
 
     Raises:
-        MendableError: there are none.
+        UserError: there are none.
     """
     files = sorted((folder / "arcs").glob("*.parquet"), key=lambda path: path.name)
     if not files:
-        raise MendableError(
+        raise UserError(
             "the instance has no arcs", where=str(folder / "arcs"), remedy="put Parquet files of arcs there"
         )
     return files
@@ -59,7 +59,7 @@ def read_instance(folder: Path, work: Path | None = None) -> Instance:
             each with its kind.
 
     Raises:
-        MendableError: anything malformed: file, row, column.
+        UserError: anything malformed: file, row, column.
     """
     limits = read_limits(folder / "limits.yml")
     wanted = limits.columns()
@@ -68,13 +68,13 @@ def read_instance(folder: Path, work: Path | None = None) -> Instance:
     store: ArcStore | None = None
     while store is None:
         try:
-            store = _stored(files, wanted, fixed, work)
+            store = _store_arcs(files, wanted, fixed, work)
         except _Varies as found:
             fixed = tuple(name for name in fixed if name not in found.columns)
     kinds, blocks = store.finish(limits)
     problem = Problem(blocks, kinds, limits.arrays(), limits.choose == "exactly_one", store.most)
     if PICO * store.most >= LARGEST or any(int(u) >= LARGEST for u in kinds.largest):
-        raise MendableError(
+        raise UserError(
             "integers of the instance leave 62 bits",
             where=str(folder),
             remedy="values must stay below 4.6e12 micro-yuan and uses below 4.6e18: scale them down",
@@ -90,7 +90,7 @@ class _Varies(Exception):  # noqa: N818 - what is found
         self.columns = columns
 
 
-def _stored(files: list[Path], wanted: tuple[str, ...], fixed: tuple[str, ...], work: Path | None) -> ArcStore:
+def _store_arcs(files: list[Path], wanted: tuple[str, ...], fixed: tuple[str, ...], work: Path | None) -> ArcStore:
     """All arcs in the store, ``fixed`` taken once a customer.
 
     Raises:
@@ -105,11 +105,11 @@ def _stored(files: list[Path], wanted: tuple[str, ...], fixed: tuple[str, ...], 
     return store
 
 
-def chunks(files: list[Path], wanted: tuple[str, ...]) -> Iterator[Chunk]:
+def chunks(files: list[Path], wanted: tuple[str, ...]) -> Iterator[ArcChunk]:
     """Stream the arcs; a customer that goes on in the next batch or file waits for it.
 
     Raises:
-        MendableError: a missing or ill-typed column, a null, customers out of order, an arc twice.
+        UserError: a missing or ill-typed column, a null, customers out of order, an arc twice.
     """
     names = list(dict.fromkeys(("customer", "value", *wanted)))
     rest: dict[str, np.ndarray] = {}
@@ -134,7 +134,7 @@ def chunks(files: list[Path], wanted: tuple[str, ...]) -> Iterator[Chunk]:
 def _batches(files: list[Path], names: list[str]) -> Iterator[tuple[Path, int, pa.RecordBatch]]:
     for path in files:
         row = 0
-        with _opened(path, names) as file:
+        with _open_file(path, names) as file:
             for batch in file.iter_batches(batch_size=_BATCH, columns=names):
                 yield path, row, batch
                 row += batch.num_rows
@@ -149,17 +149,17 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
             yield item
 
 
-def _opened(path: Path, names: list[str]) -> pq.ParquetFile:
+def _open_file(path: Path, names: list[str]) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise MendableError(
+        raise UserError(
             f"not a Parquet file: {str(error).splitlines()[0]}", where=str(path), remedy="write it again"
         ) from error
     schema = file.schema_arrow
     for name in names:
         if name not in schema.names:
-            raise MendableError(
+            raise UserError(
                 f"no column {name!r}",
                 where=f"{path.name}, column {name}",
                 remedy=f"its columns are: {', '.join(schema.names)}; limits.yml may only name these",
@@ -167,7 +167,7 @@ def _opened(path: Path, names: list[str]) -> pq.ParquetFile:
         kind = schema.field(name).type
         fits = kind == OWN[name] if name in OWN else pa.types.is_integer(kind) and kind != pa.uint64()
         if not fits:
-            raise MendableError(
+            raise UserError(
                 f"column {name!r} is {kind}, not {OWN.get(name, 'an integer')}",
                 where=f"{path.name}, column {name}",
                 remedy="cast it before writing the file",
@@ -179,13 +179,13 @@ def _integers(batch: pa.RecordBatch, names: list[str], path: Path, row: int) -> 
     for name in names:
         if batch.column(name).null_count:
             at = int(np.flatnonzero(batch.column(name).is_null().to_numpy(zero_copy_only=False))[0])
-            raise MendableError(
+            raise UserError(
                 "a null", where=f"{path.name}, row {row + at}, column {name}", remedy="every cell must have an integer"
             )
     table = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in names}
     for name, column in table.items():
         if column.dtype == np.int64 and len(column) and int(column.min()) == -(1 << 63):
-            raise MendableError(
+            raise UserError(
                 "an integer without a positive",
                 where=f"{path.name}, row {row + int(column.argmin())}, column {name}",
                 remedy="the least int64 has no counterpart: use a smaller magnitude",
@@ -197,14 +197,14 @@ def _ascending(customer: Ints, last: int | None, path: Path, row: int) -> None:
     falls = np.flatnonzero(customer[1:] < customer[:-1])
     at = -1 if last is not None and len(customer) and int(customer[0]) < last else int(falls[0]) if len(falls) else -2
     if at != -2:
-        raise MendableError(
+        raise UserError(
             f"customers are out of order: {int(customer[at + 1])} comes too late",
             where=f"{path.name}, row {row + at + 1}, column customer",
             remedy="sort by customer; a customer's arcs are consecutive across files in name order",
         )
 
 
-def _chunk(table: dict[str, np.ndarray], path: Path, row: int) -> Chunk:
+def _chunk(table: dict[str, np.ndarray], path: Path, row: int) -> ArcChunk:
     """Sort the arcs within customers where they are not, and refuse an arc that is there twice."""
     customer, product, channel = table["customer"], table["product"], table["channel"]
     state = sorted_arcs(customer, product, channel)
@@ -216,10 +216,10 @@ def _chunk(table: dict[str, np.ndarray], path: Path, row: int) -> Chunk:
     if state == TWICE:
         same = (customer[1:] == customer[:-1]) & (product[1:] == product[:-1]) & (channel[1:] == channel[:-1])
         at = int(np.flatnonzero(same)[0])
-        raise MendableError(
+        raise UserError(
             f"an arc twice: customer {customer[at]}, product {product[at]}, channel {channel[at]}",
             where=f"{path.name}, near row {row}, column product",
             remedy="keep one of them",
         )
     begin = np.concatenate(([0], np.flatnonzero(customer[1:] != customer[:-1]) + 1, [len(customer)]))
-    return Chunk(customer[begin[:-1]], begin, table["value"], table)
+    return ArcChunk(customer[begin[:-1]], begin, table["value"], table)

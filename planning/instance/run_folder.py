@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import Settings
 from models.assignment.roles import EXPLOIT
 from planning.instance.certificate import Checked
 from planning.instance.decision_inputs import DecisionInputs, read_inputs, write_inputs
-from planning.instance.solve import checked
+from planning.instance.solve import check_plan
 from planning.limits.in_force import LimitsInForce, read_limits, write_limits
 from runtime.atomic_files import file_draft, folder_draft
 
@@ -62,12 +62,12 @@ def open_run(settings: Settings, run: str) -> RunFolder:
     """The frozen inputs of a run.
 
     Raises:
-        MendableError: there are none.
+        UserError: there are none.
     """
     found = RunFolder(settings.home / "runs" / run)
     if not run or "/" in run or not (found.path / "inputs.json").exists():
         known = sorted(p.parent.name for p in (settings.home / "runs").glob("*/inputs.json"))
-        raise MendableError(
+        raise UserError(
             f"no frozen inputs of run {run!r}",
             where=str(settings.home / "runs"),
             remedy=f"choose one of: {', '.join(known[-5:])}" if known else "run a night first: `cpc nightly`",
@@ -110,12 +110,12 @@ def take_back(run: RunFolder, arcs: pa.Table) -> None:
             pq.write_table(joined, draft, compression="zstd")
 
 
-def certified(settings: Settings, run: str) -> Checked:
+def certify_run(settings: Settings, run: str) -> Checked:
     """The checker's figures on a run's frozen instance and plan (the stored set of arcs: what pruning kept).
 
     Raises:
-        MendableError: there is no such run, or the checker refuses its plan.
+        UserError: there is no such run, or the checker refuses its plan.
     """
     folder = open_run(settings, run)
-    found = checked(folder.instance, folder.plan)
+    found = check_plan(folder.instance, folder.plan)
     return found.model_copy(update={"run_id": run, "covers": "stored arcs"})

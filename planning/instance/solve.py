@@ -6,32 +6,32 @@ from dataclasses import replace
 from pathlib import Path
 
 from certify.check import check
-from certify.limits import Refused
-from conf.errors import MendableError
+from certify.limits import InstanceRefused
+from conf.errors import UserError
 from models.assignment.conflict import Infeasible
 from models.assignment.dual_evaluation import Engine
 from models.assignment.problem import Overflow
-from models.assignment.solve import Goal, Solution, solve
+from models.assignment.solve import Solution, SolveOptions, solve
 from planning.instance.certificate import Checked
 from planning.instance.reader import Instance
 
 
-def solved(instance: Instance, goal: Goal, where: str, engine: Engine | None = None) -> Solution:
+def solve_instance(instance: Instance, goal: SolveOptions, where: str, engine: Engine | None = None) -> Solution:
     """The solution of an instance.
 
     Raises:
-        MendableError: the limits conflict, or integers are too large.
+        UserError: the limits conflict, or integers are too large.
         NoPlan: no plan was found in time.
     """
     try:
         return solve(instance.problem, goal, engine)
     except Overflow as error:
-        raise MendableError(str(error), where=where, remedy="scale values or uses down") from error
+        raise UserError(str(error), where=where, remedy="scale values or uses down") from error
     except Infeasible as error:
-        raise MendableError(told(error), where=where, remedy=loosen(error, instance)) from error
+        raise UserError(describe_conflict(error), where=where, remedy=loosen(error, instance)) from error
 
 
-def told(error: Infeasible) -> str:
+def describe_conflict(error: Infeasible) -> str:
     """The conflict in a sentence, with its ray."""
     names = ", ".join(error.names)
     if error.ray is None:
@@ -57,21 +57,21 @@ def loosen(error: Infeasible, instance: Instance) -> str:
     return "any one of these loosens it: " + "; ".join(ways) if ways else "give every customer an arc that fits"
 
 
-def checked(instance: Path, out: Path) -> Checked:
+def check_plan(instance: Path, out: Path) -> Checked:
     """The checker's figures.
 
     Raises:
-        MendableError: the checker refuses the plan.
+        UserError: the checker refuses the plan.
     """
     try:
         return Checked(**check(instance, out))
-    except Refused as error:
-        raise MendableError(
+    except InstanceRefused as error:
+        raise UserError(
             f"refused: {error.what}", where=error.where, remedy="solve the instance again; do not use this plan"
         ) from error
 
 
-def with_start(goal: Goal, instance: Instance, prices: dict[str, int]) -> Goal:
+def with_start(goal: SolveOptions, instance: Instance, prices: dict[str, int]) -> SolveOptions:
     """``goal`` with a warm start from prices by limit's name (signed as in certificates)."""
     import numpy as np
 

@@ -16,7 +16,7 @@ import numpy as np
 from pyspark.sql import SparkSession
 
 from models.arrays import Ints
-from models.assignment.dual_evaluation import Sum, scaled_uses, sum_block
+from models.assignment.dual_evaluation import Sum, scale_uses, sum_block
 from models.assignment.problem import Block, Kinds, Problem
 
 ARRAYS = ("customer", "first", "value", "kind", "group", "width")
@@ -61,7 +61,7 @@ class OnSpark:
 
     def __init__(self, problem: Problem, spark: SparkSession, folder: Path) -> None:
         self.problem, self.spark = problem, spark
-        self.grains = scaled_uses(problem.kinds, problem.scale)
+        self.grains = scale_uses(problem.kinds, problem.scale)
         self.folders = [str(folder / f"{number:06d}") for number in range(len(problem.blocks))]
         for block, path in zip(problem.blocks, self.folders, strict=True):
             write_block(block, Path(path))

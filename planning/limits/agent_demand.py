@@ -52,10 +52,12 @@ def demand(night: Night, limits: Sequence[DeclaredLimit], population: pa.Table) 
     """Tonight's, as far as limits ask for it."""
     amounts = [each.limit.amount for each in limits]
     services = sorted({a.service for a in amounts if isinstance(a, ShiftAmount) and a.inbound_z is not None})
-    return Demand(answered(night, services) if services else {}, committed(night, limits, population))
+    return Demand(
+        read_answered_seconds(night, services) if services else {}, read_committed_seconds(night, limits, population)
+    )
 
 
-def answered(night: Night, services: Sequence[str]) -> dict[tuple[str, str], list[int]]:
+def read_answered_seconds(night: Night, services: Sequence[str]) -> dict[tuple[str, str], list[int]]:
     """Seconds of calls that services answered at each centre on each of the last 28 days, streamed."""
     first = night.date - dt.timedelta(days=DAYS)
     since, until = start_of_day(first), start_of_day(night.date)
@@ -83,7 +85,7 @@ def answered(night: Night, services: Sequence[str]) -> dict[tuple[str, str], lis
     return found
 
 
-def committed(night: Night, limits: Sequence[DeclaredLimit], population: pa.Table) -> dict[str, int]:
+def read_committed_seconds(night: Night, limits: Sequence[DeclaredLimit], population: pa.Table) -> dict[str, int]:
     """Seconds that contacts of the last three nights will cause on the day of each call-back limit."""
     later = [(each, each.limit.lag) for each in limits if each.limit.lag is not None]
     total = dict.fromkeys((each.limit.name for each, _ in later), 0)
@@ -92,7 +94,7 @@ def committed(night: Night, limits: Sequence[DeclaredLimit], population: pa.Tabl
         seen = {name: sent[name].to_numpy() for name in sent.column_names}
         for each, lag in later:
             mine = selected(each.where, seen, (sent.num_rows,))
-            total[each.limit.name] += int(caused(sent, night.catalogue, lag + ago)[mine].sum())
+            total[each.limit.name] += int(count_callback_seconds(sent, night.catalogue, lag + ago)[mine].sum())
     return {name: seconds for name, seconds in total.items() if seconds}
 
 
@@ -106,7 +108,7 @@ def wave(night: Night, date: dt.date, population: pa.Table) -> pa.Table:
     return LimitColumns.of(population).beside(sent.filter(pc.is_valid(rows)), rows.filter(pc.is_valid(rows)))
 
 
-def caused(sent: pa.Table, catalogue: Catalogue, lag: int) -> np.ndarray:
+def count_callback_seconds(sent: pa.Table, catalogue: Catalogue, lag: int) -> np.ndarray:
     """Seconds of call-backs that each contact causes ``lag`` days after it, int64 [n]."""
     by_channel = np.zeros(64, np.int64)
     for channel in catalogue.channels:

@@ -24,7 +24,7 @@ def amount_of(limit: Limit, customers: int, calendar: pa.Table, date: dt.date, w
         work: what agents who answer have to do anyway.
     """
     if isinstance(limit.amount, ShiftAmount):
-        return planned(limit, limit.amount, customers, calendar, date, work)
+        return plan_agent_seconds(limit, limit.amount, customers, calendar, date, work)
     return limit.scaled(limit.amount, customers), ""
 
 
@@ -34,7 +34,7 @@ def shifts(night: Night) -> pa.Table:
     return table.filter(pc.less(table["arrived_at"], pa.scalar(night.cut_off, pa.timestamp("us", tz="UTC"))))
 
 
-def planned(
+def plan_agent_seconds(
     limit: Limit, amount: ShiftAmount, customers: int, shifts: pa.Table, date: dt.date, work: Demand
 ) -> tuple[int, str]:
     """Agent seconds of a limit from the calendar: planned, less expected calls, times what is spare, less commitments."""

@@ -115,7 +115,7 @@ class DeclaredLimits:
             rows: their snapshot, with the columns that `reads` names.
 
         Raises:
-            MendableError: a limit names an attribute that the snapshot does not have.
+            UserError: a limit names an attribute that the snapshot does not have.
         """
         found = {name: column.fill(rows, self.source) for name, column in self.customers.items()}
         return LimitColumns(pa.table(found), rows.num_rows)

@@ -11,7 +11,7 @@ from pydantic import Field as Key
 from pydantic import StrictInt, model_validator
 
 from conf.documents import Strict, read_yaml, validate
-from conf.errors import MendableError
+from conf.errors import UserError
 from models.assignment.problem import Kinds, Limits
 
 
@@ -84,14 +84,14 @@ def read_limits(path: Path) -> LimitsInForce:
     """Read and check ``limits.yml`` of an instance.
 
     Raises:
-        MendableError: names the limit's line and what is wrong.
+        UserError: names the limit's line and what is wrong.
     """
     document = read_yaml(path)
     found = validate(LimitsInForce, document)
     seen: dict[str, int] = {}
     for i, limit in enumerate(found.limits):
         if limit.name in seen:
-            raise MendableError(
+            raise UserError(
                 f"limit {limit.name!r} is given twice",
                 where=document.where(("limits", i)),
                 remedy=f"it is also limit {seen[limit.name] + 1} of the list: rename one",

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from conf.catalogue import Catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.offer import Limit
 from planning.limits.keys import ChannelKey, CustomerKey, ProductKey, key_named, listed
 
@@ -79,10 +79,10 @@ class CustomerColumn:
         """The column of customers, int16.
 
         Raises:
-            MendableError: the snapshot does not have what the key looks at.
+            UserError: the snapshot does not have what the key looks at.
         """
         if lost := [name for name in self.reads if name not in rows.column_names]:
-            raise MendableError(
+            raise UserError(
                 f"a limit names {self.key!r}, which needs {', '.join(lost)}: no attribute of customers",
                 where=where,
                 remedy="name an attribute of features/declared/attributes.yml",
@@ -120,7 +120,7 @@ class Translation:
             limit: whose, for messages.
 
         Raises:
-            MendableError: no product or channel has a value that is named.
+            UserError: no product or channel has a value that is named.
         """
         keys = {name: key_named(name) for name in where}
         products = {name: key.value for name, key in keys.items() if isinstance(key, ProductKey)}
@@ -147,7 +147,7 @@ class Translation:
         for name, value in keys.items():
             known, wanted = sorted({str(value(entry)) for entry in entries}), listed(where[name])
             if lost := [text for text in wanted if text not in known]:
-                raise MendableError(
+                raise UserError(
                     f"limit {limit}: no {name} {', '.join(lost)}",
                     where=str(self.catalogue.root / "limits.yml"),
                     remedy=f"choose among: {', '.join(known)}",

@@ -30,7 +30,7 @@ def stability(plan: pa.Table, before: pa.Table | None, arcs: pa.Table, arcs_befo
     for name in _ARC:
         same = pc.and_(same, pc.equal(pc.fill_null(both[name], -1), pc.fill_null(both[f"{name}_was"], -1)))
     stayed = both.filter(pc.equal(both["eligible_hash"], both["eligible_hash_was"]))["customer_id"]
-    revalued = changed_values(arcs, arcs_before)
+    revalued = count_changed_values(arcs, arcs_before)
     quiet = pc.and_(
         pc.is_in(both["customer_id"], value_set=stayed.combine_chunks()),
         pc.invert(pc.is_in(both["customer_id"], value_set=revalued)),
@@ -42,7 +42,7 @@ def stability(plan: pa.Table, before: pa.Table | None, arcs: pa.Table, arcs_befo
     }
 
 
-def changed_values(arcs: pa.Table, before: pa.Table) -> pa.Array:
+def count_changed_values(arcs: pa.Table, before: pa.Table) -> pa.Array:
     """Customers with an arc that was scored on both nights and is not worth the same."""
     keys = ["customer_id", *_ARC]
     both = arcs.join(before, keys, right_suffix="_was", join_type="inner")

@@ -15,14 +15,16 @@ from typing import Any
 from planning.instance.run_folder import RunFolder, take_back
 from planning.plan.decide import decide
 from planning.plan.decision import Decision
-from planning.plan.full_bound import bound_at, seen_at
+from planning.plan.full_bound import bound_at, evaluate_all_arcs
 from runtime.night import Night
 
 #: Passes over all arcs at most.
 ROUNDS = 3
 
 
-def decided(night: Night, run: RunFolder, columns: Callable[[Any, Any], Any]) -> tuple[Decision, dict[str, Any]]:
+def generate_columns(
+    night: Night, run: RunFolder, columns: Callable[[Any, Any], Any]
+) -> tuple[Decision, dict[str, Any]]:
     """The decision once no dropped arc matters (or rounds are over), and figures on what was taken back.
 
     Args:
@@ -36,7 +38,7 @@ def decided(night: Night, run: RunFolder, columns: Callable[[Any, Any], Any]) ->
         dual = decision.solution.dual
         limits = decision.instance.limits.limits
         prices = {x.name: int(p) * x.sign for x, p in zip(limits, dual.prices, strict=True)}
-        seen = seen_at(night, run, prices)
+        seen = evaluate_all_arcs(night, run, prices)
         if isinstance(seen, str):
             return decision, told | {"pruning": f"not verified: {seen}"}
         loss = pruning_loss(bound_at(run, prices, seen), dual.bound)

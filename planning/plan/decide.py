@@ -20,12 +20,12 @@ from models.assignment.explore import BEST_ARCS
 from models.assignment.kernels import choose
 from models.assignment.problem import NO_GROUP, PICO
 from models.assignment.roles import CONTROL, EXPLORE
-from models.assignment.solve import Goal, Solution
+from models.assignment.solve import Solution, SolveOptions
 from planning.instance.decision_inputs import DecisionInputs
-from planning.instance.plan_files import chosen
+from planning.instance.plan_files import read_chosen
 from planning.instance.reader import Instance, read_instance
 from planning.instance.run_folder import RunFolder
-from planning.instance.solve import solved, with_start
+from planning.instance.solve import solve_instance, with_start
 from planning.limits.arc_classes import Arcs
 from planning.limits.evaluator import Evaluator
 from planning.plan.decision import Decision
@@ -40,10 +40,10 @@ def decide(run: RunFolder, told: Callable[[str, float, int, int | None], None] |
     """Solve for the exploiters, draw for the explorers, and say of every row why and how probable."""
     inputs = run.inputs()
     instance = read_instance(run.instance)
-    goal = Goal(gap=inputs.gap)
+    goal = SolveOptions(gap=inputs.gap)
     if told is not None:
         goal = replace(goal, told=told)
-    solution = solved(instance, with_start(goal, instance, inputs.start), str(run.instance))
+    solution = solve_instance(instance, with_start(goal, instance, inputs.start), str(run.instance))
     population = run.table("population")
     arcs = Evaluator(inputs.arcs, instance.limits.limits).arcs(population)
     night = _empty(population, arcs, solution, instance)
@@ -82,7 +82,7 @@ def _exploit(night: Decision) -> None:
         problem.blocks, night.solution.plan.arcs, choices(problem, prices), strict=True
     ):
         row = np.searchsorted(customer, block.customer)
-        product, channel, value = chosen(block, arc, problem.kinds)
+        product, channel, value = read_chosen(block, arc, problem.kinds)
         has = arc >= 0
         night.given[row[has]] = night.arcs.of(product[has], channel[has])
         night.value[row], night.known[row] = value, has
@@ -152,7 +152,7 @@ def _reasons(night: Decision) -> None:
     night.reason[silent] = np.where(pc.is_null(pa.array(rule, pa.string())), "not_scored", rule)
 
 
-def known_values(night: Decision, run: RunFolder) -> int:
+def fill_known_values(night: Decision, run: RunFolder) -> int:
     """Fill in the scored value of what explorers were given, where the arc was kept by pruning; values become money.
 
     Returns:

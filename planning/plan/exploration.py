@@ -46,7 +46,7 @@ def explore(night: Decision, best: Ints, inputs: DecisionInputs) -> None:
     order = {c: i for i, c in enumerate(dict.fromkeys(arcs.channel.tolist()))}
     channels = np.array([order[c] for c in arcs.channel.tolist()], np.int64)
     held = hold_within(arcs, expected, np.array(inputs.reserves, np.int64), np.array(inputs.capped, bool), channels)
-    drew = _drawn(night, weights, held, inputs)
+    drew = _draw_arcs(night, weights, held, inputs)
     passing = _pass_probability(night, drew, held, channels)
     _give(night, drew, held, channels, inputs)
     for part in _parts(len(role)):
@@ -60,7 +60,7 @@ def _parts(rows: int) -> Iterator[slice]:
     return (slice(lo, lo + BATCH) for lo in range(0, rows, BATCH))
 
 
-def _drawn(night: Decision, weights: Callable[[slice], Floats], held: Thinning, inputs: DecisionInputs) -> Ints:
+def _draw_arcs(night: Decision, weights: Callable[[slice], Floats], held: Thinning, inputs: DecisionInputs) -> Ints:
     """The arc that each explorer draws before quotas, thinned; -1 none."""
     drew = np.full(len(night.role), -1, np.int64)
     number = key(inputs.seed, "draw", inputs.date)

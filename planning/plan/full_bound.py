@@ -31,8 +31,8 @@ from planning.instance.run_folder import RunFolder
 from planning.limits.arc_classes import Arcs
 from planning.limits.declared import DeclaredLimits
 from planning.limits.evaluator import Evaluator
-from planning.plan.switching_cost import favoured
-from planning.scoring import Block, Task, blocks, plan
+from planning.plan.switching_cost import mark_favoured
+from planning.scoring import ScoredBlock, ScoringTask, blocks, plan
 from runtime.night import Night
 
 _ALONE = 64 << 20  # bytes of `eligible` up to which this process does it
@@ -64,13 +64,13 @@ def bound_of_all_arcs(night: Night, run: RunFolder, prices: Mapping[str, int]) -
         run: the run's inputs.
         prices: ``price_pico`` by limit, signed as in certificates.
     """
-    seen = seen_at(night, run, prices)
+    seen = evaluate_all_arcs(night, run, prices)
     if isinstance(seen, str):
         return {"all_arcs": f"not verified: {seen}"}
     return {"bound_all_arcs": bound_at(run, prices, seen), "arcs_all": seen.arcs}
 
 
-def seen_at(night: Night, run: RunFolder, prices: Mapping[str, int]) -> Seen | str:
+def evaluate_all_arcs(night: Night, run: RunFolder, prices: Mapping[str, int]) -> Seen | str:
     """One pass over all eligible arcs at given prices; or why there can be none."""
     if not night.lake.files("customer_features", night.partition):
         return "the snapshot of this night is not there"
@@ -78,7 +78,7 @@ def seen_at(night: Night, run: RunFolder, prices: Mapping[str, int]) -> Seen | s
     task, files, _ = plan(night)
     if set(scored["model_version"].unique().to_pylist()) - {task.model_version}:
         return "another model has become champion since these arcs were scored"
-    see = partial(seen_in_file, task, folder=str(run.path), prices=tuple(sorted(prices.items())))
+    see = partial(evaluate_file, task, folder=str(run.path), prices=tuple(sorted(prices.items())))
     if sum(Path(path).stat().st_size for path in files) <= _ALONE:
         with ThreadPoolExecutor(cores()) as pool:
             parts = list(pool.map(see, files))
@@ -94,7 +94,7 @@ def bound_at(run: RunFolder, prices: Mapping[str, int], seen: Seen) -> int:
     return -((-charged) // PICO) + seen.total
 
 
-def seen_in_file(task: Task, path: str, *, folder: str, prices: tuple[tuple[str, int], ...]) -> Seen:
+def evaluate_file(task: ScoringTask, path: str, *, folder: str, prices: tuple[tuple[str, int], ...]) -> Seen:
     """A task: what a pass finds of the customers of a file of ``eligible``."""
     run = RunFolder(Path(folder))
     population, inputs = run.table("population"), run.inputs()
@@ -110,7 +110,7 @@ def seen_in_file(task: Task, path: str, *, folder: str, prices: tuple[tuple[str,
         menu(catalogue),
     )
     stays, cost = run.table("stays"), inputs.switch_cost
-    held = kept_arcs(run, path)
+    held = read_kept_arcs(run, path)
     total = count = 0
     winners = [WINNERS.empty_table()]
     for scored in blocks(task, path):
@@ -120,11 +120,11 @@ def seen_in_file(task: Task, path: str, *, folder: str, prices: tuple[tuple[str,
         best, able = best_reduced(block, arcs.classes[row], charge, places, mine)
         total += int((-((-best) // PICO)).sum())
         count += able
-        winners.append(dropped_winners(block, arcs, charge[arcs.classes[row]], places, marks(held, block, arcs)))
+        winners.append(find_dropped_winners(block, arcs, charge[arcs.classes[row]], places, marks(held, block, arcs)))
     return Seen(total, count, pa.concat_tables(winners))
 
 
-def staying(block: Block, menu_: Menu, stays: pa.Table, cost: int) -> Block:
+def staying(block: ScoredBlock, menu_: Menu, stays: pa.Table, cost: int) -> ScoredBlock:
     """The block with the values that are decided on: those of favoured arcs are ``cost`` higher."""
     if not stays.num_rows:
         return block
@@ -132,11 +132,11 @@ def staying(block: Block, menu_: Menu, stays: pa.Table, cost: int) -> Block:
     customer, product, channel = (
         np.broadcast_to(x, shape).ravel() for x in (block.customers[:, None], menu_.product(), menu_.channel())
     )
-    value = block.scores.value + cost * favoured(stays, customer, product, channel).reshape(shape)
+    value = block.scores.value + cost * mark_favoured(stays, customer, product, channel).reshape(shape)
     return replace(block, scores=replace(block.scores, value=value))
 
 
-def kept_arcs(run: RunFolder, path: str) -> pa.Table:
+def read_kept_arcs(run: RunFolder, path: str) -> pa.Table:
     """``customer, product, channel`` of the run's outbound arcs, of the customers of a file of ``eligible``, ascending."""
     customers = pq.read_table(path, columns=["customer_id"], partitioning=None)["customer_id"]
     span = pc.min_max(customers).as_py()
@@ -149,7 +149,7 @@ def kept_arcs(run: RunFolder, path: str) -> pa.Table:
     )
 
 
-def marks(held: pa.Table, block: Block, arcs: Arcs) -> np.ndarray:
+def marks(held: pa.Table, block: ScoredBlock, arcs: Arcs) -> np.ndarray:
     """Which outbound arcs of a block's customers the run's problem holds, bool [n, A]."""
     kept = np.zeros((len(block.customers), len(arcs.product)), bool)
     customer = held["customer"].to_numpy()
@@ -163,7 +163,7 @@ def marks(held: pa.Table, block: Block, arcs: Arcs) -> np.ndarray:
     return kept
 
 
-def dropped_winners(block: Block, arcs: Arcs, charge: Ints, places: Ints, kept: np.ndarray) -> pa.Table:
+def find_dropped_winners(block: ScoredBlock, arcs: Arcs, charge: Ints, places: Ints, kept: np.ndarray) -> pa.Table:
     """Dropped arcs whose reduced value is above 0 and above every kept arc's of their customer, the best of each.
 
     Args:
@@ -199,7 +199,7 @@ def outbound_places(catalogue: Any, arcs: Arcs) -> Ints:
     return np.where(menu_.outbound(), arcs.of(menu_.product(), menu_.channel()), -1)
 
 
-def best_reduced(block: Block, classes: Ints, charge: Ints, places: Ints, mine: np.ndarray) -> tuple[Ints, int]:
+def best_reduced(block: ScoredBlock, classes: Ints, charge: Ints, places: Ints, mine: np.ndarray) -> tuple[Ints, int]:
     """Best reduced value (pico-yuan, at least 0: none) of the customers that are ``mine``, and how many arcs they have."""
     out = np.flatnonzero(places >= 0)
     able = block.eligible[mine][:, out]

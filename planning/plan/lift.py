@@ -14,7 +14,7 @@ from typing import Any
 from models.assignment.baseline import arbitrate_then_cap, caps_only, without, without_shares
 from models.assignment.problem import Problem
 from models.assignment.sample import sample
-from models.assignment.solve import Goal, Solution, solve
+from models.assignment.solve import Solution, SolveOptions, solve
 
 #: More exploiters than this are compared on a sample of so many.
 COMPARED = 500_000
@@ -31,7 +31,7 @@ def lift_figures(problem: Problem, solution: Solution, gap: float, budgets: Coll
         gap: what the solves for the comparison aim at.
         budgets: names of limits that count money.
     """
-    goal = Goal(gap=gap, start=solution.dual.prices)
+    goal = SolveOptions(gap=gap, start=solution.dual.prices)
     of = sample(problem, COMPARED) if problem.customers > COMPARED else problem
     floors, caps = without_shares(of), caps_only(of)
     rich = without(caps, budgets)

@@ -24,7 +24,7 @@ from planning.instance.decision_inputs import DecisionInputs
 from planning.instance.run_folder import RunFolder
 from planning.limits.evaluator import takes_stock
 from planning.plan.decision import Decision
-from planning.plan.switching_cost import favoured
+from planning.plan.switching_cost import mark_favoured
 
 RANKS = 3
 
@@ -70,7 +70,7 @@ def alternates(night: Decision, run: RunFolder, inputs: DecisionInputs) -> pa.Ta
     some = some[np.lexsort((arc[some], -left[some], row[some]))]
     rank = np.arange(len(some)) - np.searchsorted(row[some], row[some]) + 2
     some, rank = some[rank <= RANKS], rank[rank <= RANKS]
-    lever = favoured(run.table("stays"), night.customer[row[some]], product[some], channel[some])
+    lever = mark_favoured(run.table("stays"), night.customer[row[some]], product[some], channel[some])
     value[some] -= inputs.switch_cost * lever
     return _rows(night, inputs, row[some], channel[some], rank, product[some], value[some], None, None)
 

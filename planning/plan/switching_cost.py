@@ -33,7 +33,7 @@ def stays_of(before: pa.Table | None, cost: int) -> pa.Table:
     return pa.table(columns, names=STAYS.names).cast(STAYS).sort_by("customer")
 
 
-def favoured(stays: pa.Table, customer: Ints, product: Ints, channel: Ints) -> np.ndarray:
+def mark_favoured(stays: pa.Table, customer: Ints, product: Ints, channel: Ints) -> np.ndarray:
     """Whether each arc is the one that its customer had, bool [n]."""
     if not stays.num_rows:
         return np.zeros(len(customer), bool)
@@ -50,7 +50,7 @@ def with_cost(arcs: pa.Table, stays: pa.Table, cost: int) -> pa.Table:
     if not stays.num_rows:
         return arcs
     customer, product, channel = (arcs[name].to_numpy() for name in ("customer", "product", "channel"))
-    value = arcs["value"].to_numpy() + cost * favoured(stays, customer, product, channel)
+    value = arcs["value"].to_numpy() + cost * mark_favoured(stays, customer, product, channel)
     return arcs.set_column(arcs.column_names.index("value"), "value", pa.array(value))
 
 
@@ -64,7 +64,7 @@ def without_cost(decision: Decision, run: RunFolder) -> int:
         return 0
     place = np.maximum(decision.given, 0)
     arcs = decision.arcs
-    same = favoured(run.table("stays"), decision.customer, arcs.product[place], arcs.channel[place])
+    same = mark_favoured(run.table("stays"), decision.customer, arcs.product[place], arcs.channel[place])
     same &= (decision.given >= 0) & decision.known
     decision.value[same] -= cost
     return cost * int((same & (decision.role == EXPLOIT)).sum())

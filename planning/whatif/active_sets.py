@@ -19,7 +19,7 @@ import numpy as np
 from models.arrays import Ints
 from models.assignment.active_set import FEW, Active
 from models.assignment.problem import Apart, Block, Limits, Problem
-from models.assignment.sample import drawn
+from models.assignment.sample import draw_customers
 from planning.instance.certificate import Certificate
 from runtime.atomic_files import file_draft
 from runtime.run_id import sources
@@ -32,7 +32,7 @@ KEPT = 16
 OF_BLOCK, OF_ALL = ("customer", "first", "value", "kind", "group"), ("place", "arc", "moved", "was")
 
 
-def rounded_change(before: Limits, after: Limits, used: Sequence[int]) -> Limits | None:
+def round_change(before: Limits, after: Limits, used: Sequence[int]) -> Limits | None:
     """``before`` with those limits that change moved the same way by the least step that is enough; None where none is."""
     change = after.amount - before.amount
     size = np.maximum(np.abs(before.amount), np.abs(np.array(used, np.int64)))
@@ -104,5 +104,5 @@ def read_active(path: Path, problem: Problem, plan: Sequence[Ints]) -> Active | 
         held[-1][moved] = was
     customers, value = (int(number) for number in found["numbers"])
     apart = Apart(customers, value, found["counts"], found["low"], found["high"])
-    few = drawn(blocks, FEW)
+    few = draw_customers(blocks, FEW)
     return Active(blocks, parts["place"], parts["arc"], held, apart, found["middle"], few)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import Settings
 from planning.instance.run_folder import open_run
-from planning.plan.decide import decide, known_values
+from planning.plan.decide import decide, fill_known_values
 from planning.plan.decision import assignment_table, table_hash
 from runtime.lake import Lake
 from runtime.run_id import sources
@@ -61,18 +61,18 @@ def replay(settings: Settings, run: str) -> Replay:
     """Decide again.
 
     Raises:
-        MendableError: the run has no frozen inputs, or its rows are no longer in the lake.
+        UserError: the run has no frozen inputs, or its rows are no longer in the lake.
     """
     folder = open_run(settings, run)
     inputs = folder.inputs()
     night = decide(folder)
-    known_values(night, folder)
+    fill_known_values(night, folder)
     rebuilt = assignment_table(night, inputs)
     lake = Lake(settings.lake, settings.catalogue)
     date = inputs.date
     written = lake.arrow("assignment", partition={"business_date": date}).sort_by("customer_id")
     if written.num_rows and written["run_id"][0].as_py() != run:
-        raise MendableError(
+        raise UserError(
             f"the night of {date} was decided again by run {written['run_id'][0].as_py()}",
             where=f"run {run}",
             remedy="replay that run; of this one only the frozen inputs are left",

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from models.arrays import Ints
 from models.assignment.problem import PICO
 from planning.limits.in_force import LimitInForce
@@ -80,11 +80,11 @@ def limit_named(base: Base, name: str) -> LimitInForce:
     """A limit of the run's instance.
 
     Raises:
-        MendableError: there is none of that name.
+        UserError: there is none of that name.
     """
     known = {limit.name: limit for limit in base.instance.limits.limits}
     if name not in known:
-        raise MendableError(f"no limit {name!r}", where="--limit", remedy=f"choose one of: {', '.join(known)}")
+        raise UserError(f"no limit {name!r}", where="--limit", remedy=f"choose one of: {', '.join(known)}")
     return known[name]
 
 
@@ -120,7 +120,7 @@ def point(base: Base, name: str, amount: int, near: Point | None = None, plans: 
     start = prices_of(near.answer) if near is not None and near.answer is not None else None
     try:
         answer = what_if(base, {name: amount}, start, plans)
-    except MendableError as error:
+    except UserError as error:
         return Point(amount, conflict=error.what)
     figures = answer.figures
     row = next(row for row in figures["limits"] if row["limit"] == name)
@@ -211,11 +211,11 @@ def curve(base: Base, name: str, low: int, high: int, points: int = 9) -> list[P
     curve never falls where a limit is loosened.
 
     Raises:
-        MendableError: no such limit, or no range.
+        UserError: no such limit, or no range.
     """
     limit, here = limit_named(base, name), tonight(base, name)
     if not low < high or points < 2:
-        raise MendableError(
+        raise UserError(
             f"no range from {low} to {high} with {points} points",
             where="--from, --to, --points",
             remedy="give --from less than --to and at least 2 points",
@@ -247,7 +247,7 @@ def _at_least(at: Point, before: Point) -> Point:
 
 
 @dataclass(frozen=True)
-class Goal:
+class LeastAmount:
     """An amount that reaches a value.
 
     Attributes:
@@ -263,14 +263,14 @@ class Goal:
     solves: int
 
 
-def least_amount(base: Base, name: str, value_micro: int, tries: int = TRIES) -> Goal:
+def least_amount(base: Base, name: str, value_micro: int, tries: int = TRIES) -> LeastAmount:
     """The least amount of an at-most limit (the greatest of an at-least one) whose plan is worth ``value_micro``.
 
     The value is concave in the amount: the next amount tried is where the chord through the two ends meets the value,
     or the middle where the last chord cut off less than half.
 
     Raises:
-        MendableError: no such limit, or no amount reaches the value.
+        UserError: no such limit, or no amount reaches the value.
     """
     limit, here = limit_named(base, name), tonight(base, name)
     free = 4 * max(1, abs(limit.amount)) + base.certificate.customers * base.largest(name) if limit.sign > 0 else 0
@@ -280,13 +280,13 @@ def least_amount(base: Base, name: str, value_micro: int, tries: int = TRIES) ->
         bad = point(base, name, 0 if limit.sign > 0 else limit.amount * 4 + base.certificate.customers, here)
         solves += 1
         if _reaches(bad, value_micro):
-            return Goal(bad, None, False, solves)
+            return LeastAmount(bad, None, False, solves)
     else:
         good, bad = point(base, name, free, here), here
         solves += 1
         if not _reaches(good, value_micro):
             best = "is in conflict" if good.primal is None else f"the plan is worth {good.primal / 1e6:,.2f} 元"
-            raise MendableError(
+            raise UserError(
                 f"no amount of {name} reaches {value_micro / 1e6:,.2f} 元",
                 where="--value",
                 remedy=f"without this limit {best}",
@@ -302,7 +302,7 @@ def least_amount(base: Base, name: str, value_micro: int, tries: int = TRIES) ->
         else:
             bad = tried
         halve = abs(good.amount - bad.amount) > span / 2
-    return Goal(good, bad, bad.bound is None or bad.bound < value_micro, solves)
+    return LeastAmount(good, bad, bad.bound is None or bad.bound < value_micro, solves)
 
 
 def _reaches(at: Point, value_micro: int) -> bool:

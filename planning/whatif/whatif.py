@@ -16,20 +16,20 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from models.arrays import Ints
 from models.assignment.active_set import ROOMS, Active, active_set, box_of
 from models.assignment.problem import Limits, Problem
 from models.assignment.repair import Plan, used_by, value_of
 from models.assignment.resolve import solve_again
-from models.assignment.solve import Goal, Solution
+from models.assignment.solve import Solution, SolveOptions
 from planning.instance.certificate import Certificate, read_certificate
-from planning.instance.plan_files import chosen, records
+from planning.instance.plan_files import read_chosen, records
 from planning.instance.reader import Instance, read_instance
 from planning.instance.run_folder import RunFolder
-from planning.instance.solve import solved, with_start
+from planning.instance.solve import solve_instance, with_start
 from planning.limits.in_force import LimitsInForce
-from planning.whatif.active_sets import key_of, read_active, rounded_change, write_active
+from planning.whatif.active_sets import key_of, read_active, round_change, write_active
 
 #: Customers from which on it pays to look at some of them only.
 FEWEST = 10_000
@@ -98,7 +98,7 @@ def parse_changes(texts: list[str], base: Base) -> dict[str, int]:
     """``limits.NAME.amount=V`` → amounts of the exploiters' problem: V less the explorers' reserve in proportion.
 
     Raises:
-        MendableError: another form, an unknown limit, or no integer.
+        UserError: another form, an unknown limit, or no integer.
     """
     found: dict[str, int] = {}
     reserves = dict(zip((x.name for x in base.instance.limits.limits), base.run.inputs().reserves, strict=True))
@@ -107,7 +107,7 @@ def parse_changes(texts: list[str], base: Base) -> dict[str, int]:
         parts = path.strip().split(".")
         known = {limit.name: limit for limit in base.instance.limits.limits}
         if len(parts) != 3 or parts[0] != "limits" or parts[2] != "amount" or parts[1] not in known:
-            raise MendableError(
+            raise UserError(
                 f"cannot change {text!r}",
                 where="--set",
                 remedy=f"write limits.NAME.amount=V with NAME one of: {', '.join(known)}",
@@ -115,7 +115,7 @@ def parse_changes(texts: list[str], base: Base) -> dict[str, int]:
         try:
             whole = int(value)
         except ValueError as error:
-            raise MendableError(f"{value!r} is no integer", where="--set", remedy="amounts are integers") from error
+            raise UserError(f"{value!r} is no integer", where="--set", remedy="amounts are integers") from error
         limit = known[parts[1]]
         all_of = limit.amount + reserves[limit.name]
         kept = whole * reserves[limit.name] // all_of if all_of else 0
@@ -123,7 +123,7 @@ def parse_changes(texts: list[str], base: Base) -> dict[str, int]:
     return found
 
 
-def changed(instance: Instance, amounts: Mapping[str, int]) -> Instance:
+def change_amounts(instance: Instance, amounts: Mapping[str, int]) -> Instance:
     """The instance with other amounts."""
     rows = tuple(limit.with_amount(amounts.get(limit.name, limit.amount)) for limit in instance.limits.limits)
     limits = LimitsInForce(choose=instance.limits.choose, limits=rows)
@@ -157,16 +157,16 @@ def what_if(
         plans: other plans that are kept where they keep the limits and are worth more.
 
     Raises:
-        MendableError: the changed limits conflict.
+        UserError: the changed limits conflict.
     """
     inputs = base.run.inputs()
     before = {limit.name: limit.amount for limit in base.instance.limits.limits}
     same = all(before[name] == amount for name, amount in amounts.items())
-    instance = changed(base.instance, amounts)
+    instance = change_amounts(base.instance, amounts)
     first = inputs.start if same else dict(start or base.prices)
-    goal = with_start(Goal(gap=inputs.gap), instance, first)
+    goal = with_start(SolveOptions(gap=inputs.gap), instance, first)
     found = None if same else by_active_set(base, instance.problem, goal)
-    solution, looked = found or (solved(instance, goal, str(base.run.instance)), instance.problem.customers)
+    solution, looked = found or (solve_instance(instance, goal, str(base.run.instance)), instance.problem.customers)
     if not same:
         solution = with_incumbent(solution, instance.problem, base.plan)
         for arcs in plans:
@@ -184,13 +184,13 @@ def with_incumbent(solution: Solution, problem: Problem, plan: Plan) -> Solution
     return solution
 
 
-def by_active_set(base: Base, problem: Problem, goal: Goal) -> tuple[Solution, int] | None:
+def by_active_set(base: Base, problem: Problem, goal: SolveOptions) -> tuple[Solution, int] | None:
     """The solution under other limits and how many customers it looked at; None where everybody has to be looked at.
 
     The sets are made for a round change of the same limits in the same directions, so that what is found does not
     depend on what was asked before.
     """
-    wide = rounded_change(base.instance.problem.limits, problem.limits, base.plan.used)
+    wide = round_change(base.instance.problem.limits, problem.limits, base.plan.used)
     if wide is None or problem.customers < FEWEST:
         return None
     for room in ROOMS:
@@ -221,7 +221,7 @@ def plan_sha(problem: Problem, plan: Plan) -> str:
     """The hash that certificates state."""
     digest = hashlib.sha256()
     for block, arc in zip(problem.blocks, plan.arcs, strict=True):
-        digest.update(records(block.customer, *chosen(block, arc, problem.kinds)))
+        digest.update(records(block.customer, *read_chosen(block, arc, problem.kinds)))
     return digest.hexdigest()
 
 

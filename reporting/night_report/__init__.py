@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reporting.night_report.facts import Facts, gather
+from reporting.night_report.facts import ReportFacts, gather
 from reporting.night_report.view import view
 from runtime.atomic_files import write_atomic
 from runtime.night import Night
@@ -27,7 +27,7 @@ def write(night: Night, run_id: str, path: Path) -> str:
     return hashlib.sha256(render(facts, night, operational=False).encode()).hexdigest()
 
 
-def render(facts: Facts, night: Night, *, operational: bool = True) -> str:
+def render(facts: ReportFacts, night: Night, *, operational: bool = True) -> str:
     """The page as text.
 
     Args:

@@ -28,7 +28,7 @@ BUILT_IN = {
 
 
 @dataclass
-class Plan:
+class PlanFacts:
     """A night's plan in counts: customers by role, arcs by (product, channel), reasons, value."""
 
     customers: int = 0
@@ -51,9 +51,9 @@ class Plan:
         return totals
 
 
-def count_plan(batches: Iterable[pa.RecordBatch]) -> Plan:
+def count_plan(batches: Iterable[pa.RecordBatch]) -> PlanFacts:
     """Count batches of ``role, product, channel, value_micro, reason``."""
-    plan = Plan()
+    plan = PlanFacts()
     for batch in batches:
         table = pa.Table.from_batches([batch])
         keys = ["role", "product", "channel", "reason"]
@@ -70,7 +70,7 @@ def count_plan(batches: Iterable[pa.RecordBatch]) -> Plan:
     return plan
 
 
-def read_plan(night: Night, date: dt.date) -> Plan:
+def read_plan(night: Night, date: dt.date) -> PlanFacts:
     """The plan of ``date`` in counts."""
     dataset = night.lake.delta("assignment").to_pyarrow_dataset()
     columns = ["role", "product", "channel", "value_micro", "reason"]
@@ -103,7 +103,7 @@ def limit_rows(night: Night) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ReportFacts:
     """All that the page needs."""
 
     date: dt.date
@@ -111,8 +111,8 @@ class Facts:
     feeds: list[FeedState]
     loads: Loads
     funnel: list[dict[str, Any]]
-    plan: Plan
-    before: Plan
+    plan: PlanFacts
+    before: PlanFacts
     offers: dict[int, int]  # recommendations by channel id
     limits: list[dict[str, Any]]
     record: NightRecord
@@ -122,20 +122,20 @@ class Facts:
     checks: Counter[tuple[str, bool]]
 
 
-def gather(night: Night, run_id: str) -> Facts:
+def gather(night: Night, run_id: str) -> ReportFacts:
     """Read everything from the lake."""
     last = night.before("limit_price")
     checks = night.lake.arrow("ops_quality", partition=night.partition, columns=["severity", "success"]).to_pylist()
     shown = night.lake.arrow("recommendation", partition=night.partition, columns=["channel"])
     offers = shown.group_by("channel").aggregate([([], "count_all")]).to_pylist()
-    return Facts(
+    return ReportFacts(
         date=night.date,
         run_id=run_id,
         feeds=feed_status.read(night),
         loads=feed_status.loads(night),
         funnel=funnel_rows(night),
         plan=read_plan(night, night.date),
-        before=read_plan(night, last) if last else Plan(),
+        before=read_plan(night, last) if last else PlanFacts(),
         offers={row["channel"]: row["count_all"] for row in sorted(offers, key=lambda row: row["channel"])},
         limits=limit_rows(night),
         record=night_record(night, night.date, run_id),

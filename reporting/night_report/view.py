@@ -12,7 +12,7 @@ from conf.offer import Channel, Product
 from reporting.feed_status import STATES, FeedState, counts
 from reporting.kpi import RATIOS
 from reporting.night_report import charts
-from reporting.night_report.facts import Facts
+from reporting.night_report.facts import ReportFacts
 from runtime.figures import AssignFigures, ProveFigures, ScoreFigures
 
 DIALECTS = ("avl", "verf", "vgop", "jsonl")
@@ -22,7 +22,7 @@ CLOCKED = ("seconds", "per_second")
 SHOWN_LIMITS = 16
 
 
-def view(facts: Facts, catalogue: Catalogue, demo: str, *, operational: bool) -> dict[str, Any]:
+def view(facts: ReportFacts, catalogue: Catalogue, demo: str, *, operational: bool) -> dict[str, Any]:
     """Everything ``page.html.j2`` names."""
     products = {product.id: product for product in catalogue.products}
     channels = {channel.id: channel for channel in catalogue.channels}
@@ -74,7 +74,7 @@ class Proof:
     checked: bool
 
 
-def proof(facts: Facts) -> Proof:
+def proof(facts: ReportFacts) -> Proof:
     """The proof of tonight's plan."""
     assign, prove = facts.record.read(AssignFigures), facts.record.read(ProveFigures)
     ran = facts.record.jobs.get(ProveFigures.job)
@@ -89,7 +89,7 @@ def proof(facts: Facts) -> Proof:
     )
 
 
-def tiles(facts: Facts) -> list[dict[str, str]]:
+def tiles(facts: ReportFacts) -> list[dict[str, str]]:
     """The figures that are read first."""
     due = [feed for feed in facts.feeds if feed.due]
     arrived = [feed for feed in due if feed.came]
@@ -186,7 +186,7 @@ def tip(feed: FeedState) -> str:
     return loaded + hours + (f"; {feed.reason} 超时到达" if feed.code == "94" else "")
 
 
-def check_section(facts: Facts) -> dict[str, int]:
+def check_section(facts: ReportFacts) -> dict[str, int]:
     """Quality checks passed, and failed by how much they matter."""
     return {
         "passed": sum(n for (_, success), n in facts.checks.items() if success),
@@ -195,7 +195,7 @@ def check_section(facts: Facts) -> dict[str, int]:
     }
 
 
-def funnel_section(facts: Facts) -> dict[str, Any]:
+def funnel_section(facts: ReportFacts) -> dict[str, Any]:
     """The funnel's chart: rules that removed something, then what is left."""
     steps = [
         (f"{row['reason']} {row['reason_zh']}", row["arcs_before"], row["arcs_removed"])
@@ -212,7 +212,9 @@ def funnel_section(facts: Facts) -> dict[str, Any]:
     }
 
 
-def plan_section(facts: Facts, products: Mapping[int, Product], channels: Mapping[int, Channel]) -> dict[str, Any]:
+def plan_section(
+    facts: ReportFacts, products: Mapping[int, Product], channels: Mapping[int, Channel]
+) -> dict[str, Any]:
     """Who gets what: by channel, by product, both, roles, reasons for nothing, and the offers of those who come."""
     plan, before = facts.plan, facts.before
     outbound = [c for c in channels.values() if c.direction == "outbound"]
@@ -290,29 +292,29 @@ def price(value: float) -> str:
     return "0" if not value else f"{value:,.2f}" if abs(value) >= 0.01 else f"{value:.2g}"
 
 
-def model_section(facts: Facts) -> dict[str, Any]:
+def model_section(facts: ReportFacts) -> dict[str, Any]:
     """Figures of the last training, and its calibration where training logged one."""
     points = [(point["predicted"], point["observed"], point["weight"]) for point in facts.training.reliability or []]
     return {
         "figures": [
             (key, f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else v)
             for key, v in facts.training.simple().items()
-            if not _clocked(key)
+            if not _format_clock(key)
         ],
         "calibration": charts.calibration(points, label="calibration") if points else "",
         "score": [
             (key, value)
             for key, value in facts.record.read(ScoreFigures).simple().items()
-            if isinstance(value, int | str) and not _clocked(key)
+            if isinstance(value, int | str) and not _format_clock(key)
         ][:8],
     }
 
 
-def _clocked(name: str) -> bool:
+def _format_clock(name: str) -> bool:
     return any(part in name for part in CLOCKED)
 
 
-def kpi_section(facts: Facts) -> dict[str, Any]:
+def kpi_section(facts: ReportFacts) -> dict[str, Any]:
     """Contact figures of matured decisions, for all and by channel; and against control."""
     values = {(row["kpi"], row["slice"]): row["value"] for row in facts.kpis}
     slices = ["all", *sorted({s for _, s in values if s.startswith("channel:")})]
@@ -339,7 +341,7 @@ def _figure(value: float | None, *, rate: bool = False) -> str:
     return f"{value:.2%}" if rate else f"{value:,.2f}"
 
 
-def yesterday_section(facts: Facts) -> list[tuple[str, str, str, str]]:
+def yesterday_section(facts: ReportFacts) -> list[tuple[str, str, str, str]]:
     """Tonight against the night before: label, tonight, before, change."""
     now, then = facts.plan, facts.before
     if not then.customers:
@@ -363,7 +365,7 @@ def yesterday_section(facts: Facts) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def operational_section(facts: Facts) -> list[tuple[str, float, float]]:
+def operational_section(facts: ReportFacts) -> list[tuple[str, float, float]]:
     """Seconds a job took, and the share of the night."""
     seconds = {job: record.seconds for job, record in facts.record.jobs.items()}
     total = sum(seconds.values()) or 1.0

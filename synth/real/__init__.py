@@ -10,16 +10,16 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from conf.errors import MendableError
-from synth.real.facts import Facts, read_assumptions
+from conf.errors import UserError
+from synth.real.facts import DataSetFacts, read_assumptions
 
-__all__ = ["NAMES", "Facts", "read_assumptions", "write"]
+__all__ = ["NAMES", "DataSetFacts", "read_assumptions", "write"]
 
 #: The sets, in the order in which ``cpc demo --help`` shows them.
 NAMES = ("bank", "pega", "starbucks", "megaline", "comcast")
 
 
-def write(name: str, out: Path) -> Facts:
+def write(name: str, out: Path) -> DataSetFacts:
     """Write the landing files of a set below ``out``, and what is held back below ``out/../truth``.
 
     Args:
@@ -30,9 +30,9 @@ def write(name: str, out: Path) -> Facts:
         the night to run, the snapshots to build, and what was written.
 
     Raises:
-        MendableError: there is no such set, or its file is absent.
+        UserError: there is no such set, or its file is absent.
     """
     if name not in NAMES:
-        raise MendableError(f"no data set {name!r}", where="--data", remedy=f"choose one of: {', '.join(NAMES)}")
-    facts: Facts = importlib.import_module(f"synth.real.{name}").write(out)
+        raise UserError(f"no data set {name!r}", where="--data", remedy=f"choose one of: {', '.join(NAMES)}")
+    facts: DataSetFacts = importlib.import_module(f"synth.real.{name}").write(out)
     return facts

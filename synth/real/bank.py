@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.dates import month_end
-from synth.real.facts import DATA, Facts, deliver, instant, numbers, read_assumptions
+from synth.real.facts import DATA, DataSetFacts, deliver, instant, numbers, read_assumptions
 
 NIGHT = dt.date(2010, 5, 1)
 _MONTHS = {
@@ -172,7 +172,7 @@ def campaign(rows: pd.DataFrame, when: dt.date) -> dict[str, pa.Table]:
     }
 
 
-def write(out: Path) -> Facts:
+def write(out: Path) -> DataSetFacts:
     """Write every list before ``NIGHT`` with what came of it, and the night's list without."""
     rows = read()
     macro = shift_indicators(rows)
@@ -191,7 +191,7 @@ def write(out: Path) -> Facts:
     for data_date, tables in sorted(leaving.items()):
         written["bank_client"] += deliver("bank", "bank_client", pa.concat_tables(tables), out, data_date)
     assumptions, absent = read_assumptions("bank")
-    return Facts(
+    return DataSetFacts(
         name="bank",
         date=NIGHT,
         snapshots=tuple(lists),

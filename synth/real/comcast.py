@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from conf.dates import SHANGHAI
-from synth.real.facts import Facts, deliver, instant, numbers, read_assumptions, source
+from synth.real.facts import DataSetFacts, deliver, instant, numbers, read_assumptions, source
 
 NIGHT = dt.date(2015, 12, 31)
 FIRST = dt.date(2015, 1, 1)
@@ -59,7 +59,7 @@ def tickets(rows: pd.DataFrame) -> pa.Table:
     )
 
 
-def write(out: Path) -> Facts:
+def write(out: Path) -> DataSetFacts:
     """Write everybody's line, and the tickets day by day."""
     rows = read()
     written: Counter[str] = Counter()
@@ -67,7 +67,7 @@ def write(out: Path) -> Facts:
     for day in sorted(set(rows["day"])):
         written["comcast_ticket"] += deliver("comcast", "comcast_ticket", tickets(rows[rows["day"] == day]), out, day)
     assumptions, absent = read_assumptions("comcast")
-    return Facts(
+    return DataSetFacts(
         name="comcast",
         date=NIGHT,
         snapshots=(),

@@ -13,7 +13,7 @@ import pyarrow as pa
 from conf.catalogue import ROOT, Catalogue, load_catalogue
 from conf.dates import SHANGHAI
 from conf.documents import Strict, read_yaml, validate
-from conf.errors import MendableError
+from conf.errors import UserError
 from dialects import write_delivery
 
 DATA = Path(__file__).resolve().parent / "data"
@@ -22,7 +22,7 @@ NUMBERS = 10000000000
 
 
 @dataclass(frozen=True)
-class Facts:
+class DataSetFacts:
     """A set as written.
 
     Attributes:
@@ -74,12 +74,12 @@ def source(*parts: str) -> Path:
     """A file of the folder of public data (``CPC_DATA``, by default ``../shared/data`` beside the repository).
 
     Raises:
-        MendableError: it is not there.
+        UserError: it is not there.
     """
     folder = Path(os.environ.get("CPC_DATA", ROOT.parent.parent / "shared" / "data"))
     path = folder.joinpath(*parts)
     if not path.exists():
-        raise MendableError(
+        raise UserError(
             f"the data set {parts[0]} is not here", where=str(path), remedy="point CPC_DATA at the folder that holds it"
         )
     return path

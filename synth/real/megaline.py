@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from conf.dates import month_end
-from synth.real.facts import Facts, deliver, instant, numbers, read_assumptions, source
+from synth.real.facts import DataSetFacts, deliver, instant, numbers, read_assumptions, source
 
 NIGHT = dt.date(2019, 1, 1)
 _SET = "telecom_megaline_cdr"
@@ -78,7 +78,7 @@ def list_use(kind: str, rows: pd.DataFrame) -> pa.Table:
     return pa.table(columns)
 
 
-def write(out: Path) -> Facts:
+def write(out: Path) -> DataSetFacts:
     """Write a delivery a month of every feed."""
     people = users()
     use = {kind: records(kind) for kind in _RECORDS}
@@ -93,7 +93,7 @@ def write(out: Path) -> Facts:
             written[feed] += deliver("megaline", feed, list_use(kind, rows[_in(rows["day"], end)]), out, end)
     assumptions, absent = read_assumptions("megaline")
     total = sum(map(len, use.values())) + len(people)
-    return Facts(
+    return DataSetFacts(
         name="megaline",
         date=NIGHT,
         snapshots=(),

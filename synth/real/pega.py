@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synth.real.facts import DATA, Facts, deliver, instant, numbers, read_assumptions
+from synth.real.facts import DATA, DataSetFacts, deliver, instant, numbers, read_assumptions
 
 NIGHT = dt.date(2021, 3, 4)
 HELD_FROM = dt.date(2021, 1, 31)
@@ -110,7 +110,7 @@ def _times(column: pd.Series) -> pa.Array:
     return pa.array(column, pa.timestamp("us", "UTC"))
 
 
-def write(out: Path) -> Facts:
+def write(out: Path) -> DataSetFacts:
     """Write the nights before ``HELD_FROM`` with what came of them, and everybody's profile for the night."""
     everything = read()
     rows = everything[everything["pyChannel"] != ""]
@@ -126,7 +126,7 @@ def write(out: Path) -> Facts:
     tonight = profiles(people, NIGHT)
     written["pega_customer"] += deliver("pega", "pega_customer", tonight, out, NIGHT - dt.timedelta(days=1))
     assumptions, absent = read_assumptions("pega")
-    return Facts(
+    return DataSetFacts(
         name="pega",
         date=NIGHT,
         snapshots=tuple(nights),

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synth.real.facts import Facts, deliver, instant, numbers, read_assumptions, source
+from synth.real.facts import DataSetFacts, deliver, instant, numbers, read_assumptions, source
 
 START = dt.date(2018, 7, 27)
 NIGHT = dt.date(2018, 9, 20)
@@ -132,7 +132,7 @@ def list_redemptions(rows: pd.DataFrame) -> pa.Table:
     )
 
 
-def write(out: Path) -> Facts:
+def write(out: Path) -> DataSetFacts:
     """Write the waves before the last with what was completed of them, and profiles for each wave and the night."""
     people, rows = members(), read_offers()
     before, later = rows[rows["offer_received_time"] < HELD_HOUR], rows[rows["offer_received_time"] >= HELD_HOUR]
@@ -148,7 +148,7 @@ def write(out: Path) -> Facts:
     for day in sorted(set(days)):
         written["starbucks_redeem"] += _deliver("redeem", list_redemptions(done[days == day]), out, day)
     assumptions, absent = read_assumptions("starbucks")
-    return Facts(
+    return DataSetFacts(
         name="starbucks",
         date=NIGHT,
         snapshots=tuple(nights),

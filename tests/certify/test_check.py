@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from certify.check import check
-from certify.limits import Refused
+from certify.limits import InstanceRefused
 
 # customer, product, channel, value, cost
 ARCS = [(1, 1, 0, 500, 3), (1, 2, 0, 300, 1), (2, 1, 1, 400, 2), (4, 1, 0, -50, 1), (4, 2, 1, 700, 5)]
@@ -168,14 +168,14 @@ def test_a_wrong_certificate_is_refused(
     made: tuple[Path, Path], change: Callable[[dict[str, Any]], object], told: str
 ) -> None:
     say(made[1], change)
-    with pytest.raises(Refused, match=told):
+    with pytest.raises(InstanceRefused, match=told):
         check(*made)
 
 
 @pytest.mark.parametrize("text", ["{", '{"primal": 1, "primal": 1}', "[]", ""])
 def test_a_broken_certificate_is_refused(made: tuple[Path, Path], text: str) -> None:
     (made[1] / "certificate.json").write_text(text)
-    with pytest.raises(Refused, match=r"certificate\.json"):
+    with pytest.raises(InstanceRefused, match=r"certificate\.json"):
         check(*made)
 
 
@@ -193,7 +193,7 @@ REFUSED_PLANS: list[tuple[list[tuple[Any, ...]], str]] = [
 def test_a_wrong_plan_is_refused(made: tuple[Path, Path], plan: list[tuple[Any, ...]], told: str) -> None:
     write_plan(made[1] / "assignment", plan)
     say(made[1], lambda said: None, plan)
-    with pytest.raises(Refused, match=told):
+    with pytest.raises(InstanceRefused, match=told):
         check(*made)
 
 
@@ -207,7 +207,7 @@ def test_a_wrong_plan_is_refused(made: tuple[Path, Path], plan: list[tuple[Any, 
 )
 def test_an_arc_that_is_not_there_is_refused(made: tuple[Path, Path], row: tuple[Any, ...], told: str) -> None:
     write_plan(made[1] / "assignment", [row, *PLAN[1:]])
-    with pytest.raises(Refused, match=told):
+    with pytest.raises(InstanceRefused, match=told):
         check(*made)
 
 
@@ -227,20 +227,20 @@ def test_wrong_arcs_are_refused(
     made: tuple[Path, Path], arcs: list[tuple[Any, ...]], types: dict[str, pa.DataType], told: str
 ) -> None:
     write_arcs(made[0] / "arcs", arcs, **types)
-    with pytest.raises(Refused, match=told):
+    with pytest.raises(InstanceRefused, match=told):
         check(*made)
 
 
 def test_missing_columns_files_and_folders_are_refused(made: tuple[Path, Path]) -> None:
     path = made[0] / "arcs" / "a.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["cost"]), path)
-    with pytest.raises(Refused, match="no column 'cost'"):
+    with pytest.raises(InstanceRefused, match="no column 'cost'"):
         check(*made)
     path.write_bytes(b"PAR1 but no more")
-    with pytest.raises(Refused, match="not a Parquet file"):
+    with pytest.raises(InstanceRefused, match="not a Parquet file"):
         check(*made)
     path.unlink()
-    with pytest.raises(Refused, match="no Parquet files"):
+    with pytest.raises(InstanceRefused, match="no Parquet files"):
         check(*made)
 
 
@@ -264,20 +264,20 @@ def changed_limit(**keys: Any) -> dict[str, Any]:
 )
 def test_wrong_limits_are_refused(made: tuple[Path, Path], document: dict[str, Any], told: str) -> None:
     (made[0] / "limits.yml").write_text(yaml.safe_dump(document))
-    with pytest.raises(Refused, match=told):
+    with pytest.raises(InstanceRefused, match=told):
         check(*made)
 
 
 def test_a_key_twice_is_refused(made: tuple[Path, Path]) -> None:
     text = (made[0] / "limits.yml").read_text().replace("at_most: 6", "at_most: 9\n  at_most: 6")
     (made[0] / "limits.yml").write_text(text)
-    with pytest.raises(Refused, match="given twice"):
+    with pytest.raises(InstanceRefused, match="given twice"):
         check(*made)
 
 
 def test_exactly_one_needs_an_arc_for_everybody(made: tuple[Path, Path]) -> None:
     (made[0] / "limits.yml").write_text(yaml.safe_dump({**LIMITS, "choose": "exactly_one"}))
-    with pytest.raises(Refused, match="without an arc under exactly_one"):
+    with pytest.raises(InstanceRefused, match="without an arc under exactly_one"):
         check(*made)
 
 
@@ -293,5 +293,5 @@ def test_sums_beyond_64_bits_are_exact(made: tuple[Path, Path]) -> None:
         "limits": [{"name": "budget", "used": 1 << 64, "amount": (1 << 63) - 1, "price_pico": 0}],
     }
     (made[1] / "certificate.json").write_text(json.dumps(said))
-    with pytest.raises(Refused, match=f"budget is broken: {1 << 64} against"):
+    with pytest.raises(InstanceRefused, match=f"budget is broken: {1 << 64} against"):
         check(*made)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from cli import check as check_command
 from conf.catalogue import ROOT, Catalogue
 from conf.documents import read_yaml
-from conf.errors import MendableError, Mistakes
+from conf.errors import Mistakes, UserError
 from conf.settings import Settings, load_settings
 from runtime import rehearsal, runner
 from runtime.clauses import Clause, fingerprint, keep_understood
@@ -133,7 +133,7 @@ def hold(copy: Path, home: Path, mistakes: list[dict[str, Any]]) -> None:
     before = plant(copy, mistakes)
     try:
         found = rehearsal.rehearse(night_of(home), Catalogue(copy / "conf"))
-        by_place: dict[str, list[MendableError]] = {}
+        by_place: dict[str, list[UserError]] = {}
         for one in found:
             by_place.setdefault(one.where, []).append(one)
         for mistake in mistakes:
@@ -185,7 +185,7 @@ def test_sql_that_spark_does_not_understand_is_found(copy, understood, spark, mi
 
 
 def test_the_command_tells_each_and_exits_with_two(monkeypatch, understood, tmp_path):
-    wrong = [MendableError("one", where="a.yml:1", remedy="mend"), MendableError("two", where="b.yml:2", remedy="mend")]
+    wrong = [UserError("one", where="a.yml:1", remedy="mend"), UserError("two", where="b.yml:2", remedy="mend")]
     monkeypatch.setenv("CPC_HOME", str(tmp_path))
     monkeypatch.setattr(check_command, "examine", lambda night: wrong)
     told = CliRunner().invoke(check_command.app, ["--fast"])
@@ -197,7 +197,7 @@ def test_the_command_tells_each_and_exits_with_two(monkeypatch, understood, tmp_
 
 
 def test_the_night_refuses_before_its_scan_what_the_check_refuses(monkeypatch, night):
-    wrong = [MendableError("one", where="a.yml:1", remedy="mend"), MendableError("two", where="b.yml:2", remedy="mend")]
+    wrong = [UserError("one", where="a.yml:1", remedy="mend"), UserError("two", where="b.yml:2", remedy="mend")]
     ran: list[str] = []
     monkeypatch.setattr(rehearsal, "rehearse", lambda night: wrong)
     monkeypatch.setattr(runner, "run_job", lambda job, night: ran.append(job))

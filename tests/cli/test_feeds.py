@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from cli.feeds import _words, app
 from cli.output import console
 from conf.dates import cut_off
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.feed import Feed
 from conf.schema import Schema
 from features.anchor import feeds_of
@@ -210,7 +210,7 @@ def test_a_sample_that_cannot_be_declared_is_told_and_nothing_is_written(setting
     sample, out = tmp_path / "notes.csv", tmp_path / "conf"
     sample.write_text("".join(f'{n},"two\nlines"\n' if n % 5 == 0 else f'{n},"a,b"\n' for n in range(1, 41)))
     done = attempt(sample, "--out", out)
-    assert isinstance(done.exception, MendableError)
+    assert isinstance(done.exception, UserError)
     assert done.exception.what.startswith("the draft reads 32 of 48 records: quotes do not enclose one field")
     assert done.exception.where == f"{sample}, line 5, byte 32"
     assert "one whole record a line" in done.exception.remedy
@@ -226,7 +226,7 @@ def test_what_is_there_is_not_overwritten_and_nothing_else_is_written(
     (tmp_path / "conf" / there).parent.mkdir(parents=True)
     (tmp_path / "conf" / there).write_text("mine")
     done = attempt(tmp_path / "x.dat", "--out", tmp_path / "conf")
-    assert isinstance(done.exception, MendableError)
+    assert isinstance(done.exception, UserError)
     assert "already" in done.exception.what
     assert [path.read_text() for path in (tmp_path / "conf").rglob("*.yml")] == ["mine"]
 
@@ -243,6 +243,6 @@ def test_what_is_there_is_not_overwritten_and_nothing_else_is_written(
 def test_a_name_is_checked_first(settings: Any, tmp_path: Path, name: str, options: list[str], says: str) -> None:
     (tmp_path / name).write_text("1|a\n2|b\n")
     done = attempt(tmp_path / name, *options, "--out", tmp_path / "conf")
-    assert isinstance(done.exception, MendableError)
+    assert isinstance(done.exception, UserError)
     assert says in done.exception.what
     assert not (tmp_path / "conf").exists()

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 from cli import real_data
 from conf.catalogue import ROOT, load_catalogue
 from planning.limits.declared import DeclaredLimits
-from synth.real import Facts
+from synth.real import DataSetFacts
 from tests.fixtures.catalogue import frozen
 
 
@@ -32,8 +32,8 @@ def test_rows_that_are_missing_are_counted(planned, tmp_path):
     ledger = night.lake.arrow("ops_delivery").to_pylist()
     first = next(row for row in ledger if row["state"] == "accepted")
     written = {first["feed"]: first["loaded"] + first["quarantined"] + 5}
-    facts = Facts("bank", night.date, (), 1, written, tmp_path / "later.parquet")
-    assert real_data.reconciled(night, facts)["missing"] == 5
+    facts = DataSetFacts("bank", night.date, (), 1, written, tmp_path / "later.parquet")
+    assert real_data.reconcile_rows(night, facts)["missing"] == 5
 
 
 def test_what_was_scored_is_held_against_what_came(planned, tmp_path):
@@ -65,7 +65,7 @@ def test_what_was_scored_is_held_against_what_came(planned, tmp_path):
         {"number": f"1000{c:07d}", "product": code[3], "channel": "sms_hall", "converted": c > 100} for c in customers
     ]
     pq.write_table(pa.Table.from_pylist([*answers, {**answers[0], "number": "10009999999"}]), path)
-    told = real_data.held_back(night, path)
+    told = real_data.score_held_back(night, path)
     assert told["arcs_told"] == 121
     assert told["arcs_scored"] == 120
     assert told["auc"] == 1.0
@@ -88,8 +88,8 @@ def test_what_the_set_itself_gives_is_looked_up_in_the_night(planned):
         for c in range(20)
     ]
     night.lake.replace_arrow("eligible", pa.Table.from_pylist(rows), partition=night.partition)
-    assert real_data.found(night, "reason:open_complaint") == 7.0
-    assert real_data.found(night, "reason:opt_out") == 0.0
+    assert real_data.compare_figure(night, "reason:open_complaint") == 7.0
+    assert real_data.compare_figure(night, "reason:opt_out") == 0.0
 
 
 def test_arcs_that_a_limit_of_nothing_closes_are_never_kept():

@@ -13,7 +13,7 @@ import pytest
 
 from conf import documents
 from conf.catalogue import ROOT, Catalogue, load_catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.geography import GRADES, load_geography
 from tests.fixtures.catalogue import FIXTURE, frozen
 
@@ -289,7 +289,7 @@ def _edit(path: Path, old: str, new: str) -> None:
 )
 def test_a_mistake_is_named_with_its_place_and_remedy(copy, file, old, new, ask, says):
     _edit(copy / file, old, new)
-    with pytest.raises(MendableError) as caught:
+    with pytest.raises(UserError) as caught:
         getattr(Catalogue(copy), ask)
     text = "\n".join(caught.value.lines())
     assert says in text
@@ -299,14 +299,14 @@ def test_a_mistake_is_named_with_its_place_and_remedy(copy, file, old, new, ask,
 
 def test_a_weight_that_does_not_add_up_is_refused(copy):
     _edit(copy / "geography.yml", "weight: 148", "weight: 149")
-    with pytest.raises(MendableError, match="1001"):
+    with pytest.raises(UserError, match="1001"):
         load_geography(copy)
 
 
 def test_a_channel_taken_out_is_refused_as_its_masks_would_shift(tmp_path: Path):
     text = (FIXTURE / "channels.yml").read_text(encoding="utf-8")
     (tmp_path / "channels.yml").write_text(re.sub(r"  - \{id: 3,.*\n", "", text), encoding="utf-8")
-    with pytest.raises(MendableError, match="no channel has id 3") as caught:
+    with pytest.raises(UserError, match="no channel has id 3") as caught:
         _ = Catalogue(tmp_path).channels
     assert 'eligible: "false"' in caught.value.remedy
 

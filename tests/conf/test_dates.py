@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from conf.dates import cut_off, local_date, month_end, parse_date, start_of_day
-from conf.errors import MendableError
+from conf.errors import UserError
 
 
 def test_the_day_begins_at_four_pm_utc_of_the_day_before() -> None:
@@ -32,5 +32,5 @@ def test_a_monthly_date_means_the_last_day(day: tuple[int, int, int], last: int)
 
 @pytest.mark.parametrize("text", ["2026-1-9x", "yesterday", "2026-02-30", ""])
 def test_a_wrong_date_is_mendable(text: str) -> None:
-    with pytest.raises(MendableError, match="not a date"):
+    with pytest.raises(UserError, match="not a date"):
         parse_date(text)

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from conf.catalogue import ROOT, Catalogue
 from conf.documents import model_at, read_rows, read_yaml, validate
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.expansion import expand
 from conf.feature import Attribute, Family
 from conf.feed import Feed
@@ -170,7 +170,7 @@ def test_a_changed_key_is_refused_in_its_line(tmp_path, name, mutate):
             last += last - first + 1
         try:
             kind.load(path)
-        except MendableError as error:
+        except UserError as error:
             for one in error.each:
                 assert one.remedy, one
                 assert len(one.lines()) <= 10

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conf.catalogue import ROOT, Catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.scaffold import KINDS, draft, main
 from tests.fixtures.catalogue import FIXTURE
 
@@ -96,20 +96,20 @@ def test_a_job_reads_a_table_writes_its_own_and_has_a_test(root, monkeypatch):
     ],
 )
 def test_what_exists_is_not_overwritten(root, kind, name):
-    with pytest.raises(MendableError, match="already"):
+    with pytest.raises(UserError, match="already"):
         draft(kind, name, root)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_name_that_does_not_fit_is_refused(root, kind):
-    with pytest.raises(MendableError, match="cannot be a name"):
+    with pytest.raises(UserError, match="cannot be a name"):
         draft(kind, "Größe", root)
 
 
 def test_a_draft_that_breaks_the_catalogue_is_taken_back(root):
     path = root / "schemas" / "sunspot.yml"
     path.write_text("name: sunspots\n", encoding="utf-8")  # broken before we came
-    with pytest.raises(MendableError):
+    with pytest.raises(UserError):
         draft("rule", "rainy_day", root)
     assert "rainy_day" not in (root / "rules.yml").read_text(encoding="utf-8")
 

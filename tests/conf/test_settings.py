@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import load_settings
 
 
 def test_an_override_is_checked_like_the_file() -> None:
     assert load_settings("local", ("solve.gap=1e-3",)).solve.gap == 1e-3
-    with pytest.raises(MendableError, match="greater than 0"):
+    with pytest.raises(UserError, match="greater than 0"):
         load_settings("local", ("solve.gap=-1",))
 
 
 @pytest.mark.parametrize("override", ["solve.gp=1", "nothing=1", "solve.gap", "solve.gap.deep=1"])
 def test_an_unknown_setting_is_refused(override: str) -> None:
-    with pytest.raises(MendableError):
+    with pytest.raises(UserError):
         load_settings("local", (override,))
 
 
 def test_an_unknown_environment_names_the_known_ones() -> None:
-    with pytest.raises(MendableError) as caught:
+    with pytest.raises(UserError) as caught:
         load_settings("moon")
     assert "local" in caught.value.remedy
 

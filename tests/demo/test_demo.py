@@ -20,8 +20,8 @@ from deltalake import DeltaTable
 
 from benchmarks.province_truth import truth_of
 from conf.settings import load_settings
-from models.assignment.baseline import arbitrated, without_shares
-from models.assignment.solve import Goal, solve
+from models.assignment.baseline import arbitrate, without_shares
+from models.assignment.solve import SolveOptions, solve
 from models.lifecycle.arcs import menu
 from planning.instance.reader import read_instance
 from planning.instance.run_folder import open_run
@@ -149,7 +149,7 @@ def test_predicted_value_and_lift_are_held_against_the_truth(
     settings = load_settings("local")
     night = Night(dt.date.fromisoformat(DATE), settings, settings.landing)
     problem = without_shares(read_instance(open_run(night.settings, summary["run_id"]).instance).problem)
-    baseline, found = arbitrated(problem), solve(problem, Goal(gap=1e-4)).plan
+    baseline, found = arbitrate(problem), solve(problem, SolveOptions(gap=1e-4)).plan
     table = menu(night.catalogue)
     effect = truth_of(night, baseline.customer, table)[2] - np.tile(np.array(table.cost_micro), len(table.offers))
     arc = {pair: k for k, pair in enumerate(zip(table.product(), table.channel(), strict=True))}

@@ -13,7 +13,7 @@ import pytest
 
 from conf.feed import Feed
 from conf.schema import Schema
-from dialects.convert import Fault, column_of, judged
+from dialects.convert import Fault, column_of, judge_column
 
 UTC = dt.UTC
 FIELDS: list[dict[str, Any]] = [
@@ -110,6 +110,6 @@ def convert(schema: Schema, columns: list[pa.Array]) -> tuple[list[pa.Array], li
     faults: list[Fault] = []
     for field, column in zip(schema.fields, columns, strict=True):
         value, bad, code, reason = column_of(field, schema, column, pseudonym)
-        judged(faults, field, value, np.asarray(column.is_null()), bad, code, reason)
+        judge_column(faults, field, value, np.asarray(column.is_null()), bad, code, reason)
         typed.append(value)
     return typed, faults

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialects.keys import fingerprints, repeated
+from dialects.keys import find_repeated, fingerprints
 from tests.dialects.conftest import FIELDS, UTC, convert, pseudonym, schema_of
 
 ODD = [
@@ -182,7 +182,7 @@ def test_a_key_that_stands_twice(keys: list[tuple[int, str | None]]) -> None:
     for key in keys:
         expected.append(key in seen)
         seen.add(key)
-    found = repeated(fingerprints(schema_of(key=("no", "kind")), table))
+    found = find_repeated(fingerprints(schema_of(key=("no", "kind")), table))
     assert found.tolist() == [row for row, again in enumerate(expected) if again]
 
 

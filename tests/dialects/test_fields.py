@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dialects.fields import columns_of, text_of
 from dialects.gb18030 import tables
 from dialects.hmac import Keyed
-from dialects.keys import fingerprints, repeated
+from dialects.keys import find_repeated, fingerprints
 from dialects.scanner import GOOD, cut_delimited
 from tests.dialects.conftest import FIELDS, convert, pseudonym, schema_of
 from tests.dialects.test_convert import VALUES, single
@@ -73,5 +73,5 @@ def test_pseudonyms_are_hmacs(numbers: list[str | None], key: bytes) -> None:
 def test_keys_that_differ_by_type_of_nothing_differ() -> None:
     schema = schema_of(key=("kind", "word"))
     table = pa.table({"kind": ["a", None, "", "a", None], "word": [None, "a", "a", None, "a"]})
-    assert repeated(fingerprints(schema, table)).tolist() == [3, 4]
+    assert find_repeated(fingerprints(schema, table)).tolist() == [3, 4]
     assert len(np.unique(fingerprints(schema, table)[:3], axis=0)) == 3

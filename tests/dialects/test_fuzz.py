@@ -15,7 +15,7 @@ import yaml
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from dialects import Records, pieces, read
 from tests.dialects.conftest import feed_of, pseudonym
 from tests.dialects.test_golden import HERE, SCHEMA
@@ -115,7 +115,7 @@ def unpacks(suffix: str, content: bytes, folder: Path) -> None:
     try:
         for piece in pieces(path, size=4_096):
             assert len(piece) <= 4_096 + (1 << 17)
-    except MendableError as error:
+    except UserError as error:
         reason = error.what
     assert reason
 

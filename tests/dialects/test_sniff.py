@@ -11,12 +11,12 @@ import pytest
 import yaml
 import zstandard
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.feed import Feed
 from conf.schema import Schema
 from dialects import write_delivery
 from dialects.draft import ReadBack, draft, read_back
-from dialects.sniff import Sample, encoding_of, sniff
+from dialects.sniff import FileSample, encoding_of, sniff
 from tests.dialects.conftest import UTC, feed_of, rows_of, schema_of
 
 N = 60
@@ -43,7 +43,7 @@ WORDS = {"备注": "remark"}
 TYPES = ["long", "phone", "code", "code", "int", "int", "decimal", "decimal", "date", "timestamp", "int"]
 
 
-def drafted(name: str, content: bytes) -> tuple[Sample, Feed, Schema, ReadBack]:
+def drafted(name: str, content: bytes) -> tuple[FileSample, Feed, Schema, ReadBack]:
     """What is made of a file, and what the draft makes of it."""
     found = sniff(name, content)
     texts = draft(found, "drafted", {"12345"})
@@ -79,7 +79,7 @@ def test_the_encoding_is_the_one_that_reads_most() -> None:
 
 
 def test_an_empty_sample_is_refused() -> None:
-    with pytest.raises(MendableError, match="nothing in it"):
+    with pytest.raises(UserError, match="nothing in it"):
         sniff("x.dat", b"\n\n")
 
 
@@ -177,12 +177,12 @@ def test_what_nearly_fits_is_text_and_told() -> None:
     ],
 )
 def test_what_cannot_be_declared_is_named(name: str, content: bytes, says: str) -> None:
-    with pytest.raises(MendableError, match=says) as caught:
+    with pytest.raises(UserError, match=says) as caught:
         sniff(name, content)
     assert caught.value.remedy
     assert caught.value.where.startswith(name)
 
 
 def test_a_delimited_file_in_zstd_is_named() -> None:
-    with pytest.raises(MendableError, match="packed by zstd"):
+    with pytest.raises(UserError, match="packed by zstd"):
         sniff("x.zst", zstandard.compress(b"1|2\n3|4\n"))

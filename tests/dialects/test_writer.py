@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from dialects import lzw, write_delivery
 from tests.dialects.conftest import FIELDS, UTC, feed_of, rows_of, schema_of
 
@@ -79,7 +79,7 @@ def test_fixed_width_counts_bytes_of_gb18030(tmp_path: Path) -> None:
 
 
 def test_fixed_width_refuses_what_does_not_fit(tmp_path: Path) -> None:
-    with pytest.raises(MendableError, match="wider than 4 bytes"):
+    with pytest.raises(UserError, match="wider than 4 bytes"):
         write_delivery(feed_of("verf_fixed"), schema_of(), rows_of(no=[1], kind=["太长了"]), tmp_path, DAY)
 
 
@@ -110,7 +110,7 @@ def test_bytes_may_stand_in_for_a_line(tmp_path: Path) -> None:
 
 
 def test_what_the_format_cannot_say_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MendableError, match="cannot write"):
+    with pytest.raises(UserError, match="cannot write"):
         write_delivery(feed_of("verf"), schema_of(), rows_of(no=[1], word=["a|b"]), tmp_path, DAY)
 
 
@@ -139,11 +139,11 @@ def test_lzw_starts_over_at_a_clear_code() -> None:
 
 
 def test_lzw_refuses_a_bomb_and_rubbish() -> None:
-    with pytest.raises(MendableError, match="more than 100000"):
+    with pytest.raises(UserError, match="more than 100000"):
         lzw.decompress(lzw.compress(b"\0" * 5_000_000), 100_000)
-    with pytest.raises(MendableError, match=r"not a \.Z"):
+    with pytest.raises(UserError, match=r"not a \.Z"):
         lzw.decompress(b"PK\x03\x04", 100)
-    with pytest.raises(MendableError, match="broken"):
+    with pytest.raises(UserError, match="broken"):
         lzw.decompress(bytes.fromhex("1f9d90ffffff"), 100)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from conf.dates import SHANGHAI
 from expectations import history
-from expectations.history import Load, due, expected_rows, freshness, punctual, volume
+from expectations.history import Load, due, expect_rows, freshness, punctual, volume
 from expectations.measure import frame
 from expectations.verdict import judge
 from tests.fixtures.catalogue import frozen
@@ -35,8 +35,8 @@ def _load(day: dt.date, rows: int) -> Load:
 
 def test_a_weekend_is_held_against_weekends():
     saturday = FRIDAY + dt.timedelta(days=1)
-    assert expected_rows(DAILY, saturday, _past()) == 300
-    assert expected_rows(DAILY, FRIDAY, _past()) == 1000
+    assert expect_rows(DAILY, saturday, _past()) == 300
+    assert expect_rows(DAILY, FRIDAY, _past()) == 1000
     assert _passes(volume(DAILY, _load(saturday, 300), _past()))
     assert not _passes(volume(DAILY, _load(saturday, 1000), _past()))  # a Friday's volume on a Saturday
 
@@ -56,19 +56,19 @@ def test_tiny_feeds_have_room_for_chance():
 
 
 def test_without_history_nothing_is_judged():
-    assert expected_rows(DAILY, FRIDAY, {}) is None
-    assert expected_rows(DAILY, FRIDAY, {FRIDAY - dt.timedelta(days=60): 5}) is None
+    assert expect_rows(DAILY, FRIDAY, {}) is None
+    assert expect_rows(DAILY, FRIDAY, {FRIDAY - dt.timedelta(days=60): 5}) is None
     assert _passes(volume(DAILY, _load(FRIDAY, 10**6), {}))
 
 
 def test_the_future_is_no_history():
     past = _past() | {FRIDAY + dt.timedelta(days=7 * n): 10**6 for n in range(1, 9)}
-    assert expected_rows(DAILY, FRIDAY, past) == 1000
+    assert expect_rows(DAILY, FRIDAY, past) == 1000
 
 
 def test_months_are_held_against_months():
     ends = [dt.date(2025, m, d) for m, d in ((8, 31), (9, 30), (10, 31), (11, 30))]
-    assert expected_rows(MONTHLY, dt.date(2025, 12, 31), dict.fromkeys(ends, 20000)) == 20000
+    assert expect_rows(MONTHLY, dt.date(2025, 12, 31), dict.fromkeys(ends, 20000)) == 20000
 
 
 def test_what_is_due_follows_the_granularity():

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from conf.dates import start_of_day
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.feed import Feed
 from conf.schema import Schema
 from expectations.measure import checks, frame
-from expectations.suite import EXTENDED, Kind, extended, generated, suite
+from expectations.suite import EXTENDED, Kind, extend_suite, generate_suite, suite
 from expectations.verdict import judge
 from tests.fixtures.catalogue import frozen
 
@@ -149,7 +149,7 @@ def test_an_extension_replaces_the_generated_expectation(tmp_path):
     )
     found = {e.name: e for e in suite(SCHEMA, FEED, tmp_path)}
     assert found["max seconds"].high == 60
-    assert len(found) == len({e.name for e in generated(SCHEMA, FEED)})
+    assert len(found) == len({e.name for e in generate_suite(SCHEMA, FEED)})
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,8 @@ def test_an_extension_replaces_the_generated_expectation(tmp_path):
 )
 def test_a_wrong_extension_is_refused_with_its_line(text, says, tmp_path):
     (tmp_path / "call.yml").write_text(text, encoding="utf-8")
-    with pytest.raises(MendableError) as caught:
-        extended(SCHEMA, tmp_path)
+    with pytest.raises(UserError) as caught:
+        extend_suite(SCHEMA, tmp_path)
     message = "\n".join(caught.value.lines())
     assert says in message
     assert "call.yml:" in message
@@ -176,7 +176,7 @@ def test_shipped_extensions_fit_their_schemas():
     files = sorted(EXTENDED.glob("*.yml"))
     assert len(files) >= 10
     for path in files:
-        assert extended(CATALOGUE.schemas[path.stem])
+        assert extend_suite(CATALOGUE.schemas[path.stem])
 
 
 def test_every_feed_has_a_suite_of_its_own_size():

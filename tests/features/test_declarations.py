@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conf.catalogue import ROOT
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.featureset import load_features
 from features.anchor import feeds_of
 from tests.fixtures.catalogue import frozen
@@ -114,7 +114,7 @@ def test_a_family_is_read(tmp_path):
     ],
 )
 def test_a_wrong_declaration_is_refused_with_its_line(tmp_path, change, message, line):
-    with pytest.raises(MendableError) as caught:
+    with pytest.raises(UserError) as caught:
         load(tmp_path, FAMILY.replace(*change))
     text = "\n".join(caught.value.lines())
     assert message in text
@@ -125,13 +125,13 @@ def test_a_wrong_declaration_is_refused_with_its_line(tmp_path, change, message,
 def test_personal_columns_cannot_enter(tmp_path):
     wrong = FAMILY.replace("source: contact", "source: usage").replace("value: seconds", "value: peer")
     wrong = wrong.replace("where: \"direction = 'in'\"", "type: string").replace("sum: [7, 30]", "last: [7]")
-    with pytest.raises(MendableError, match="personal"):
+    with pytest.raises(UserError, match="personal"):
         load(tmp_path, wrong)
 
 
 def test_two_features_of_one_name_are_refused(tmp_path):
     load(tmp_path, FAMILY)
-    with pytest.raises(MendableError, match="given twice"):
+    with pytest.raises(UserError, match="given twice"):
         load(tmp_path, FAMILY.replace("family: demo", "family: other"), "other.yml")
 
 
@@ -147,11 +147,11 @@ def test_derived_features_come_after_those_they_use(tmp_path):
 
 def test_a_circle_of_derived_features_is_refused(tmp_path):
     text = FAMILY + "derived:\n" + derived("a", "b_ratio_7d") + derived("b", "a_ratio_7d")
-    with pytest.raises(MendableError, match="circle"):
+    with pytest.raises(UserError, match="circle"):
         load(tmp_path, text)
 
 
 @pytest.mark.parametrize("formula", ["talks_sum_8d", "__import__(1)", "talks_sum_7d if 1 else 2", "talks_sum_7d ** 2"])
 def test_a_formula_is_arithmetic_over_known_features(tmp_path, formula):
-    with pytest.raises(MendableError):
+    with pytest.raises(UserError):
         load(tmp_path, FAMILY + "derived:\n" + derived("a", formula))

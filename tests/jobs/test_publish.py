@@ -6,7 +6,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from jobs import publish
 from runtime import audit
 from runtime.run_record import RunRecord
@@ -35,7 +35,7 @@ def test_a_night_is_published_to_store_files_and_report(planned, said):
     figures = publish.run(night)
 
     outbound = [row for row in night.lake.arrow("assignment").to_pylist() if row["channel"] is not None]
-    files = {path.name: rows_of(path) for path in publication.published(night).glob("contacts-*.csv")}
+    files = {path.name: rows_of(path) for path in publication.publication_folder(night).glob("contacts-*.csv")}
     assert figures.contacts == len(outbound)
     assert sum(map(len, files.values())) == len(outbound) - figures.without_number
     assert figures.without_number == sum(row["customer_id"] == 13 for row in outbound) == 1
@@ -47,7 +47,7 @@ def test_a_night_is_published_to_store_files_and_report(planned, said):
 
     assert stored(night, "SELECT count(*), count(channel) FROM cpc.assignment")[0] == (240, len(outbound))
     assert stored(night, "SELECT state, run_id FROM cpc.night") == [("published", "2026-01-09-feed00c0ffee")]
-    assert (publication.published(night) / "report.html").exists()
+    assert (publication.publication_folder(night) / "report.html").exists()
     served = {row["target"]: row["rows"] for row in night.lake.arrow("serving").to_pylist()}
     assert served["store:assignment"] == 240
     assert served["file:offers-website.csv"] == 480
@@ -56,7 +56,7 @@ def test_a_night_is_published_to_store_files_and_report(planned, said):
 def test_files_with_numbers_are_for_their_owner_only_and_each_leaves_an_audit_row(planned):
     night = planned(verdict=GOOD)
     publish.run(night)
-    for path in publication.published(night).glob("contacts-*.csv"):
+    for path in publication.publication_folder(night).glob("contacts-*.csv"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     written = night.lake.arrow("ops_audit").to_pylist()
     assert len(written) == sum(channel.direction == "outbound" for channel in night.catalogue.channels)
@@ -78,14 +78,14 @@ def test_who_refused_since_eligibility_is_not_contacted(planned, said):
     figures = publish.run(night)
     contacted = {
         row["decision_id"].rsplit("-", 1)[1]
-        for path in publication.published(night).glob("contacts-*.csv")
+        for path in publication.publication_folder(night).glob("contacts-*.csv")
         for row in rows_of(path)
     }
     assert contacted.isdisjoint({"2", "5", "8"})
     assert {"4", "6"} <= contacted
     assert figures.withdrawn == 3
     assert figures.contacts == before.contacts - 3
-    offers = {int(row["customer_id"]) for row in rows_of(publication.published(night) / "offers-website.csv")}
+    offers = {int(row["customer_id"]) for row in rows_of(publication.publication_folder(night) / "offers-website.csv")}
     assert 2 not in offers
     assert 5 in offers  # refused wechat only
     assert stored(night, "SELECT count(*) FROM cpc.assignment WHERE withdrawn")[0] == (3,)
@@ -112,10 +112,10 @@ def test_a_plan_without_an_accepted_certificate_is_not_published(planned, said, 
     publish.run(eve)
     night = planned(verdict=verdict, state=state)
     said(night, (4, "marketing", "all", False))
-    with pytest.raises(MendableError, match=words) as refusal:
+    with pytest.raises(UserError, match=words) as refusal:
         publish.run(night)
     assert "cpc nightly --date 2026-01-09" in refusal.value.remedy
-    assert not publication.published(night).exists()
+    assert not publication.publication_folder(night).exists()
     assert stored(night, "SELECT business_date::text, state FROM cpc.night ORDER BY 1") == [
         ("2026-01-08", "published"),
         ("2026-01-09", "refused"),
@@ -126,7 +126,7 @@ def test_a_plan_without_an_accepted_certificate_is_not_published(planned, said, 
 
 def test_a_refused_rerun_does_not_unpublish_the_night(planned):
     publish.run(planned(verdict=GOOD))
-    with pytest.raises(MendableError):
+    with pytest.raises(UserError):
         publish.run(planned(verdict={"accepted": False}))
     assert stored(planned(), "SELECT state FROM cpc.night") == [("published",)]
 
@@ -143,7 +143,9 @@ def test_publishing_again_changes_no_byte(planned):
 
     def content():
         return {
-            path.name: path.read_bytes() for path in publication.published(night).iterdir() if path.suffix == ".csv"
+            path.name: path.read_bytes()
+            for path in publication.publication_folder(night).iterdir()
+            if path.suffix == ".csv"
         }
 
     publish.run(night)
@@ -158,7 +160,7 @@ def test_readers_see_the_last_night_until_the_new_one_is_whole(planned):
     night = planned(verdict=GOOD)
     publish.run(night)
     table = night.lake.table("assignment")
-    batches = list(publication.Plan(night, "r", pa.array([], pa.int64())).batches("assignment"))
+    batches = list(publication.Publication(night, "r", pa.array([], pa.int64())).batches("assignment"))
     with serving.connect(night.settings) as store:
         address = store.info.dsn
         serving.load(store, table, night.date, [batches[0].slice(0, 7)], [publication.WITHDRAWN])
@@ -199,7 +201,7 @@ def test_a_store_that_does_not_answer_says_what_to_do(planned):
             "serving": night.settings.serving.model_copy(update={"url": "postgresql+psycopg://u:secret@127.0.0.1:9/x"})
         }
     )
-    with pytest.raises(MendableError) as error, serving.connect(away):
+    with pytest.raises(UserError) as error, serving.connect(away):
         pass
     assert "secret" not in str(error.value)
     assert "cpc publish" in error.value.remedy
@@ -231,7 +233,9 @@ def test_a_number_passed_on_is_the_new_holders():
 
 def test_the_audit_chain_shows_what_was_changed_or_removed():
     at = dt.datetime(2026, 1, 9, tzinfo=dt.UTC)
-    rows = audit.chained([{"at": at, "who": "w", "what": f"file {i}", "why": "y", "rows": i} for i in range(4)], "")
+    rows = audit.chain_events(
+        [{"at": at, "who": "w", "what": f"file {i}", "why": "y", "rows": i} for i in range(4)], ""
+    )
     assert audit.broken(rows) == ""
     assert audit.broken(rows[::-1]) == ""  # order of storage does not matter
     assert "was changed" in audit.broken([rows[0], {**rows[1], "rows": 99}, *rows[2:]])
@@ -263,5 +267,5 @@ def test_a_table_is_exported_with_codes(planned, monkeypatch, tmp_path):
         (("--what", "funnel", "--channel", "wap", "--out", str(out)), "funnel has no channel"),
     ):
         assert words in str(call(*wrong).exception)
-    with pytest.raises(MendableError, match="is run 2026-01-09-feed00c0ffee now"):
+    with pytest.raises(UserError, match="is run 2026-01-09-feed00c0ffee now"):
         commands.night_of("2026-01-09-0ther", None, None)

@@ -131,7 +131,7 @@ def decided_home(attributes: tuple[Path, pa.Table], tmp_path_factory: pytest.Tem
     home = tmp_path_factory.mktemp("decided") / "home"
     shutil.copytree(attributes[0], home)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(assign, "seen_by_limits", lambda night, eligible: attributes[1])
+        patch.setattr(assign, "read_limit_attributes", lambda night, eligible: attributes[1])
         figures = assign.run(tonight_of(home))
     (home / "figures.json").write_text(json.dumps(figures.as_json()))
     return home
@@ -141,7 +141,7 @@ def decided_home(attributes: tuple[Path, pa.Table], tmp_path_factory: pytest.Tem
 def filled(attributes: tuple[Path, pa.Table], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Night:
     """A night whose scores are in the lake and whose customers' attributes need no Spark; a copy of its own."""
     shutil.copytree(attributes[0], tmp_path / "home")
-    monkeypatch.setattr(assign, "seen_by_limits", lambda night, eligible: attributes[1])
+    monkeypatch.setattr(assign, "read_limit_attributes", lambda night, eligible: attributes[1])
     return tonight_of(tmp_path / "home")
 
 

@@ -63,7 +63,7 @@ def assigned(night: Night, run_id: str, shift: int = 0) -> list[dict]:
 @pytest.fixture(scope="session")
 def store_address(tmp_path_factory: pytest.TempPathFactory) -> str:
     """One PostgreSQL for all tests: a start costs a second or two."""
-    return serving._embedded(tmp_path_factory.mktemp("store"))
+    return serving._start_embedded(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture

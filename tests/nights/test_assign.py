@@ -15,19 +15,19 @@ import pytest
 import yaml
 
 from conf.catalogue import Catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.offer import ShiftAmount
 from jobs import assign, prove
 from models.assignment.dual_evaluation import Local, evaluate
 from models.assignment.roles import EXPLORE
-from models.assignment.solve import Goal, solve
+from models.assignment.solve import SolveOptions, solve
 from planning.instance.reader import read_instance
 from planning.instance.run_folder import open_run
 from planning.limits.amounts import agent_minutes
 from planning.limits.declared import DeclaredLimits
 from planning.limits.in_force import LimitsInForce, write_limits
 from planning.plan.customer_charges import charge_customer
-from planning.plan.decide import decide, known_values
+from planning.plan.decide import decide, fill_known_values
 from planning.plan.decision import assignment_table, table_hash
 from planning.plan.exploration_cost import learning
 from runtime.night import Night
@@ -59,7 +59,7 @@ def test_a_night_is_decided_proved_and_replayed(decided: Night) -> None:
     assert verdict.primal == figures["primal"]
     run = open_run(decided.settings, run_id(decided))
     again = decide(run)
-    known_values(again, run)
+    fill_known_values(again, run)
     assert table_hash(assignment_table(again, run.inputs())) == (run.path / "assignment.sha256").read_text().strip()
 
 
@@ -126,18 +126,18 @@ def test_a_plan_that_was_changed_is_not_proved(decided: Night) -> None:
     mine["product"], mine["channel"] = None, None
     schema = decided.lake.arrow("assignment").schema
     decided.lake.replace_arrow("assignment", pa.Table.from_pylist(rows, schema=schema), partition=decided.partition)
-    with pytest.raises(MendableError, match="not what was proved"):
+    with pytest.raises(UserError, match="not what was proved"):
         prove.run(decided)
 
 
 def test_a_missing_row_is_not_proved(decided: Night) -> None:
     decided.lake.replace_arrow("assignment", plan_of(decided).slice(1), partition=decided.partition)
-    with pytest.raises(MendableError, match="899 rows for 900"):
+    with pytest.raises(UserError, match="899 rows for 900"):
         prove.run(decided)
 
 
 def test_nobody_eligible_is_said(night) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(MendableError, match="has no rows"):
+    with pytest.raises(UserError, match="has no rows"):
         assign.run(night())
 
 
@@ -236,7 +236,7 @@ def test_what_learning_costs_bounds_what_everybody_exploiting_could_add(decided:
     run = open_run(decided.settings, run_id(decided))
     inputs = run.inputs()
     decision = decide(run)
-    known_values(decision, run)
+    fill_known_values(decision, run)
     told = learning(decision, inputs)
     assert told["learning_yuan"] > 0
     assert told["control_yuan"] > 0
@@ -253,7 +253,7 @@ def test_what_learning_costs_bounds_what_everybody_exploiting_could_add(decided:
             row["at_most"] += reserve
     write_limits(tmp_path / "all" / "limits.yml", LimitsInForce.model_validate(limits))
     everybody = read_instance(tmp_path / "all").problem
-    whole = solve(everybody, Goal(gap=0.05, start=decision.solution.dual.prices)).plan.primal
+    whole = solve(everybody, SolveOptions(gap=0.05, start=decision.solution.dual.prices)).plan.primal
     drawn = int(decision.value[(decision.role == EXPLORE) & decision.known].sum())
     at_most = decision.solution.dual.bound + drawn + (told["learning_yuan"] + told["control_yuan"]) * 1e6
     assert whole <= at_most + 1
@@ -267,7 +267,7 @@ def test_what_learning_costs_bounds_what_everybody_exploiting_could_add(decided:
 def test_only_a_changed_limit_is_told_against_the_plan(
     decided: Night, attributes: tuple[Path, pa.Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assign, "seen_by_limits", lambda night, eligible: attributes[1])
+    monkeypatch.setattr(assign, "read_limit_attributes", lambda night, eligible: attributes[1])
     assert assign.recount(decided) == []
     prices = {row["limit"]: row for row in decided.lake.arrow("limit_price", partition=decided.partition).to_pylist()}
     name = next(x.name for x in decided.catalogue.limits if x.at_most and not x.share and prices[x.name]["used"] > 1)

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import Settings, load_settings
 from jobs import score, train
 from models.lifecycle import fit as fitting
@@ -303,10 +303,10 @@ def test_what_a_customer_is_worth_on_other_nights_is_charged_for_blocking_them(w
 
 
 def test_no_champion_and_nothing_eligible(untrained: Night, night: Callable[..., Night]) -> None:
-    with pytest.raises(MendableError, match="no champion") as told:
+    with pytest.raises(UserError, match="no champion") as told:
         score.run(untrained)
     assert "cpc train" in told.value.remedy
-    with pytest.raises(MendableError, match="no rows of 2026-01-07"):
+    with pytest.raises(UserError, match="no rows of 2026-01-07"):
         score.run(night(dt.date(2026, 1, 7)))
 
 
@@ -314,7 +314,7 @@ def test_changed_files_are_refused_and_a_lost_registry_is_survived(world: Night)
     folder = model_pointer.champion(world.settings).folder
     text = (folder / "model.lgb").read_text()
     (folder / "model.lgb").write_text(text + "\n")
-    with pytest.raises(MendableError, match="not those that were registered"):
+    with pytest.raises(UserError, match="not those that were registered"):
         score.run(world)
     (folder / "model.lgb").write_text(text)
     source = world.settings.home / "mlflow.db"
@@ -332,9 +332,9 @@ def test_one_class_and_no_outcomes(world: Night, night: Callable[..., Night]) ->
         lake.replace_arrow(
             "outcome", pa.Table.from_pandas(rows, preserve_index=False), partition={"business_date": date}
         )
-    with pytest.raises(MendableError, match="have the same answer"):
+    with pytest.raises(UserError, match="have the same answer"):
         train.run(world)
-    with pytest.raises(MendableError, match="no decision has matured"):
+    with pytest.raises(UserError, match="no decision has matured"):
         train.run(night(dt.date(2025, 1, 1)))
 
 
@@ -362,7 +362,7 @@ def test_a_feature_missing_at_scoring_is_named(world: Night, monkeypatch: pytest
     for path in paths:
         rows = pq.read_table(path, partitioning=None)
         pq.write_table(rows.drop_columns(["plan_fee"]), path)
-    with pytest.raises(MendableError, match="plan_fee"):
+    with pytest.raises(UserError, match="plan_fee"):
         score.run(world)
 
 
@@ -384,9 +384,9 @@ def test_the_gate_decides_and_rollback_undoes(world: Night, monkeypatch: pytest.
     assert {name.split(" ")[0].rstrip(":") for name in names} >= {"centre", "grade"}  # slices are held too
     assert verdict["passed"] == all(check["passed"] for check in verdict["checks"])
     assert evaluate(world, "1")["checks"][0]["figure"] == 0.0  # the champion against itself
-    with pytest.raises(MendableError, match="no version '9'"):
+    with pytest.raises(UserError, match="no version '9'"):
         evaluate(world, "9")
-    with pytest.raises(MendableError, match="no earlier champion"):
+    with pytest.raises(UserError, match="no earlier champion"):
         registry.rollback(world.settings)
     assert registry.promote(world.settings, "2").version == "2"
     assert model_pointer.champion(world.settings).version == "2"
@@ -544,7 +544,7 @@ def test_a_registry_over_the_network_that_is_down_lets_the_last_champion_serve(w
     assert figures.kept > 0
     assert run_job("score", alone).state == "degraded"  # what the run record and the night's summary say
     shutil.rmtree(world.settings.home / "models")
-    with pytest.raises(MendableError, match="does not answer"):
+    with pytest.raises(UserError, match="does not answer"):
         score.run(alone)
 
 
@@ -619,7 +619,7 @@ def test_a_fault_that_a_task_meets_on_another_machine_is_as_plain(
     here = score.run(world)
     assert here.kept
     rewritten(world, "customer_features", lambda rows: rows.drop_columns(["plan_fee"]))
-    with pytest.raises(MendableError, match="snapshot lacks: plan_fee") as raised:
+    with pytest.raises(UserError, match="snapshot lacks: plan_fee") as raised:
         score.run(world)
     assert "cpc models rollback" in raised.value.remedy
 
@@ -630,7 +630,7 @@ def test_a_feature_that_became_text_is_named_with_both_types(world: Night) -> No
         return rows.set_column(rows.schema.get_field_index("plan_fee"), "plan_fee", text)
 
     rewritten(world, "customer_features", spelled)
-    with pytest.raises(MendableError, match="plan_fee is string, a number when the model was trained") as raised:
+    with pytest.raises(UserError, match="plan_fee is string, a number when the model was trained") as raised:
         score.run(world)
     assert "cpc models rollback" in raised.value.remedy
 

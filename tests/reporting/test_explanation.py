@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from cli.explain import app, wanted
-from conf.errors import MendableError
+from cli.explain import app, select_slice
+from conf.errors import UserError
 from conf.offer import Limit
-from jobs.eligibility import decided, funnel_rows
+from jobs.eligibility import build_eligible, funnel_rows
 from planning.eligibility.rules import shape_of, steps
 from planning.instance.decision_inputs import DecisionInputs, write_inputs
 from planning.limits.arc_units import ArcUnits, ChannelUnits, ShareUnits
@@ -45,7 +45,7 @@ def decided_night(night):
     removed[0][shape.names.index("already_holds")] = 1 << 3
     people, recent = pa.array([1, 2, 3], pa.int64()), pa.array([0, 0, 0], pa.int32())
     rows = pa.table({"customer_id": people, "recent_milli": recent, "removed": pa.array(removed)})
-    table, counts = decided(rows, night.date, shape)
+    table, counts = build_eligible(rows, night.date, shape)
     put(night, "eligible", table.to_pylist() and [r | {"business_date": night.date} for r in table.to_pylist()])
     put(night, "funnel", funnel_rows(found, counts, night.date))
     scored = [(1, 12, 1, 9_000_000), (1, 11, 1, 4_000_000), (3, 11, 0, 2_000_000)]
@@ -191,11 +191,11 @@ def test_a_run_whose_instance_is_gone_still_explains(decided_night):
 
 
 def test_who_is_not_there_and_which_run(decided_night):
-    with pytest.raises(MendableError, match="not among the active customers"):
+    with pytest.raises(UserError, match="not among the active customers"):
         explanation.read(decided_night, 99)
-    with pytest.raises(MendableError, match="another run"):
+    with pytest.raises(UserError, match="another run"):
         explanation.read(decided_night, 1, "2026-01-09-ffffffffffff")
-    with pytest.raises(MendableError, match="no run id"):
+    with pytest.raises(UserError, match="no run id"):
         explanation.date_of_run("yesterday")
     assert explanation.date_of_run(RUN) == dt.date(2026, 1, 9)
 
@@ -274,7 +274,7 @@ def test_negative_uses_stock_and_floors_are_priced():
 def cli(decided_night, monkeypatch, *arguments):
     monkeypatch.setenv("CPC_HOME", str(decided_night.settings.home))
     result = CliRunner().invoke(app, [*arguments])
-    if isinstance(result.exception, MendableError):
+    if isinstance(result.exception, UserError):
         raise result.exception
     assert result.exit_code == 0, result.output
     return result.output
@@ -337,14 +337,14 @@ def test_commands_print_tables_and_the_look_is_logged(decided_night, monkeypatch
 
 
 def test_a_night_that_is_not_there(decided_night, monkeypatch):
-    with pytest.raises(MendableError, match="no night of 2026-01-07") as caught:
+    with pytest.raises(UserError, match="no night of 2026-01-07") as caught:
         cli(decided_night, monkeypatch, "funnel", "--date", "2026-01-07")
     assert "2026-01-09" in caught.value.remedy
-    with pytest.raises(MendableError, match="kpi holds no night"):
+    with pytest.raises(UserError, match="kpi holds no night"):
         cli(decided_night, monkeypatch, "kpi")
 
 
 def test_slices():
-    assert wanted("all", "all")
-    assert not wanted("channel:all_day", "all")
-    assert wanted("channel:sms_hall", "channel")
+    assert select_slice("all", "all")
+    assert not select_slice("channel:all_day", "all")
+    assert select_slice("channel:sms_hall", "channel")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from reporting.kpi import against_control, name_slices, planned, ratios, tally, window
+from reporting.kpi import against_control, name_slices, plan_figures, ratios, tally, window
 from runtime.figures import AssignFigures
 from runtime.night import Night
 
@@ -47,7 +47,7 @@ def test_what_follows_a_contact_is_counted_of_contacts(night: Callable[..., Nigh
 
 
 def test_a_run_record_becomes_figures() -> None:
-    rows = planned(AssignFigures.load({"value_yuan": 900.5, "gap": 1e-5, "churn": None}))
+    rows = plan_figures(AssignFigures.load({"value_yuan": 900.5, "gap": 1e-5, "churn": None}))
     assert [(row["kpi"], row["value"]) for row in rows] == [("predicted_value_yuan", 900.5), ("certified_gap", 1e-5)]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from runtime import jars
 
 #: Spark's script asks Java for the command line to run (told apart by zeros, the exit code last), then runs it.
@@ -32,8 +32,8 @@ def java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-un
     return play
 
 
-def failure(folder: Path) -> MendableError:
-    with pytest.raises(MendableError) as raised:
+def failure(folder: Path) -> UserError:
+    with pytest.raises(UserError) as raised:
         jars.fetch(folder)
     return raised.value
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from runtime import spark_tables
 from runtime.lake import Lake, arrow_schema
 from runtime.parquet_files import write_partitions
@@ -73,7 +73,7 @@ def test_an_unwritten_table_is_empty_and_knows_its_columns(lake: Lake) -> None:
 
 
 def test_an_unknown_table_is_mendable(lake: Lake) -> None:
-    with pytest.raises(MendableError, match="no table 'nonsense'"):
+    with pytest.raises(UserError, match="no table 'nonsense'"):
         lake.arrow("nonsense")
 
 

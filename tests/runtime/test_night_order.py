@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from runtime import night_order
 
 
@@ -54,17 +54,17 @@ def test_what_is_read_of_earlier_nights_makes_no_circle(house) -> None:
 
 def test_a_circle_is_named(house) -> None:
     names = house(job("egg", ("hen_table",), ("egg_table",)), job("hen", ("egg_table",), ("hen_table",)))
-    with pytest.raises(MendableError, match="egg, hen"):
+    with pytest.raises(UserError, match="egg, hen"):
         night_order.derive(names)
 
 
 def test_two_writers_of_one_table_are_refused(house) -> None:
     names = house(job("one", (), ("t",)), job("two", (), ("t",)))
-    with pytest.raises(MendableError, match="both write t"):
+    with pytest.raises(UserError, match="both write t"):
         night_order.derive(names)
 
 
 def test_an_unknown_job_names_the_known_ones() -> None:
-    with pytest.raises(MendableError) as caught:
+    with pytest.raises(UserError) as caught:
         night_order.load("nonsense")
     assert "ingest" in caught.value.remedy

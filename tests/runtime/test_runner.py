@@ -10,12 +10,12 @@ from types import ModuleType
 
 import pytest
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.settings import Settings
 from runtime import night_order, run_id, runner
 from runtime.figures import PartialsFigures, ScoreFigures
 from runtime.night import Night
-from runtime.night_order import Step
+from runtime.night_order import JobStep
 
 JOBS = ("scan", "ingest", "middle", "publish")
 
@@ -41,12 +41,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         monkeypatch.setitem(sys.modules, f"jobs.{name}", make(name))
     monkeypatch.setattr(night_order, "RUNS", {"nightly": JOBS})
     monkeypatch.setattr(run_id, "champion_hash", lambda night: "")
-    steps = [Step(name, "", (), (), (), ()) for name in JOBS]
+    steps = [JobStep(name, "", (), (), (), ()) for name in JOBS]
     monkeypatch.setattr(runner, "compiled", lambda run: steps)
     return ran
 
 
-def steps() -> list[Step]:
+def steps() -> list[JobStep]:
     return runner.plan("nightly")
 
 
@@ -129,7 +129,7 @@ def test_a_second_night_at_the_same_time_is_refused_and_a_dead_owner_is_not(call
     process = context.Process(target=_hold, args=(str(night().settings.home), ready, done))
     process.start()
     assert ready.wait(30)
-    with pytest.raises(MendableError, match="another night"):
+    with pytest.raises(UserError, match="another night"):
         runner.run_night(night(), steps())
     assert calls == []
     process.kill()  # the owner dies without letting go
@@ -141,7 +141,7 @@ def test_a_second_night_at_the_same_time_is_refused_and_a_dead_owner_is_not(call
 def test_from_and_until_cut_the_night() -> None:
     names = [step.job for step in runner.plan("nightly")]
     assert [s.job for s in runner.plan("nightly", names[2], names[4])] == names[2:5]
-    with pytest.raises(MendableError, match="no job 'nowhere'"):
+    with pytest.raises(UserError, match="no job 'nowhere'"):
         runner.plan("nightly", "nowhere")
 
 
@@ -150,7 +150,7 @@ def test_no_disk_is_told_with_a_remedy(calls: list[str], night, monkeypatch: pyt
         raise OSError(28, "No space left on device", "/lake/part.parquet")
 
     sys.modules["jobs.middle"].run = full  # type: ignore[attr-defined]
-    with pytest.raises(MendableError) as caught:
+    with pytest.raises(UserError) as caught:
         runner.run_night(night(), steps())
     assert "No space left" in caught.value.what
     assert "finished jobs are kept" in caught.value.remedy

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cli.offers import app, passed_of
 from conf.catalogue import Catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.offer import Limit
 from jobs import publish
 from runtime.night import Night
@@ -132,7 +132,7 @@ def test_what_was_not_offered_cannot_be_accepted(day: Callable[[int], Night]) ->
     night = day(2)
     assert {channel for channel, *_ in shown(night, 4)} == {WEBSITE, WAP}  # its alternate is no offer
     for customer, product, channel in ((2, 9, WEBSITE), (2, SCARCE, 7), (10**6, SCARCE, WEBSITE), (4, 4, 1)):
-        with pytest.raises(MendableError, match="was not offered"):
+        with pytest.raises(UserError, match="was not offered"):
             taken(night, customer, product, channel)
 
 
@@ -156,7 +156,7 @@ def test_what_would_not_last_is_kept_for_whom_it_is_worth_most(day: Callable[[in
 
 def test_the_share_of_a_day_and_what_is_no_time(night: Callable[..., Night]) -> None:
     assert [passed_of(night(), at) for at in ("07:00", "08:00", "15:00", "22:00", "23:30")] == [0.0, 0.0, 0.5, 1.0, 1.0]
-    with pytest.raises(MendableError, match="no time of day"):
+    with pytest.raises(UserError, match="no time of day"):
         passed_of(night(), "25:00")
 
 

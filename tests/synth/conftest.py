@@ -10,7 +10,7 @@ import pytest
 
 from conf.preset import load_preset
 from synth.history import make_history
-from synth.plan import Plan
+from synth.plan import LoggedPlan
 from synth.world import World, make_world, save_world
 from tests.fixtures.catalogue import frozen
 
@@ -21,15 +21,15 @@ START = dt.date(2026, 1, 1)
 class Small:
     """A province's model on disk."""
 
-    plan: Plan
+    plan: LoggedPlan
     world: World
     folder: Path
     counts: dict[str, int]
 
 
-def plan_of(preset: str = "real", customers: int = 600, days: int = 2, seed: int = 7) -> Plan:
+def plan_of(preset: str = "real", customers: int = 600, days: int = 2, seed: int = 7) -> LoggedPlan:
     """A small plan."""
-    return Plan(frozen(), load_preset(preset), customers, START, days, seed)
+    return LoggedPlan(frozen(), load_preset(preset), customers, START, days, seed)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from synth.inverse import Source, invert, required_values
+from synth.inverse import InverseSource, invert, required_values
 from tests.fixtures.catalogue import frozen
 
 FIELDS = frozenset({"fee", "fen", "code", "day", "at", "flag"})
@@ -13,26 +13,26 @@ FIELDS = frozenset({"fee", "fen", "code", "day", "at", "flag"})
 @pytest.mark.parametrize(
     ("expression", "source"),
     [
-        ("fee", Source("field", "fee")),
-        ("cast(fee * 1000000 as bigint)", Source("field", "fee", times=1_000_000)),
-        ("fen * 10000", Source("field", "fen", times=10_000)),
-        ("cast(fen as int) / 60", Source("field", "fen", over=60)),
-        ("'out'", Source("literal", value="out")),
-        ("true", Source("literal", value=True)),
-        ("code = '01'", Source("member", "code", values=("01",))),
-        ("code in ('01', '02')", Source("member", "code", values=("01", "02"))),
-        ("code <> '01'", Source("member", "code", values=("01",), negated=True)),
-        ("to_utc_timestamp(date_add(day, 1), 'Asia/Shanghai') - interval 1 second", Source("day", "day")),
+        ("fee", InverseSource("field", "fee")),
+        ("cast(fee * 1000000 as bigint)", InverseSource("field", "fee", times=1_000_000)),
+        ("fen * 10000", InverseSource("field", "fen", times=10_000)),
+        ("cast(fen as int) / 60", InverseSource("field", "fen", over=60)),
+        ("'out'", InverseSource("literal", value="out")),
+        ("true", InverseSource("literal", value=True)),
+        ("code = '01'", InverseSource("member", "code", values=("01",))),
+        ("code in ('01', '02')", InverseSource("member", "code", values=("01", "02"))),
+        ("code <> '01'", InverseSource("member", "code", values=("01",), negated=True)),
+        ("to_utc_timestamp(date_add(day, 1), 'Asia/Shanghai') - interval 1 second", InverseSource("day", "day")),
         (
             "case code when '1' then 'open' when '2' then 'closed' end",
-            Source("codes", "code", codes=(("1", "open"), ("2", "closed"))),
+            InverseSource("codes", "code", codes=(("1", "open"), ("2", "closed"))),
         ),
-        ("coalesce(flag, false)", Source("field", "flag")),
-        ("sum(fee) over ()", Source("unknown")),
-        ("nosuch", Source("unknown")),
+        ("coalesce(flag, false)", InverseSource("field", "flag")),
+        ("sum(fee) over ()", InverseSource("unknown")),
+        ("nosuch", InverseSource("unknown")),
     ],
 )
-def test_expressions(expression: str, source: Source) -> None:
+def test_expressions(expression: str, source: InverseSource) -> None:
     assert invert(expression, FIELDS) == source
 
 

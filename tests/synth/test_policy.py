@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synth.explore import CONTROL, EXPLOIT, EXPLORE, pass_chance, quota
-from synth.policy import Night, best_arcs, decide, roles
+from synth.policy import PolicyNight, best_arcs, decide, roles
 from synth.world import World, make_world
 from tests.synth.conftest import Small, plan_of
 
@@ -16,7 +16,7 @@ def world() -> World:
     return make_world(plan_of(customers=800))
 
 
-def nights(world: World, count: int) -> list[Night]:
+def nights(world: World, count: int) -> list[PolicyNight]:
     top, scores = best_arcs(world)
     held = np.zeros((world.size, len(world.plan.products)), dtype=bool)
     everyone = np.ones(world.size, dtype=bool)

@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.preset import load_preset
 from synth import Summary, write_province
 from synth.deliveries import deliveries, last_date_faults
 from synth.emit import table_of
 from synth.faults import with_faults
 from synth.keyed import stream
-from synth.plan import Plan
+from synth.plan import LoggedPlan
 from synth.rows import Period
 from synth.volume import nightly_bytes, scale_of
 from tests.synth.conftest import START, Small, plan_of
@@ -42,7 +42,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary]:
 
 def test_all_feeds_send_and_the_truth_is_beside(written: tuple[Path, Summary]) -> None:
     out, summary = written
-    plan = Plan(plan_of().catalogue, load_preset("real"), 150, START, 1, 11, 62)
+    plan = LoggedPlan(plan_of().catalogue, load_preset("real"), 150, START, 1, 11, 62)
     absent, _ = last_date_faults(plan)
     assert summary["feeds"] == len(plan.catalogue.feeds) - len(absent) == 241
     assert summary["files"] == len([p for p in out.iterdir() if p.is_file()])
@@ -136,14 +136,14 @@ def test_bytes_a_day_scale_what_is_free() -> None:
 @pytest.mark.parametrize("arguments", [{"customers": 0}, {"preset": "nosuch"}, {"days": 0}, {"customers": 100_000_000}])
 def test_what_cannot_be_is_said(tmp_path: Path, arguments: dict[str, object]) -> None:
     given: dict[str, object] = {"customers": 10, "start": START, "days": 1, "seed": 1, "preset": "real", **arguments}
-    with pytest.raises(MendableError) as caught:
+    with pytest.raises(UserError) as caught:
         write_province(tmp_path / "out", **given)  # type: ignore[arg-type]
     assert caught.value.remedy
 
 
 def test_a_folder_that_holds_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x")
-    with pytest.raises(MendableError, match="not empty"):
+    with pytest.raises(UserError, match="not empty"):
         write_province(tmp_path, 10, START, 1, 1)
 
 

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.catalogue import ROOT, load_catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from synth.real import NAMES, read_assumptions, write
 from synth.real import bank as banking
 from synth.real import comcast as tickets
@@ -149,7 +149,7 @@ def test_numbers_are_from_a_range_that_no_network_has(pega):
 def starbucks(tmp_path_factory):
     try:
         source("starbucks_offers", "portfolio.json")
-    except MendableError as absent:
+    except UserError as absent:
         pytest.skip(str(absent))
     out = tmp_path_factory.mktemp("starbucks") / "landing"
     return write("starbucks", out), out
@@ -189,7 +189,7 @@ def from_the_folder(name, tmp_path_factory):
     try:
         out = tmp_path_factory.mktemp(name) / "landing"
         return write(name, out), out
-    except MendableError as absent:
+    except UserError as absent:
         pytest.skip(str(absent))
 
 
@@ -221,8 +221,8 @@ def test_every_record_of_use_is_written_and_those_who_left_are_closed(tmp_path_f
 
 
 def test_an_unknown_set_and_an_absent_file_are_mendable(tmp_path, monkeypatch):
-    with pytest.raises(MendableError, match="no data set 'moon'"):
+    with pytest.raises(UserError, match="no data set 'moon'"):
         write("moon", tmp_path)
     monkeypatch.setenv("CPC_DATA", str(tmp_path))
-    with pytest.raises(MendableError, match="starbucks_offers is not here"):
+    with pytest.raises(UserError, match="starbucks_offers is not here"):
         source("starbucks_offers", "portfolio.json")

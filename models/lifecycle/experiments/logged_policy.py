@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from models.affinity.ope import Batch
 from models.arrays import Floats, Ints
 from models.lifecycle.experiments.tabular import batches, need, numbers, read, texts
@@ -45,14 +45,14 @@ def read_log(path: Path) -> Log:
     """Read and check a log.
 
     Raises:
-        MendableError: a column is missing, a pscore is not in (0, 1], a round is given twice.
+        UserError: a column is missing, a pscore is not in (0, 1], a round is given twice.
     """
     table = read(path)
     need(table, path, ("round", "action", "reward", "pscore"))
     pscore = numbers(table, path, "pscore")
     wrong = np.flatnonzero((pscore <= 0) | (pscore > 1))
     if len(wrong):
-        raise MendableError(
+        raise UserError(
             f"pscore {pscore[wrong[0]]} is no probability above 0",
             where=f"{path}, row {wrong[0] + 1}, column pscore",
             remedy="log the probability with which the action was chosen",
@@ -66,7 +66,7 @@ def read_log(path: Path) -> Log:
     name = next((n for n in _CLUSTERS if n in table.column_names), "round")
     cluster, _ = _codes(texts(table, name).combine_chunks())
     if len(pc.unique(rounds)) != len(rounds):
-        raise MendableError(
+        raise UserError(
             "a round is given twice", where=f"{path}, column round", remedy="number rounds so that each row has its own"
         )
     return Log(
@@ -112,7 +112,7 @@ def spread(log: Log, path: Path, value: str, folder: Path, chunk: int) -> Callab
     A file without a column ``round`` holds for every round. Rounds that the log does not have are left out.
 
     Raises:
-        MendableError: a column is missing or not numeric.
+        UserError: a column is missing or not numeric.
     """
     chunks = -(-len(log.rounds) // chunk)
     folder.mkdir(parents=True)
@@ -129,7 +129,7 @@ def spread(log: Log, path: Path, value: str, folder: Path, chunk: int) -> Callab
         _append(folder, chunk, row, action, numeric)
         first += table.num_rows
     if same and chunks:
-        return lambda number: _repeated(
+        return lambda number: _find_repeated(
             _load(folder / "0"), chunk * number, min(chunk, len(log.rounds) - chunk * number)
         )
     return lambda number: _load(folder / str(number))
@@ -149,7 +149,7 @@ def _load(path: Path) -> NDArray:
     return np.fromfile(path, _RECORD) if path.exists() else np.zeros(0, _RECORD)
 
 
-def _repeated(records: NDArray, first: int, count: int) -> NDArray:
+def _find_repeated(records: NDArray, first: int, count: int) -> NDArray:
     out = np.tile(records, count)
     out["row"] = np.repeat(np.arange(first, first + count), len(records))
     return out
@@ -172,9 +172,9 @@ def rounds(
         where: the policy's file, for messages.
 
     Raises:
-        MendableError: probabilities below 0, or adding up to more than 1, or an action twice.
+        UserError: probabilities below 0, or adding up to more than 1, or an action twice.
     """
-    seen = _seen(log)
+    seen = _mark_logged(log)
     for number in range(-(-len(log.rounds) // chunk)):
         first, last = number * chunk, min((number + 1) * chunk, len(log.rounds))
         mine = policy(number)
@@ -190,7 +190,7 @@ def rounds(
         pi = np.zeros(size)
         hit = action == chosen[row]
         pi[row[hit]] = p[hit]
-        lacking = ~_supported(log, seen, row + first, action)
+        lacking = ~_mark_supported(log, seen, row + first, action)
         unsupported = _sum(row[lacking], p[lacking], size)
         yield Batch(
             log.reward[first:last],
@@ -218,19 +218,19 @@ def _check_policy(row: Ints, action: Ints, p: Floats, size: int, log: Log, first
     for wrong, rows, what in faults:
         if wrong.any():
             name = log.rounds[int(rows[np.flatnonzero(wrong)[0]]) + first].as_py()
-            raise MendableError(
+            raise UserError(
                 what, where=f"{where}, round {name}", remedy="give each round one distribution over actions"
             )
 
 
-def _seen(log: Log) -> NDArray[np.bool_]:
+def _mark_logged(log: Log) -> NDArray[np.bool_]:
     """(positions, actions) whether an action was ever logged at a position."""
     table = np.zeros((int(log.position.max(initial=0)) + 1, len(log.actions)), bool)
     table[log.position, log.action] = True
     return table
 
 
-def _supported(log: Log, seen: NDArray[np.bool_], row: Ints, action: Ints) -> NDArray[np.bool_]:
+def _mark_supported(log: Log, seen: NDArray[np.bool_], row: Ints, action: Ints) -> NDArray[np.bool_]:
     if log.eligible is None:
         return np.where(action >= 0, seen[log.position[row], np.maximum(action, 0)], False)
     found = np.zeros(len(row), bool)

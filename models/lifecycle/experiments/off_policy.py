@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from models.affinity.encode import encode, learn
 from models.affinity.ope import Evaluation, Sums, evaluate
 from models.affinity.reward import cross_fit
@@ -33,10 +33,10 @@ def off_policy(
     """Evaluate a policy on a log.
 
     Raises:
-        MendableError: a file, column or value that cannot be used; names file, row and column.
+        UserError: a file, column or value that cannot be used; names file, row and column.
     """
     if tau <= 0 or lam < 0:
-        raise MendableError(
+        raise UserError(
             "tau must be above 0 and lambda not below 0", where="--tau, --lambda", remedy="give such numbers"
         )
     log = read_log(log_path)
@@ -48,7 +48,7 @@ def off_policy(
                 log, spread(log, reward_path, "value", Path(scratch) / "reward", chunk), chunk, reward_path
             )
         else:
-            reward = _fitted(log, seed)
+            reward = _fit_reward(log, seed)
         sums = Sums(tau, lam)
         for batch in rounds(log, policy, reward, chunk, str(policy_path)):
             sums.add(batch)
@@ -73,7 +73,7 @@ def _from_file(
             lacking = np.flatnonzero(np.isnan(found))
             if len(lacking):
                 at = int(lacking[0])
-                raise MendableError(
+                raise UserError(
                     f"no value for action {log.actions[int(action[at])].as_py()}",
                     where=f"{path}, round {log.rounds[int(row[at])].as_py()}",
                     remedy="give a value for each action that the log or the policy takes in a round",
@@ -85,7 +85,7 @@ def _from_file(
     return reward
 
 
-def _fitted(log: Log, seed: int) -> Callable[[int], Callable[[Ints, Ints], Floats]]:
+def _fit_reward(log: Log, seed: int) -> Callable[[int], Callable[[Ints, Ints], Floats]]:
     features = learn(log.context, log.context.column_names)
     X = np.column_stack([encode(log.context, features), log.position.astype(np.float64)])
     model = cross_fit(X, log.action, len(log.actions), log.reward, log.cluster, seed=seed)

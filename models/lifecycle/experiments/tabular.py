@@ -13,17 +13,17 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from conf.errors import MendableError
+from conf.errors import UserError
 
 
 def batches(path: Path) -> Iterator[pa.Table]:
     """The file's rows in batches of some tens of thousands.
 
     Raises:
-        MendableError: the file is absent, empty, or not readable as what its name says.
+        UserError: the file is absent, empty, or not readable as what its name says.
     """
     if not path.exists():
-        raise MendableError(f"no file {path.name}", where=str(path), remedy="mend the path")
+        raise UserError(f"no file {path.name}", where=str(path), remedy="mend the path")
     try:
         if path.suffix == ".parquet":
             for batch in pq.ParquetFile(path).iter_batches(65_536):
@@ -34,7 +34,7 @@ def batches(path: Path) -> Iterator[pa.Table]:
             for batch in reader:
                 yield pa.Table.from_batches([batch])
     except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
-        raise MendableError(
+        raise UserError(
             f"{path.name} cannot be read: {str(error).splitlines()[0]}",
             where=str(path),
             remedy="write CSV with a header (UTF-8; comma, semicolon, bar or tab; .gz allowed) or Parquet",
@@ -52,7 +52,7 @@ def read(path: Path) -> pa.Table:
     """All rows; the type of a column is that of its first batch."""
     parts = list(batches(path))
     if not parts:
-        raise MendableError(f"{path.name} has no rows", where=str(path), remedy="give a file with rows")
+        raise UserError(f"{path.name} has no rows", where=str(path), remedy="give a file with rows")
     return pa.concat_tables(parts, promote_options="permissive")
 
 
@@ -60,11 +60,11 @@ def need(table: pa.Table, path: Path, names: Sequence[str]) -> None:
     """Check that columns are there.
 
     Raises:
-        MendableError: names the first that is not.
+        UserError: names the first that is not.
     """
     for name in names:
         if name not in table.column_names:
-            raise MendableError(
+            raise UserError(
                 f"{path.name} has no column {name!r}",
                 where=f"{path}, header: {', '.join(table.column_names[:30])}",
                 remedy=f"it needs the columns: {', '.join(names)}",
@@ -75,19 +75,19 @@ def numbers(table: pa.Table, path: Path, name: str, *, first_row: int = 0) -> ND
     """A column as finite float64.
 
     Raises:
-        MendableError: names row (from 1, header not counted) and column of what is no number.
+        UserError: names row (from 1, header not counted) and column of what is no number.
     """
     try:
         values = table[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid as error:
-        raise MendableError(
+        raise UserError(
             f"column {name!r} is not numeric: {str(error).splitlines()[0]}",
             where=str(path),
             remedy="write plain numbers",
         ) from error
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
-        raise MendableError(
+        raise UserError(
             f"column {name!r} has no finite number",
             where=f"{path}, row {first_row + int(bad[0]) + 1}, column {name}",
             remedy="fill it in or leave the row out",

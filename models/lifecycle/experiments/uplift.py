@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from models.affinity.encode import encode, learn
 from models.affinity.meta_learners import LEARNERS, cross_fit
 from models.affinity.uplift import CROSS_FITTED, deciles, effect, quality
@@ -57,7 +57,7 @@ def load(
         cost: column with the cost of treating a row; taken from the outcome of treated rows.
 
     Raises:
-        MendableError: a column is missing, an arm is unknown, an arm has too few rows.
+        UserError: a column is missing, an arm is unknown, an arm has too few rows.
     """
     table = read(path)
     need(table, path, [treatment, outcome, *drop, *([cost] if cost else [])])
@@ -66,7 +66,7 @@ def load(
     base = _control(values, control, path, treatment)
     arms = [value for value in values if value != base] if arm is None else [arm]
     if arm is not None and arm not in values:
-        raise MendableError(
+        raise UserError(
             f"column {treatment!r} has no value {arm!r}", where=str(path), remedy=f"choose one of: {', '.join(values)}"
         )
     kept = pc.is_in(label, value_set=pa.array([base, *arms]))
@@ -74,14 +74,14 @@ def load(
     which = pc.index_in(label, value_set=pa.array([base, *arms])).cast(pa.int64()).to_numpy()
     for position, name in enumerate([base, *arms]):
         if (which == position).sum() < 100:
-            raise MendableError(
+            raise UserError(
                 f"arm {name!r} has fewer than 100 rows",
                 where=f"{path}, column {treatment}",
                 remedy="give a larger experiment",
             )
     y = numbers(table, path, outcome)
     if float(np.ptp(y)) == 0:
-        raise MendableError(f"all values of {outcome!r} are the same", where=str(path), remedy="choose another outcome")
+        raise UserError(f"all values of {outcome!r} are the same", where=str(path), remedy="choose another outcome")
     if cost:
         y = y - np.where(which > 0, numbers(table, path, cost), 0.0)
     names = [name for name in table.column_names if name not in {treatment, outcome, cost, *drop}]
@@ -96,7 +96,7 @@ def _control(values: Sequence[str], control: str | None, path: Path, treatment: 
     if control is None:
         control = next((value for value in values if value.strip().lower() in _CONTROLS), None)
     if control is None or control not in values:
-        raise MendableError(
+        raise UserError(
             f"which value of {treatment!r} is the control?",
             where=str(path),
             remedy=f"say --control with one of: {', '.join(values[:20])}",

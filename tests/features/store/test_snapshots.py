@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.dates import cut_off, known_on, start_of_day
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.feature import Family
 from features.anchor import feeds_of
 from features.store import snapshots
 from features.store.preview import check_features, preview_feature
 from jobs import partials, snapshot
-from jobs.partials import changed
+from jobs.partials import find_changed_nights
 from models.lifecycle import training_set
 from runtime.lake import arrow_schema, nullable
 
@@ -240,7 +240,7 @@ def test_changed_names_lost_and_new_nights():
     a, b = partials.Content("a", 1), partials.Content("b", 1)
     wanted = {("x", D): a, ("y", D): b}
     held = {("x", D): a, ("y", D): a, ("z", D): a, ("z", D + dt.timedelta(days=1)): a}
-    assert changed(wanted, held, D) == {"y": [D], "z": [D]}
+    assert find_changed_nights(wanted, held, D) == {"y": [D], "z": [D]}
 
 
 def test_profile_of_a_snapshot(house, night):
@@ -325,15 +325,15 @@ def test_a_recipe_keeps_the_snapshots_there_were(house, night, tmp_path):
 
 
 def test_what_no_training_set_can_be_made_of(house, tmp_path):
-    with pytest.raises(MendableError, match="no feature 'nonsense'"):
+    with pytest.raises(UserError, match="no feature 'nonsense'"):
         training_set.recipe(house, D, D, ["nonsense"], "then")
-    with pytest.raises(MendableError, match="that models may use"):
+    with pytest.raises(UserError, match="that models may use"):
         training_set.recipe(house, dt.date(2026, 1, 1), dt.date(2026, 1, 2), ["profiled"], "then")
-    with pytest.raises(MendableError, match="labels from"):
+    with pytest.raises(UserError, match="labels from"):
         training_set.recipe(house, D, D, [], "then")
     empty = training_set.recipe(house, dt.date(2026, 1, 1), dt.date(2026, 1, 2), [], "then")
-    with pytest.raises(MendableError, match="no labels between the days"):
+    with pytest.raises(UserError, match="no labels between the days"):
         training_set.write(house, empty, tmp_path)
     (tmp_path / "recipe.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(MendableError, match="no recipe"):
+    with pytest.raises(UserError, match="no recipe"):
         training_set.read_recipe(tmp_path / "recipe.json")

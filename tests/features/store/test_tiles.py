@@ -58,7 +58,7 @@ def put(night, days: list[dt.date], seed: int = 0) -> None:
 def build(made, nights: list[dt.date]) -> int:
     family = made.catalogue.features.family("visit")
     days = {one - dt.timedelta(days=1) for one in nights}
-    return partials.build(made, family, nights, spark_tables.held(made.lake, "visit", "data_date", days))
+    return partials.build(made, family, nights, spark_tables.read_held(made.lake, "visit", "data_date", days))
 
 
 def rows_of(made) -> pa.Table:

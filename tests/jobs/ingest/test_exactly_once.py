@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from jobs import ingest, scan
-from jobs.ingest.deliveries import Work, identify, survey
+from jobs.ingest.deliveries import Delivery, identify, survey
 from jobs.ingest.task import Loader
 from runtime.night import Night
 from tests.jobs.ingest.conftest import CREATED, DAY, Desk
@@ -151,7 +151,7 @@ def test_what_arrives_after_the_cut_off_waits_for_the_next_night(desk: Desk) -> 
 # -- at the same time, and killed --------------------------------------------------------------------------------
 
 
-def works_of(night: Night) -> list[Work]:
+def works_of(night: Night) -> list[Delivery]:
     """What the night would load if nothing had been loaded yet."""
     feeds, schemas = night.catalogue.feeds, night.catalogue.schemas
     return ingest.pending(ingest.visible(night, "*"), {}, feeds, schemas, night.cut_off)[0]

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from conf.catalogue import load_catalogue
-from jobs.ingest.deliveries import File, Work
+from jobs.ingest.deliveries import Delivery, File
 from jobs.ingest.task import Loader
 from jobs.scan.arrivals import look
 from jobs.scan.controls import read_control
@@ -126,7 +126,7 @@ def judging(feed: str, examples: int) -> Callable[[], None]:
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "sent.dat").write_bytes(content)
             sent = File("sent.dat", "sent.dat", len(content), max(0, lines + off))
-            work = Work(CATALOGUE.feeds[feed], SCHEMA, DAY, -1, 0, CREATED, (sent,))
+            work = Delivery(CATALOGUE.feeds[feed], SCHEMA, DAY, -1, 0, CREATED, (sent,))
             one = Loader(Path(folder), Path(folder) / "lake", Path(folder) / "spool", b"k" * 32).load(work)
             written = list((Path(folder) / "lake").rglob("*.parquet"))
         assert one.code in CODES, one.reason

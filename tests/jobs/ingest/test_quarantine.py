@@ -9,8 +9,8 @@ from cryptography.fernet import Fernet
 from typer.testing import CliRunner
 
 from cli.feeds import app
-from conf.errors import MendableError
-from reporting.quarantine import masked, read_quarantined, shape
+from conf.errors import UserError
+from reporting.quarantine import mask_bytes, read_quarantined, shape
 from tests.jobs.ingest.conftest import DAY, Desk
 
 BAD = b"7\x80100\xb6\xab00000007\xff"
@@ -24,7 +24,7 @@ def test_bytes_of_a_record_lie_encrypted_and_are_shown_by_their_shape(desk: Desk
     assert BAD not in row["raw"]
     for path in night.lake.path("ops_quarantine").rglob("*.parquet"):
         assert BAD not in path.read_bytes()
-    [told] = masked(night, [row])
+    [told] = mask_bytes(night, [row])
     assert told["shape"] == "0\\x80000文00000000\\xff"
     assert (told["line"], told["code"]) == (8, row["code"])
     assert "raw" not in told
@@ -35,7 +35,7 @@ def test_a_record_is_shown_in_the_encoding_of_its_feed(desk: Desk) -> None:
     desk.send("headed_csv", list(range(60)), raw={7: "x,,東個,,,,,".encode()})
     desk.load()
     night = desk.night()
-    [told] = masked(night, read_quarantined(night.lake, "headed_csv", DAY, 20))
+    [told] = mask_bytes(night, read_quarantined(night.lake, "headed_csv", DAY, 20))
     assert (told["line"], told["shape"]) == (9, "a,,文文,,,,,")
 
 
@@ -45,12 +45,12 @@ def test_without_the_key_nothing_is_shown(desk: Desk, monkeypatch: pytest.Monkey
     night = desk.night()
     rows = read_quarantined(night.lake, "strict_vgop", None, 20)
     monkeypatch.setenv("CPC_VAULT_KEY", Fernet.generate_key().decode())
-    with pytest.raises(MendableError, match="does not open"):
-        masked(night, rows)
+    with pytest.raises(UserError, match="does not open"):
+        mask_bytes(night, rows)
     monkeypatch.delenv("CPC_VAULT_KEY")
     (night.settings.home / "secrets" / "vault.key").unlink()
-    with pytest.raises(MendableError, match="missing"):
-        masked(night, rows)
+    with pytest.raises(UserError, match="missing"):
+        mask_bytes(night, rows)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from models.affinity.encode import Feature, Offer, Way
+from models.affinity.encode import EncodedFeature, Offer, Way
 from models.affinity.scorer import Menu
 from models.affinity.signals import HEARD, MISSED, REFUSED, UNKNOWN
-from models.affinity.training import CONTROL, EXPLOIT, EXPLORE, Sample
+from models.affinity.training import CONTROL, EXPLOIT, EXPLORE, TrainingSample
 
 
 def make_menu(products: int = 4) -> Menu:
@@ -37,7 +37,7 @@ def truth(X: np.ndarray, product: np.ndarray, channel: np.ndarray, effect: float
 
 def make_sample(
     customers: int = 1500, nights: int = 20, seed: int = 0, effect: float = 1.0, products: int = 4
-) -> Sample:
+) -> TrainingSample:
     rng = np.random.default_rng(seed)
     n = customers * nights
     customer, day = np.repeat(np.arange(customers), nights), np.tile(np.arange(nights), customers)
@@ -57,7 +57,7 @@ def make_sample(
     reached = rng.random(n) < np.where(channel == 0, 0.4, 0.9)
     answer = np.where(reached, np.where(rng.random(n) < expit(-1.5 - X[:, 1]), REFUSED, HEARD), MISSED)
     pscore = np.where(role == CONTROL, 1.0, np.where(contacted, 0.4 / (2 * products), 0.6))
-    return Sample(
+    return TrainingSample(
         X,
         customer,
         day,
@@ -77,7 +77,7 @@ def make_sample(
     )
 
 
-FEATURES = tuple(Feature(f"f{k}", "number") for k in range(5))
+FEATURES = tuple(EncodedFeature(f"f{k}", "number") for k in range(5))
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +86,7 @@ def menu() -> Menu:
 
 
 @pytest.fixture(scope="session")
-def world() -> Callable[..., Sample]:
+def world() -> Callable[..., TrainingSample]:
     return make_sample
 
 
@@ -96,5 +96,5 @@ def chance() -> Callable[..., np.ndarray]:
 
 
 @pytest.fixture(scope="session")
-def features() -> tuple[Feature, ...]:
+def features() -> tuple[EncodedFeature, ...]:
     return FEATURES

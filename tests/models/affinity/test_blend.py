@@ -6,7 +6,7 @@ import lightgbm as lgb
 import numpy as np
 import pytest
 
-from models.affinity.blend import Part, blend
+from models.affinity.blend import BlendPart, blend
 from models.affinity.trees import parse, score_rows
 
 
@@ -24,7 +24,9 @@ def boosters() -> tuple[np.ndarray, list[lgb.Booster]]:
 
 def test_a_blend_is_the_weighted_sum() -> None:
     X, (first, second, flat) = boosters()
-    parts = [Part(b.model_to_string(), *w) for b, w in ((first, (0.5, 1.0)), (second, (-2.0, 0.0)), (flat, (3.0, 0.0)))]
+    parts = [
+        BlendPart(b.model_to_string(), *w) for b, w in ((first, (0.5, 1.0)), (second, (-2.0, 0.0)), (flat, (3.0, 0.0)))
+    ]
     text = blend(parts, 3, 0.25)
     raw = [booster.predict(X) for booster in (first, second, flat)]
     expected = np.where(X[:, 3] > 0, 0.5 * raw[0] - 2 * raw[1] + 3 * raw[2] + 0.25, raw[0])
@@ -38,4 +40,4 @@ def test_parts_of_other_columns_are_refused() -> None:
     X, (first, *_) = boosters()
     other = lgb.train({"verbose": -1}, lgb.Dataset(X[:, :3], X[:, 1]), 2)
     with pytest.raises(ValueError, match="2 parts over 2 sets of columns"):
-        blend([Part(first.model_to_string(), 1.0, 0.0), Part(other.model_to_string(), 1.0, 0.0)], 3)
+        blend([BlendPart(first.model_to_string(), 1.0, 0.0), BlendPart(other.model_to_string(), 1.0, 0.0)], 3)

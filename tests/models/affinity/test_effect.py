@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from models.affinity import prior
-from models.affinity.effect import Drawn, among_best, average, correction, kept, measure
+from models.affinity.effect import Drawn, among_best, average, correction, fit_kept_margin, measure
 
 
 def drawn(lift: float, n: int = 20_000, seed: int = 0) -> Drawn:
@@ -75,10 +75,13 @@ def test_the_margin_kept_is_net_of_discount_and_of_what_is_displaced() -> None:
     n = 600
     listed = rng.choice([10.0, 100.0], n)
     margin = 0.85 * listed + rng.gamma(1.0, 3.0, n)
-    found = kept(margin, np.full(n, 3.0), listed, (listed > 50).astype(np.int64), ["small", "large"])
+    found = fit_kept_margin(margin, np.full(n, 3.0), listed, (listed > 50).astype(np.int64), ["small", "large"])
     assert found[""] == pytest.approx(0.85, abs=0.02)
     assert found["large"] == pytest.approx(0.85, abs=0.02)
-    assert kept(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, np.int64), ["small"]) == {"": 0.9, "small": 0.9}
+    assert fit_kept_margin(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, np.int64), ["small"]) == {
+        "": 0.9,
+        "small": 0.9,
+    }
 
 
 def counts(seed: int = 0) -> tuple[np.ndarray, ...]:

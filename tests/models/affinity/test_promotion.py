@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.affinity.promotion import Bounds, Rounds, difference, effective, judge, unsupported
+from models.affinity.promotion import PromotionBounds, Rounds, difference, effective, judge, measure_unsupported
 
 GOOD = {"ratio": 1.0, "slope": 1.0}
 
@@ -27,8 +27,10 @@ def rounds(gain: float, n: int = 30_000, seed: int = 0, copies: int = 1) -> Roun
     return Rounds(**fields, slices={"centre": np.tile(where, copies)})
 
 
-def failed(given: Rounds, calibration: dict[str, float] | None = None, bounds: Bounds | None = None) -> set[str]:
-    return {c.check for c in judge(given, calibration or GOOD, bounds or Bounds()) if not c.passed}
+def failed(
+    given: Rounds, calibration: dict[str, float] | None = None, bounds: PromotionBounds | None = None
+) -> set[str]:
+    return {c.check for c in judge(given, calibration or GOOD, bounds or PromotionBounds()) if not c.passed}
 
 
 def test_a_better_challenger_passes_and_a_worse_one_does_not() -> None:
@@ -49,7 +51,7 @@ def test_thin_support_is_refused() -> None:
     assert effective(rounds(0.3, 1500)) < 1000
     given = rounds(0.3)
     never = replace(given, challenger=np.where(np.arange(30_000) < 900, 7, 1))
-    assert unsupported(never) == 0.03
+    assert measure_unsupported(never) == 0.03
     assert "unsupported mass" in failed(never)
 
 

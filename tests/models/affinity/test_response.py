@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.affinity.encode import Feature
+from models.affinity.encode import EncodedFeature
 from models.affinity.response import slices
 from models.affinity.scorer import Menu
-from models.affinity.signals import Knobs, Rows
-from models.affinity.training import Sample, learn
+from models.affinity.signals import SignalRows, TreeParameters
+from models.affinity.training import TrainingSample, learn
 from models.lifecycle.model_card import shap_summary
 
 
 @pytest.mark.whole
 def test_the_features_that_matter_add_most(
-    world: Callable[..., Sample], features: tuple[Feature, ...], menu: Menu, tmp_path: Path
+    world: Callable[..., TrainingSample], features: tuple[EncodedFeature, ...], menu: Menu, tmp_path: Path
 ) -> None:
-    learnt = learn(world(), features, menu, Knobs(trees=40, min_leaf=50), 0.25, {})
+    learnt = learn(world(), features, menu, TreeParameters(trees=40, min_leaf=50), 0.25, {})
     told = learnt.response.explained
     assert told.parts.shape == told.values.shape == (len(told.values), len(told.names))
     size = dict(zip(told.names, np.abs(told.parts).mean(axis=0), strict=True))
@@ -39,7 +39,7 @@ def test_slices_tell_values_with_enough_orders() -> None:
     y[:20] = 1  # 20 orders in gz, 4 in sz, some where the city is missing
     y[200:204] = 1
     y[350:380] = 1
-    rows = Rows(
+    rows = SignalRows(
         X=np.column_stack([city, city]),
         arcs=np.zeros((n, 12)),
         y=y,
@@ -50,7 +50,7 @@ def test_slices_tell_values_with_enough_orders() -> None:
         prior=np.zeros(n),
         answer=np.full(n, -1),
     )
-    features = (Feature("city", "category", ("gz", "sz")), Feature("colour", "category", ("red", "blue")))
+    features = (EncodedFeature("city", "category", ("gz", "sz")), EncodedFeature("colour", "category", ("red", "blue")))
     p = np.where(np.arange(n) < 20, 0.2, 0.1)
     (only,) = slices(rows, features, p)
     assert (only["slicing"], only["value"], only["rows"], only["conversions"]) == ("city", "gz", 200.0, 20.0)

@@ -9,16 +9,16 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from models.affinity.encode import ARC_COLUMNS, Feature
+from models.affinity.encode import ARC_COLUMNS, EncodedFeature
 from models.affinity.response import fit
-from models.affinity.signals import ALONE, HEARD, MISSED, REFUSED, UNKNOWN, Knobs, Rows, signals, stack
+from models.affinity.signals import ALONE, HEARD, MISSED, REFUSED, UNKNOWN, SignalRows, TreeParameters, signals, stack
 from models.affinity.trees import parse, score_rows
 
-KNOBS = Knobs(trees=40, min_leaf=100, threads=1)
-FEATURES = tuple(Feature(f"f{k}", "number") for k in range(12))
+KNOBS = TreeParameters(trees=40, min_leaf=100, threads=1)
+FEATURES = tuple(EncodedFeature(f"f{k}", "number") for k in range(12))
 
 
-def rare(n: int = 24_000, seed: int = 0, *, told: bool = True, alone: float = -5.0) -> tuple[Rows, np.ndarray]:
+def rare(n: int = 24_000, seed: int = 0, *, told: bool = True, alone: float = -5.0) -> tuple[SignalRows, np.ndarray]:
     """Contacts of which two in a thousand are answered by an order, by who listens; a third of the others refuse.
 
     Returns:
@@ -35,7 +35,7 @@ def rare(n: int = 24_000, seed: int = 0, *, told: bool = True, alone: float = -5
     y = (rng.random(n) < expit(start + np.where(met, listens, 0.0))).astype(float)
     heard = rng.random(n) < expit(0.7 + listens)
     answer = np.select([rng.random(n) < 0.3, ~heard], [MISSED, REFUSED], HEARD)
-    return Rows(
+    return SignalRows(
         X,
         arcs,
         y,
@@ -48,7 +48,7 @@ def rare(n: int = 24_000, seed: int = 0, *, told: bool = True, alone: float = -5
     ), listens
 
 
-def ranking(rows: Rows, listens: np.ndarray, new: np.ndarray) -> tuple[float, dict[str, float]]:
+def ranking(rows: SignalRows, listens: np.ndarray, new: np.ndarray) -> tuple[float, dict[str, float]]:
     """AUC of the model's trees against who listens more than most, for new customers; the signals' weights."""
     found = fit(rows, FEATURES, 1, KNOBS)
     arcs = np.zeros((len(new), len(ARC_COLUMNS)))

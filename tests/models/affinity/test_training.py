@@ -12,19 +12,19 @@ import pytest
 from scipy.special import expit
 
 from models.affinity.bundle import FACTS, TEXT, Bundle, load
-from models.affinity.encode import ARC_COLUMNS, Feature
+from models.affinity.encode import ARC_COLUMNS, EncodedFeature
 from models.affinity.response import OneClassError
 from models.affinity.scorer import Menu, Money, prepare
-from models.affinity.signals import Knobs
-from models.affinity.training import Sample, learn, training_rows
+from models.affinity.signals import TreeParameters
+from models.affinity.training import TrainingSample, learn, training_rows
 from runtime.model_pointer import PINNED_FILES, digest
 
-KNOBS = Knobs(trees=60, min_leaf=50)
+KNOBS = TreeParameters(trees=60, min_leaf=50)
 PEOPLE = 3000
 
 
 @pytest.fixture(scope="module")
-def bundle(world: Callable[..., Sample], features: tuple[Feature, ...], menu: Menu) -> Bundle:
+def bundle(world: Callable[..., TrainingSample], features: tuple[EncodedFeature, ...], menu: Menu) -> Bundle:
     return learn(world(), features, menu, KNOBS, 0.25, {}).bundle
 
 
@@ -52,7 +52,7 @@ def test_predicted_lift_equals_the_truth(bundle: Bundle, menu: Menu, chance: Cal
 
 @pytest.mark.whole
 def test_no_effect_is_found_where_there_is_none(
-    world: Callable[..., Sample], features: tuple[Feature, ...], menu: Menu
+    world: Callable[..., TrainingSample], features: tuple[EncodedFeature, ...], menu: Menu
 ) -> None:
     found = learn(world(effect=0.0, seed=4), features, menu, KNOBS, 0.25, {}).bundle
     _, convert, base = scored(found, menu)
@@ -63,7 +63,7 @@ def test_no_effect_is_found_where_there_is_none(
 
 
 def test_an_order_counts_for_the_contact_it_answers(
-    world: Callable[..., Sample], features: tuple[Feature, ...], menu: Menu
+    world: Callable[..., TrainingSample], features: tuple[EncodedFeature, ...], menu: Menu
 ) -> None:
     """A message whose window holds the order that a later call won brought nothing: `ordered` has it, `converted` not."""
     sample = world(seed=2)
@@ -79,7 +79,7 @@ def test_an_order_counts_for_the_contact_it_answers(
 
 
 def test_a_product_is_not_asked_of_nights_before_its_launch(
-    world: Callable[..., Sample], features: tuple[Feature, ...], menu: Menu
+    world: Callable[..., TrainingSample], features: tuple[EncodedFeature, ...], menu: Menu
 ) -> None:
     """Nobody orders what is not sold yet: a product launched tomorrow starts as its group, not from no orders at all."""
     sample = world(seed=3)
@@ -93,7 +93,9 @@ def test_a_product_is_not_asked_of_nights_before_its_launch(
     assert set(np.unique(asked)) == {0.0, 1.0, 2.0}
 
 
-def test_tired_customers_answer_less(world: Callable[..., Sample], features: tuple[Feature, ...], menu: Menu) -> None:
+def test_tired_customers_answer_less(
+    world: Callable[..., TrainingSample], features: tuple[EncodedFeature, ...], menu: Menu
+) -> None:
     rng = np.random.default_rng(5)
     sample = world(customers=4000, seed=5)
     sample.recent[:] = np.where(sample.product >= 0, rng.exponential(1.0, len(sample.day)), 0.0)
@@ -148,7 +150,7 @@ def test_a_product_launched_after_training_scores_from_its_group(bundle: Bundle,
 
 @pytest.mark.parametrize("answer", [0, -1])
 def test_one_class_is_refused(
-    world: Callable[..., Sample], features: tuple[Feature, ...], menu: Menu, answer: int
+    world: Callable[..., TrainingSample], features: tuple[EncodedFeature, ...], menu: Menu, answer: int
 ) -> None:
     sample = world(300, 8)
     sample.ordered[:] = answer

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklift.metrics import qini_auc_score
 from typer.testing import CliRunner
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from models.affinity import meta_learners
 from models.affinity.meta_learners import LEARNERS, Size, Training, cross_fit
 from models.affinity.uplift import CROSS_FITTED, auuc, deciles, effect, perfect, qini, quality, rank
@@ -167,5 +167,5 @@ def test_costs_are_taken_from_the_treated(tmp_path: Path) -> None:
 )
 def test_bad_input_is_named(tmp_path: Path, options: dict[str, str], message: str) -> None:
     path = table(tmp_path)
-    with pytest.raises(MendableError, match=message):
+    with pytest.raises(UserError, match=message):
         load(path, **({"treatment": "arm", "outcome": "y"} | options))  # type: ignore[arg-type]

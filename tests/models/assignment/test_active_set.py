@@ -18,8 +18,8 @@ from models.assignment.dual_evaluation import Local, best_arcs, evaluate
 from models.assignment.problem import Block, Limits, Problem
 from models.assignment.repair import used_by, value_of
 from models.assignment.resolve import solve_again
-from models.assignment.solve import Goal, Solution, solve
-from planning.whatif.active_sets import key_of, read_active, rounded_change, write_active
+from models.assignment.solve import Solution, SolveOptions, solve
+from planning.whatif.active_sets import key_of, read_active, round_change, write_active
 from tests.models.assignment.test_solve import made, problems
 
 GAP = 1e-3
@@ -126,7 +126,7 @@ def test_prices_outside_the_box_are_refused_and_rounded_into_it() -> None:
 @pytest.fixture(scope="module")
 def night() -> tuple[Problem, Solution]:
     problem = generated(Case(12_000, seed=4))
-    return problem, solve(problem, Goal(gap=GAP))
+    return problem, solve(problem, SolveOptions(gap=GAP))
 
 
 def dear(found: Solution, problem: Problem) -> int:
@@ -144,7 +144,7 @@ def test_a_what_if_by_the_active_set_is_as_good_as_one_by_everybody(
     active = active_set(problem, before.dual.prices, box_of(problem, before.dual.prices, there.limits))
     assert active is not None
     assert active.customers < problem.customers / 2
-    goal = Goal(gap=GAP, start=before.dual.prices)
+    goal = SolveOptions(gap=GAP, start=before.dual.prices)
     found, whole = solve_again(there, active, goal), solve(there, goal)
     assert isinstance(found, Solution)
     for each in (found, whole):
@@ -162,7 +162,7 @@ def test_what_a_box_is_too_small_for_is_not_answered(night: tuple[Problem, Solut
     prices = before.dual.prices
     active = active_set(problem, prices, around(prices, problem.rounded(np.full(len(prices), 5e9) / problem.scale)))
     assert active is not None
-    missed = solve_again(moved(problem, dear(before, problem), 0.4), active, Goal(gap=GAP, start=prices))
+    missed = solve_again(moved(problem, dear(before, problem), 0.4), active, SolveOptions(gap=GAP, start=prices))
     assert not isinstance(missed, Solution)
     assert active.leans(missed.prices)
     assert not active.leans(prices)
@@ -178,7 +178,7 @@ def test_a_set_comes_back_as_it_was_written(night: tuple[Problem, Solution], tmp
     write_active(path, active, before.plan.arcs)
     back = read_active(path, problem, before.plan.arcs)
     assert back is not None
-    goal = Goal(gap=GAP, start=before.dual.prices)
+    goal = SolveOptions(gap=GAP, start=before.dual.prices)
     one, other = solve_again(there, active, goal), solve_again(there, back, goal)
     assert isinstance(one, Solution)
     assert isinstance(other, Solution)
@@ -192,7 +192,7 @@ def test_sets_are_for_round_changes_so_that_it_does_not_matter_what_was_asked_be
     used = [1000, -230, 40]
 
     def wide(*amount: int) -> list[int] | None:
-        found = rounded_change(before, replace(before, amount=np.array(amount)), used)
+        found = round_change(before, replace(before, amount=np.array(amount)), used)
         return None if found is None else found.amount.tolist()
 
     assert wide(1030, -200, 0) == wide(1100, -200, 0) == [1100, -200, 0]

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.assignment_cases import Case
 from benchmarks.assignment_cases import problem as generated
 from models.assignment.aggregated_lp import _changes, by_classes, classes_of
-from models.assignment.dual import Aim, descend
+from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Local, best_arcs, evaluate
 from models.assignment.problem import Block, Kinds, Limits, Problem
 from models.assignment.repair import gather, used_by, value_of
@@ -74,7 +74,7 @@ def test_a_move_changes_what_both_kinds_use() -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_plan_of_classes_is_proved_close(seed: int) -> None:
     problem = generated(Case(60_000, seed=seed))
-    aim = Aim(passes=60, gain=1e-8, width=5e11, least=1e9, radius=1.0)
+    aim = StoppingRule(passes=60, gain=1e-8, width=5e11, least=1e9, radius=1.0)
     dual = descend(problem, Local(problem), np.zeros(len(problem.limits), np.int64), aim).best
     plan = by_classes(problem, dual, int(dual.width * 10_000 / dual.near))
     assert plan.excess == 0

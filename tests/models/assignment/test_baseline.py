@@ -11,7 +11,7 @@ from benchmarks.assignment_cases import Case
 from benchmarks.assignment_cases import problem as generated
 from models.assignment.baseline import arbitrate_then_cap, caps_only, greedy, without, without_shares
 from models.assignment.problem import Block, Kinds, Limits, Problem
-from models.assignment.solve import Goal, solve
+from models.assignment.solve import SolveOptions, solve
 
 VALUE = [[9, 4], [8, 7], [3, 2], [-1, -2]]  # of arcs 0 and 1 of four customers
 
@@ -35,7 +35,7 @@ def problem(amount: list[int], sign: list[int], uses: list[tuple[int, int, int]]
 def test_the_best_scores_take_what_is_scarce_although_others_need_it_more() -> None:
     one = problem([1], [1], [(0, 0, 1)])
     assert arbitrate_then_cap(one) == (9 + 7 + 2, [])
-    assert solve(one, Goal(gap=0.0)).plan.primal == 9 + 7 + 2
+    assert solve(one, SolveOptions(gap=0.0)).plan.primal == 9 + 7 + 2
     other = problem([1, 1], [1, 1], [(0, 0, 1), (1, 1, 1)])
     assert arbitrate_then_cap(other) == (9 + 7, [])
 
@@ -44,7 +44,7 @@ def test_a_floor_is_filled_first_by_whoever_scores_best_for_it() -> None:
     floor = problem([-2], [-1], [(1, 0, -1)])
     # arc 1 to the customers worth 7 and 4 for it, then arc 0 to the third
     assert arbitrate_then_cap(floor) == (7 + 4 + 3, [])
-    assert solve(floor, Goal(gap=0.0)).plan.primal == 9 + 7 + 2
+    assert solve(floor, SolveOptions(gap=0.0)).plan.primal == 9 + 7 + 2
     assert arbitrate_then_cap(caps_only(floor)) == (9 + 8 + 3, [])
 
 
@@ -66,7 +66,7 @@ def test_greedy_takes_arcs_by_value_or_by_what_they_use() -> None:
     scarce = problem([3], [1], [(0, 0, 3), (1, 0, 1)])  # arc 0 uses three units, arc 1 one
     assert greedy(scarce) == (9, [])
     assert greedy(scarce, "density") == (7 + 4 + 2, [])
-    assert solve(scarce, Goal(gap=0.0)).plan.primal == 7 + 4 + 2
+    assert solve(scarce, SolveOptions(gap=0.0)).plan.primal == 7 + 4 + 2
 
 
 def test_greedy_fills_floors_first() -> None:
@@ -78,7 +78,7 @@ def test_greedy_fills_floors_first() -> None:
 def test_on_the_same_limits_the_solver_is_worth_more_in_either_order() -> None:
     case = generated(Case(customers=4_000, tight=0.5))
     for same in (without_shares(case), caps_only(case)):
-        ours = solve(same, Goal(gap=1e-3)).plan.primal
+        ours = solve(same, SolveOptions(gap=1e-3)).plan.primal
         score, broken = arbitrate_then_cap(same)
         arrival, _ = arbitrate_then_cap(same, "arrival")
         assert not broken

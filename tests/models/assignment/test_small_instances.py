@@ -12,12 +12,12 @@ from benchmarks.public_instances import problem_of
 from models.arrays import Ints
 from models.assignment.arc_types import Use, narrow, reduce_kinds
 from models.assignment.dual_evaluation import Dual, Local, best_arcs, evaluate
-from models.assignment.ejection_chains import Cooling, chained
+from models.assignment.ejection_chains import Cooling, search_chains
 from models.assignment.highs_models import Choice, whole_plan
 from models.assignment.problem import PICO, Block, Limits, Problem
-from models.assignment.repair import Options, Plan, gather, repaired, used_by, value_of, without
-from models.assignment.small_instances import core, improved
-from models.assignment.solve import Goal, solve
+from models.assignment.repair import Options, Plan, gather, repair, used_by, value_of, without
+from models.assignment.small_instances import core, improve_plan
+from models.assignment.solve import SolveOptions, solve
 
 
 def knapsack(groups: int, items: int, limits: int, seed: int, must: bool = True) -> Problem:
@@ -61,7 +61,7 @@ def chains(
     seconds: float = math.inf,
     cooling: Cooling = WARM,
 ) -> Ints | None:
-    return chained(
+    return search_chains(
         problem, dual.prices, options, room, feasible=feasible, enough=enough, cooling=cooling, seconds=seconds, seed=3
     )
 
@@ -73,7 +73,7 @@ def kept(problem: Problem, arcs: list[Ints]) -> bool:
 def test_chains_find_the_optimum_of_what_a_mip_can_prove() -> None:
     problem = knapsack(10, 5, 3, seed=1)
     dual = priced(problem)
-    plan = repaired(problem, dual.prices, 1 << 61)
+    plan = repair(problem, dual.prices, 1 << 61)
     options, room = everything(problem, plan.arcs, dual)
     exact = whole_plan(
         Choice(options.group, options.kind, options.value, room),
@@ -137,11 +137,11 @@ def test_a_floor_is_mended_by_those_who_do_not_use_it_yet() -> None:
 def test_a_plan_that_is_good_enough_is_left_alone_and_so_is_one_whose_time_is_over() -> None:
     problem = knapsack(10, 5, 3, seed=1)
     dual = priced(problem)
-    plan = repaired(problem, dual.prices, 1 << 61)
+    plan = repair(problem, dual.prices, 1 << 61)
     options, room = everything(problem, plan.arcs, dual)
     assert chains(problem, dual, options, room, True, enough=0) is None
     assert chains(problem, dual, options, room, True, seconds=0.0) is None
-    assert improved(problem, dual, plan, gap=1.0, seconds=math.inf) is plan
+    assert improve_plan(problem, dual, plan, gap=1.0, seconds=math.inf) is plan
 
 
 def test_values_that_are_multiples_of_a_unit_need_not_reach_the_bound_between_two(
@@ -149,15 +149,15 @@ def test_values_that_are_multiples_of_a_unit_need_not_reach_the_bound_between_tw
 ) -> None:
     problem = knapsack(10, 5, 3, seed=1)
     dual = replace(priced(problem), bound=1_234_999_999)
-    plan = replace(repaired(problem, dual.prices, 1 << 61), primal=1_234_000_000, excess=0.0)
+    plan = replace(repair(problem, dual.prices, 1 << 61), primal=1_234_000_000, excess=0.0)
     searched: list[Dual] = []
     monkeypatch.setattr(
         "models.assignment.small_instances.core",
         lambda _, dual, *rest: searched.append(dual) or core(problem, dual, *rest),
     )
-    improved(problem, dual, plan, gap=0.0, seconds=math.inf)
+    improve_plan(problem, dual, plan, gap=0.0, seconds=math.inf)
     assert not searched
-    improved(problem, replace(dual, bound=1_235_000_000), plan, gap=0.0, seconds=math.inf)
+    improve_plan(problem, replace(dual, bound=1_235_000_000), plan, gap=0.0, seconds=math.inf)
     assert searched
 
 
@@ -180,7 +180,7 @@ def test_cores_hold_what_is_held_and_are_small(must: bool) -> None:
 def test_a_core_is_complete_where_what_it_leaves_out_loses_more_than_is_missing() -> None:
     problem = knapsack(40, 8, 3, seed=4)
     dual = priced(problem)
-    plan = repaired(problem, dual.prices, 1 << 61)
+    plan = repair(problem, dual.prices, 1 << 61)
     assert plan.excess == 0
     options, complete = core(problem, dual, plan, 10_000)
     assert complete
@@ -195,8 +195,8 @@ def test_a_core_is_complete_where_what_it_leaves_out_loses_more_than_is_missing(
 def test_a_small_instance_is_improved_the_same_way_twice() -> None:
     problem = knapsack(40, 8, 5, seed=5)
     dual = priced(problem)
-    plan = repaired(problem, dual.prices, 1 << 61)
-    one, other = (improved(problem, dual, plan, gap=0.0, seconds=math.inf) for _ in range(2))
+    plan = repair(problem, dual.prices, 1 << 61)
+    one, other = (improve_plan(problem, dual, plan, gap=0.0, seconds=math.inf) for _ in range(2))
     assert one.excess == 0
     assert one.primal > plan.primal
     assert one.primal == other.primal == value_of(problem, one.arcs)
@@ -206,6 +206,6 @@ def test_a_small_instance_is_improved_the_same_way_twice() -> None:
 
 @pytest.mark.whole
 def test_seconds_are_kept_by_the_search() -> None:
-    found = solve(knapsack(60, 10, 8, seed=6), Goal(gap=0.0, seconds=3.0))
+    found = solve(knapsack(60, 10, 8, seed=6), SolveOptions(gap=0.0, seconds=3.0))
     assert found.plan.excess == 0
     assert "cores" in found.method

@@ -15,12 +15,12 @@ from benchmarks.assignment_cases import problem as generated
 from models.assignment.arc_types import Numbering, Use, reduce_kinds
 from models.assignment.boxstep import boxes
 from models.assignment.conflict import Infeasible
-from models.assignment.dual import Aim, box_qp, descend
+from models.assignment.dual import StoppingRule, box_qp, descend
 from models.assignment.dual_evaluation import Local, best_arcs, choices, evaluate
 from models.assignment.problem import Block, Limits, Overflow, Problem
-from models.assignment.repair import repaired, used_by, value_of
+from models.assignment.repair import repair, used_by, value_of
 from models.assignment.sample import sample, split
-from models.assignment.solve import Goal, solve
+from models.assignment.solve import SolveOptions, solve
 
 YUAN = 1_000_000
 
@@ -74,7 +74,7 @@ def problems(draw: st.DrawFn) -> Problem:
 def test_the_plan_is_the_best_and_the_bound_holds(problem: Problem) -> None:
     best = brute(problem)
     try:
-        found = solve(problem, Goal(gap=0.0))
+        found = solve(problem, SolveOptions(gap=0.0))
     except Infeasible as error:
         assert best is None
         check_conflict(problem, error)
@@ -95,7 +95,7 @@ def test_a_conflict_counts_customers_who_have_no_other_arc(first: list[tuple[int
     customers = [first, [(0, [3, 2])], [(0, [0, 1]), (0, [-2, -2])]]
     problem = made(customers, [("at_most", 0), ("at_least", 3)], must=True)
     with pytest.raises(Infeasible) as caught:
-        solve(problem, Goal(gap=0.0))
+        solve(problem, SolveOptions(gap=0.0))
     check_conflict(problem, caught.value)
 
 
@@ -125,33 +125,35 @@ def check_conflict(problem: Problem, error: Infeasible) -> None:
 
 
 def test_all_values_negative_contacts_nobody() -> None:
-    found = solve(made([[(-5, [1])], [(-1, [1])]], [("at_most", 1)]), Goal())
+    found = solve(made([[(-5, [1])], [(-1, [1])]], [("at_most", 1)]), SolveOptions())
     assert [a.tolist() for a in found.plan.arcs] == [[-1, -1]]
     assert found.plan.primal == found.dual.bound == 0
 
 
 def test_a_floor_is_bought_at_the_least_loss() -> None:
-    found = solve(made([[(-5 * YUAN, [1])], [(-1 * YUAN, [1])], [(-3 * YUAN, [1])]], [("at_least", 2)]), Goal(gap=1e-9))
+    found = solve(
+        made([[(-5 * YUAN, [1])], [(-1 * YUAN, [1])], [(-3 * YUAN, [1])]], [("at_least", 2)]), SolveOptions(gap=1e-9)
+    )
     assert [a.tolist() for a in found.plan.arcs] == [[-1, 1, 2]]
     assert found.plan.primal == -4 * YUAN
     assert 0 <= found.dual.bound - found.plan.primal <= 1  # a customer's part is rounded up
 
 
 def test_no_limits_and_a_limit_that_touches_nobody() -> None:
-    found = solve(made([[(3, []), (7, [])]], []), Goal())
+    found = solve(made([[(3, []), (7, [])]], []), SolveOptions())
     assert found.plan.primal == found.dual.bound == 7
-    assert solve(made([[(3, [0]), (7, [0])]], [("at_most", 0)]), Goal()).plan.primal == 7
+    assert solve(made([[(3, [0]), (7, [0])]], [("at_most", 0)]), SolveOptions()).plan.primal == 7
 
 
 def test_values_too_large_are_refused() -> None:
     with pytest.raises(Overflow):
-        solve(made([[(1 << 44, [1])]], [("at_most", 1)]), Goal())
+        solve(made([[(1 << 44, [1])]], [("at_most", 1)]), SolveOptions())
 
 
 def test_a_conflict_names_only_what_conflicts() -> None:
     arcs = [[(YUAN, [1, 1, 0])], [(YUAN, [1, 1, 1])]]
     with pytest.raises(Infeasible) as told:
-        solve(made(arcs, [("at_most", 1), ("at_least", 2), ("at_most", 5)]), Goal())
+        solve(made(arcs, [("at_most", 1), ("at_least", 2), ("at_most", 5)]), SolveOptions())
     assert told.value.names == ("l0", "l1")
     assert told.value.ray is not None
     assert told.value.ray.deficit < 0
@@ -185,7 +187,7 @@ def test_every_price_bounds_the_optimum(problem: Problem, prices: list[int]) -> 
 @settings(max_examples=60, deadline=None)
 @given(problems())
 def test_a_repaired_plan_says_what_it_uses(problem: Problem) -> None:
-    plan = repaired(problem, np.zeros(len(problem.limits), np.int64), 10**12)
+    plan = repair(problem, np.zeros(len(problem.limits), np.int64), 10**12)
     assert plan.primal == value_of(problem, plan.arcs)
     assert plan.used == used_by(problem, plan.arcs)
     over = any(u > b for u, b in zip(plan.used, problem.limits.amount.tolist(), strict=True))
@@ -211,7 +213,7 @@ def test_box_qp_meets_its_optimality_conditions() -> None:
 def test_newton_and_boxes_find_the_same_optimum() -> None:
     problem = generated(Case(3000, seed=5))
     start = np.zeros(len(problem.limits), np.int64)
-    aim = Aim(passes=200, gain=1e-9, width=5e11, least=1e9, radius=1.0)
+    aim = StoppingRule(passes=200, gain=1e-9, width=5e11, least=1e9, radius=1.0)
     newton = descend(problem, Local(problem), start, aim).best
     found = boxes(problem, Local(problem), newton, 10**9, float("inf"), 0.0)
     assert found.optimal
@@ -222,7 +224,7 @@ def test_newton_and_boxes_find_the_same_optimum() -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_plan_of_20_000_is_proved_within_1e_3(seed: int) -> None:
-    found = solve(generated(Case(20_000, seed=seed)), Goal(gap=1e-3))
+    found = solve(generated(Case(20_000, seed=seed)), SolveOptions(gap=1e-3))
     assert 0 <= found.gap <= 1e-3
     assert found.plan.excess == 0
 
@@ -230,11 +232,11 @@ def test_a_plan_of_20_000_is_proved_within_1e_3(seed: int) -> None:
 @pytest.mark.whole
 def test_a_bad_warm_start_costs_passes_not_value() -> None:
     problem = generated(Case(20_000, seed=3))
-    cold = solve(problem, Goal(gap=1e-4))
+    cold = solve(problem, SolveOptions(gap=1e-4))
     bad = np.rint(np.random.default_rng(1).random(len(problem.limits)) * 5e12 / problem.scale).astype(np.int64)
-    warm = solve(problem, Goal(gap=1e-4, start=bad))
+    warm = solve(problem, SolveOptions(gap=1e-4, start=bad))
     assert max(cold.gap, warm.gap) <= 1e-4
-    again = solve(problem, Goal(gap=1e-4, start=cold.dual.prices))
+    again = solve(problem, SolveOptions(gap=1e-4, start=cold.dual.prices))
     assert again.passes < cold.passes
     assert again.gap <= 1e-4
 
@@ -253,7 +255,7 @@ def test_a_sample_is_in_proportion_and_by_hash() -> None:
 def test_blocks_make_no_difference() -> None:
     problem = generated(Case(6_000))
     pieces = replace(problem, blocks=[p for b in problem.blocks for p in split(b, 501)])
-    one, other = solve(problem, Goal(gap=1e-3)), solve(pieces, Goal(gap=1e-3))
+    one, other = solve(problem, SolveOptions(gap=1e-3)), solve(pieces, SolveOptions(gap=1e-3))
     assert (one.dual.prices == other.dual.prices).all()
     assert one.dual.bound == other.dual.bound
     owner = [

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conf.catalogue import Catalogue
-from conf.errors import MendableError
-from jobs.eligibility import decided, funnel_rows
+from conf.errors import UserError
+from jobs.eligibility import build_eligible, funnel_rows
 from planning.eligibility.customer_state import columns
 from planning.eligibility.masks import Shape, first_remover, leave, totals
 from planning.eligibility.rules import shape_of, steps
@@ -74,7 +74,7 @@ def test_rows_of_eligible_say_why_nothing_is_left(drawn):
     people = pa.array(range(len(removed)), pa.int64())
     recent = pa.array([0] * len(removed), pa.int32())
     rows = pa.table({"customer_id": people, "recent_milli": recent, "removed": pa.array(removed.tolist())})
-    table, counts = decided(rows, D, shape)
+    table, counts = build_eligible(rows, D, shape)
     for row in table.to_pylist():
         assert (row["reason"] is None) == any(row["masks"])
         wanted = hashlib.sha256(np.array(row["masks"], "<i8").tobytes()).hexdigest()[:32]
@@ -124,7 +124,7 @@ def test_a_rule_that_names_what_there_is_not(tmp_path, rule, what):
     for name in ("products.yml", "channels.yml"):
         (tmp_path / name).write_text((CASES / name).read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "rules.yml").write_text(f"rules:\n  - {rule}\n", encoding="utf-8")
-    with pytest.raises(MendableError, match=what) as caught:
+    with pytest.raises(UserError, match=what) as caught:
         steps(Catalogue(tmp_path), D)
     assert caught.value.where == f"{tmp_path / 'rules.yml'}:2"
 

@@ -16,8 +16,8 @@ from models.assignment.dual_evaluation import Local, best_arcs, choices, evaluat
 from models.assignment.kernels import tie
 from models.assignment.problem import Problem
 from models.assignment.sample import join, pick, sample, split
-from models.assignment.solve import Goal, solve
-from planning.instance.plan_files import chosen
+from models.assignment.solve import SolveOptions, solve
+from planning.instance.plan_files import read_chosen
 from planning.instance.reader import read_instance
 from tests.planning.instance.test_reader import arcs, write
 
@@ -64,13 +64,15 @@ def test_a_case_on_disk_is_the_case_in_memory(tmp_path: Path) -> None:
     memory = generated(case)
     same(memory, mapped)
     assert mapped.blocks[0].nbytes <= 45 * 3_000 + 4
-    one, other = solve(memory, Goal(gap=1e-3)), solve(mapped, Goal(gap=1e-3))
+    one, other = solve(memory, SolveOptions(gap=1e-3)), solve(mapped, SolveOptions(gap=1e-3))
     assert (one.dual.prices == other.dual.prices).all()
     assert (one.dual.bound, one.plan.primal) == (other.dual.bound, other.plan.primal)
     plans = [
         [
             np.concatenate(part)
-            for part in zip(*(chosen(b, a, p.kinds) for b, a in zip(p.blocks, s.plan.arcs, strict=True)), strict=True)
+            for part in zip(
+                *(read_chosen(b, a, p.kinds) for b, a in zip(p.blocks, s.plan.arcs, strict=True)), strict=True
+            )
         ]
         for p, s in ((memory, one), (mapped, other))
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from planning.instance.certificate import VERSION, Certificate, read_certificate, write_certificate
 
 #: As `cpc solve` of release 0.1 wrote it, byte for byte.
@@ -65,11 +65,11 @@ def test_a_later_form_and_what_is_none_are_refused(tmp_path: Path) -> None:
         ("{", "no certificate"),
     ):
         path.write_text(text, encoding="utf-8")
-        with pytest.raises(MendableError, match=words) as caught:
+        with pytest.raises(UserError, match=words) as caught:
             read_certificate(tmp_path)
         assert caught.value.where == str(path)
     path.unlink()
-    with pytest.raises(MendableError, match="no certificate"):
+    with pytest.raises(UserError, match="no certificate"):
         read_certificate(tmp_path)
 
 

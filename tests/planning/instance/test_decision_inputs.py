@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from planning.instance.decision_inputs import VERSION, DecisionInputs, read_inputs, write_inputs
 from planning.limits.arc_units import ArcUnits, ChannelUnits, ShareUnits
 
@@ -83,7 +83,7 @@ def test_a_folder_of_release_0_1_is_read(tmp_path: Path) -> None:
 def test_another_form_is_refused_with_what_is_wrong(tmp_path: Path, change: dict[str, object], told: str) -> None:
     path = tmp_path / "inputs.json"
     path.write_text(json.dumps(OF_0_1 | change))
-    with pytest.raises(MendableError, match=told) as error:
+    with pytest.raises(UserError, match=told) as error:
         read_inputs(path)
     assert str(path) in "\n".join(error.value.lines())
 

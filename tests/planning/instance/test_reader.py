@@ -17,7 +17,7 @@ import yaml
 from typer.testing import CliRunner
 
 from cli.assignment import app
-from conf.errors import MendableError
+from conf.errors import UserError
 from models.assignment import dual_evaluation
 from planning.instance.reader import read_instance
 
@@ -101,7 +101,7 @@ def test_spark_gives_the_bytes_of_threads(tmp_path: Path, spark: Any, monkeypatc
 def test_a_conflict_is_named_with_its_ray_and_nothing_is_written(tmp_path: Path) -> None:
     floor = {"name": "too_many", "at_least": 2_000, "counts": 1, "where": {"channel": [0]}}
     instance = write(tmp_path / "a", arcs(), limits=[*LIMITS, floor])
-    with pytest.raises(MendableError, match="calls, too_many; ray"):
+    with pytest.raises(UserError, match="calls, too_many; ray"):
         CliRunner().invoke(app, ["solve", str(instance), "--out", str(tmp_path / "out")], catch_exceptions=False)
     assert not (tmp_path / "out").exists()
 
@@ -133,7 +133,7 @@ BAD_ARCS = [
 
 @pytest.mark.parametrize(("table", "what", "where"), BAD_ARCS)
 def test_malformed_arcs_are_refused(tmp_path: Path, table: Any, what: str, where: str) -> None:
-    with pytest.raises(MendableError) as told:
+    with pytest.raises(UserError) as told:
         read_instance(write(tmp_path / "a", table()))
     assert what in str(told.value)
     assert where in str(told.value)
@@ -155,7 +155,7 @@ BAD_LIMITS: list[tuple[list[dict[str, Any]], str]] = [
 
 @pytest.mark.parametrize(("limits", "told"), BAD_LIMITS)
 def test_malformed_limits_are_refused(tmp_path: Path, limits: list[dict[str, Any]], told: str) -> None:
-    with pytest.raises(MendableError, match=told):
+    with pytest.raises(UserError, match=told):
         read_instance(write(tmp_path / "a", arcs(20), limits=limits))
 
 
@@ -164,7 +164,7 @@ def test_an_empty_segment_is_a_warning(tmp_path: Path) -> None:
     assert read_instance(write(tmp_path / "a", arcs(20), limits=[empty])).warnings == ("limit nobody: no arc counts",)
     floor = {"name": "nobody", "at_least": 1, "where": {"segment": [99]}}
     instance = write(tmp_path / "b", arcs(20), limits=[floor])
-    with pytest.raises(MendableError, match="nobody"):
+    with pytest.raises(UserError, match="nobody"):
         CliRunner().invoke(app, ["solve", str(instance), "--out", str(tmp_path / "out")], catch_exceptions=False)
 
 
@@ -188,7 +188,7 @@ def test_malformed_documents_are_refused_with_what_is_wrong(
 ) -> None:
     instance = write(tmp_path / "a", arcs(20))
     (instance / "limits.yml").write_text(yaml.safe_dump(document))
-    with pytest.raises(MendableError, match=told) as error:
+    with pytest.raises(UserError, match=told) as error:
         read_instance(instance)
     assert "limits.yml" in str(error.value)
 
@@ -196,14 +196,14 @@ def test_malformed_documents_are_refused_with_what_is_wrong(
 def test_files_that_are_not_there_or_no_parquet_are_named(tmp_path: Path) -> None:
     instance = write(tmp_path / "a", arcs(20))
     (instance / "arcs" / "000.parquet").write_bytes(b"PAR1 and then nothing")
-    with pytest.raises(MendableError, match=r"not a Parquet file.*") as error:
+    with pytest.raises(UserError, match=r"not a Parquet file.*") as error:
         read_instance(instance)
     assert "000.parquet" in str(error.value)
     (instance / "arcs" / "000.parquet").unlink()
-    with pytest.raises(MendableError, match="has no arcs"):
+    with pytest.raises(UserError, match="has no arcs"):
         read_instance(instance)
     (instance / "limits.yml").unlink()
-    with pytest.raises(MendableError, match=r"limits\.yml"):
+    with pytest.raises(UserError, match=r"limits\.yml"):
         read_instance(write(tmp_path / "b", arcs(20)) and instance)
 
 
@@ -211,13 +211,13 @@ def test_order_and_repetition_are_judged_across_files(tmp_path: Path) -> None:
     instance = write(tmp_path / "a", arcs(40), pieces=2)
     first, second = (instance / "arcs" / f"00{i}.parquet" for i in range(2))
     pq.write_table(pq.read_table(second), instance / "arcs" / "00.parquet")  # comes before both
-    with pytest.raises(MendableError, match="out of order") as error:
+    with pytest.raises(UserError, match="out of order") as error:
         read_instance(instance)
     assert "000.parquet, row 0, column customer" in str(error.value)
     (instance / "arcs" / "00.parquet").unlink()
     table = pq.read_table(first)
     pq.write_table(pa.concat_tables([table.slice(table.num_rows - 1, 1), pq.read_table(second)]), second)
-    with pytest.raises(MendableError, match="an arc twice"):
+    with pytest.raises(UserError, match="an arc twice"):
         read_instance(instance)
 
 
@@ -253,5 +253,5 @@ def test_a_plan_that_the_checker_refuses_is_exit_2(tmp_path: Path) -> None:
     solved(instance, tmp_path / "out")
     path = tmp_path / "out" / "certificate.json"
     path.write_text(path.read_text().replace('"primal": ', '"primal": 1'))
-    with pytest.raises(MendableError, match="refused: primal is"):
+    with pytest.raises(UserError, match="refused: primal is"):
         CliRunner().invoke(app, ["certify", str(instance), str(tmp_path / "out")], catch_exceptions=False)

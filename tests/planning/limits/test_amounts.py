@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 
 from cli.limits import app
 from conf.catalogue import Catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.offer import Limit, ShiftAmount
 from jobs import assign
 from planning.instance.run_folder import open_run
-from planning.limits.agent_demand import Demand, answered, committed
+from planning.limits.agent_demand import Demand, read_answered_seconds, read_committed_seconds
 from planning.limits.amounts import shifts
 from planning.limits.declared import DeclaredLimits
 from planning.limits.in_force import read_limits
@@ -67,7 +67,7 @@ def test_calls_of_the_last_four_weeks_are_counted_by_day_in_shanghai(filled: Nig
             {"event_time": at, "arrived_at": told, "seconds": 1000, "channel": "12580"},
         ],
     )
-    found = answered(filled, ["10086"])
+    found = read_answered_seconds(filled, ["10086"])
     assert list(found) == [("10086", "gz")]
     assert found["10086", "gz"] == [7] + [0] * 26 + [100]
 
@@ -106,7 +106,7 @@ def test_what_last_nights_messages_will_cause_is_taken_off_the_days_on_which_the
     sms, wechat = ((c, named.index("gz") + 1) for c in (1, 2))
     for later, rates in ((1, ((1, 1), (1, 0), (0, 0))), (2, ((1, 0), (0, 0), (0, 0)))):
         night = Night(decided.date + dt.timedelta(days=later), decided.settings, decided.landing)
-        found = committed(night, DeclaredLimits.from_catalogue(decided.catalogue).limits, population)
+        found = read_committed_seconds(night, DeclaredLimits.from_catalogue(decided.catalogue).limits, population)
         for lag, (of_sms, of_wechat) in enumerate(rates):
             expected = of_sms * sent.count(sms) + of_wechat * sent.count(wechat)
             assert found.get(f"callbacks_gz_{lag}", 0) == expected
@@ -133,7 +133,7 @@ def test_limits_that_conflict_are_named_before_anything_is_written(
     floor = Limit(name="floor_too_high", at_least=700, where={"channel": "ivr_out"})
     cap = Limit(name="cap_too_low", at_most=600, where={"channel": "ivr_out"})
     with_limit(filled, monkeypatch, floor, cap)
-    with pytest.raises(MendableError) as told:
+    with pytest.raises(UserError) as told:
         assign.run(filled)
     text = str(told.value)
     assert "floor_too_high" in text
@@ -194,7 +194,7 @@ def test_a_conflict_is_told_by_the_command_with_a_ray_that_proves_it(
     monkeypatch.setenv("CPC_HOME", str(decided.settings.home))
     sets = [f"limits.{name}.amount=5000" for name in ("floor_family_data", "floor_msg_5g_plus")]
     told = CliRunner().invoke(app, ["whatif", "--set", sets[0], "--set", sets[1]])
-    assert isinstance(told.exception, MendableError)
+    assert isinstance(told.exception, UserError)
     text = "\n".join(told.exception.lines())
     names = re.search(r"kept together: ([a-z0-9_, ]+);", text).group(1).split(", ")  # type: ignore[union-attr]
     assert 1 <= len(names) <= 2

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.catalogue import ROOT, Catalogue
-from conf.errors import MendableError
+from conf.errors import UserError
 from conf.offer import Limit
 from jobs import assign, prove
 from planning.instance.run_folder import RunFolder, open_run
@@ -53,10 +53,10 @@ def test_a_new_kind_of_key_is_seen_by_everything(filled: Night, known: None, mon
     catalogue = Catalogue(filled.catalogue.root)
     catalogue.__dict__["limits"] = (*filled.catalogue.limits, *NEW)
     monkeypatch.setattr(Night, "catalogue", property(lambda self: catalogue))
-    seen = assign.seen_by_limits(filled, pa.table({}))
+    seen = assign.read_limit_attributes(filled, pa.table({}))
     joined = pa.array([i * 7 % 60 for i in range(seen.num_rows)], pa.int64())
     rows = seen.append_column("month_joined", joined).append_column("month_now", pa.array([60] * seen.num_rows))
-    monkeypatch.setattr(assign, "seen_by_limits", lambda night, eligible: rows)
+    monkeypatch.setattr(assign, "read_limit_attributes", lambda night, eligible: rows)
     cheap = {product.id for product in catalogue.products if band(product.price) == "cheap"}
     tenure = dict(zip(rows["customer_id"].to_pylist(), tenures(rows).to_pylist(), strict=True))
     assert 0 < len(cheap) < len(catalogue.products)
@@ -136,14 +136,14 @@ def catalogue_with(*limits: Limit) -> Catalogue:
 
 
 def test_a_value_that_no_product_or_channel_has_is_refused(known: None) -> None:
-    with pytest.raises(MendableError, match="limit x: no price_band chep") as told:
+    with pytest.raises(UserError, match="limit x: no price_band chep") as told:
         DeclaredLimits.from_catalogue(catalogue_with(Limit(name="x", at_most=1, where={"price_band": "chep"})))
     assert "choose among: cheap, dear" in "\n".join(told.value.lines())
 
 
 def test_an_attribute_that_customers_do_not_have_is_refused() -> None:
     declared = DeclaredLimits.from_catalogue(catalogue_with(Limit(name="x", at_most=1, where={"colour": "red"})))
-    with pytest.raises(MendableError, match="'colour', which needs colour"):
+    with pytest.raises(UserError, match="'colour', which needs colour"):
         declared.columns(pa.table({"customer_id": [1]}))
 
 

@@ -21,11 +21,11 @@ from scipy.stats import norm
 from models.arrays import Ints
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
 from models.assignment.sample import join, pick
-from models.assignment.solve import Goal
+from models.assignment.solve import SolveOptions
 from planning.instance.decision_inputs import DecisionInputs
 from planning.instance.reader import Instance, read_instance
 from planning.instance.run_folder import RunFolder, freeze
-from planning.instance.solve import solved
+from planning.instance.solve import solve_instance
 from planning.limits.arc_units import ArcUnits, ChannelUnits
 from planning.limits.evaluator import Evaluator
 from planning.limits.in_force import LimitsInForce
@@ -192,8 +192,8 @@ def resolved(decision: Decision, whole: Instance, inputs: DecisionInputs) -> Int
         with_this[row] = True
         part = pick(block, np.flatnonzero(with_this[np.searchsorted(decision.customer, block.customer)]))
         problem = replace(whole.problem, blocks=[part])
-        goal = Goal(gap=inputs.gap, start=np.array([inputs.start.get(n, 0) for n, *_ in LIMITS], np.int64))
-        plan = solved(replace(whole, problem=problem), goal, "").plan.arcs[0]
+        goal = SolveOptions(gap=inputs.gap, start=np.array([inputs.start.get(n, 0) for n, *_ in LIMITS], np.int64))
+        plan = solve_instance(replace(whole, problem=problem), goal, "").plan.arcs[0]
         at = np.searchsorted(part.customer, decision.customer[row])
         arc = plan[at] if at < len(part) and part.customer[at] == decision.customer[row] else -1
         kind = part.kind[arc]

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from jobs import assign, prove
 from models.affinity.prune import prune
 from models.lifecycle.arcs import menu
 from planning.instance.run_folder import open_run
 from planning.plan import column_generation, full_bound
-from planning.scoring import Block
+from planning.scoring import ScoredBlock
 from planning.whatif.replay import replay
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
@@ -38,9 +38,9 @@ def scorer_of(night: Night, extra: dict[tuple[int, int, int], int]) -> Any:
         row = np.searchsorted(ids, customer)
         eligible[row, place[product, channel]], worth[row, place[product, channel]] = True, micro
 
-    def blocks(task: Any, path: str) -> Iterator[Block]:
+    def blocks(task: Any, path: str) -> Iterator[ScoredBlock]:
         for part in np.array_split(np.arange(len(ids)), 3):
-            yield Block(ids[part], None, eligible[part], SimpleNamespace(value=worth[part]), 0)  # type: ignore[arg-type]
+            yield ScoredBlock(ids[part], None, eligible[part], SimpleNamespace(value=worth[part]), 0)  # type: ignore[arg-type]
 
     return blocks
 
@@ -137,6 +137,6 @@ def test_a_plan_that_pruning_may_have_spoilt_is_refused(filled: Night, monkeypat
     figures = assign.run(filled)
     assert figures.taken_back == 0
     assert figures.pruning_loss > filled.settings.solve.gap
-    with pytest.raises(MendableError, match="pruned arcs may be worth") as caught:
+    with pytest.raises(UserError, match="pruned arcs may be worth") as caught:
         prove.run(filled)
     assert "solve.keep_arcs=16" in caught.value.remedy

@@ -14,9 +14,9 @@ from jobs import assign, prove
 from models.assignment.problem import PICO
 from planning.instance.run_folder import open_run
 from planning.plan.customer_charges import charge_customer
-from planning.plan.decide import decide, known_values
+from planning.plan.decide import decide, fill_known_values
 from planning.plan.decision import assignment_table, table_hash
-from planning.plan.switching_cost import favoured, stays_of, with_cost
+from planning.plan.switching_cost import mark_favoured, stays_of, with_cost
 from runtime.night import Night
 from runtime.run_id import run_id
 
@@ -48,7 +48,7 @@ def test_only_what_exploiters_were_given_is_favoured() -> None:
     assert with_cost(arcs, stays, 500)["value"].to_pylist() == [10, 20, 530, 540, 50, 60]
     assert with_cost(arcs, stays.slice(0, 0), 0) is arcs
     none = np.zeros(0, np.int64)
-    assert favoured(stays, none, none, none).tolist() == []
+    assert mark_favoured(stays, none, none, none).tolist() == []
 
 
 def two_nights(filled: Night, cost: float) -> tuple[Night, dict[str, Any]]:
@@ -89,7 +89,7 @@ def test_a_plan_moves_less_and_is_told_in_money(filled: Night) -> None:
     assert prove.run(later).accepted
     run = open_run(later.settings, run_id(later))
     again = decide(run)
-    lever = known_values(again, run)
+    lever = fill_known_values(again, run)
     assert lever == round(dear.primal - dear.value_yuan * 1e6) > 0
     rebuilt = table_hash(assignment_table(again, run.inputs()))
     assert rebuilt == (run.path / "assignment.sha256").read_text().strip()

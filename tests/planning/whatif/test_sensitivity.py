@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.limits import app
-from conf.errors import MendableError
+from conf.errors import UserError
 from planning.instance.run_folder import RunFolder
 from planning.whatif.sensitivity import (
     Point,
@@ -96,7 +96,7 @@ def test_a_curve_never_falls_where_a_limit_is_loosened_and_ends_flat(base: Base)
         assert at.primal <= at.bound
         assert at.used is not None
         assert at.used <= at.amount
-    with pytest.raises(MendableError, match="no range"):
+    with pytest.raises(UserError, match="no range"):
         curve(base, "wechat_day", 5, 5)
 
 
@@ -136,7 +136,7 @@ def test_goal_is_the_least_amount_and_says_what_falls_short(base: Base) -> None:
     assert found.solves < 12
     more = least_amount(base, "wechat_day", base.certificate.primal + 1, tries=4)
     assert more.reached.amount > amount
-    with pytest.raises(MendableError, match="no amount of wechat_day reaches"):
+    with pytest.raises(UserError, match="no amount of wechat_day reaches"):
         least_amount(base, "wechat_day", 10**15)
 
 
@@ -174,5 +174,5 @@ def test_the_commands_speak(base: Base, tmp_path: Path, monkeypatch: pytest.Monk
     )
     assert told.exit_code == 0, told.output
     assert json.loads(told.stdout)["least_amount"] <= found["tonight"]["amount"]
-    with pytest.raises(MendableError, match="no limit"):
+    with pytest.raises(UserError, match="no limit"):
         runner.invoke(app, ["prices", "--limit", "nothing"], catch_exceptions=False)

@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 from cli import limits
 from cli.assignment import app
-from conf.errors import MendableError
+from conf.errors import UserError
 from planning.instance.plan_files import write_plan
 from planning.instance.run_folder import open_run
-from planning.instance.solve import checked
+from planning.instance.solve import check_plan
 from planning.limits.in_force import write_limits
 from planning.whatif.replay import replay
-from planning.whatif.whatif import Base, base_of, changed, parse_changes, what_if
+from planning.whatif.whatif import Base, base_of, change_amounts, parse_changes, what_if
 from runtime.night import Night
 from runtime.run_id import run_id, sources
 
@@ -56,11 +56,11 @@ def test_a_what_if_looks_at_those_who_may_change_their_mind_and_the_checker_acce
     assert list((base.run.path / "active").iterdir()) == kept
     assert what_if(base, asked).figures["assignment_sha256"] == first.figures["assignment_sha256"]
     assert what_if(base, {}).figures["same_bytes"]
-    instance = changed(base.instance, asked)
+    instance = change_amounts(base.instance, asked)
     shutil.copytree(base.run.instance, tmp_path / "instance")
     write_limits(tmp_path / "instance" / "limits.yml", instance.limits)
     proof = write_plan(tmp_path / "plan", instance.problem, first.solution)
-    found = checked(tmp_path / "instance", tmp_path / "plan")
+    found = check_plan(tmp_path / "instance", tmp_path / "plan")
     assert found.bound == proof.bound == first.solution.dual.bound
 
 
@@ -69,7 +69,7 @@ def test_changes_are_read_strictly(base: Base) -> None:
     now = next(x.amount for x in base.instance.limits.limits if x.name == "sms_day") + reserve["sms_day"]
     assert parse_changes([f"limits.sms_day.amount={now}"], base) == {"sms_day": now - reserve["sms_day"]}
     for text in ("sms_day=4", "limits.nothing.amount=4", "limits.sms_day.amount=four"):
-        with pytest.raises(MendableError):
+        with pytest.raises(UserError):
             parse_changes([text], base)
 
 

@@ -40,7 +40,7 @@ def test_a_plan_is_counted_the_same_in_any_batches():
 def test_the_page_stands_alone_and_shows_the_night(planned):
     night = planned(verdict=GOOD)
     publish.run(night)
-    page = (publication.published(night) / "report.html").read_text(encoding="utf-8")
+    page = (publication.publication_folder(night) / "report.html").read_text(encoding="utf-8")
     assert not re.search(r"(src|href)=|@import|url\(|<script", page)
     for words in ("sms_day", "短厅日发送量", "0.42", "3.1e-05", "+7.1%", "客户拒绝营销", "accepted 通过"):
         assert words in page, words
@@ -141,7 +141,7 @@ def test_a_browser_shows_the_page(planned, tmp_path):
         page = browser.new_page(viewport={"width": 1240, "height": 900})
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda fault: faults.append(str(fault)))
-        page.goto((publication.published(night) / "report.html").as_uri())
+        page.goto((publication.publication_folder(night) / "report.html").as_uri())
         page.screenshot(path=tmp_path / "report.png", full_page=True)
         assert len(asked) == 1  # nothing but the page itself
         assert faults == []

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conf.errors import MendableError
+from conf.errors import UserError
 from models.lifecycle.experiments.off_policy import off_policy
 
 DATA = Path(os.environ["CPC_DATA"]) / "obd_random_all"
@@ -117,7 +117,7 @@ def test_a_bad_log_is_named_by_row_and_column(tmp_path: Path, column: str, value
     table = pd.read_csv(log, sep=";")
     table.loc[7, column] = value
     table.to_csv(log, index=False)
-    with pytest.raises(MendableError, match=message) as told:
+    with pytest.raises(UserError, match=message) as told:
         off_policy(log, policy, None, tau=5, lam=1)
     assert column in told.value.where
 
@@ -126,11 +126,11 @@ def test_a_bad_policy_is_named(tmp_path: Path) -> None:
     log, policy, _ = logged(tmp_path, 100)
     rows = pd.read_csv(policy)
     pd.concat([rows, rows.iloc[[3]].assign(action=0, probability=0.5)]).to_csv(policy, index=False)
-    with pytest.raises(MendableError, match="more than 1") as told:
+    with pytest.raises(UserError, match="more than 1") as told:
         off_policy(log, policy, None, tau=5, lam=1)
     assert "round 3" in told.value.where
     rows.rename(columns={"probability": "p"}).to_csv(policy, index=False)
-    with pytest.raises(MendableError, match="no column 'probability'"):
+    with pytest.raises(UserError, match="no column 'probability'"):
         off_policy(log, policy, None, tau=5, lam=1)
-    with pytest.raises(MendableError, match="no file"):
+    with pytest.raises(UserError, match="no file"):
         off_policy(log, tmp_path / "absent.csv", None, tau=5, lam=1)
