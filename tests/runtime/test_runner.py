@@ -42,7 +42,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(night_order, "RUNS", {"nightly": JOBS})
     monkeypatch.setattr(run_id, "champion_hash", lambda night: "")
     steps = [JobStep(name, "", (), (), (), ()) for name in JOBS]
-    monkeypatch.setattr(runner, "compiled", lambda run: steps)
+    monkeypatch.setattr(runner, "read_compiled", lambda run: steps)
     return ran
 
 

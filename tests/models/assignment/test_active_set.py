@@ -19,6 +19,7 @@ from models.assignment.problem import Block, Limits, Problem
 from models.assignment.repair import used_by, value_of
 from models.assignment.resolve import solve_again
 from models.assignment.solve import Solution, SolveOptions, solve
+from planning.instance.certificate import Certificate, LimitCertificate
 from planning.whatif.active_sets import key_of, read_active, round_change, write_active
 from tests.models.assignment.test_solve import made, problems
 
@@ -201,11 +202,25 @@ def test_sets_are_for_round_changes_so_that_it_does_not_matter_what_was_asked_be
     assert wide(1000, -200, 3) == [1000, -200, 4]
     assert wide(5000, -200, 0) is None
     assert wide(1000, -200, 0) is None
-    said = {
-        "assignment_sha256": "a",
-        "limits": [{"amount": amount, "price_pico": 7} for amount in (1000, 200, 0)],
-    }
+    names = ("calls", "floor", "share")
+    rows = [
+        LimitCertificate(name=n, used=0, amount=a, price_pico=7) for n, a in zip(names, (1000, 200, 0), strict=True)
+    ]
+    certificate = Certificate(
+        primal=0,
+        bound=0,
+        gap=0.0,
+        customers=1,
+        arcs=1,
+        limits=rows,
+        assignment_sha256="a",
+        seconds=0.0,
+        passes=1,
+        method="",
+    )
     other = replace(before, amount=np.array([1100, -200, 0]))
-    assert key_of(said, other, 0.3) != key_of(said, replace(before, amount=np.array([900, -200, 0])), 0.3)
-    assert key_of(said, other, 0.3) != key_of(said, other, 1.0)
-    assert key_of(said, other, 0.3) != key_of({**said, "assignment_sha256": "b"}, other, 0.3)
+    assert key_of(certificate, other, 0.3) != key_of(certificate, replace(before, amount=np.array([900, -200, 0])), 0.3)
+    assert key_of(certificate, other, 0.3) != key_of(certificate, other, 1.0)
+    assert key_of(certificate, other, 0.3) != key_of(
+        certificate.model_copy(update={"assignment_sha256": "b"}), other, 0.3
+    )
