@@ -33,7 +33,15 @@ PLANTED = {
     "the optimizer and the learners": ("models.affinity.trees", "conf.catalogue"),
     "certify shares nothing": ("certify.check", "models.assignment.problem"),
     "Spark where": ("planning.plan.churn", "pyspark"),
-    "a room is entered": ("jobs.assign", "planning.plan.exploration"),
+    "a room is entered by what it offers: planning.limits": ("jobs.assign", "planning.limits.keys"),
+    "a room is entered by what it offers: planning.plan": ("jobs.assign", "planning.plan.exploration"),
+    "a room is entered by what it offers: planning.whatif": ("cli.limits", "planning.whatif.active_sets"),
+    "a room is entered by what it offers: reporting": ("jobs.publish", "reporting.night_report.view"),
+    "a room is entered by what it offers: models.lifecycle.experiments": (
+        "cli.experiments",
+        "models.lifecycle.experiments.tabular",
+    ),
+    "a room is entered by what it offers: models.lifecycle": ("jobs.train", "models.lifecycle.mlflow_run"),
 }
 
 
