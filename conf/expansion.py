@@ -47,7 +47,7 @@ def expand(lists: Lists, row: Any, document: Document, loc: Loc) -> list[Any]:
     """
     if not isinstance(row, dict) or KEY not in row:
         return [row]
-    name, wanted = _chosen(row[KEY], lists, document, (*loc, KEY))
+    name, wanted = _choose(row[KEY], lists, document, (*loc, KEY))
     known = {item.code: item for item in lists[name]()}
     codes = list(known) if wanted is None else wanted
     for code in codes:
@@ -69,8 +69,8 @@ def expand(lists: Lists, row: Any, document: Document, loc: Loc) -> list[Any]:
     ]
 
 
-def _chosen(said: Any, lists: Lists, document: Document, loc: Loc) -> tuple[str, list[str] | None]:
-    name, wanted = next(iter(said.items())) if isinstance(said, dict) and len(said) == 1 else (said, None)
+def _choose(choice: Any, lists: Lists, document: Document, loc: Loc) -> tuple[str, list[str] | None]:
+    name, wanted = next(iter(choice.items())) if isinstance(choice, dict) and len(choice) == 1 else (choice, None)
     if not isinstance(name, str) or name not in lists:
         _refuse(f"for_each: there is no list {name!r}", suggest(str(name), lists), document, loc)
     if wanted is not None and not (isinstance(wanted, list) and wanted):

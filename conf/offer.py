@@ -230,9 +230,9 @@ class Limit(Strict):
     @property
     def amount(self) -> int | ShiftAmount:
         """The amount, whichever side it is on."""
-        found = self.at_most if self.at_least is None else self.at_least
-        assert found is not None
-        return found
+        amount = self.at_most if self.at_least is None else self.at_least
+        assert amount is not None
+        return amount
 
     @property
     def side(self) -> Literal["at_most", "at_least"]:

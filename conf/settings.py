@@ -228,7 +228,7 @@ def _apply(settings: Settings, override: str) -> Settings:
     try:
         return validate(Settings, Document(Path("--set"), data, {}))
     except UserError as error:  # the file was sound: what does not fit now is what was set
-        raise_all([UserError(one.what, where=place, remedy=one.remedy) for one in error.each])
+        raise_all([UserError(mistake.what, where=place, remedy=mistake.remedy) for mistake in error.each])
         raise
 
 
