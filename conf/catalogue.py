@@ -106,7 +106,7 @@ class Catalogue:
     @cached_property
     def groups(self) -> tuple[ProductGroup, ...]:
         """Product groups in order of id."""
-        return _numbered(read_rows(self.root / "groups.yml", "groups", ProductGroup, self.report), self.report)
+        return _number(read_rows(self.root / "groups.yml", "groups", ProductGroup, self.report), self.report)
 
     @cached_property
     def products(self) -> tuple[Product, ...]:
@@ -121,7 +121,7 @@ class Catalogue:
         for document, loc, product in rows:
             check_references(product, known, attributes, document, loc, self.report)
             check_group(product, groups, document, loc, self.report)
-        return _numbered(rows, self.report)
+        return _number(rows, self.report)
 
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
@@ -130,7 +130,7 @@ class Catalogue:
         Reported is an id that is missing: masks have a place for each, so that a row taken out would shift the others.
         """
         path = self.root / "channels.yml"
-        channels = _numbered(rows := read_rows(path, "channels", Channel, self.report), self.report)
+        channels = _number(rows := read_rows(path, "channels", Channel, self.report), self.report)
         known = {channel.id for channel in channels}
         missing = sorted(set(range(max(known, default=-1) + 1)) - known)
         if missing and len(rows) == len(names_written(path, "channels", "code") or ()):  # else a row is broken
@@ -315,7 +315,7 @@ def _once_a_place(report: Report) -> Report:
 Numbered = TypeVar("Numbered", Product, ProductGroup, Channel)
 
 
-def _numbered(rows: Sequence[tuple[Document, Loc, Numbered]], report: Report) -> tuple[Numbered, ...]:
+def _number(rows: Sequence[tuple[Document, Loc, Numbered]], report: Report) -> tuple[Numbered, ...]:
     _by(rows, "code", report)
     _by(rows, "id", report)
     return tuple(sorted((row for _, _, row in rows), key=lambda row: row.id))

@@ -449,7 +449,7 @@ def read_rows(
     rows = []
     try:
         document = read_yaml(path)
-        for loc, row in _listed(document, key):
+        for loc, row in _list_rows(document, key):
             try:
                 rows += [(document, loc, validate(model, document, each, loc)) for each in expand(row, document, loc)]
             except UserError as error:
@@ -459,7 +459,7 @@ def read_rows(
     return rows
 
 
-def _listed(document: Document, key: str) -> list[tuple[Loc, Any]]:
+def _list_rows(document: Document, key: str) -> list[tuple[Loc, Any]]:
     data = document.data
     if not isinstance(data, dict) or set(data) != {key}:
         wrong = [name for name in data if name != key] if isinstance(data, dict) else []

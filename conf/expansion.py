@@ -64,7 +64,7 @@ def expand(lists: Lists, row: Any, document: Document, loc: Loc) -> list[Any]:
             )
             _refuse(what, f"give a value for each of: {', '.join(codes)}", document, (*loc, key))
     return [
-        {key: value[code] if key in by_code else _filled(value, name, known[code]) for key, value in rest.items()}
+        {key: value[code] if key in by_code else _fill(value, name, known[code]) for key, value in rest.items()}
         for code in codes
     ]
 
@@ -78,11 +78,11 @@ def _choose(choice: Any, lists: Lists, document: Document, loc: Loc) -> tuple[st
     return name, wanted
 
 
-def _filled(value: Any, name: str, item: Coded) -> Any:
+def _fill(value: Any, name: str, item: Coded) -> Any:
     if isinstance(value, dict):
-        return {key: _filled(each, name, item) for key, each in value.items()}
+        return {key: _fill(each, name, item) for key, each in value.items()}
     if isinstance(value, list):
-        return [_filled(each, name, item) for each in value]
+        return [_fill(each, name, item) for each in value]
     if isinstance(value, str):
         for word, text in ((name, item.code), (f"{name}_en", item.label), (f"{name}_zh", item.label_zh)):
             value = value.replace(f"{{{word}}}", text)

@@ -53,7 +53,7 @@ class FeatureSet:
     @cached_property
     def derived(self) -> tuple[tuple[Family, Derived], ...]:
         """Derived features, each after those it uses."""
-        return tuple(_ordered([(family, derived) for family in self.families for derived in family.derived]))
+        return tuple(_order([(family, derived) for family in self.families for derived in family.derived]))
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -249,7 +249,7 @@ class _Checks:
             self._wrong(what, document, (*loc, "formula"), "let one of them use aggregates only")
 
 
-def _ordered(pairs: list[tuple[Family, Derived]]) -> list[tuple[Family, Derived]]:
+def _order(pairs: list[tuple[Family, Derived]]) -> list[tuple[Family, Derived]]:
     waiting = {d.name: (f, d) for f, d in pairs}
     done: set[str] = set()
     order: list[tuple[Family, Derived]] = []

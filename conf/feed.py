@@ -37,7 +37,7 @@ class Bounds(Strict):
     high: float = Key(default=3.0, gt=0)
 
     @model_validator(mode="after")
-    def _ordered(self) -> Bounds:
+    def _check_order(self) -> Bounds:
         if self.low >= self.high:
             raise Misfit(f"low {self.low:g} is not below high {self.high:g}", "low", remedy="exchange them")
         return self

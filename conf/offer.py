@@ -100,7 +100,7 @@ class Channel(Strict):
 
     @field_validator("message")
     @classmethod
-    def _worded(cls, message: str) -> str:
+    def _check_message(cls, message: str) -> str:
         if fault := _message_fault(message):
             what, remedy = fault
             raise Misfit(what, remedy=remedy)

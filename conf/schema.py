@@ -110,7 +110,7 @@ class Schema(Strict):
     conform: tuple[Conform, ...] = ()
 
     @model_validator(mode="after")
-    def _closed(self) -> Schema:
+    def _check_references(self) -> Schema:
         names = [field.name for field in self.fields]
         sent = [field.sent_as for field in self.fields]
         wrong: list[Misfit] = []

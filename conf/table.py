@@ -43,7 +43,7 @@ class Table(Strict):
     columns: tuple[Column, ...]
 
     @model_validator(mode="after")
-    def _closed(self) -> Table:
+    def _check_references(self) -> Table:
         names = [column.name for column in self.columns]
         first = {name: i for i, name in reversed(list(enumerate(names)))}
         wrong = [
