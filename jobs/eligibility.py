@@ -116,7 +116,7 @@ def recount(night: Night) -> dict[str, Any]:
         if was is None or not np.array_equal(was[there], bits[here]):
             changed.append(_change(step.name, was, bits, then.get(step.name), now[step.name]))
     changed += [_change(name, columns[name], None, then[name], None) for name in then if name not in now]
-    return {"rules": changed, "then": _left(then.values()), "now": _left(now.values())}
+    return {"rules": changed, "then": _count_left(then.values()), "now": _count_left(now.values())}
 
 
 def _bits(rows: pa.Table, steps: int) -> Ints:
@@ -144,7 +144,7 @@ def _change(
     }
 
 
-def _left(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def _count_left(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """What the last rule of a funnel leaves."""
     last = list(rows)[-1]
     arcs_left = {of: last[f"{of}arcs_before"] - last[f"{of}arcs_removed"] for of in ("", "outbound_")}

@@ -27,7 +27,7 @@ class Past:
     resend: int = -1  # the last accepted
     known: set[tuple[Any, ...]] = field(default_factory=set)  # files judged before
 
-    def judged(self, row: Mapping[str, Any]) -> bool:
+    def is_known(self, row: Mapping[str, Any]) -> bool:
         """Whether a file of the landing folder is no news; one that was judged and is gone since is none either."""
         file, arrived, number, size = _identify_sending(row)
         if row["code"] == _GONE:
@@ -77,11 +77,11 @@ def pending(
         if row["state"] in ("ready", "refused"):
             groups[(row["feed"], row["data_date"], row["hour"], row["resend"])].append(row)
         elif row["state"] == "waiting" and deadline(feeds[row["feed"]], row["data_date"]) < cut_off:
-            unopened += [] if before.judged(row) else [{**row, "code": "01"}]
+            unopened += [] if before.is_known(row) else [{**row, "code": "01"}]
     works = []
     for (code, date, hour, resend), rows in sorted(groups.items()):
         before = past.get((code, date, hour), Past())
-        if all(before.judged(row) for row in rows):
+        if all(before.is_known(row) for row in rows):
             continue  # nothing new
         faulty = [row for row in rows if row["state"] == "refused"]
         if faulty:  # a delivery is taken whole or not at all

@@ -45,7 +45,7 @@ class Arrival:
     code: str = "00"
     reason: str = WAITING
 
-    def refused(self, code: str, reason: str) -> Arrival:
+    def refuse(self, code: str, reason: str) -> Arrival:
         """The same file, refused at the file level."""
         return replace(self, state="refused", code=code, reason=reason)
 
@@ -142,7 +142,7 @@ def look(landing: Path, feeds: Mapping[str, Feed]) -> list[Arrival]:
         if not is_control(name):
             arrivals.append(_data_file(name, size, names, named_by.get(name)))
     for control in controls:
-        arrivals += _absent(control, sizes, names)
+        arrivals += _find_absent(control, sizes, names)
     return sorted(arrivals, key=lambda arrival: arrival.file)
 
 
@@ -177,7 +177,7 @@ def _strange(names: Names, name: str, size: int, reason: str) -> Arrival:
     bare = Arrival(name, name, size, data_date=date)
     if feed is None:
         return replace(bare, state="unknown", code="07", reason=reason)
-    return replace(bare, feed=feed.code).refused("07", reason)
+    return replace(bare, feed=feed.code).refuse("07", reason)
 
 
 def _data_file(name: str, size: int, names: Names, control: Control | None) -> Arrival:
@@ -190,11 +190,11 @@ def _data_file(name: str, size: int, names: Names, control: Control | None) -> A
     facts = control.said[name]
     arrival = replace(_apply_control(arrival, control, facts, names), state="ready", reason="")
     if facts.bytes != size:
-        return arrival.refused("05", f"{size} bytes, its control file says {facts.bytes}")
+        return arrival.refuse("05", f"{size} bytes, its control file says {facts.bytes}")
     if facts.date and _date(facts.date) != own.data_date:
-        return arrival.refused("08", f"its control file says data date {facts.date}")
+        return arrival.refuse("08", f"its control file says data date {facts.date}")
     if own.feed.dialect in ("verf", "vgop") and (facts.records > PART_RECORDS or size > PART_BYTES):
-        return arrival.refused("99", f"a part holds at most {PART_RECORDS:,} records and {PART_BYTES:,} bytes")
+        return arrival.refuse("99", f"a part holds at most {PART_RECORDS:,} records and {PART_BYTES:,} bytes")
     return arrival
 
 
@@ -224,17 +224,17 @@ def _date(text: str) -> dt.date | None:
         return None
 
 
-def _absent(control: Control, sizes: Mapping[str, int], names: Names) -> Iterator[Arrival]:
+def _find_absent(control: Control, sizes: Mapping[str, int], names: Names) -> Iterator[Arrival]:
     """A row for every data file that a control file names and that is not there, and for a control file at fault."""
     for name, facts in control.said.items():
         other = names.read(name)
         if name not in sizes and other is not None:
             arrival = _apply_control(_arrival(name, 0, other), control, facts, names)
-            yield arrival.refused("03", "named by its control file but not there")
+            yield arrival.refuse("03", "named by its control file but not there")
     if control.fault:
         own = names.read(control.name)
         if own is None:
             yield _strange(names, control.name, sizes[control.name], control.fault)
         else:
             arrival = replace(_arrival(control.name, sizes[control.name], own), control=control.name)
-            yield arrival.refused(control.code, control.fault)
+            yield arrival.refuse(control.code, control.fault)
