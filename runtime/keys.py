@@ -60,13 +60,13 @@ def vault_opener(home: Path) -> Callable[[bytes], bytes]:
     except (OSError, ValueError) as error:
         raise UserError("the vault's key is missing or malformed", where=str(path), remedy=remedy) from error
 
-    def opened(token: bytes) -> bytes:
+    def open_token(token: bytes) -> bytes:
         try:
             return box.decrypt(token)
         except InvalidToken as error:
             raise UserError("the key does not open the vault", where=str(path), remedy=remedy) from error
 
-    return opened
+    return open_token
 
 
 def _read_key(path: Path, make: Callable[[], str]) -> str:
