@@ -92,7 +92,7 @@ class Catalogue:
         for document, feed in documents:
             if schema := self.schemas.get(feed.schema_name):
                 _check_feed(feed, schema, channels, document, self.report)
-                feeds[feed.code] = _narrowed(feed, schema)
+                feeds[feed.code] = _narrow(feed, schema)
             elif not any((self.root / "schemas").rglob(f"{feed.schema_name}.yml")):  # a broken one is told of itself
                 self.report(
                     UserError(
@@ -106,7 +106,7 @@ class Catalogue:
     @cached_property
     def groups(self) -> tuple[ProductGroup, ...]:
         """Product groups in order of id."""
-        return _numbered(read_rows(self.root / "groups.yml", "groups", ProductGroup, self.report), self.report)
+        return _number(read_rows(self.root / "groups.yml", "groups", ProductGroup, self.report), self.report)
 
     @cached_property
     def products(self) -> tuple[Product, ...]:
@@ -121,7 +121,7 @@ class Catalogue:
         for document, loc, product in rows:
             check_references(product, known, attributes, document, loc, self.report)
             check_group(product, groups, document, loc, self.report)
-        return _numbered(rows, self.report)
+        return _number(rows, self.report)
 
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
@@ -130,7 +130,7 @@ class Catalogue:
         Reported is an id that is missing: masks have a place for each, so that a row taken out would shift the others.
         """
         path = self.root / "channels.yml"
-        channels = _numbered(rows := read_rows(path, "channels", Channel, self.report), self.report)
+        channels = _number(rows := read_rows(path, "channels", Channel, self.report), self.report)
         known = {channel.id for channel in channels}
         missing = sorted(set(range(max(known, default=-1) + 1)) - known)
         if missing and len(rows) == len(names_written(path, "channels", "code") or ()):  # else a row is broken
@@ -214,12 +214,14 @@ class Catalogue:
         return [feed for feed in self.feeds.values() if feed.schema_name == schema]
 
 
-def _narrowed(feed: Feed, schema: Schema) -> Feed:
+def _narrow(feed: Feed, schema: Schema) -> Feed:
     """The feed with ``holds`` spelt out where it says what it does not hold."""
-    held = {
+    lists = {
         name: schema.codes.get(schema.by_name[name].codes, {}) for name in feed.holds_all_but if name in schema.by_name
     }
-    rest = {name: tuple(code for code in codes if code not in feed.holds_all_but[name]) for name, codes in held.items()}
+    rest = {
+        name: tuple(code for code in codes if code not in feed.holds_all_but[name]) for name, codes in lists.items()
+    }
     return feed.model_copy(update={"holds": feed.holds | rest}) if rest else feed
 
 
@@ -228,8 +230,8 @@ def _check_feed(feed: Feed, schema: Schema, channels: set[str] | None, document:
 
     A channel that is written, but broken, or in a file that cannot be read (None), is told of itself.
     """
-    said = [("holds", *item) for item in feed.holds.items()]
-    for key, name, codes in [*said, *(("holds_all_but", *item) for item in feed.holds_all_but.items())]:
+    holds = [("holds", *item) for item in feed.holds.items()]
+    for key, name, codes in [*holds, *(("holds_all_but", *item) for item in feed.holds_all_but.items())]:
         field, where = schema.by_name.get(name), document.where((key, name))
         if field is None or not field.codes:
             lists = [field.name for field in schema.fields if field.codes]
@@ -283,28 +285,28 @@ def load_catalogue(root: Path = ROOT) -> Catalogue:
 
 def _by(rows: Iterable[tuple[Document, Loc, Row]], name: str, report: Report, *, stem: bool = False) -> dict[str, Row]:
     """Rows by the unique value of their field ``name``; with ``stem`` the file's name must be it."""
-    found: dict[str, Row] = {}
+    index: dict[str, Row] = {}
     places: dict[str, str] = {}
     for document, loc, row in rows:
         key, where = str(getattr(row, name)), document.where((*loc, name))
-        if key in found:
+        if key in index:
             remedy = f"it is also in {places[key]}: rename one"
             report(UserError(f"{name} {key!r} is given twice", where=where, remedy=remedy))
             continue
         if stem and document.path.stem != key:
             what = f"the file is called {document.path.name} but declares {key!r}"
             report(UserError(what, where=where, remedy=f"rename it to {key}.yml"))
-        found[key], places[key] = row, where
-    return found
+        index[key], places[key] = row, where
+    return index
 
 
 def _once_a_place(report: Report) -> Report:
     """The first mistake of each place: a row that stands for many is wrong once."""
-    told: set[str] = set()
+    places: set[str] = set()
 
     def first(mistake: UserError) -> None:
-        if mistake.where not in told:
-            told.add(mistake.where)
+        if mistake.where not in places:
+            places.add(mistake.where)
             report(mistake)
 
     return first
@@ -313,7 +315,7 @@ def _once_a_place(report: Report) -> Report:
 Numbered = TypeVar("Numbered", Product, ProductGroup, Channel)
 
 
-def _numbered(rows: Sequence[tuple[Document, Loc, Numbered]], report: Report) -> tuple[Numbered, ...]:
+def _number(rows: Sequence[tuple[Document, Loc, Numbered]], report: Report) -> tuple[Numbered, ...]:
     _by(rows, "code", report)
     _by(rows, "id", report)
     return tuple(sorted((row for _, _, row in rows), key=lambda row: row.id))

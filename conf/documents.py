@@ -146,7 +146,7 @@ def parse_value(text: str, place: str) -> Any:
     try:
         return parse_yaml(text, Path(place)).data if text.strip() else None
     except UserError as error:
-        raise_all([UserError(one.what, where=place, remedy=one.remedy) for one in error.each])
+        raise_all([UserError(mistake.what, where=place, remedy=mistake.remedy) for mistake in error.each])
         raise
 
 
@@ -208,13 +208,13 @@ class _Reader:
         return self.value(node, loc)
 
     def _mapping(self, node: yaml.Node, loc: Loc) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        mapping: dict[str, Any] = {}
         for key_node, value in node.value:
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag in (f"{_TAG}null", f"{_TAG}merge"):
                 self._wrong(key_node, "a key must be a word", "write `key: value`; quote a key that is no plain word")
                 continue
             key, line = key_node.value, key_node.start_mark.line + 1
-            if key in found:
+            if key in mapping:
                 self._wrong(
                     key_node,
                     f"key {key!r} is given twice: in line {self.lines[(*loc, key)]} and in line {line}",
@@ -222,8 +222,8 @@ class _Reader:
                 )
                 continue
             self.lines[(*loc, key)] = line
-            found[key] = self.value(value, (*loc, key))
-        return found
+            mapping[key] = self.value(value, (*loc, key))
+        return mapping
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
         text, tag = node.value, node.tag.removeprefix(_TAG)
@@ -276,7 +276,7 @@ def validate(model: type[Model], document: Document, data: Any = None, loc: Loc 
     try:
         return model.model_validate_json(json.dumps(data, default=_iso, ensure_ascii=False), strict=True)
     except ValidationError as error:
-        raise_all([_told(fault, document, loc) for fault in _faults(model, data, error.errors())])
+        raise_all([_explain(fault, document, loc) for fault in _faults(model, data, error.errors())])
         raise
 
 
@@ -300,43 +300,43 @@ class _Fault:
 
 def _faults(model: type[BaseModel], data: Any, errors: Sequence[Any]) -> list[_Fault]:
     """The faults of the data: the branches of a choice are one fault, and a misspelt key is not missing as well."""
-    found: dict[Loc, _Fault] = {}
+    faults: dict[Loc, _Fault] = {}
     for error in errors:
         if error["type"] == "default_factory_not_called":  # what it follows from is wrong, and is told
             continue
-        place, value = _placed(data, error)
+        place, value = _locate(data, error)
         kind, message = error["type"], error["msg"].removeprefix("Value error, ")
         misfit = error.get("ctx", {}).get("error")
         if isinstance(misfit, Misfit):
             for what, below, remedy in misfit.faults:
-                found[(*place, *below)] = _Fault((*place, *below), "misfit", what, None, None, remedy)
+                faults[(*place, *below)] = _Fault((*place, *below), "misfit", what, None, None, remedy)
             continue
         if kind in ("missing", "extra_forbidden"):
             value = None
         fault = _Fault(place, kind, message, value, model_at(model, place[:-1], data))
-        before = found.get(place)
+        before = faults.get(place)
         if before is not None and before.kind.endswith("_type") == kind.endswith("_type"):
             if message not in before.message:
-                found[place] = replace(before, message=f"{before.message}; or: {_lower(message)}")
+                faults[place] = replace(before, message=f"{before.message}; or: {_lower(message)}")
         elif before is None or before.kind.endswith("_type"):  # the branch of the right type says what is wrong
-            found[place] = fault
-    places = list(found)
-    deepest = [fault for place, fault in found.items() if not any(_below(other, place) for other in places)]
+            faults[place] = fault
+    places = list(faults)
+    deepest = [fault for place, fault in faults.items() if not any(_below(other, place) for other in places)]
     extra = [fault for fault in deepest if fault.kind == "extra_forbidden"]
-    return [fault for fault in deepest if fault.kind != "missing" or not any(_misspelt(fault, x) for x in extra)]
+    return [fault for fault in deepest if fault.kind != "missing" or not any(_is_misspelt(fault, x) for x in extra)]
 
 
 def _below(place: Loc, other: Loc) -> bool:
     return len(place) > len(other) and place[: len(other)] == other
 
 
-def _misspelt(missing: _Fault, extra: _Fault) -> bool:
+def _is_misspelt(missing: _Fault, extra: _Fault) -> bool:
     return missing.place[:-1] == extra.place[:-1] and suggest(str(extra.place[-1]), [missing.place[-1]]).startswith(
         "did"
     )
 
 
-def _placed(data: Any, error: Any) -> tuple[Loc, Any]:
+def _locate(data: Any, error: Any) -> tuple[Loc, Any]:
     """Where in the data a fault is: names of branches and of pydantic's own steps are left out."""
     place: list[Any] = []
     for position, part in enumerate(error["loc"]):
@@ -361,8 +361,8 @@ def model_at(model: type[BaseModel], place: Loc, data: Any) -> type[BaseModel] |
 
 
 def _inside(annotation: Any, part: Any) -> Any:
-    for found in _models(annotation):
-        for name, field in found.model_fields.items():
+    for model in _models(annotation):
+        for name, field in model.model_fields.items():
             if part in (name, field.alias):
                 return field.annotation
     for option in _options(annotation):
@@ -389,7 +389,7 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return [o for o in _options(annotation) if isinstance(o, type) and issubclass(o, BaseModel)]
 
 
-def _told(fault: _Fault, document: Document, loc: Loc) -> UserError:
+def _explain(fault: _Fault, document: Document, loc: Loc) -> UserError:
     place = (*loc, *fault.place)
     name = ".".join(str(part) for part in place) or "the document"
     where = document.where(place)
@@ -406,8 +406,8 @@ def _told(fault: _Fault, document: Document, loc: Loc) -> UserError:
     else:
         shown = "empty" if fault.value is None else json.dumps(fault.value, ensure_ascii=False, default=_iso)
     shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
-    said = "" if isinstance(fault.value, dict | list) and fault.kind == "value_error" else f" (it is {shown})"
-    return UserError(f"{name}: {_lower(fault.message)}{said}", where=where, remedy=_remedy(fault))
+    note = "" if isinstance(fault.value, dict | list) and fault.kind == "value_error" else f" (it is {shown})"
+    return UserError(f"{name}: {_lower(fault.message)}{note}", where=where, remedy=_remedy(fault))
 
 
 def _lower(message: str) -> str:
@@ -449,7 +449,7 @@ def read_rows(
     rows = []
     try:
         document = read_yaml(path)
-        for loc, row in _listed(document, key):
+        for loc, row in _list_rows(document, key):
             try:
                 rows += [(document, loc, validate(model, document, each, loc)) for each in expand(row, document, loc)]
             except UserError as error:
@@ -459,7 +459,7 @@ def read_rows(
     return rows
 
 
-def _listed(document: Document, key: str) -> list[tuple[Loc, Any]]:
+def _list_rows(document: Document, key: str) -> list[tuple[Loc, Any]]:
     data = document.data
     if not isinstance(data, dict) or set(data) != {key}:
         wrong = [name for name in data if name != key] if isinstance(data, dict) else []

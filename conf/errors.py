@@ -41,7 +41,7 @@ class Mistakes(UserError):  # noqa: N818 - it is errors
     """Several mistakes at once, each with its own place and remedy."""
 
     def __init__(self, mistakes: Sequence[UserError]) -> None:
-        self._each = tuple(one for mistake in mistakes for one in mistake.each)
+        self._each = tuple(error for mistake in mistakes for error in mistake.each)
         first = self._each[0]
         super().__init__(first.what, where=first.where, remedy=first.remedy)
 

@@ -47,7 +47,7 @@ def expand(lists: Lists, row: Any, document: Document, loc: Loc) -> list[Any]:
     """
     if not isinstance(row, dict) or KEY not in row:
         return [row]
-    name, wanted = _chosen(row[KEY], lists, document, (*loc, KEY))
+    name, wanted = _choose(row[KEY], lists, document, (*loc, KEY))
     known = {item.code: item for item in lists[name]()}
     codes = list(known) if wanted is None else wanted
     for code in codes:
@@ -64,13 +64,13 @@ def expand(lists: Lists, row: Any, document: Document, loc: Loc) -> list[Any]:
             )
             _refuse(what, f"give a value for each of: {', '.join(codes)}", document, (*loc, key))
     return [
-        {key: value[code] if key in by_code else _filled(value, name, known[code]) for key, value in rest.items()}
+        {key: value[code] if key in by_code else _fill(value, name, known[code]) for key, value in rest.items()}
         for code in codes
     ]
 
 
-def _chosen(said: Any, lists: Lists, document: Document, loc: Loc) -> tuple[str, list[str] | None]:
-    name, wanted = next(iter(said.items())) if isinstance(said, dict) and len(said) == 1 else (said, None)
+def _choose(choice: Any, lists: Lists, document: Document, loc: Loc) -> tuple[str, list[str] | None]:
+    name, wanted = next(iter(choice.items())) if isinstance(choice, dict) and len(choice) == 1 else (choice, None)
     if not isinstance(name, str) or name not in lists:
         _refuse(f"for_each: there is no list {name!r}", suggest(str(name), lists), document, loc)
     if wanted is not None and not (isinstance(wanted, list) and wanted):
@@ -78,11 +78,11 @@ def _chosen(said: Any, lists: Lists, document: Document, loc: Loc) -> tuple[str,
     return name, wanted
 
 
-def _filled(value: Any, name: str, item: Coded) -> Any:
+def _fill(value: Any, name: str, item: Coded) -> Any:
     if isinstance(value, dict):
-        return {key: _filled(each, name, item) for key, each in value.items()}
+        return {key: _fill(each, name, item) for key, each in value.items()}
     if isinstance(value, list):
-        return [_filled(each, name, item) for each in value]
+        return [_fill(each, name, item) for each in value]
     if isinstance(value, str):
         for word, text in ((name, item.code), (f"{name}_en", item.label), (f"{name}_zh", item.label_zh)):
             value = value.replace(f"{{{word}}}", text)

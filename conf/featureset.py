@@ -53,7 +53,7 @@ class FeatureSet:
     @cached_property
     def derived(self) -> tuple[tuple[Family, Derived], ...]:
         """Derived features, each after those it uses."""
-        return tuple(_ordered([(family, derived) for family in self.families for derived in family.derived]))
+        return tuple(_order([(family, derived) for family in self.families for derived in family.derived]))
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -137,7 +137,7 @@ def load_features(
             check.known(attribute.value, columns, "customer", document, (*loc, "value"))
         attributes.append(attribute)
         documents["attributes"] = document
-    whole = len(attributes) == len(names_written(attributes_file, "attributes", "name") or [None])
+    complete = len(attributes) == len(names_written(attributes_file, "attributes", "name") or [None])
     for path in sorted(folder.glob("*.yml")):
         if path.name == "attributes.yml":
             continue
@@ -146,15 +146,15 @@ def load_features(
             family = validate(Family, document)
         except UserError as error:
             report(error)
-            whole = False
+            complete = False
             continue
         check.family(family, document)
         families.append(family)
         documents[family.family] = document
-    found = FeatureSet(tuple(families), tuple(attributes), documents)
-    if whole:  # else a formula may name what a broken family declares
-        check.formulas(found, documents)
-    return found
+    feature_set = FeatureSet(tuple(families), tuple(attributes), documents)
+    if complete:  # else a formula may name what a broken family declares
+        check.formulas(feature_set, documents)
+    return feature_set
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ class _Checks:
             self._wrong(what, document, (*loc, "formula"), "let one of them use aggregates only")
 
 
-def _ordered(pairs: list[tuple[Family, Derived]]) -> list[tuple[Family, Derived]]:
+def _order(pairs: list[tuple[Family, Derived]]) -> list[tuple[Family, Derived]]:
     waiting = {d.name: (f, d) for f, d in pairs}
     done: set[str] = set()
     order: list[tuple[Family, Derived]] = []

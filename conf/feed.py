@@ -27,7 +27,7 @@ DELIMITERS = "|;\t,$^~#!&*@\x01\x02\x03\x1c\x1d\x1e\x1f"
 
 def _as_its_dialect(name: str) -> Callable[[dict[str, Any]], Any]:
     """What a feed is that does not say otherwise: as its dialect, which stands before it."""
-    return lambda said: _OWN[said["dialect"]][name]
+    return lambda data: _OWN[data["dialect"]][name]
 
 
 class Bounds(Strict):
@@ -37,7 +37,7 @@ class Bounds(Strict):
     high: float = Key(default=3.0, gt=0)
 
     @model_validator(mode="after")
-    def _ordered(self) -> Bounds:
+    def _check_order(self) -> Bounds:
         if self.low >= self.high:
             raise Misfit(f"low {self.low:g} is not below high {self.high:g}", "low", remedy="exchange them")
         return self
@@ -99,9 +99,9 @@ class Feed(Strict):
             raise Misfit("only verf has a fixed-width layout", "layout", remedy="write `layout: delimited`")
         own = _OWN[self.dialect]
         if self.dialect == "jsonl" or self.layout == "fixed":
-            said = {name: getattr(self, name) for name in ("encoding", "header", "quoted", "line_numbers")}
+            values = {name: getattr(self, name) for name in ("encoding", "header", "quoted", "line_numbers")}
             plain = {"encoding": own["encoding"], "header": False, "quoted": False, "line_numbers": False}
-            if wrong := [name for name in said if said[name] != plain[name]]:
+            if wrong := [name for name in values if values[name] != plain[name]]:
                 what = f"{wrong[0]} is for delimited files: this feed's are {self.dialect} {self.layout}"
                 raise Misfit(what, wrong[0], remedy="leave the key out")
         elif self.delimiter == "0x80":

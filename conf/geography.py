@@ -30,7 +30,7 @@ class Centre(Strict):
     ]  # planned agents on a full day for each million customers of the province
 
     @model_validator(mode="after")
-    def _staffed(self) -> Centre:
+    def _check_staff(self) -> Centre:
         if set(self.agents) != set(self.services):
             raise Misfit("give a number for each service of the centre, and only for these", "agents")
         return self
@@ -74,7 +74,7 @@ class Geography(Strict):
     shifts: tuple[ShiftKind, ...]
 
     @model_validator(mode="after")
-    def _closed(self) -> Geography:
+    def _check_references(self) -> Geography:
         centres = [centre.code for centre in self.centres]
         cities = [city.code for city in self.cities]
         shifts = [shift.code for shift in self.shifts]

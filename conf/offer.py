@@ -100,7 +100,7 @@ class Channel(Strict):
 
     @field_validator("message")
     @classmethod
-    def _worded(cls, message: str) -> str:
+    def _check_message(cls, message: str) -> str:
         if fault := _message_fault(message):
             what, remedy = fault
             raise Misfit(what, remedy=remedy)
@@ -230,9 +230,9 @@ class Limit(Strict):
     @property
     def amount(self) -> int | ShiftAmount:
         """The amount, whichever side it is on."""
-        found = self.at_most if self.at_least is None else self.at_least
-        assert found is not None
-        return found
+        amount = self.at_most if self.at_least is None else self.at_least
+        assert amount is not None
+        return amount
 
     @property
     def side(self) -> Literal["at_most", "at_least"]:

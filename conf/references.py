@@ -145,22 +145,24 @@ def _arc_values(catalogue: Catalogue) -> dict[str, set[str]]:
 
 def _coded_attributes(catalogue: Catalogue) -> dict[str, set[str]]:
     """Attributes that are codes of a profile as they stand, and what these may be."""
-    said: dict[str, list[set[str] | None]] = {}
+    code_lists: dict[str, list[set[str] | None]] = {}
     for schema in catalogue.schemas.values():
         for conform in schema.conform:
             if conform.entity == "customer":
                 for column, sql in conform.columns.items():
                     field = schema.by_name.get(sql)
-                    said.setdefault(column, []).append(
+                    code_lists.setdefault(column, []).append(
                         set(schema.codes[field.codes]) if field and field.codes else None
                     )
-    codes = {column: [of for of in lists if of is not None] for column, lists in said.items() if None not in lists}
-    found = {a.name: set().union(*codes[a.value]) for a in catalogue.features.attributes if a.value in codes}
+    codes = {
+        column: [of for of in lists if of is not None] for column, lists in code_lists.items() if None not in lists
+    }
+    attributes = {a.name: set().union(*codes[a.value]) for a in catalogue.features.attributes if a.value in codes}
     geography = _geography(catalogue) if (catalogue.root / "geography.yml").exists() else None
     if geography is None:
-        return found
+        return attributes
     own = {"centre": {c.code for c in geography.centres}, "city": {c.code for c in geography.cities}}
-    return found | {key: values for key, values in own.items() if key in found}
+    return attributes | {key: values for key, values in own.items() if key in attributes}
 
 
 def _geography(catalogue: Catalogue) -> Geography | None:
@@ -203,9 +205,9 @@ def _check_units(schema: Schema, position: int, table: Table, document: Document
         used = [schema.by_name[field] for field in sorted(names_in(sql)) if field in schema.by_name]
         given = {field.name: field.unit for field in used if field.type in NUMBERS}
         by = columns[name].unit.removeprefix(BY) if columns[name].units else ""
-        said = conform.columns.get(by, "")
-        wanted = columns[name].units.get(said.strip("'"), "") if by else columns[name].unit
-        if by and set(given.values()) == {f"{BY}{said}"}:
+        unit_sql = conform.columns.get(by, "")
+        wanted = columns[name].units.get(unit_sql.strip("'"), "") if by else columns[name].unit
+        if by and set(given.values()) == {f"{BY}{unit_sql}"}:
             continue  # the same words say the unit on both sides
         if fault := conversion_fault(sql, given, wanted):
             what, remedy = fault

@@ -42,11 +42,11 @@ def page(catalogue: Catalogue) -> str:
 
 def personal_fields(schema: Schema) -> dict[str, list[str]]:
     """Kinds of personal data to the fields that carry them."""
-    found: dict[str, list[str]] = defaultdict(list)
+    fields: dict[str, list[str]] = defaultdict(list)
     for field in schema.fields:
         if field.personal != "none":
-            found[field.personal].append(field.name)
-    return dict(sorted(found.items()))
+            fields[field.personal].append(field.name)
+    return dict(sorted(fields.items()))
 
 
 def _treatments() -> Iterator[str]:
@@ -70,10 +70,10 @@ def _interfaces(catalogue: Catalogue) -> Iterator[str]:
 def _row(name: str, schema: Schema, fields: str, feeds: list[Feed]) -> str:
     purposes = " · ".join(sorted({feed.purpose for feed in feeds}))
     days = sorted({feed.retention_days for feed in feeds})
-    kept = str(days[0]) if len(days) == 1 else f"{days[0]}–{days[-1]}"
+    retention = str(days[0]) if len(days) == 1 else f"{days[0]}–{days[-1]}"
     owners = ", ".join(sorted({_team(feed.owner) for feed in feeds}))
     codes = ", ".join(sorted(feed.code for feed in feeds))
-    return f"| {name} | {schema.label} | {fields} | {purposes} | {kept} | {codes} | {owners} |"
+    return f"| {name} | {schema.label} | {fields} | {purposes} | {retention} | {codes} | {owners} |"
 
 
 def _team(owner: str) -> str:

@@ -156,7 +156,7 @@ def feed(name: str, root: Path) -> dict[Path, str]:
     """A feed with the next free unit code, and a schema of the same name if there is none."""
     catalogue = Catalogue(root)
     if name in catalogue.feeds:
-        raise _taken("feed", name, root / "feeds")
+        raise _report_taken("feed", name, root / "feeds")
     drafts = _feed(name, name, catalogue)
     if name not in catalogue.schemas:
         drafts[root / "schemas" / f"{name}.yml"] = SCHEMA.format(name=name)
@@ -174,7 +174,7 @@ def product(name: str, root: Path) -> dict[Path, str]:
     catalogue = Catalogue(root)
     products = catalogue.products
     if name in {known.code for known in products}:
-        raise _taken("product", name, root / "products.yml")
+        raise _report_taken("product", name, root / "products.yml")
     number = max((known.id for known in products), default=-1) + 1
     if number > 62:
         raise UserError(
@@ -189,7 +189,7 @@ def group(name: str, root: Path) -> dict[Path, str]:
     """A row at the end of groups.yml with the next id."""
     groups = Catalogue(root).groups
     if name in {known.code for known in groups}:
-        raise _taken("group", name, root / "groups.yml")
+        raise _report_taken("group", name, root / "groups.yml")
     number = max((known.id for known in groups), default=-1) + 1
     return {root / "groups.yml": _after(root / "groups.yml", GROUP, id=number, name=name)}
 
@@ -198,7 +198,7 @@ def limit(name: str, root: Path) -> dict[Path, str]:
     """A row at the end of limits.yml, on the first channel."""
     catalogue = Catalogue(root)
     if name in {known.name for known in catalogue.limits}:
-        raise _taken("limit", name, root / "limits.yml")
+        raise _report_taken("limit", name, root / "limits.yml")
     return {root / "limits.yml": _after(root / "limits.yml", LIMIT, name=name, channel=catalogue.channels[0].code)}
 
 
@@ -206,9 +206,9 @@ def channel(name: str, root: Path) -> dict[Path, str]:
     """A row in channels.yml, its capacity in limits.yml, and the feed of its results where there is their interface."""
     catalogue = Catalogue(root)
     if name in {known.code for known in catalogue.channels}:
-        raise _taken("channel", name, root / "channels.yml")
+        raise _report_taken("channel", name, root / "channels.yml")
     if f"{name}_day" in {known.name for known in catalogue.limits} or f"{name}_result" in catalogue.feeds:
-        raise _taken("limit or feed of a channel", name, root)
+        raise _report_taken("limit or feed of a channel", name, root)
     channels, limits = root / "channels.yml", root / "limits.yml"
     drafts = {
         channels: _after(channels, CHANNEL, id=len(catalogue.channels), name=name),
@@ -230,14 +230,14 @@ def job(name: str, root: Path) -> dict[Path, str]:
     }
     for path in drafts:
         if path.exists():
-            raise _taken("job or table", name, path)
+            raise _report_taken("job or table", name, path)
     return drafts
 
 
 def rule(name: str, root: Path) -> dict[Path, str]:
     """A row at the end of rules.yml."""
     if name in {known.name for known in Catalogue(root).rules}:
-        raise _taken("rule", name, root / "rules.yml")
+        raise _report_taken("rule", name, root / "rules.yml")
     return {root / "rules.yml": _after(root / "rules.yml", RULE, name=name)}
 
 
@@ -245,7 +245,7 @@ def feature(name: str, root: Path) -> dict[Path, str]:
     """A family of features in a file of its own."""
     path = Catalogue(root).features_folder / f"{name}.yml"
     if path.exists():
-        raise _taken("family of features", name, path)
+        raise _report_taken("family of features", name, path)
     return {path: FAMILY.format(name=name)}
 
 
@@ -289,7 +289,7 @@ def draft(kind: str, name: str, root: Path = ROOT) -> list[Path]:
     return list(drafts)
 
 
-def _taken(kind: str, name: str, where: Path) -> UserError:
+def _report_taken(kind: str, name: str, where: Path) -> UserError:
     return UserError(f"there is a {kind} {name!r} already", where=str(where), remedy="choose another name, or edit it")
 
 

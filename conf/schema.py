@@ -69,8 +69,8 @@ class Field(Strict):
             raise Misfit(
                 f"minimum {self.minimum:g} is above maximum {self.maximum:g}", "minimum", remedy="exchange them"
             )
-        if self.type in NUMBERS and (said := name_fault(self.name, self.unit)):
-            what, remedy = said
+        if self.type in NUMBERS and (unit_fault := name_fault(self.name, self.unit)):
+            what, remedy = unit_fault
             raise Misfit(what, *(("unit",) if self.unit else ("name",)), remedy=remedy)
         return self
 
@@ -110,7 +110,7 @@ class Schema(Strict):
     conform: tuple[Conform, ...] = ()
 
     @model_validator(mode="after")
-    def _closed(self) -> Schema:
+    def _check_references(self) -> Schema:
         names = [field.name for field in self.fields]
         sent = [field.sent_as for field in self.fields]
         wrong: list[Misfit] = []
@@ -151,11 +151,11 @@ def _format_fault(text: str, kind: str) -> str:
         return "`format` is for dates and timestamps"
     if text == ISO and kind == "timestamp":
         return ""
-    said = re.findall(r"%-?.?", text)
+    directives = re.findall(r"%-?.?", text)
     if "%-" in text and ("%b" in text or "%y" in text):
         return "%b and %y do not go with numbers without leading zeros"
-    unknown = [one for one in said if one not in DIRECTIVES]
-    if said and not unknown:
+    unknown = [directive for directive in directives if directive not in DIRECTIVES]
+    if directives and not unknown:
         return ""
-    wrong = repr(unknown[0]) if said else f"{text!r} names no part of a date, it"
+    wrong = repr(unknown[0]) if directives else f"{text!r} names no part of a date, it"
     return f"{wrong} is none of {' '.join(DIRECTIVES)} (or iso, of a timestamp)"

@@ -69,7 +69,7 @@ class SlateSettings(Strict):
     hours: tuple[Clock, Clock] = ("08:00", "22:00")  # most visits fall between; evenly, where a refresh asks
 
     @model_validator(mode="after")
-    def _ordered(self) -> SlateSettings:
+    def _check_order(self) -> SlateSettings:
         if self.hours[0] >= self.hours[1]:
             raise Misfit(f"{self.hours[0]} is not before {self.hours[1]}", "hours", remedy="exchange them")
         return self
@@ -101,7 +101,7 @@ class Gate(Strict):
     slice_delta: float = Key(default=0.25, ge=0)  # 元 a customer-night that any slice may lose
 
     @model_validator(mode="after")
-    def _ordered(self) -> Gate:
+    def _check_order(self) -> Gate:
         if self.slope[0] > self.slope[1]:
             raise Misfit(f"{self.slope[0]:g} is above {self.slope[1]:g}", "slope", remedy="exchange them")
         return self
@@ -228,7 +228,7 @@ def _apply(settings: Settings, override: str) -> Settings:
     try:
         return validate(Settings, Document(Path("--set"), data, {}))
     except UserError as error:  # the file was sound: what does not fit now is what was set
-        raise_all([UserError(one.what, where=place, remedy=one.remedy) for one in error.each])
+        raise_all([UserError(mistake.what, where=place, remedy=mistake.remedy) for mistake in error.each])
         raise
 
 

@@ -85,19 +85,19 @@ def _plain(value: Any) -> str:
 
 def _bounds(metadata: list[Any]) -> str:
     signs = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
-    found = [f"{sign} {getattr(bound, name)}" for bound in metadata for name, sign in signs if hasattr(bound, name)]
-    return ", ".join(found)
+    bounds = [f"{sign} {getattr(bound, name)}" for bound in metadata for name, sign in signs if hasattr(bound, name)]
+    return ", ".join(bounds)
 
 
 def comments(model: type[BaseModel]) -> dict[str, str]:
     """The comment on, or right above, each field in the source."""
     lines = textwrap.dedent(inspect.getsource(model)).splitlines()
     (body,) = ast.parse("\n".join(lines)).body
-    found = {}
+    by_field = {}
     for node in body.body if isinstance(body, ast.ClassDef) else []:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             own = [line.partition("  # ")[2] for line in lines[node.lineno - 1 : node.end_lineno]]
             above = lines[node.lineno - 2].strip()
             text = next(filter(None, own), above[1:].strip(": ") if above.startswith("#") else "")
-            found[node.target.id] = text.replace("|", "/").replace("``", "`").rstrip(",")
-    return found
+            by_field[node.target.id] = text.replace("|", "/").replace("``", "`").rstrip(",")
+    return by_field

@@ -43,7 +43,7 @@ class Table(Strict):
     columns: tuple[Column, ...]
 
     @model_validator(mode="after")
-    def _closed(self) -> Table:
+    def _check_references(self) -> Table:
         names = [column.name for column in self.columns]
         first = {name: i for i, name in reversed(list(enumerate(names)))}
         wrong = [
@@ -65,8 +65,8 @@ class Table(Strict):
 
 def _unit_misfits(column: Column, i: int, names: list[str]) -> Iterator[Misfit]:
     """What is wrong with the unit of an entity's column: mappings convert to it."""
-    if column.type in _NUMBERS and (said := name_fault(column.name, column.unit)):
-        what, remedy = said
+    if column.type in _NUMBERS and (unit_fault := name_fault(column.name, column.unit)):
+        what, remedy = unit_fault
         yield Misfit(what, "columns", i, "unit" if column.unit else "name", remedy=remedy)
     by = column.unit.removeprefix(BY) if column.unit.startswith(BY) else ""
     if bool(by) != bool(column.units):

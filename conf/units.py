@@ -50,9 +50,9 @@ _BINARY = Fraction(1_048_576, 1_000_000)
 BY = "by "
 
 
-def same(one: str, other: str) -> bool:
+def same(unit: str, other: str) -> bool:
     """Whether two units are one under two names."""
-    return one == other or (one in SCALES and SCALES[one] == SCALES.get(other))
+    return unit == other or (unit in SCALES and SCALES[unit] == SCALES.get(other))
 
 
 def unit_of_name(name: str) -> str:
@@ -65,18 +65,18 @@ def name_fault(name: str, unit: str) -> tuple[str, str] | None:
     asked = unit_of_name(name)
     if not asked or same(asked, unit.partition("/")[0]):
         return None
-    said = f"its unit is {unit!r}" if unit else "it has no unit"
-    return f"{name!r} says that it is in {asked}, and {said}", f"write `unit: {asked}`, or rename it"
+    unit_text = f"its unit is {unit!r}" if unit else "it has no unit"
+    return f"{name!r} says that it is in {asked}, and {unit_text}", f"write `unit: {asked}`, or rename it"
 
 
 def factor(sql: str) -> Fraction:
     """What an expression multiplies its fields by: the numbers after ``*`` over those after ``/``."""
-    found = Fraction(1)
+    ratio = Fraction(1)
     for number in _TIMES.findall(sql):
-        found *= int(number)
+        ratio *= int(number)
     for number in _OVER.findall(sql):
-        found /= int(number) or 1
-    return found
+        ratio /= int(number) or 1
+    return ratio
 
 
 def conversion_fault(sql: str, given: dict[str, str], wanted: str) -> tuple[str, str] | None:
@@ -91,12 +91,12 @@ def conversion_fault(sql: str, given: dict[str, str], wanted: str) -> tuple[str,
         kind, scale = SCALES.get(unit, ("", 1))
         other, target = SCALES.get(wanted, ("", 1))
         if kind != other:
-            what = f"{name} is {_told(unit)} and becomes {_told(wanted)}: nothing converts one into the other"
+            what = f"{name} is {_describe(unit)} and becomes {_describe(wanted)}: nothing converts one into the other"
             return what, "map a field of the same kind, or correct the unit of one of them"
         needed = Fraction(scale, target)
         if kind and not _WEIGHED.search(sql) and factor(sql) not in _ratios(kind, needed):
             how = f"* {needed}" if needed.denominator == 1 else f"/ {1 / needed}"
-            what = f"{name} is {_told(unit)} and becomes {_told(wanted)}, but is multiplied by {factor(sql)}"
+            what = f"{name} is {_describe(unit)} and becomes {_describe(wanted)}, but is multiplied by {factor(sql)}"
             return what, f"write `{name} {how}`" if needed != 1 else f"write `{name}` as it is"
     return None
 
@@ -121,5 +121,5 @@ def scale_fault(unit: str, scale: int, wanted: str) -> tuple[str, str] | None:
     return None
 
 
-def _told(unit: str) -> str:
+def _describe(unit: str) -> str:
     return f"in {unit}" if unit in SCALES else "no amount of money, time or data"

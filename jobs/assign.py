@@ -82,8 +82,8 @@ def run(night: Night) -> AssignFigures:
     night.lake.replace_arrow("recommendation", pa.concat_tables([offers, others]), partition=night.partition)
     night.lake.replace_arrow("limit_price", price_rows(decision, inputs, night), partition=night.partition)
     money = decision.solution.plan.primal * 1e-6 - lever * 1e-6
-    found = {**moved, **learning(decision, inputs), **widened}
-    return figures(decision, inputs, night, money, offers.num_rows, others.num_rows, found)
+    extra = {**moved, **learning(decision, inputs), **widened}
+    return figures(decision, inputs, night, money, offers.num_rows, others.num_rows, extra)
 
 
 # -- what goes in ----------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def frozen_inputs(night: Night) -> RunFolder:
     is_out = pc.is_in(arcs["channel"], value_set=pa.array(sorted(outbound), pa.int16()))
     out, inbound = arcs.filter(is_out), arcs.filter(pc.invert(is_out))
     row = np.searchsorted(population["customer_id"].to_numpy(), out["customer"].to_numpy())
-    mine = population["role"].to_numpy()[row] == EXPLOIT
+    is_exploit = population["role"].to_numpy()[row] == EXPLOIT
     inputs = DecisionInputs(
         version=VERSION,
         run_id=run_id,
@@ -126,10 +126,10 @@ def frozen_inputs(night: Night) -> RunFolder:
         settings.home / "runs" / run_id,
         inputs,
         limits.limits,
-        out.filter(pa.array(mine)).drop_columns(["p_convert"]),
+        out.filter(pa.array(is_exploit)).drop_columns(["p_convert"]),
         {
             "population": population,
-            "others": out.filter(pa.array(~mine)).select(columns),
+            "others": out.filter(pa.array(~is_exploit)).select(columns),
             "inbound": inbound.select([*columns, "p_convert"]),
             "stays": stays,
         },
@@ -309,7 +309,7 @@ def figures(
     value_yuan: float,
     offers: int,
     alternates: int,
-    found: dict[str, Any],
+    extra: dict[str, Any],
 ) -> AssignFigures:
     """What the summary and the run record say.
 
@@ -320,7 +320,7 @@ def figures(
         value_yuan: of the plan, without the cost of switching.
         offers: ranked for those who come.
         alternates: to outbound contacts.
-        found: churn, the cost of learning and what was taken back, by the names of their figures.
+        extra: churn, the cost of learning and what was taken back, by the names of their figures.
     """
     solution, role, given = decision.solution, decision.role, decision.given
     code = {channel.id: channel.code for channel in night.catalogue.channels}
@@ -351,7 +351,7 @@ def figures(
         moved=solution.moved,
         offers=offers,
         alternates=alternates,
-        **found,
+        **extra,
         binding=sum(1 for p in solution.dual.prices if p),
         warnings=[*decision.instance.warnings, *inputs.notes],
     )

@@ -52,8 +52,8 @@ ALONE = 2_000_000
 def run(night: Night) -> EligibilityFigures:
     """Write the arcs of every active customer, and the funnel."""
     catalogue = night.catalogue
-    found = steps(catalogue, night.date)
-    shape = shape_of(found, catalogue.products, catalogue.channels)
+    rules = steps(catalogue, night.date)
+    shape = shape_of(rules, catalogue.products, catalogue.channels)
     if not night.lake.files("customer_features", night.partition):
         raise UserError(
             f"there is no snapshot of {night.date}",
@@ -62,9 +62,9 @@ def run(night: Night) -> EligibilityFigures:
         )
     root = night.lake.path("eligible")
     night.lake.delta("eligible")
-    files, counts = [], np.zeros((4, len(found) + 1), np.int64)
+    files, counts = [], np.zeros((4, len(rules) + 1), np.int64)
     with tempfile.TemporaryDirectory(dir=night.settings.home) as folder:
-        staged = spark_tables.stage(removals(with_state(night), found), Path(folder), ())
+        staged = spark_tables.stage(removals(with_state(night), rules), Path(folder), ())
         parts = [str(Path(folder) / file.path) for file in staged]
         decide = partial(decide_part, root=str(root), date=night.date, shape=shape)
         if sum(file.rows for file in staged) <= ALONE:
@@ -75,12 +75,12 @@ def run(night: Night) -> EligibilityFigures:
         files.append(file)
         counts += part
     night.lake.commit_files("eligible", files, replace=[night.partition])
-    funnel = funnel_rows(found, counts, night.date)
+    funnel = funnel_rows(rules, counts, night.date)
     schema = night.lake.arrow("funnel").schema
     night.lake.replace_arrow("funnel", pa.Table.from_pylist(funnel, schema=schema), partition=night.partition)
     return EligibilityFigures(
         customers=sum(file.rows for file in files),
-        rules=len(found),
+        rules=len(rules),
         customers_with_an_arc=int(counts[1, -1]),
         customers_with_an_outbound_arc=int(counts[3, -1]),
         arcs=int(counts[0, -1]),
@@ -96,27 +96,27 @@ def recount(night: Night) -> dict[str, Any]:
         left by all of them, then and now.
     """
     catalogue = night.catalogue
-    found = steps(catalogue, night.date)
-    shape = shape_of(found, catalogue.products, catalogue.channels)
+    rules = steps(catalogue, night.date)
+    shape = shape_of(rules, catalogue.products, catalogue.channels)
     with tempfile.TemporaryDirectory(dir=night.settings.home) as folder:
-        staged = spark_tables.stage(removals(with_state(night), found), Path(folder), ())
+        staged = spark_tables.stage(removals(with_state(night), rules), Path(folder), ())
         rows = pa.concat_tables([pq.read_table(Path(folder) / file.path) for file in staged]).sort_by("customer_id")
-    removed = _bits(rows, len(found))
+    removed = _bits(rows, len(rules))
     customers = rows["customer_id"].to_numpy()
-    now = {row["rule"]: row for row in funnel_rows(found, arcs.totals(arcs.leave(removed, shape)), night.date)}
+    now = {row["rule"]: row for row in funnel_rows(rules, arcs.totals(arcs.leave(removed, shape)), night.date)}
     then = {row["rule"]: row for row in _in_order(night.lake.arrow("funnel", partition=night.partition))}
-    kept = night.lake.arrow("eligible", partition=night.partition, columns=["customer_id", "removed"])
-    kept = kept.sort_by("customer_id")
-    before = _bits(kept, len(then))
-    _, here, there = np.intersect1d(customers, kept["customer_id"].to_numpy(), return_indices=True)
+    eligible = night.lake.arrow("eligible", partition=night.partition, columns=["customer_id", "removed"])
+    eligible = eligible.sort_by("customer_id")
+    before = _bits(eligible, len(then))
+    _, here, there = np.intersect1d(customers, eligible["customer_id"].to_numpy(), return_indices=True)
     columns = {name: before[:, k] for k, name in enumerate(then)}
     changed = []
-    for k, step in enumerate(found):
+    for k, step in enumerate(rules):
         was, bits = columns.get(step.name), removed[:, k]
         if was is None or not np.array_equal(was[there], bits[here]):
             changed.append(_change(step.name, was, bits, then.get(step.name), now[step.name]))
     changed += [_change(name, columns[name], None, then[name], None) for name in then if name not in now]
-    return {"rules": changed, "then": _left(then.values()), "now": _left(now.values())}
+    return {"rules": changed, "then": _count_left(then.values()), "now": _count_left(now.values())}
 
 
 def _bits(rows: pa.Table, steps: int) -> Ints:
@@ -144,7 +144,7 @@ def _change(
     }
 
 
-def _left(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def _count_left(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """What the last rule of a funnel leaves."""
     last = list(rows)[-1]
     arcs_left = {of: last[f"{of}arcs_before"] - last[f"{of}arcs_removed"] for of in ("", "outbound_")}
@@ -213,26 +213,26 @@ def with_state(night: Night) -> DataFrame:
     return customer_state.fill_state(rows, wanted)
 
 
-def removals(rows: DataFrame, found: Sequence[RuleStep]) -> DataFrame:
+def removals(rows: DataFrame, rules: Sequence[RuleStep]) -> DataFrame:
     """``customer_id, recent_milli, removed``: recent contacts, and the bits that each step removes, alone.
 
     Raises:
         UserError: a predicate that Spark does not understand; names its file and line.
     """
     try:
-        bits = sf.expr(f"array({', '.join(step.sql for step in found)})").alias("removed")
+        bits = sf.expr(f"array({', '.join(step.sql for step in rules)})").alias("removed")
         return rows.select("customer_id", "recent_milli", bits)
     except (AnalysisException, ParseException) as error:
-        raise_all(misunderstood(rows, clauses_of(found, tuple(rows.dtypes))))
+        raise_all(misunderstood(rows, clauses_of(rules, tuple(rows.dtypes))))
         raise UserError(reason_of(error), where="rules.yml", remedy="`cpc check` compiles each rule") from error
 
 
-def clauses_of(found: Sequence[RuleStep], over: Columns) -> list[Clause]:
+def clauses_of(rules: Sequence[RuleStep], over: Columns) -> list[Clause]:
     """What products, channels and rules say, each by itself."""
     remedy = "name features of conf/generated/features.yml and state columns of docs/developer/entities.md"
     return [
         Clause(over, predicate.sql, predicate.subject, predicate.where, remedy)
-        for step in found
+        for step in rules
         for predicate in step.predicates
     ]
 
@@ -256,7 +256,7 @@ def clashes(snapshot: Sequence[str], wanted: Collection[str]) -> Iterator[UserEr
         )
 
 
-def funnel_rows(found: Sequence[RuleStep], counts: Ints, date: dt.date) -> list[dict[str, Any]]:
+def funnel_rows(rules: Sequence[RuleStep], counts: Ints, date: dt.date) -> list[dict[str, Any]]:
     """Rows of `funnel` from `arcs.totals`."""
     every, customers, outbound, outbound_customers = counts.tolist()
     return [
@@ -275,5 +275,5 @@ def funnel_rows(found: Sequence[RuleStep], counts: Ints, date: dt.date) -> list[
             "reason": step.reason,
             "reason_zh": step.reason_zh,
         }
-        for k, step in enumerate(found)
+        for k, step in enumerate(rules)
     ]

@@ -144,11 +144,11 @@ def histories(sources: Sources, taken: DataFrame) -> DataFrame:
     angry = sources.complaint.where("kind = 'complaint' and step in ('open', 'reopened')")
     asked = sources.contact.where("direction = 'out' and attempted")
     never, no_date = "cast(null as timestamp)", "cast(null as date)"
-    told = stopped.selectExpr("customer_id", "o", f"{never} as c", f"{no_date} as d")
-    told = told.unionAll(angry.selectExpr("customer_id", f"{never} as o", "event_time as c", f"{no_date} as d"))
+    events = stopped.selectExpr("customer_id", "o", f"{never} as c", f"{no_date} as d")
+    events = events.unionAll(angry.selectExpr("customer_id", f"{never} as o", "event_time as c", f"{no_date} as d"))
     on = LOCAL_DATE_SQL.format(time="event_time")
-    told = told.unionAll(asked.selectExpr("customer_id", f"{never} as o", f"{never} as c", f"{on} as d"))
-    signs = told.groupBy("customer_id").agg(
+    events = events.unionAll(asked.selectExpr("customer_id", f"{never} as o", f"{never} as c", f"{on} as d"))
+    signs = events.groupBy("customer_id").agg(
         sf.expr("collect_list(o)").alias("opt_outs"),
         sf.expr("collect_list(c)").alias("complaints"),
         sf.expr("collect_list(d)").alias("attempts"),
@@ -161,8 +161,13 @@ def answers(contact: DataFrame) -> DataFrame:
     from pyspark.sql import functions as sf
 
     carried = contact.where("decision_id is not null and direction = 'out'").groupBy("decision_id")
-    told = {"attempted": "attempted", "reached": "reached", "refused": "refused", "interested": "result = 'interested'"}
-    return carried.agg(*(sf.expr(f"bool_or({test})").alias(name) for name, test in told.items()))
+    tests = {
+        "attempted": "attempted",
+        "reached": "reached",
+        "refused": "refused",
+        "interested": "result = 'interested'",
+    }
+    return carried.agg(*(sf.expr(f"bool_or({test})").alias(name) for name, test in tests.items()))
 
 
 def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.date) -> DataFrame:
@@ -171,10 +176,10 @@ def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.
     closes = max(windows.horizon_days, windows.cancel_days)
     horizon = f"o.at >= start and o.at < start + interval {windows.horizon_days} days"
     conversion = f"o.at >= start and o.at < start + interval {windows.conversion_days} days"
-    kept = f"(o.cancelled_at is null or o.cancelled_at >= start + interval {closes} days)"
+    stands = f"(o.cancelled_at is null or o.cancelled_at >= start + interval {closes} days)"
     inside = f"o -> o >= start and o < start + interval {windows.horizon_days} days"
     margin = (
-        f"aggregate(filter(orders, o -> {horizon} and {kept}), cast(0 as bigint), (sum, o) -> sum + o.margin_micro)"
+        f"aggregate(filter(orders, o -> {horizon} and {stands}), cast(0 as bigint), (sum, o) -> sum + o.margin_micro)"
     )
     mask = (
         f"aggregate(filter(orders, o -> o.take and o.product is not null and {conversion}), cast(0 as bigint), "

@@ -79,11 +79,11 @@ _NOTHING = Content("", 0)
 def run(night: Night) -> PartialsFigures:
     """Rebuild the partials of all families where their sources changed."""
     wanted = sources(night)
-    held = {
+    known = {
         (row["family"], row["business_date"]): Content(row["source_hash"], row["deliveries"])
         for row in night.lake.arrow("partial_source").to_pylist()
     }
-    stale = find_changed_nights(wanted, held, night.date)
+    stale = find_changed_nights(wanted, known, night.date)
     families = {family.family: family for family in night.catalogue.features.families}
     work = [(families[name], dates) for name, dates in sorted(stale.items()) if name in families]
     of = {
@@ -91,8 +91,8 @@ def run(night: Night) -> PartialsFigures:
     }
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         rows = sum(pool.map(lambda item: build(night, item[0], item[1], of[item[0].family]), work))
-    later = {key: content for key, content in held.items() if key[1] > night.date}
-    if wanted | later != held:
+    later = {key: content for key, content in known.items() if key[1] > night.date}
+    if wanted | later != known:
         night.lake.replace_arrow("partial_source", _rows(wanted | later))
     return PartialsFigures(
         families=len(families),
@@ -142,12 +142,12 @@ def find_files_of(night: Night, family: Family, dates: Collection[dt.date]) -> s
 def build(night: Night, family: Family, dates: Sequence[dt.date], of: spark_tables.Held) -> int:
     """Write the partials of ``family`` first known on the nights ``dates``, from the files ``of``; returns their rows."""
     night.lake.fit(family.table)
-    target, held = night.lake.path(family.table), parts_of(night.lake, family)
-    at_hand = max([night.date, *(part.last for part in held)])
+    target, parts = night.lake.path(family.table), parts_of(night.lake, family)
+    at_hand = max([night.date, *(part.last for part in parts)])
     tiles = {date: tile_of(date, at_hand) for date in dates}
     task = Fold(family, nullable(arrow_schema(night.lake.table(family.source))), tiles, target)
     fresh = spread(night, task, pieces(of), of.rows)
-    change = change_of(family, held, fresh, dates, at_hand, target)
+    change = change_of(family, parts, fresh, dates, at_hand, target)
     settled = spread(night, operator.call, change.settle, change.rows)
     night.lake.commit_files(
         family.table, [*change.stay, *settled], replace=[{"tile": tile} for tile in change.replaced]
@@ -169,15 +169,15 @@ def spread(
 
 def pieces(of: spark_tables.Held) -> list[list[str]]:
     """The files in their order, in groups of some `_PIECE` rows: whole files, whatever the number of cores."""
-    found: list[list[str]] = []
+    groups: list[list[str]] = []
     rows = _PIECE
     for file, records in zip(of.files, of.records, strict=True):
         if rows >= _PIECE:
-            found.append([])
+            groups.append([])
             rows = 0
-        found[-1].append(file)
+        groups[-1].append(file)
         rows += records
-    return found
+    return groups
 
 
 @dataclass(frozen=True)
@@ -200,12 +200,12 @@ class Fold:
         """Write the files; none where no event counts."""
         rows = fold(over_files(value_sql(self.family, self.tiles), self.schema, files), self.family)
         tiles = sorted({self.tiles[night] for night in pc.unique(rows["business_date"]).to_pylist()})
-        found = []
+        parts = []
         for tile in tiles:
             nights = pa.array([night for night in self.tiles if self.tiles[night] == tile], pa.date32())
-            mine = rows if len(tiles) == 1 else rows.filter(pc.is_in(rows["business_date"], value_set=nights))
-            found.append(write_file(self.target, mine, {"tile": tile}, group_ends(mine)))
-        return found
+            tile_rows = rows if len(tiles) == 1 else rows.filter(pc.is_in(rows["business_date"], value_set=nights))
+            parts.append(write_file(self.target, tile_rows, {"tile": tile}, group_ends(tile_rows)))
+        return parts
 
 
 def sources(night: Night) -> dict[tuple[str, dt.date], Content]:
@@ -235,21 +235,22 @@ def sources(night: Night) -> dict[tuple[str, dt.date], Content]:
 
 
 def find_changed_nights(
-    wanted: Mapping[tuple[str, dt.date], Content], held: Mapping[tuple[str, dt.date], Content], until: dt.date
+    wanted: Mapping[tuple[str, dt.date], Content], known: Mapping[tuple[str, dt.date], Content], until: dt.date
 ) -> dict[str, list[dt.date]]:
     """Family → nights up to ``until`` whose partials must be written again, those that lost all sources too."""
-    keys = {key for key in wanted.keys() | held.keys() if key[1] <= until and wanted.get(key) != held.get(key)}
-    found: dict[str, list[dt.date]] = {}
+    keys = {key for key in wanted.keys() | known.keys() if key[1] <= until and wanted.get(key) != known.get(key)}
+    nights: dict[str, list[dt.date]] = {}
     for family, date in sorted(keys):
-        found.setdefault(family, []).append(date)
-    return found
+        nights.setdefault(family, []).append(date)
+    return nights
 
 
 def definition(family: Family, catalogue: Catalogue) -> str:
     """A hash of what decides the states of ``family``: its inputs (not windows or words) and the conforming."""
     valued = inputs_with_value(family)
     inputs = [
-        [one.name, one.value, one.where, one.type, one in valued, is_sum(one), keeps_time(one)] for one in family.inputs
+        [entry.name, entry.value, entry.where, entry.type, entry in valued, is_sum(entry), keeps_time(entry)]
+        for entry in family.inputs
     ]
     conforms = [
         conform.model_dump(mode="json")

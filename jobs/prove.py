@@ -33,7 +33,7 @@ WRITES = ("ops_run",)  # through the run record
 def run(night: Night) -> ProveFigures:
     """Check the certificate and the table; raise if either is not so."""
     run_id = identity.run_id(night)
-    found = certify_run(night.settings, run_id)
+    proof = certify_run(night.settings, run_id)
     rows = night.lake.arrow(
         "assignment", partition=night.partition, columns=["run_id", "customer_id", "product", "channel", "role"]
     )
@@ -53,8 +53,8 @@ def run(night: Night) -> ProveFigures:
     )
     if "bound_all_arcs" in every:
         over_all = every["bound_all_arcs"]
-        every["gap_all_arcs"] = (over_all - found.primal) / max(1, abs(over_all))
-        every["pruning_loss"] = pruning_loss(over_all, found.bound)
+        every["gap_all_arcs"] = (over_all - proof.primal) / max(1, abs(over_all))
+        every["pruning_loss"] = pruning_loss(over_all, proof.bound)
         if every["pruning_loss"] > night.settings.solve.gap:
             raise UserError(
                 f"pruned arcs may be worth {every['pruning_loss']:.1e} of the plan, more than the gap aimed at "
@@ -66,15 +66,15 @@ def run(night: Night) -> ProveFigures:
     return ProveFigures(
         verdict="accepted",
         accepted=True,
-        gap=found.gap,
-        bound=found.bound,
-        primal=found.primal,
+        gap=proof.gap,
+        bound=proof.bound,
+        primal=proof.primal,
         customers=rows.num_rows,
-        planned=found.customers,
-        arcs=found.arcs,
-        gap_micro_a_customer=(found.bound - found.primal) / max(1, found.customers),
-        sha256=found.assignment_sha256,
-        covers=found.covers,
+        planned=proof.customers,
+        arcs=proof.arcs,
+        gap_micro_a_customer=(proof.bound - proof.primal) / max(1, proof.customers),
+        sha256=proof.assignment_sha256,
+        covers=proof.covers,
         **every,
     )
 
@@ -90,11 +90,11 @@ def fault_of(run_id: str, rows: pa.Table, active: pa.Table, plan: pa.Table) -> s
         return "an active customer has no row"
     if rows.num_rows and pc.unique(rows["run_id"]).to_pylist() != [run_id]:
         return "rows of another run"
-    mine = rows.filter(pc.and_(pc.equal(rows["role"], "exploit"), pc.is_valid(rows["product"])))
-    mine = mine.sort_by("customer_id")
+    exploiters = rows.filter(pc.and_(pc.equal(rows["role"], "exploit"), pc.is_valid(rows["product"])))
+    exploiters = exploiters.sort_by("customer_id")
     proved = plan.filter(pc.is_valid(plan["product"])).sort_by("customer")
     for ours, theirs in (("customer_id", "customer"), ("product", "product"), ("channel", "channel")):
-        if mine[ours].to_pylist() != proved[theirs].to_pylist():
+        if exploiters[ours].to_pylist() != proved[theirs].to_pylist():
             return f"exploiters' {ours} differs from the plan's"
     others = rows.filter(pc.equal(rows["role"], "control"))
     if pc.any(pc.is_valid(others["product"])).as_py():

@@ -75,23 +75,23 @@ def publish(night: Night, targets: Sequence[str]) -> PublishFigures:
     rows = kpi_rows(night, plan)
     night.lake.replace_arrow("kpi", rows, partition=night.partition)
     delivered: dict[str, tuple[int, str]] = {}
-    told: dict[str, int | str] = {}  # of the targets alone
+    extra: dict[str, int | str] = {}  # of the targets alone
     if "files" in targets:
         folder = publication_folder(night)
-        files, told["without_number"] = write_files(night, plan, folder)
+        files, extra["without_number"] = write_files(night, plan, folder)
         delivered |= files
-        told["files"] = len(files)
+        extra["files"] = len(files)
     if "store" in targets:
         stored = to_store(night, plan, rows)
         delivered |= {f"store:{name}": (count, "") for name, count in stored.items()}
-        told["store_rows"] = sum(stored.values())
+        extra["store_rows"] = sum(stored.values())
     if "report" in targets:
         path = publication_folder(night) / "report.html"
         delivered["report:report.html"] = (1, night_report.write(night, run_id, path))
-        told["report"] = str(path)
+        extra["report"] = str(path)
     night.lake.replace_arrow("serving", serving_rows(night, run_id, delivered), partition=night.partition)
     tally, kpis = plan.tally, rows.num_rows
-    return PublishFigures(run_id=run_id, contacts=tally.contacts, withdrawn=tally.withdrawn, kpis=kpis, **told)
+    return PublishFigures(run_id=run_id, contacts=tally.contacts, withdrawn=tally.withdrawn, kpis=kpis, **extra)
 
 
 def kpi_rows(night: Night, plan: Publication) -> pa.Table:

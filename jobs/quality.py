@@ -65,8 +65,8 @@ def run(night: Night) -> QualityFigures:
         *drift.feature_checks(night),
     ]
     verdict = judge(frame(rows))
-    kept = report(verdict.checks, fresh, loads, set_aside(lake, verdict.checks))
-    lake.replace_arrow("ops_quality", as_table(kept, night.date), partition=night.partition)
+    lines = report(verdict.checks, fresh, loads, set_aside(lake, verdict.checks))
+    lake.replace_arrow("ops_quality", as_table(lines, night.date), partition=night.partition)
     docs.build(verdict, catalogue, night.settings.home / "docs", folder(catalogue))
     return figures(verdict.checks, fresh)
 
@@ -82,17 +82,17 @@ def folder(catalogue: Catalogue) -> Path:
 
 def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[UserError]:
     """What a night will refuse here: an extension of expectations that does not fit its schema."""
-    found: list[UserError] = []
+    mistakes: list[UserError] = []
     where = folder(catalogue)
     broken = {path.stem for path in (catalogue.root / "schemas").rglob("*.yml")} - set(catalogue.schemas)
     for path in sorted(where.glob("*.yml")):
         if where == EXTENDED and path.stem not in catalogue.schemas and catalogue.root != catalogue.whole:
             continue  # conf's own say nothing of an overlay's schemas
         try:
-            read_extension(path, catalogue.schemas, found.append, broken)
+            read_extension(path, catalogue.schemas, mistakes.append, broken)
         except UserError as error:
-            found.append(error)
-    yield from found
+            mistakes.append(error)
+    yield from mistakes
 
 
 # -- what is there -----------------------------------------------------------------------------------------------
@@ -141,20 +141,20 @@ def read_measures(lake: Lake, fresh: Sequence[Row]) -> dict[tuple[str, str], dic
     wanted = {row["delivery_id"] for row in fresh}
     columns = [column.name for column in lake.table("ops_load").columns]
     rows = _recent(lake, "ops_load", newest, columns)
-    found: dict[tuple[str, str], dict[str, Row]] = defaultdict(dict)
+    measures: dict[tuple[str, str], dict[str, Row]] = defaultdict(dict)
     for row in rows.filter(pc.is_in(rows["delivery_id"], pa.array(sorted(wanted)))).to_pylist():
-        found[row["feed"], row["delivery_id"]][row["column"]] = row
-    return found
+        measures[row["feed"], row["delivery_id"]][row["column"]] = row
+    return measures
 
 
 def table_rows(lake: Lake, catalogue: Catalogue, fresh: Sequence[Row]) -> dict[tuple[str, dt.date], int]:
     """Rows in the raw tables by feed and data date, from Delta's log alone."""
     schemas = sorted({catalogue.feeds[row["feed"]].schema_name for row in fresh if row["feed"] in catalogue.feeds})
-    found: dict[tuple[str, dt.date], int] = defaultdict(int)
+    counts: dict[tuple[str, dt.date], int] = defaultdict(int)
     for schema in schemas:
         for file in lake.live_files(f"raw_{schema}"):
-            found[file.partition["feed"], file.partition["data_date"]] += file.rows
-    return found
+            counts[file.partition["feed"], file.partition["data_date"]] += file.rows
+    return counts
 
 
 # -- what is checked ---------------------------------------------------------------------------------------------
@@ -236,11 +236,11 @@ def set_aside(lake: Lake, judged: pd.DataFrame) -> dict[str, list[dict[str, Any]
     # a filter on a text column would find nothing: its files carry no statistics, which the reader takes for bounds
     rows = lake.arrow("ops_quarantine", columns=columns)
     rows = rows.filter(pc.is_in(rows["delivery_id"], pa.array(wanted)))
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    samples: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows.sort_by([("delivery_id", "ascending"), ("file", "ascending"), ("line", "ascending")]).to_pylist():
-        if len(found[row["delivery_id"]]) < SAMPLES:
-            found[row.pop("delivery_id")].append(row)
-    return found
+        if len(samples[row["delivery_id"]]) < SAMPLES:
+            samples[row.pop("delivery_id")].append(row)
+    return samples
 
 
 def report(
@@ -251,12 +251,12 @@ def report(
 ) -> list[dict[str, Any]]:
     """What `ops_quality` keeps: all that failed, volume, freshness, model and features, and a line for each delivery's suite."""
     always = judged["kind"].isin(["volume", "freshness", *monitoring.KINDS, *drift.KINDS])
-    kept = cast(list[dict[str, Any]], judged[~judged["success"] | always].to_dict("records"))
-    kept = [row | {"details": with_sample(row, loads, bad)} for row in kept]
-    whole = judged.groupby(["subject", judged["check"].str.rpartition(" · ")[2]])["success"].agg(["size", "sum"])
+    lines = cast(list[dict[str, Any]], judged[~judged["success"] | always].to_dict("records"))
+    lines = [row | {"details": with_sample(row, loads, bad)} for row in lines]
+    suites = judged.groupby(["subject", judged["check"].str.rpartition(" · ")[2]])["success"].agg(["size", "sum"])
     for delivery in fresh:
         key = (delivery["feed"], _when(delivery))
-        size, passed = (int(n) for n in whole.loc[key]) if key in whole.index else (0, 0)
+        size, passed = (int(n) for n in suites.loc[key]) if key in suites.index else (0, 0)
         line = check(
             delivery["feed"],
             f"suite · {_when(delivery)}",
@@ -269,8 +269,8 @@ def report(
             checks=size,
             failed=size - passed,
         )
-        kept.append({**line, "success": passed == size})
-    return sorted(kept, key=lambda row: (row["subject"], row["check"]))
+        lines.append({**line, "success": passed == size})
+    return sorted(lines, key=lambda row: (row["subject"], row["check"]))
 
 
 def with_sample(row: Row, loads: Mapping[tuple[str, str], Mapping[str, Row]], bad: Mapping[str, Sequence[Row]]) -> str:

@@ -85,11 +85,11 @@ def plan_of(night: Night, since: dt.date) -> RebuildPlan:
     made = snapshot_times(night, since)
     last = Night(max([*made, since]), night.settings, night.landing)
     entities = entity_dates(last)
-    held = {
+    known = {
         (row["family"], row["business_date"]): partials.Content(row["source_hash"], row["deliveries"])
         for row in night.lake.arrow("partial_source").to_pylist()
     }
-    stale = partials.find_changed_nights(partials.sources(last), held, last.date)
+    stale = partials.find_changed_nights(partials.sources(last), known, last.date)
     families = merge_plans(stale, nights_of(last, entities))
     return RebuildPlan(read_restated(ledger, since), entities, families, find_outdated_snapshots(ledger, made))
 
@@ -99,23 +99,23 @@ def entity_dates(night: Night) -> dict[str, tuple[dt.date, ...]]:
     deliveries = conform.deliveries_in_force(night)
     known = conform.fingerprints(night)
     schema_of = {feed.code: feed.schema_name for feed in night.catalogue.feeds.values()}
-    found = {
+    by_entity = {
         entity: work_of(entity, sources, deliveries, schema_of, known.get(entity, {})).dates
         for entity, sources in sources_by_entity(night.catalogue).items()
     }
-    return {entity: dates for entity, dates in sorted(found.items()) if dates}
+    return {entity: dates for entity, dates in sorted(by_entity.items()) if dates}
 
 
 def nights_of(night: Night, entities: Mapping[str, tuple[dt.date, ...]]) -> dict[str, list[dt.date]]:
     """Family → nights that first saw a delivery of the dates that will be conformed anew."""
     ledger = ledger_of(night.lake, ["feed", "data_date", "arrived_at"]).to_pylist()
-    found: dict[str, list[dt.date]] = {}
+    by_family: dict[str, list[dt.date]] = {}
     for family in night.catalogue.features.families:
         feeds, dates = feeds_of(family, night.catalogue), set(entities.get(family.source, ()))
         nights = {known_on(row["arrived_at"]) for row in ledger if row["feed"] in feeds and row["data_date"] in dates}
-        if mine := sorted(one for one in nights if one <= night.date):
-            found[family.family] = mine
-    return found
+        if past := sorted(date for date in nights if date <= night.date):
+            by_family[family.family] = past
+    return by_family
 
 
 def merge_plans(*plans: Mapping[str, Iterable[dt.date]]) -> dict[str, tuple[dt.date, ...]]:
@@ -141,12 +141,12 @@ def read_restated(ledger: Iterable[Row], since: dt.date) -> tuple[tuple[str, dt.
 
 def snapshot_times(night: Night, since: dt.date) -> dict[dt.date, dt.datetime]:
     """Snapshots from ``since`` on → when their files were written."""
-    found: dict[dt.date, dt.datetime] = {}
+    times: dict[dt.date, dt.datetime] = {}
     for file in night.lake.live_files("customer_features"):
         date = file.partition["business_date"]
         if date >= since:
-            found[date] = min(found.get(date, file.modified), file.modified)
-    return found
+            times[date] = min(times.get(date, file.modified), file.modified)
+    return times
 
 
 def find_outdated_snapshots(ledger: Iterable[Row], made: Mapping[dt.date, dt.datetime]) -> tuple[dt.date, ...]:
@@ -165,7 +165,7 @@ def carry_out(night: Night, plan: RebuildPlan) -> dict[str, int | None]:
 
     if not (plan.entities or plan.families or plan.snapshots):
         return {}
-    nights = [one for nights in plan.families.values() for one in nights]
+    nights = [date for nights in plan.families.values() for date in nights]
     last = Night(max([night.date, *nights, *plan.snapshots]), night.settings, night.landing)
     figures = {"conform": conform.run(last).rows, "partials": partials.run(last).rows}
     if plan.snapshots:

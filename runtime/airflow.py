@@ -47,8 +47,8 @@ def migrate(night: Night) -> subprocess.Popen[bytes]:
         return subprocess.Popen([_program(), "db", "migrate"], env=environment(night), stdout=out, stderr=out)
 
 
-def run_dag(dag: str, night: Night, told: Callable[[str], None]) -> None:
-    """Run ``dag`` for the decision date of ``night``; ``told`` gets the lines meant for people.
+def run_dag(dag: str, night: Night, tell: Callable[[str], None]) -> None:
+    """Run ``dag`` for the decision date of ``night``; ``tell`` gets the lines meant for people.
 
     Raises:
         UserError: a task failed; the log is named.
@@ -69,7 +69,7 @@ def run_dag(dag: str, night: Night, told: Callable[[str], None]) -> None:
         for line in process.stdout:
             out.write(line)
             if MARK in line:
-                told(line.split(MARK, 1)[1].rstrip())
+                tell(line.split(MARK, 1)[1].rstrip())
             if line.lstrip().startswith(("conf.errors.UserError", "  remedy", "  where")) or "state=failed" in line:
                 trouble.append(line.strip())
         code = process.wait()

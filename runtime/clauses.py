@@ -55,31 +55,31 @@ def columns_of(columns: Iterable[Column]) -> Columns:
 
 
 def compile_clauses(
-    session: Callable[[], SparkSession], clauses: Sequence[Clause], kept: Path, *, whole: bool = True
+    session: Callable[[], SparkSession], clauses: Sequence[Clause], path: Path, *, sound: bool = True
 ) -> list[UserError]:
     """What Spark does not understand, clause by clause; no session is made if all was understood before.
 
     Args:
         session: gives the session.
         clauses: what is to be compiled.
-        kept: the file that remembers what was understood.
-        whole: no column is missing because what declares it is broken.
+        path: the file that remembers what was understood.
+        sound: no column is missing because what declares it is broken.
     """
-    known = _read(kept)
+    known = _read(path)
     new = [clause for clause in clauses if fingerprint(clause) not in known]
     if not new:
         return []
     spark = session()
-    found: list[UserError] = []
+    mistakes: list[UserError] = []
     good: set[str] = set()
     for over, group in groupby(sorted(new, key=lambda clause: clause.over), key=lambda clause: clause.over):
         among = list(group)
-        wrong = misunderstood(_empty(spark, over), among, whole)
-        if not wrong and whole:
+        wrong = misunderstood(_empty(spark, over), among, sound)
+        if not wrong and sound:
             good |= {fingerprint(clause) for clause in among}
-        found += wrong
-    keep_understood(kept, good | (known if len(known) < _KEPT else set()))
-    return found
+        mistakes += wrong
+    keep_understood(path, good | (known if len(known) < _KEPT else set()))
+    return mistakes
 
 
 def fingerprint(clause: Clause) -> str:
@@ -90,23 +90,23 @@ def fingerprint(clause: Clause) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def keep_understood(kept: Path, prints: Collection[str]) -> None:
+def keep_understood(path: Path, prints: Collection[str]) -> None:
     """Remember clauses, by their fingerprints, as understood."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    draft = kept.with_suffix(".draft")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
     draft.write_text("\n".join(sorted(prints)), encoding="utf-8")
-    draft.replace(kept)
+    draft.replace(path)
 
 
-def _read(kept: Path) -> set[str]:
-    return set(kept.read_text(encoding="utf-8").split()) if kept.exists() else set()
+def _read(path: Path) -> set[str]:
+    return set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
 
 
 def _empty(spark: SparkSession, over: Columns) -> DataFrame:
     return spark.sql("select " + ", ".join(f"cast(null as {ddl}) as `{name}`" for name, ddl in over))
 
 
-def misunderstood(rows: DataFrame, clauses: Sequence[Clause], whole: bool = True) -> list[UserError]:
+def misunderstood(rows: DataFrame, clauses: Sequence[Clause], sound: bool = True) -> list[UserError]:
     """The clauses that do not compile: all at once, and by halves where that fails."""
     from pyspark.errors import AnalysisException, ParseException
 
@@ -121,10 +121,10 @@ def misunderstood(rows: DataFrame, clauses: Sequence[Clause], whole: bool = True
         if len(clauses) > 1:
             half = len(clauses) // 2
             return [
-                *misunderstood(rows, clauses[:half], whole),
-                *misunderstood(rows, clauses[half:], whole),
+                *misunderstood(rows, clauses[:half], sound),
+                *misunderstood(rows, clauses[half:], sound),
             ]
-        if not whole and any(word in str(error) for word in _NO_COLUMN):
+        if not sound and any(word in str(error) for word in _NO_COLUMN):
             return []
         clause = clauses[0]
         return [UserError(f"{clause.subject}: {reason_of(error)}", where=clause.where, remedy=clause.remedy)]

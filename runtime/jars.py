@@ -103,16 +103,16 @@ def _failure(output: str, folder: Path) -> UserError:
             where=(answers or ["it does not have them"])[0][:300],
             remedy=f"look at network, proxy and mirror of this machine, {_BY_HAND} to {folder}",
         )
-    said = [line for line in lines if not _IDLE.search(line)] or ["nothing"]
+    messages = [line for line in lines if not _IDLE.search(line)] or ["nothing"]
     if any("resolving dependencies" in line for line in lines):
         return UserError(
             "Delta's jars could not be fetched",
-            where=next((line for line in said if "Exception" in line), said[-1])[:300],
+            where=next((line for line in messages if "Exception" in line), messages[-1])[:300],
             remedy=f"run `make setup` again, {_BY_HAND} to {folder}",
         )
     return UserError(
         "the JVM does not start, which Delta's jars are fetched with and Spark runs in",
-        where=f"it says: {said[-1][:300]}",
+        where=f"it says: {messages[-1][:300]}",
         remedy="install Java 17, 21 or 25, point JAVA_HOME at it, or mend JAVA_TOOL_OPTIONS and _JAVA_OPTIONS",
     )
 

@@ -23,7 +23,7 @@ def pseudonym_key(home: Path) -> bytes:
     Raises:
         UserError: it is no hex, or shorter than 32 bytes.
     """
-    text = os.environ.get("CPC_PSEUDONYM_KEY") or _kept(
+    text = os.environ.get("CPC_PSEUDONYM_KEY") or _read_key(
         home / "secrets" / "pseudonym.key", lambda: secrets.token_hex(32)
     )
     try:
@@ -41,7 +41,7 @@ def pseudonym_key(home: Path) -> bytes:
 
 def vault_key(home: Path) -> bytes:
     """The key of the vault (``CPC_VAULT_KEY``, a Fernet key)."""
-    text = os.environ.get("CPC_VAULT_KEY") or _kept(
+    text = os.environ.get("CPC_VAULT_KEY") or _read_key(
         home / "secrets" / "vault.key", lambda: Fernet.generate_key().decode("ascii")
     )
     return text.encode("ascii")
@@ -60,16 +60,16 @@ def vault_opener(home: Path) -> Callable[[bytes], bytes]:
     except (OSError, ValueError) as error:
         raise UserError("the vault's key is missing or malformed", where=str(path), remedy=remedy) from error
 
-    def opened(token: bytes) -> bytes:
+    def open_token(token: bytes) -> bytes:
         try:
             return box.decrypt(token)
         except InvalidToken as error:
             raise UserError("the key does not open the vault", where=str(path), remedy=remedy) from error
 
-    return opened
+    return open_token
 
 
-def _kept(path: Path, make: Callable[[], str]) -> str:
+def _read_key(path: Path, make: Callable[[], str]) -> str:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

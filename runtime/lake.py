@@ -142,8 +142,8 @@ class Lake:
     def fit(self, table: str) -> None:
         """Have a table of derived rows fit its declaration: new columns are added, else it is made (again), empty."""
         delta, wanted = self.delta(table), nullable(arrow_schema(self.table(table)))
-        held = pa.schema(delta.schema().to_arrow())
-        types = {field.name: field.type for field in held}
+        schema = pa.schema(delta.schema().to_arrow())
+        types = {field.name: field.type for field in schema}
         same = all(types.get(field.name, field.type) == field.type for field in wanted)
         if same and tuple(delta.metadata().partition_columns) == self.table(table).partition_by:
             self.grow(table, wanted)
@@ -199,9 +199,9 @@ class Lake:
         asked = sorted({*bounds, *(partition or {})} - set(self.table(table).partition_by))
         actions = pa.table((handle or self.delta(table)).get_add_actions(flatten=True))
         names = [name for name in actions.column_names if name.startswith("partition.")]
-        told = {f"{kind}.{name}" for kind in ("min", "max", "null_count") for name in asked} & {*actions.column_names}
-        wanted = ["path", "size_bytes", "modification_time", "num_records", *names, *sorted(told)]
-        found = [
+        stats = {f"{kind}.{name}" for kind in ("min", "max", "null_count") for name in asked} & {*actions.column_names}
+        wanted = ["path", "size_bytes", "modification_time", "num_records", *names, *sorted(stats)]
+        files = [
             LiveFile(
                 self.path(table),
                 row["path"],
@@ -213,7 +213,7 @@ class Lake:
             )
             for row in actions.select(wanted).to_pylist()
         ]
-        return sorted((file for file in found if file.belongs_to(partition or {})), key=lambda file: file.name)
+        return sorted((file for file in files if file.belongs_to(partition or {})), key=lambda file: file.name)
 
     def files(self, table: str, partition: Partition | None = None) -> list[str]:
         """Absolute paths of the live files of a partition, in name order: what tasks are given."""

@@ -111,14 +111,14 @@ def look_up(settings: Settings, alias: str = CHAMPION) -> Version | None:
         except sqlite3.Error as error:
             raise _down(settings, error) from error
     try:
-        found = client(settings).get_model_version_by_alias(settings.mlflow.model, alias)
+        entry = client(settings).get_model_version_by_alias(settings.mlflow.model, alias)
     except UserError:
         raise
     except Exception as error:
         if "RESOURCE_DOES_NOT_EXIST" in str(error) or "not found" in str(error).lower():
             return None
         raise _down(settings, error) from error
-    return Version(str(found.version), str(found.source), str(found.tags.get(DIGEST_TAG, "")))
+    return Version(str(entry.version), str(entry.source), str(entry.tags.get(DIGEST_TAG, "")))
 
 
 def _look_up_sqlite(path: Path, model: str, alias: str) -> Version | None:
@@ -136,11 +136,11 @@ def _look_up_sqlite(path: Path, model: str, alias: str) -> Version | None:
 def champion_text_hash(settings: Settings) -> str:
     """Digest of the champion as registered, empty while there is none or the registry does not answer."""
     try:
-        found = look_up(settings)
+        version = look_up(settings)
     except UserError:
-        kept = _read_kept(settings)
-        return kept.sha256 if kept else ""
-    return found.sha256 if found else ""
+        last = _read_kept(settings)
+        return last.sha256 if last else ""
+    return version.sha256 if version else ""
 
 
 def champion(settings: Settings) -> Pinned:
@@ -150,19 +150,19 @@ def champion(settings: Settings) -> Pinned:
         UserError: there is no champion, or its files are not those that were registered.
     """
     try:
-        found = look_up(settings)
+        version = look_up(settings)
     except UserError as error:
-        kept = _read_kept(settings)
-        if kept is None:
+        last = _read_kept(settings)
+        if last is None:
             raise
-        return Pinned(kept.version, kept.folder, kept.sha256, degraded=error.what)
-    if found is None:
+        return Pinned(last.version, last.folder, last.sha256, degraded=error.what)
+    if version is None:
         raise UserError(
             f"there is no champion of model {settings.mlflow.model!r}",
             where=uri(settings).split("@")[-1],
             remedy="run `cpc train --date D` once: the first model becomes champion",
         )
-    pinned = fetch(settings, found)
+    pinned = fetch(settings, version)
     _keep(settings, pinned)
     return pinned
 
@@ -184,20 +184,20 @@ def fetch(settings: Settings, version: Version) -> Pinned:
             mlflow.set_tracking_uri(uri(settings))
             mlflow.artifacts.download_artifacts(artifact_uri=version.source, dst_path=str(folder))
     try:
-        found = digest(folder)
+        sha256 = digest(folder)
     except OSError as error:
         raise UserError(
             f"the files of model version {version.version} are gone",
             where=str(folder),
             remedy="restore them, or `cpc models rollback`, or train again",
         ) from error
-    if version.sha256 and found != version.sha256:
+    if version.sha256 and sha256 != version.sha256:
         raise UserError(
             f"the files of model version {version.version} are not those that were registered",
             where=str(folder),
             remedy="restore them from a copy, or `cpc models rollback`",
         )
-    return Pinned(version.version, folder, found)
+    return Pinned(version.version, folder, sha256)
 
 
 def _keep(settings: Settings, pinned: Pinned) -> None:

@@ -162,8 +162,8 @@ def picture() -> str:
         for step in steps:
             for before in step.after:
                 tables = [table for table in step.reads if writer.get(table) == before]
-                told = ", ".join(tables[:3]) + (" …" if len(tables) > 3 else "")
-                lines.append(f'    {before} -->|"{told}"| {step.job}')
+                label = ", ".join(tables[:3]) + (" …" if len(tables) > 3 else "")
+                lines.append(f'    {before} -->|"{label}"| {step.job}')
         lines += ["```", "", "| job | what it does | reads | of earlier nights | writes |", "|---|---|---|---|---|"]
         for step in steps:
             cells = (", ".join(cell) for cell in (step.reads, step.reads_previous, step.writes))

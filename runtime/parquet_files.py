@@ -245,7 +245,7 @@ def statistics(path: Path, barred: Collection[str] = ()) -> tuple[int, str]:
         if name not in kinds or not _sorts(kinds[name]):
             continue
         groups = [footer.row_group(group).column(place) for group in range(footer.num_row_groups)]
-        nulls[name], bounds = _told(groups, name in barred) or _looked_up(path, name)
+        nulls[name], bounds = _read_bounds(groups, name in barred) or _compute_bounds(path, name)
         if bounds:
             low[name], high[name] = bounds
     return footer.num_rows, (
@@ -254,7 +254,7 @@ def statistics(path: Path, barred: Collection[str] = ()) -> tuple[int, str]:
     )
 
 
-def _told(groups: Sequence[pq.ColumnChunkMetaData], barred: bool) -> tuple[int, tuple[str, str] | None] | None:
+def _read_bounds(groups: Sequence[pq.ColumnChunkMetaData], barred: bool) -> tuple[int, tuple[str, str] | None] | None:
     """Nulls and bounds (none where all are null) of a column by its footer; None where the footer does not tell."""
     parts = [group.statistics for group in groups]
     if not all(part is not None and part.has_null_count for part in parts):
@@ -268,7 +268,7 @@ def _told(groups: Sequence[pq.ColumnChunkMetaData], barred: bool) -> tuple[int, 
     return (nulls, _WIDEST_FLOAT) if filled[0].physical_type in ("FLOAT", "DOUBLE") else None
 
 
-def _looked_up(path: Path, name: str) -> tuple[int, tuple[str, str] | None]:
+def _compute_bounds(path: Path, name: str) -> tuple[int, tuple[str, str] | None]:
     """The same by the values: Parquet's writers drop what they know of very long texts."""
     column = pq.ParquetFile(path).read([name])[name]
     if pa.types.is_dictionary(column.type):

@@ -29,40 +29,40 @@ def rehearse(night: Night, catalogue: Catalogue | None = None) -> list[UserError
         night: the night: its date, home and Spark session.
         catalogue: what is read; the night's own by default. Its ``report`` is not used: all mistakes are collected.
     """
-    found: list[UserError] = []
-    read = Catalogue((catalogue or night.catalogue).root, found.append)
-    whole = _load(read, found)
+    mistakes: list[UserError] = []
+    read = Catalogue((catalogue or night.catalogue).root, mistakes.append)
+    sound = _load(read, mistakes)
     clauses: list[Clause] = []
     for name in night_order.RUNS["nightly"]:
-        for one in _rehearsed(name, read, night.date, found):
-            if isinstance(one, Clause):
-                clauses.append(one)
+        for item in _rehearse_job(name, read, night.date, mistakes):
+            if isinstance(item, Clause):
+                clauses.append(item)
             else:
-                found.append(one)
-    found += compile_clauses(lambda: night.spark, clauses, night.settings.home / KEPT, whole=whole)
-    return list({(one.what, one.where): one for mistake in found for one in mistake.each}.values())
+                mistakes.append(item)
+    mistakes += compile_clauses(lambda: night.spark, clauses, night.settings.home / KEPT, sound=sound)
+    return list({(error.what, error.where): error for mistake in mistakes for error in mistake.each}.values())
 
 
-def _load(catalogue: Catalogue, found: list[UserError]) -> bool:
+def _load(catalogue: Catalogue, mistakes: list[UserError]) -> bool:
     """Read everything; returns whether all that declares columns of the snapshot is sound."""
     _ = catalogue.written_tables, catalogue.schemas
-    before = len(found)
+    before = len(mistakes)
     try:
         _ = catalogue.features
     except (UserError, KeyError) as error:
-        found += [error] if isinstance(error, UserError) else []
-    whole = not before and len(found) == before
+        mistakes += [error] if isinstance(error, UserError) else []
+    sound = not before and len(mistakes) == before
     try:
         _ = catalogue.geography
     except UserError as error:
-        found.append(error)
+        mistakes.append(error)
     for name in ("feeds", "groups", "products", "channels", "segments", "rules", "limits"):
         try:
             getattr(catalogue, name)
         except UserError as error:  # what it refers to could not be read, and is told already
-            found.append(error)
-    found += _settings(catalogue)
-    return whole
+            mistakes.append(error)
+    mistakes += _settings(catalogue)
+    return sound
 
 
 def _settings(catalogue: Catalogue) -> Iterator[UserError]:
@@ -80,13 +80,15 @@ def _settings(catalogue: Catalogue) -> Iterator[UserError]:
             yield error
 
 
-def _rehearsed(name: str, catalogue: Catalogue, date: dt.date, found: list[UserError]) -> Iterator[UserError | Clause]:
+def _rehearse_job(
+    name: str, catalogue: Catalogue, date: dt.date, mistakes: list[UserError]
+) -> Iterator[UserError | Clause]:
     """What a job says, as far as what it reads is sound."""
     rehearsal = getattr(night_order.load(name), "rehearse", None)
     try:
         yield from rehearsal(catalogue, date) if rehearsal else ()
     except (UserError, KeyError) as error:
         if isinstance(error, UserError):
-            found.append(error)
-        elif not found:  # a table that is missing with nothing wrong before is a fault of ours
+            mistakes.append(error)
+        elif not mistakes:  # a table that is missing with nothing wrong before is a fault of ours
             raise

@@ -55,20 +55,20 @@ class NightRecord:
 def records(lake: Lake, date: dt.date | None = None) -> list[RunRecord]:
     """What has run, of one night or of all, by the time at which it began."""
     rows = lake.arrow("ops_run", partition={"business_date": date} if date else None).to_pylist()
-    found = [RunRecord(**row | {"figures": json.loads(row["figures"] or "{}")}) for row in rows]
-    return sorted(found, key=lambda record: record.started_at)
+    runs = [RunRecord(**row | {"figures": json.loads(row["figures"] or "{}")}) for row in rows]
+    return sorted(runs, key=lambda record: record.started_at)
 
 
 def night_record(night: Night, date: dt.date, run_id: str | None = None) -> NightRecord:
     """The last run of every job on ``date``; those of ``run_id`` before any other."""
-    found = sorted(records(night.lake, date), key=lambda record: record.run_id == run_id)  # keeps the order of time
-    return NightRecord({record.job: record for record in found})
+    runs = sorted(records(night.lake, date), key=lambda record: record.run_id == run_id)  # keeps the order of time
+    return NightRecord({record.job: record for record in runs})
 
 
 def record_of(night: Night, run_id: str, job: str) -> RunRecord | None:
     """A job in the run record of ``run_id`` tonight; None where it has not run."""
-    mine = [record for record in records(night.lake, night.date) if record.job == job and record.run_id == run_id]
-    return mine[-1] if mine else None
+    runs = [record for record in records(night.lake, night.date) if record.job == job and record.run_id == run_id]
+    return runs[-1] if runs else None
 
 
 def last_training(night: Night) -> TrainFigures:

@@ -175,8 +175,8 @@ def _keep(night: Night, record: Record, started: dt.datetime) -> None:
     attempt = read_attempt(night)
     unpinned = f"{night.date}-unpinned"
     run_id = attempt.run_id if attempt and not _precedes_pin(record.job) else unpinned
-    kept = night.lake.arrow("ops_run", partition=night.partition)
-    rows = {(row["run_id"], row["job"]): row for row in kept.to_pylist()}
+    runs = night.lake.arrow("ops_run", partition=night.partition)
+    rows = {(row["run_id"], row["job"]): row for row in runs.to_pylist()}
     if record.job == PINS:
         waiting = [key for key in rows if key[0] == unpinned]
         rows |= {(run_id, job): {**rows.pop((old, job)), "run_id": run_id} for old, job in waiting}
@@ -190,7 +190,7 @@ def _keep(night: Night, record: Record, started: dt.datetime) -> None:
         "seconds": record.seconds,
         "host": socket.gethostname(),
     }
-    table = pa.Table.from_pylist(list(rows.values()), schema=kept.schema)
+    table = pa.Table.from_pylist(list(rows.values()), schema=runs.schema)
     night.lake.replace_arrow("ops_run", table, partition=night.partition)
 
 
@@ -218,14 +218,14 @@ def plan(run: str, first: str | None = None, last: str | None = None) -> list[Jo
 def run_night(
     night: Night,
     steps: Sequence[JobStep],
-    told: Callable[[str, Record | None], None] = lambda job, record: None,
+    tell: Callable[[str, Record | None], None] = lambda job, record: None,
 ) -> list[Record]:
     """Run the steps in order under one lease; after a crash, jobs done under the same inputs are not done again.
 
     Args:
         night: the night.
         steps: from ``plan``.
-        told: called before a job (with None) and after it (with its record).
+        tell: called before a job (with None) and after it (with its record).
     """
     records: list[Record] = []
     before = read_attempt(night)
@@ -236,12 +236,12 @@ def run_night(
         for step in steps:
             attempt = read_attempt(night)
             carried = attempt is not None and before is not None and attempt.run_id == before.run_id
-            whole = step.job not in {"scan", PINS}  # what has landed is always looked at again
-            if carried and whole and step.job in resumable and len(steps) > 1:
+            skippable = step.job not in {"scan", PINS}  # what has landed is always looked at again
+            if carried and skippable and step.job in resumable and len(steps) > 1:
                 record = Record(step.job, "kept", 0.0, JobFigures())
             else:
-                told(step.job, None)
+                tell(step.job, None)
                 record = run_job(step.job, night)
-            told(step.job, record)
+            tell(step.job, record)
             records.append(record)
     return records

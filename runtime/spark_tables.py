@@ -96,11 +96,11 @@ def stage(frame: DataFrame, root: Path, partition_by: Sequence[str]) -> list[Wri
     if partition_by:
         writer = writer.partitionBy(*partition_by)
     writer.parquet(str(folder))
-    found = []
+    files = []
     for path in sorted(folder.rglob("*.parquet")):
         values = dict(part.split("=", 1) for part in path.relative_to(folder).parts[:-1])
         partition = {name: None if value == NULL_PARTITION else unquote(value) for name, value in values.items()}
         file = take_over(root, path, partition)
         if file.rows:
-            found.append(file)
-    return found
+            files.append(file)
+    return files

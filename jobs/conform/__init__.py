@@ -61,7 +61,8 @@ def run(night: Night) -> ConformFigures:
     schema_of = {feed.code: feed.schema_name for feed in night.catalogue.feeds.values()}
     known = fingerprints(night)
     works = [
-        work_of(entity, mine, current, schema_of, known.get(entity, {})) for entity, mine in sorted(sources.items())
+        work_of(entity, entity_sources, current, schema_of, known.get(entity, {}))
+        for entity, entity_sources in sorted(sources.items())
     ]
     works += [
         EntityRebuild(entity, (), tuple(sorted(known[entity])), (), {}) for entity in sorted(set(known) - set(sources))
@@ -99,10 +100,10 @@ def deliveries_in_force(night: Night) -> list[KnownDelivery]:
 
 def fingerprints(night: Night) -> dict[str, dict[dt.date, str]]:
     """What each data date of each entity was conformed from last."""
-    found: dict[str, dict[dt.date, str]] = {}
+    by_entity: dict[str, dict[dt.date, str]] = {}
     for row in night.lake.arrow("ops_conform").to_pylist():
-        found.setdefault(row["entity"], {})[row["data_date"]] = row["fingerprint"]
-    return found
+        by_entity.setdefault(row["entity"], {})[row["data_date"]] = row["fingerprint"]
+    return by_entity
 
 
 def widen_dates(
@@ -113,8 +114,8 @@ def widen_dates(
         return work
     dates = tuple(sorted({*work.dates, *also}))
     names = {source.schema.name for source in work.sources}
-    mine = tuple(d for d in deliveries if schema_of.get(d.feed) in names and d.data_date in dates)
-    return replace(work, dates=dates, deliveries=mine)
+    relevant = tuple(d for d in deliveries if schema_of.get(d.feed) in names and d.data_date in dates)
+    return replace(work, dates=dates, deliveries=relevant)
 
 
 def conform_events(night: Night, work: EntityRebuild, profiles: Profiles) -> events.Counts:

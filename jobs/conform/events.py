@@ -67,12 +67,12 @@ def with_customer(rows: DataFrame, subscribers: DataFrame, *, broadcast: bool) -
     owner = subscribers.select("phone_pseudonym", "valid_from", "valid_to", "customer_id")
     if broadcast:
         owner = sf.broadcast(owner)
-    held = (
+    match = (
         (sf.col("_phone") == sf.col("phone_pseudonym"))
         & (sf.col("event_time") >= sf.col("valid_from"))
         & (sf.col("valid_to").isNull() | (sf.col("event_time") < sf.col("valid_to")))
     )
-    return rows.join(owner, held, "left").drop("phone_pseudonym", "valid_from", "valid_to")
+    return rows.join(owner, match, "left").drop("phone_pseudonym", "valid_from", "valid_to")
 
 
 def complete(table: Table) -> str:
@@ -89,10 +89,11 @@ def split_writable(rows: DataFrame, table: Table) -> tuple[DataFrame, Observatio
     """
     observation = Observation()
     about_customers = any(column.name == "customer_id" for column in table.columns)
-    held = "customer_id is not null" if about_customers else "true"
+    has_owner = "customer_id is not null" if about_customers else "true"
     # judged once a row: both counts look at it
     judged = rows.withColumn(
-        "_fault", sf.expr(f"case when not ({complete(table)}) then 'incomplete' when not ({held}) then 'unmatched' end")
+        "_fault",
+        sf.expr(f"case when not ({complete(table)}) then 'incomplete' when not ({has_owner}) then 'unmatched' end"),
     )
     faults = f"approx_top_k(concat(_fault, ' ', feed), {_TRACKED // 2}, {_TRACKED})"
     counts = [sf.expr("count_if(_fault is null)").alias("rows"), sf.expr(faults).alias("faults")]

@@ -52,20 +52,20 @@ def rows_of(
         UserError: an expression that Spark does not understand; names file, line and column.
     """
     conform = source.conform
-    said = {column.name: conform.columns.get(column.name) for column in table.columns if column.name not in FILLED}
+    by_column = {column.name: conform.columns.get(column.name) for column in table.columns if column.name not in FILLED}
     types = {column.name: column.type for column in table.columns} | {"event_time": "timestamp"}
-    told = {"event_time": conform.event_time} | {name: sql for name, sql in said.items() if sql is not None}
+    expressions = {"event_time": conform.event_time} | {name: sql for name, sql in by_column.items() if sql is not None}
     try:
         if conform.where != "true":
             raw = raw.where(conform.where)
-        days = dates_among(raw, [sql for name, sql in told.items() if types[name] == "timestamp"])
+        days = dates_among(raw, [sql for name, sql in expressions.items() if types[name] == "timestamp"])
         values = {
             name: value_sql(sql, types[name], is_date=types[name] == "timestamp" and sql in days)
-            for name, sql in told.items()
+            for name, sql in expressions.items()
         }
         columns = [f"`{conform.subject}` as _phone" if conform.subject else "cast(null as binary) as _phone"]
         columns.append(f"{values['event_time']} as event_time")
-        columns += [f"{values.get(name, f'cast(null as {types[name]})')} as `{name}`" for name in said]
+        columns += [f"{values.get(name, f'cast(null as {types[name]})')} as `{name}`" for name in by_column]
         columns += ["feed", "data_date", "delivery_id", "line"]
         if "schema" in types:
             columns.append(f"{literal(source.schema.name)} as schema")
@@ -109,9 +109,9 @@ def clauses_of(catalogue: Catalogue, source: EntitySource, table: Table) -> Iter
     path = schema_path(catalogue.root, source.schema.name)
     place = read_yaml(path).where if path else lambda _: f"schema {source.schema.name}"
     remedy = f"it is Spark SQL over the fields: {', '.join(field.name for field in source.schema.fields)}"
-    said: dict[tuple[str, ...], str] = {("event_time",): conform.event_time}
-    said |= {("columns", name): sql for name, sql in conform.columns.items()}
-    for loc, sql in said.items():
+    expressions: dict[tuple[str, ...], str] = {("event_time",): conform.event_time}
+    expressions |= {("columns", name): sql for name, sql in conform.columns.items()}
+    for loc, sql in expressions.items():
         where = place(("conform", source.position, *loc))
         value = value_sql(sql, types[loc[-1]], is_date=False)
         yield Clause(over, value, f"conform to {conform.entity}: {'.'.join(loc)}", where, remedy)

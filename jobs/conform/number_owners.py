@@ -30,9 +30,9 @@ def with_opening(records: DataFrame) -> DataFrame:
     An opening later than the profile itself is a fault and counts as not told.
     """
     as_of = sf.expr(LOCAL_DATE_SQL.format(time="event_time"))
-    told = sf.when(sf.col("opened_on") <= as_of, sf.col("opened_on"))
+    opening = sf.when(sf.col("opened_on") <= as_of, sf.col("opened_on"))
     before = Window.partitionBy("_phone").orderBy("event_time", *TOLD)
-    marked = records.where("_phone is not null and event_time is not null").withColumn("_told", told)
+    marked = records.where("_phone is not null and event_time is not null").withColumn("_told", opening)
     earlier = sf.last("_told", ignorenulls=True).over(before.rowsBetween(Window.unboundedPreceding, 0))
     later = sf.first("_told", ignorenulls=True).over(before.rowsBetween(0, Window.unboundedFollowing))
     return marked.withColumn("_opened", sf.coalesce(earlier, later, sf.expr(UNTOLD))).drop("_told")
@@ -41,8 +41,8 @@ def with_opening(records: DataFrame) -> DataFrame:
 def stints(records: DataFrame) -> DataFrame:
     """One row a (number, opening): ``_phone, _opened, valid_from`` and where it was ``_first`` told."""
     first = sf.min(sf.struct(*TOLD, "arrived_at"))
-    found = records.groupBy("_phone", "_opened").agg(first.alias("_first"))
-    return found.select(
+    openings = records.groupBy("_phone", "_opened").agg(first.alias("_first"))
+    return openings.select(
         "_phone",
         "_opened",
         sf.expr("to_utc_timestamp(cast(_opened as timestamp), 'Asia/Shanghai')").alias("valid_from"),
@@ -50,11 +50,11 @@ def stints(records: DataFrame) -> DataFrame:
     )
 
 
-def subscribers(found: DataFrame, known: DataFrame, highest: int, key_version: int) -> DataFrame:
+def subscribers(openings: DataFrame, known: DataFrame, highest: int, key_version: int) -> DataFrame:
     """The map of numbers to customers: known owners keep their id, new ones get the next ones in order of telling.
 
     Args:
-        found: `stints` of the profiles.
+        openings: `stints` of the profiles.
         known: the map so far.
         highest: the greatest id allotted so far, 0 if none.
         key_version: version of the key that made the pseudonyms of new owners.
@@ -62,8 +62,8 @@ def subscribers(found: DataFrame, known: DataFrame, highest: int, key_version: i
     Returns:
         ``phone_pseudonym, key_version, valid_from, valid_to, customer_id``.
     """
-    same = (found["_phone"] == known["phone_pseudonym"]) & (found["valid_from"] == known["valid_from"])
-    new = found.join(known, same, "left_anti")
+    same = (openings["_phone"] == known["phone_pseudonym"]) & (openings["valid_from"] == known["valid_from"])
+    new = openings.join(known, same, "left_anti")
     rank = sf.row_number().over(Window.orderBy("_first", "_phone", "valid_from"))
     allotted = new.select(
         sf.col("_phone").alias("phone_pseudonym"),
@@ -71,34 +71,34 @@ def subscribers(found: DataFrame, known: DataFrame, highest: int, key_version: i
         "valid_from",
         (rank + sf.lit(highest)).cast("bigint").alias("customer_id"),
     )
-    kept = known.select("phone_pseudonym", "key_version", "valid_from", "customer_id")
+    old = known.select("phone_pseudonym", "key_version", "valid_from", "customer_id")
     following = sf.lead("valid_from").over(Window.partitionBy("phone_pseudonym").orderBy("valid_from"))
     return (
-        kept.unionByName(allotted)
+        old.unionByName(allotted)
         .withColumn("valid_to", following)
         .select("phone_pseudonym", "key_version", "valid_from", "valid_to", "customer_id")
     )
 
 
-def history(records: DataFrame, found: DataFrame, owners: DataFrame, columns: Sequence[str]) -> DataFrame:
+def history(records: DataFrame, openings: DataFrame, owners: DataFrame, columns: Sequence[str]) -> DataFrame:
     """The slowly changing `customer`: one row each time something told of a customer changed.
 
     Args:
         records: profiles `with_opening`.
-        found: their `stints`.
+        openings: their `stints`.
         owners: `subscribers`.
         columns: what may be told of a customer (columns of the entity).
 
     Returns:
         ``customer_id, valid_from, valid_to, arrived_at, feed, data_date`` and ``columns``.
     """
-    stint = found.join(
+    stint = openings.join(
         owners,
-        (found["_phone"] == owners["phone_pseudonym"]) & (found["valid_from"] == owners["valid_from"]),
-    ).select(found["_phone"], "_opened", "customer_id", "valid_to", "_first")
-    mine = records.join(stint, ["_phone", "_opened"]).where("valid_to is null or event_time < valid_to")
-    told = mine.select("customer_id", "event_time", "arrived_at", *TOLD, *columns)
-    every = told.unionByName(end_ownership(stint), allowMissingColumns=True)
+        (openings["_phone"] == owners["phone_pseudonym"]) & (openings["valid_from"] == owners["valid_from"]),
+    ).select(openings["_phone"], "_opened", "customer_id", "valid_to", "_first")
+    profiles = records.join(stint, ["_phone", "_opened"]).where("valid_to is null or event_time < valid_to")
+    facts = profiles.select("customer_id", "event_time", "arrived_at", *TOLD, *columns)
+    every = facts.unionByName(end_ownership(stint), allowMissingColumns=True)
     return _changes(every, columns)
 
 
@@ -118,10 +118,10 @@ def end_ownership(stint: DataFrame) -> DataFrame:
     )
 
 
-def _changes(told: DataFrame, columns: Sequence[str]) -> DataFrame:
+def _changes(facts: DataFrame, columns: Sequence[str]) -> DataFrame:
     order = Window.partitionBy("customer_id").orderBy("event_time", *TOLD)
     so_far = order.rowsBetween(Window.unboundedPreceding, 0)
-    filled = told.select(
+    filled = facts.select(
         "customer_id",
         "event_time",
         "arrived_at",

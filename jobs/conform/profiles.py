@@ -57,12 +57,12 @@ def conform_profiles(night: Night, works: Sequence[EntityRebuild], deliveries: S
     """
     highest, count = owners_so_far(night)
     work = next((work for work in works if work.entity == PROFILE), None)
-    whole = all_profiles(work, deliveries) if work is not None and work.dates else None
-    size = count + (whole.records if whole else 0)
+    profiles = all_profiles(work, deliveries) if work is not None and work.dates else None
+    size = count + (profiles.records if profiles else 0)
     with interpret(night.spark, size):
         known = narrow(spark_tables.read(night.spark, night.lake, "subscriber"), size)
-        rows = events.union(night.spark, night.lake, night.catalogue, whole, extra=("file",)) if whole else None
-        if whole is None or work is None or rows is None:
+        rows = events.union(night.spark, night.lake, night.catalogue, profiles, extra=("file",)) if profiles else None
+        if profiles is None or work is None or rows is None:
             return Profiles(known, False, count <= BROADCAST_OWNERS, {})
         return write_changed_profiles(night, works, work, rows, known, highest, size)
 
@@ -97,11 +97,11 @@ def write_changed_profiles(
         others = known.join(numbers, known["phone_pseudonym"] == numbers["_phone"], "left_anti")
     else:
         concerned, others = known, known
-    told = owners.with_opening(narrow(rows, size)).cache()
-    found = owners.stints(told)
-    theirs = owners.subscribers(found, concerned, highest, KEY_VERSION).cache()
+    records = owners.with_opening(narrow(rows, size)).cache()
+    openings = owners.stints(records)
+    theirs = owners.subscribers(openings, concerned, highest, KEY_VERSION).cache()
     columns = [column.name for column in night.lake.table(PROFILE).columns if column.name not in NOT_TOLD]
-    history = owners.history(told, found, theirs, columns)
+    history = owners.history(records, openings, theirs, columns)
     if highest:
         history = history.unionByName(old.join(theirs, "customer_id", "left_anti"))
     spark_tables.replace(night.lake, PROFILE, order_history(history, size))
@@ -112,8 +112,8 @@ def write_changed_profiles(
 
 def owners_so_far(night: Night) -> tuple[int, int]:
     """The greatest id allotted and the number of owners, from the table's log: no row is read."""
-    held = spark_tables.read_held(night.lake, "subscriber")
-    return held.customer, held.rows
+    subscribers = spark_tables.read_held(night.lake, "subscriber")
+    return subscribers.customer, subscribers.rows
 
 
 def all_profiles(work: EntityRebuild, deliveries: Sequence[KnownDelivery]) -> EntityRebuild:
@@ -131,11 +131,11 @@ def numbers_concerned(rows: DataFrame, known: DataFrame, old: DataFrame, dates: 
     A customer known by two pseudonyms (a rotated key) is concerned by both.
     """
     touched = sf.col("data_date").isin(list(dates))
-    told = rows.where(touched).select("_phone")
-    direct = known.join(told, known["phone_pseudonym"] == told["_phone"], "left_semi").select("customer_id")
+    numbers = rows.where(touched).select("_phone")
+    direct = known.join(numbers, known["phone_pseudonym"] == numbers["_phone"], "left_semi").select("customer_id")
     ids = direct.unionByName(old.where(touched).select("customer_id")).distinct()
     theirs = known.join(ids, "customer_id", "left_semi").selectExpr("phone_pseudonym as _phone")
-    return told.unionByName(theirs).distinct()
+    return numbers.unionByName(theirs).distinct()
 
 
 def order_history(history: DataFrame, size: int) -> DataFrame:
@@ -162,9 +162,9 @@ def dates_of_new_owners(
     if since is None:
         return {}
     first = local_date(dt.datetime.fromtimestamp(since, dt.UTC))
-    found = {}
+    dates = {}
     for work in works:
         candidates = [date for date in work.fingerprints if date >= first and date not in work.dates]
         if work.entity != PROFILE and candidates:
-            found[work.entity] = events.dates_of_numbers(night.spark, night.lake, work.sources, candidates, changed)
-    return found
+            dates[work.entity] = events.dates_of_numbers(night.spark, night.lake, work.sources, candidates, changed)
+    return dates

@@ -76,11 +76,11 @@ class EntityRebuild:
 
 def sources_by_entity(catalogue: Catalogue) -> dict[str, tuple[EntitySource, ...]]:
     """Every mapping of the catalogue by the entity it makes (that it is one, the catalogue has checked)."""
-    found: dict[str, list[EntitySource]] = {}
+    by_entity: dict[str, list[EntitySource]] = {}
     for schema in sorted(catalogue.schemas.values(), key=lambda schema: schema.name):
         for position, conform in enumerate(schema.conform):
-            found.setdefault(conform.entity, []).append(EntitySource(schema, conform, position))
-    return {entity: tuple(found[entity]) for entity in sorted(found)}
+            by_entity.setdefault(conform.entity, []).append(EntitySource(schema, conform, position))
+    return {entity: tuple(by_entity[entity]) for entity in sorted(by_entity)}
 
 
 def deliveries_of(ledger: pa.Table) -> list[KnownDelivery]:
@@ -88,14 +88,14 @@ def deliveries_of(ledger: pa.Table) -> list[KnownDelivery]:
     rows = ledger.group_by(["delivery_id", "feed", "data_date"]).aggregate([("arrived_at", "max"), ("loaded", "sum")])
     rows = rows.rename_columns(["delivery_id", "feed", "data_date", "arrived_at", "records"])
     rows = rows.set_column(4, "records", pc.fill_null(rows["records"], 0))
-    found = [KnownDelivery(**row) for row in rows.to_pylist()]
-    return sorted(found, key=lambda delivery: (delivery.data_date, delivery.feed, delivery.delivery_id))
+    deliveries = [KnownDelivery(**row) for row in rows.to_pylist()]
+    return sorted(deliveries, key=lambda delivery: (delivery.data_date, delivery.feed, delivery.delivery_id))
 
 
 def mapping_hash(sources: Sequence[EntitySource]) -> str:
     """Hash of what the mappings say: a changed mapping rebuilds its entity."""
-    said = [[source.schema.name, source.position, source.conform.model_dump(mode="json")] for source in sources]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    mappings = [[source.schema.name, source.position, source.conform.model_dump(mode="json")] for source in sources]
+    return hashlib.sha256(json.dumps(mappings, sort_keys=True).encode()).hexdigest()
 
 
 def work_of(
@@ -117,9 +117,9 @@ def work_of(
         also: dates to rebuild whatever their fingerprint (owners of numbers changed).
     """
     names = {source.schema.name for source in sources}
-    mine = [delivery for delivery in deliveries if schema_of.get(delivery.feed) in names]
+    relevant = [delivery for delivery in deliveries if schema_of.get(delivery.feed) in names]
     by_date: dict[dt.date, list[str]] = {}
-    for delivery in mine:
+    for delivery in relevant:
         by_date.setdefault(delivery.data_date, []).append(delivery.delivery_id)
     mapping = mapping_hash(sources)
     fingerprints = {
@@ -130,4 +130,4 @@ def work_of(
     touched |= set(known) - set(fingerprints)  # its deliveries are gone
     touched |= set(also) & set(fingerprints)
     dates = tuple(sorted(touched))
-    return EntityRebuild(entity, sources, dates, tuple(d for d in mine if d.data_date in touched), fingerprints)
+    return EntityRebuild(entity, sources, dates, tuple(d for d in relevant if d.data_date in touched), fingerprints)

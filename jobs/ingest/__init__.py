@@ -71,11 +71,11 @@ def run(night: Night, feeds: str = "*") -> IngestFigures:
     set_aside(night, rows, landing)
     codes = Counter(row["code"] for row in rows)
     return IngestFigures(
-        files=sum(len(one.work.files) for one in accepted),
+        files=sum(len(load.work.files) for load in accepted),
         deliveries=len(accepted),
-        rows=sum(sum(one.rows) for one in accepted),
-        quarantined=sum(sum(one.aside) for one in accepted),
-        bytes=sum(one.work.bytes for one in accepted),
+        rows=sum(sum(load.rows) for load in accepted),
+        quarantined=sum(sum(load.aside) for load in accepted),
+        bytes=sum(load.work.bytes for load in accepted),
         late=codes["94"],
         replaced=ended,
         refused=sum(row["state"] == "refused" for row in rows),
@@ -100,10 +100,10 @@ def read_all(night: Night, works: Sequence[Delivery]) -> list[Loaded]:
     loader = Loader(night.landing, night.lake.root, home / "spool", pseudonym_key(home))
     shutil.rmtree(loader.spool, ignore_errors=True)  # of a load that was killed; the lease lets no other run now
     if sum(work.bytes for work in works) < SMALL:
-        found = [loader.load(work) for work in works]
+        loads = [loader.load(work) for work in works]
     else:
-        found = _schedule_spans(night, loader, works)
-    return sorted(found, key=lambda one: (one.work.feed.code, one.work.data_date, one.work.hour, one.work.resend))
+        loads = _schedule_spans(night, loader, works)
+    return sorted(loads, key=lambda load: (load.work.feed.code, load.work.data_date, load.work.hour, load.work.resend))
 
 
 def _schedule_spans(night: Night, loader: Loader, works: Sequence[Delivery]) -> list[Loaded]:
@@ -111,24 +111,24 @@ def _schedule_spans(night: Night, loader: Loader, works: Sequence[Delivery]) -> 
 
     def run(task: Callable[[Any], Any], items: Sequence[Any], weight: Callable[[Any], int]) -> list[Any]:
         """The task of every item, in their order; what comes back are names, counts, measures, what is set aside."""
-        batches = evenly([*enumerate(items)], context.defaultParallelism * BATCHES_A_CORE, lambda one: weight(one[1]))
+        batches = evenly([*enumerate(items)], context.defaultParallelism * BATCHES_A_CORE, lambda pair: weight(pair[1]))
         if not batches:
             return []
-        done = context.parallelize(batches, len(batches)).flatMap(lambda batch: [(n, task(one)) for n, one in batch])
+        done = context.parallelize(batches, len(batches)).flatMap(lambda batch: [(n, task(item)) for n, item in batch])
         return [result for _, result in sorted(done.collect(), key=lambda pair: pair[0])]
 
     large = [work for work in works if not work.packed and work.bytes > SPAN]
-    whole = [work for work in works if work.packed or work.bytes <= SPAN]
+    unsplit = [work for work in works if work.packed or work.bytes <= SPAN]
     looked = run(lambda work: survey(work, loader.landing), large, lambda work: work.bytes)
-    names = [identify(work, one.sha256) for work, one in zip(large, looked, strict=True)]
-    spans = [(span, name) for name, one in zip(names, looked, strict=True) for span in one.spans]
+    names = [identify(work, look.sha256) for work, look in zip(large, looked, strict=True)]
+    spans = [(span, name) for name, look in zip(names, looked, strict=True) for span in look.spans]
 
     def task(item: Any) -> Any:
         return loader.load(item) if isinstance(item, Delivery) else loader.read(*item, spooled=True)
 
-    results = run(task, [*whole, *spans], _weight)
-    loads, reads = results[: len(whole)], iter(results[len(whole) :])
-    parts = [(work, one, [next(reads) for _ in one.spans]) for work, one in zip(large, looked, strict=True)]
+    results = run(task, [*unsplit, *spans], _weight)
+    loads, reads = results[: len(unsplit)], iter(results[len(unsplit) :])
+    parts = [(work, look, [next(reads) for _ in look.spans]) for work, look in zip(large, looked, strict=True)]
     return loads + run(lambda part: loader.settle(*part), parts, lambda part: part[0].bytes)
 
 
@@ -158,42 +158,42 @@ def judge(
     Returns:
         what is to be published, rows for the ledger, how many older deliveries are replaced, and what nobody will see.
     """
-    state = {key: Past(list(one.accepted), one.resend, set(one.known)) for key, one in past.items()}
+    state = {key: Past(list(earlier.accepted), earlier.resend, set(earlier.known)) for key, earlier in past.items()}
     rows: list[dict[str, Any]] = []
     chosen: dict[str, Loaded] = {}
     unseen: list[Loaded] = []
     replaced = 0
-    for one in loaded:
-        work = one.work
+    for load in loaded:
+        work = load.work
         before = state.setdefault((work.feed.code, work.data_date, work.hour), Past())
-        code, reason = (one.code, one.reason) if one.code != "00" else verdict(work, one.delivery_id, before)
+        code, reason = (load.code, load.reason) if load.code != "00" else verdict(work, load.delivery_id, before)
         taken = code in ("00", "94")
         if taken:
             replaced += bool(before.accepted)
-            before.accepted.append(one.delivery_id)
+            before.accepted.append(load.delivery_id)
             before.resend = work.resend
             if work.key in chosen:
                 unseen.append(chosen[work.key])
-            chosen[work.key] = replace(one, ordinal=len(before.accepted))
+            chosen[work.key] = replace(load, ordinal=len(before.accepted))
         else:
-            unseen.append(one)
+            unseen.append(load)
         ordinal = len(before.accepted) if taken else 0
-        rows += _rows(one, code, reason, "accepted" if taken else "duplicate" if code == "16" else "refused", ordinal)
+        rows += _rows(load, code, reason, "accepted" if taken else "duplicate" if code == "16" else "refused", ordinal)
     return list(chosen.values()), rows, replaced, unseen
 
 
-def _rows(one: Loaded, code: str, reason: str, state: str, ordinal: int) -> list[dict[str, Any]]:
+def _rows(load: Loaded, code: str, reason: str, state: str, ordinal: int) -> list[dict[str, Any]]:
     """A ledger row a file; what was set aside is counted with its file."""
-    none = (0,) * len(one.work.files)
-    digests = one.sha256 + (None,) * (len(none) - len(one.sha256))
+    none = (0,) * len(load.work.files)
+    digests = load.sha256 + (None,) * (len(none) - len(load.sha256))
     taken = state == "accepted"
     return [
         {
-            "delivery_id": one.delivery_id,
-            "feed": one.work.feed.code,
-            "data_date": one.work.data_date,
-            "hour": one.work.hour,
-            "resend": one.work.resend,
+            "delivery_id": load.delivery_id,
+            "feed": load.work.feed.code,
+            "data_date": load.work.data_date,
+            "hour": load.work.hour,
+            "resend": load.work.resend,
             "ordinal": ordinal,
             "file": file.name,
             "bytes": file.bytes,
@@ -204,10 +204,12 @@ def _rows(one: Loaded, code: str, reason: str, state: str, ordinal: int) -> list
             "code": code,
             "state": state,
             "reason": reason or None,
-            "arrived_at": one.work.arrived_at,
+            "arrived_at": load.work.arrived_at,
             "received_at": dt.datetime.now(dt.UTC),
         }
-        for file, digest, rows, aside in zip(one.work.files, digests, one.rows or none, one.aside or none, strict=True)
+        for file, digest, rows, aside in zip(
+            load.work.files, digests, load.rows or none, load.aside or none, strict=True
+        )
     ]
 
 
@@ -236,14 +238,14 @@ def _record_unopened(row: Mapping[str, Any]) -> dict[str, Any]:
 def publish(night: Night, accepted: Sequence[Loaded]) -> None:
     """Make accepted rows visible: one commit a table; then measures, what was set aside, and new numbers."""
     by_schema: dict[str, list[Loaded]] = defaultdict(list)
-    for one in accepted:
-        by_schema[one.work.schema.name].append(one)
+    for load in accepted:
+        by_schema[load.work.schema.name].append(load)
     with ThreadPoolExecutor(TABLES_AT_ONCE) as pool:
         list(pool.map(lambda schema: publish_table(night.lake, schema, by_schema[schema]), sorted(by_schema)))
-    keys = {(one.work.feed.code, one.work.data_date, one.work.hour) for one in accepted}
-    _merge(night, "ops_load", [row for one in accepted for row in one.measures], keys)
+    keys = {(load.work.feed.code, load.work.data_date, load.work.hour) for load in accepted}
+    _merge(night, "ops_load", [row for load in accepted for row in load.measures], keys)
     box = Fernet(vault_key(night.settings.home))
-    _merge(night, "ops_quarantine", [row for one in accepted for row in _aside(one, box)], keys)
+    _merge(night, "ops_quarantine", [row for load in accepted for row in _aside(load, box)], keys)
     _keep_numbers(night, accepted, box)
 
 
@@ -260,18 +262,18 @@ def publish_table(lake: Lake, schema: str, group: Sequence[Loaded]) -> None:
     for _ in range(ATTEMPTS):
         handle = lake.delta(table)
         live = lake.live_files(table, bounds=("hour", "delivery_id"), handle=handle)
-        wanted = [one for one in group if not is_recorded(handle, live, one)]
+        wanted = [load for load in group if not is_recorded(handle, live, load)]
         try:
             lake.commit_files(
                 table,
-                [file for one in wanted for file in one.written],
-                replace=[_partition(one.work) for one in wanted],
-                applied={f"{table}/{one.work.key}": one.ordinal for one in wanted},
+                [file for load in wanted for file in load.written],
+                replace=[_partition(load.work) for load in wanted],
+                applied={f"{table}/{load.work.key}": load.ordinal for load in wanted},
                 handle=handle,
             )
         except CommitFailedError:
             continue
-        discard(lake, [one for one in group if one not in wanted])
+        discard(lake, [load for load in group if load not in wanted])
         return
     raise UserError(
         f"{table} is being written by somebody else", where=str(lake.path(table)), remedy="run `cpc ingest` again"
@@ -282,32 +284,32 @@ def _partition(work: Delivery) -> dict[str, Any]:
     return {"data_date": work.data_date, "feed": work.feed.code, "hour": work.hour}
 
 
-def is_recorded(handle: DeltaTable, live: Sequence[LiveFile], one: Loaded) -> bool:
+def is_recorded(handle: DeltaTable, live: Sequence[LiveFile], load: Loaded) -> bool:
     """Whether the table shows this content of this key: its transaction, and all of its rows and no others."""
-    work = one.work
-    if handle.transaction_version(f"raw_{work.schema.name}/{work.key}") != one.ordinal:
+    work = load.work
+    if handle.transaction_version(f"raw_{work.schema.name}/{work.key}") != load.ordinal:
         return False
-    mine = [file for file in live if file.belongs_to(_partition(work))]
-    if not all(file.belongs_to({"delivery_id": one.delivery_id}) for file in mine):
+    files = [file for file in live if file.belongs_to(_partition(work))]
+    if not all(file.belongs_to({"delivery_id": load.delivery_id}) for file in files):
         return False
-    return sum(file.rows for file in mine) == sum(one.rows)
+    return sum(file.rows for file in files) == sum(load.rows)
 
 
 def discard(lake: Lake, unseen: Sequence[Loaded]) -> None:
     """Remove files that no commit will publish."""
-    for one in unseen:
-        for file in one.written:
-            (lake.path(f"raw_{one.work.schema.name}") / file.path).unlink(missing_ok=True)
+    for load in unseen:
+        for file in load.written:
+            (lake.path(f"raw_{load.work.schema.name}") / file.path).unlink(missing_ok=True)
 
 
-def _aside(one: Loaded, box: Fernet) -> list[dict[str, Any]]:
+def _aside(load: Loaded, box: Fernet) -> list[dict[str, Any]]:
     """Rows of the quarantine; bytes as sent may hold numbers and are encrypted as the vault is."""
     return [
         {
-            "delivery_id": one.delivery_id,
-            "feed": one.work.feed.code,
-            "data_date": one.work.data_date,
-            "hour": one.work.hour,
+            "delivery_id": load.delivery_id,
+            "feed": load.work.feed.code,
+            "data_date": load.work.data_date,
+            "hour": load.work.hour,
             "file": name,
             "line": record.line,
             "byte_offset": record.offset,
@@ -316,7 +318,7 @@ def _aside(one: Loaded, box: Fernet) -> list[dict[str, Any]]:
             "code": record.code,
             "reason": record.reason,
         }
-        for name, record in one.refused
+        for name, record in load.refused
     ]
 
 
@@ -330,26 +332,26 @@ def _merge(night: Night, table: str, rows: list[dict[str, Any]], keys: Set[tuple
     old = lake.delta(table).to_pyarrow_dataset().to_table(filter=there).select(schema.names).cast(schema)
     names = [f"{feed}/{date}/{hour}" for feed, date, hour in keys]
     texts = [pc.cast(old[name], pa.string()) for name in ("feed", "data_date", "hour")]
-    kept = old.filter(pc.invert(pc.is_in(pc.binary_join_element_wise(*texts, "/"), pa.array(names, pa.string()))))
-    merged = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema)])
+    rest = old.filter(pc.invert(pc.is_in(pc.binary_join_element_wise(*texts, "/"), pa.array(names, pa.string()))))
+    merged = pa.concat_tables([rest, pa.Table.from_pylist(rows, schema)])
     files = write_partitions(lake.path(table), merged, ["data_date"]) if merged.num_rows else []
     lake.commit_files(table, files, replace=[{"data_date": date} for date in dates])
 
 
 def _keep_numbers(night: Night, accepted: Sequence[Loaded], box: Fernet) -> None:
     """Add numbers that the vault does not hold yet, encrypted, in order of their pseudonyms."""
-    found = {name: number for one in accepted for number, name in one.numbers.items()}
+    numbers = {name: number for load in accepted for number, name in load.numbers.items()}
     known = (
-        set(night.lake.arrow("vault", columns=["phone_pseudonym"])["phone_pseudonym"].to_pylist()) if found else set()
+        set(night.lake.arrow("vault", columns=["phone_pseudonym"])["phone_pseudonym"].to_pylist()) if numbers else set()
     )
-    new = sorted(set(found) - known)
+    new = sorted(set(numbers) - known)
     if not new:
         return
     rows = pa.table(
         {
             "phone_pseudonym": pa.array(new, pa.binary()),
             "key_version": pa.array([KEY_VERSION] * len(new), pa.int32()),
-            "phone": pa.array([box.encrypt(found[name].encode("ascii")) for name in new], pa.binary()),
+            "phone": pa.array([box.encrypt(numbers[name].encode("ascii")) for name in new], pa.binary()),
         }
     )
     lake = night.lake
@@ -373,7 +375,7 @@ def keep_ledger(night: Night, ledger: Sequence[Mapping[str, Any]], rows: Sequenc
     come = {row["file"] for row in rows}
     new_keys = {(row["delivery_id"], row["file"]) for row in rows}
     dates = sorted({row["data_date"] for row in rows})
-    kept = []
+    rest = []
     for old in ledger:
         if old["data_date"] not in dates or (old["delivery_id"], old["file"]) in new_keys:
             continue
@@ -381,12 +383,12 @@ def keep_ledger(night: Night, ledger: Sequence[Mapping[str, Any]], rows: Sequenc
             continue
         key = (old["feed"], old["data_date"], old["hour"])
         ended = old["state"] == "accepted" and old["ordinal"] < newest.get(key, 0)
-        kept.append({**old, "state": "replaced"} if ended else dict(old))
+        rest.append({**old, "state": "replaced"} if ended else dict(old))
     for row in rows:  # of two resends in one load, the earlier was never seen
         if row["state"] == "accepted" and row["ordinal"] < newest[(row["feed"], row["data_date"], row["hour"])]:
             row["state"] = "replaced"
     schema = nullable(arrow_schema(night.lake.table("ops_delivery")))
-    merged = sorted(kept + list(rows), key=lambda r: (r["data_date"], r["feed"], r["hour"], r["resend"], r["file"]))
+    merged = sorted(rest + list(rows), key=lambda r: (r["data_date"], r["feed"], r["hour"], r["resend"], r["file"]))
     files = write_partitions(night.lake.path("ops_delivery"), pa.Table.from_pylist(merged, schema), ["data_date"])
     night.lake.commit_files("ops_delivery", files, replace=[{"data_date": date} for date in dates])
 
@@ -394,9 +396,9 @@ def keep_ledger(night: Night, ledger: Sequence[Mapping[str, Any]], rows: Sequenc
 def report(night: Night, loaded: Sequence[Loaded], rows: Sequence[Mapping[str, Any]]) -> None:
     """Write the return reports that ``vgop`` senders wait for: one a file, whatever became of it."""
     refused: dict[tuple[str, str], list[FileRefused]] = defaultdict(list)
-    for one in loaded:
-        for name, record in one.refused:
-            refused[one.delivery_id, name].append(record)
+    for load in loaded:
+        for name, record in load.refused:
+            refused[load.delivery_id, name].append(record)
     for row in rows:
         feed = night.catalogue.feeds[row["feed"]]
         if feed.dialect == "vgop":

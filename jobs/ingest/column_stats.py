@@ -46,8 +46,8 @@ class ColumnStats:
         self.maximum = _either(max, self.maximum, other.maximum)
 
 
-def _either(of: Any, one: Any, two: Any) -> Any:
-    return two if one is None else one if two is None else of(one, two)
+def _either(of: Any, left: Any, right: Any) -> Any:
+    return right if left is None else left if right is None else of(left, right)
 
 
 @dataclass
@@ -68,41 +68,41 @@ class Measure:
 
 def measure(schema: Schema, rows: pa.Table, faults: Mapping[tuple[str, int], int]) -> Measure:
     """The figures of one piece; ``faults`` counts records set aside by field and code."""
-    found = Measure(rows.num_rows)
+    figures = Measure(rows.num_rows)
     for (name, _), count in faults.items():
-        found.faults[name] += count
-    for one in schema.fields:
-        found.columns[one.name] = _column(one, rows[one.name])
+        figures.faults[name] += count
+    for definition in schema.fields:
+        figures.columns[definition.name] = _column(definition, rows[definition.name])
     unknown = rows[REST].null_count
-    found.columns[REST] = ColumnStats(nulls=unknown, seen=rows.num_rows - unknown)
-    return found
+    figures.columns[REST] = ColumnStats(nulls=unknown, seen=rows.num_rows - unknown)
+    return figures
 
 
-def _column(one: Field, column: pa.ChunkedArray) -> ColumnStats:
-    told = ColumnStats(nulls=column.null_count, seen=len(column) - column.null_count)
-    if not told.seen or one.type in ("phone", "bool"):
-        return told
-    if one.type == "code":
-        told.codes.update(
+def _column(field: Field, column: pa.ChunkedArray) -> ColumnStats:
+    stats = ColumnStats(nulls=column.null_count, seen=len(column) - column.null_count)
+    if not stats.seen or field.type in ("phone", "bool"):
+        return stats
+    if field.type == "code":
+        stats.codes.update(
             {entry["values"]: entry["counts"] for entry in pc.value_counts(column.drop_null()).to_pylist()}
         )
-        return told
-    if one.type == "string":
-        told.longest = pc.max(pc.utf8_length(column)).as_py()
-        return told
-    if one.type == "date":
+        return stats
+    if field.type == "string":
+        stats.longest = pc.max(pc.utf8_length(column)).as_py()
+        return stats
+    if field.type == "date":
         column = pc.cast(column, pa.int32())
-    elif one.type == "timestamp":
+    elif field.type == "timestamp":
         column = pc.cast(column, pa.int64())
     bounds = pc.min_max(column).as_py()
-    unit = float(_SECOND) if one.type == "timestamp" else 1.0
-    told.minimum, told.maximum = float(bounds["min"]) / unit, float(bounds["max"]) / unit
-    if one.type not in ("date", "timestamp"):
-        told.total = pc.sum(column).as_py()
-    return told
+    unit = float(_SECOND) if field.type == "timestamp" else 1.0
+    stats.minimum, stats.maximum = float(bounds["min"]) / unit, float(bounds["max"]) / unit
+    if field.type not in ("date", "timestamp"):
+        stats.total = pc.sum(column).as_py()
+    return stats
 
 
-def stat_rows(work: Delivery, identity: str, found: Measure, distinct: int | None) -> list[dict[str, Any]]:
+def stat_rows(work: Delivery, identity: str, figures: Measure, distinct: int | None) -> list[dict[str, Any]]:
     """Rows of ``ops_load``: one a column of the schema, and one with column ``''`` for the record as a whole.
 
     Where records had keys that the schema does not know, one more tells how many did not (``nulls`` of ``_rest``).
@@ -110,7 +110,7 @@ def stat_rows(work: Delivery, identity: str, found: Measure, distinct: int | Non
     Args:
         work: the delivery.
         identity: its id.
-        found: all its pieces.
+        figures: all its pieces.
         distinct: keys among its rows; None where the schema has none.
     """
     base = {
@@ -119,30 +119,30 @@ def stat_rows(work: Delivery, identity: str, found: Measure, distinct: int | Non
         "hour": work.hour,
         "delivery_id": identity,
         "schema": work.schema.name,
-        "rows": found.rows,
+        "rows": figures.rows,
     }
-    whole = {**base, "column": "", "nulls": 0, "faults": found.faults.total(), "distinct": distinct}
-    rest = found.columns.get(REST, ColumnStats())
+    record = {**base, "column": "", "nulls": 0, "faults": figures.faults.total(), "distinct": distinct}
+    rest = figures.columns.get(REST, ColumnStats())
     unknown = [{**base, "column": REST, "nulls": rest.nulls, "faults": 0}] if rest.seen else []
-    return [whole, *unknown] + [
+    return [record, *unknown] + [
         {
             **base,
-            "column": one.name,
-            "faults": found.faults[one.name],
-            **_figures(one, found.columns.get(one.name, ColumnStats())),
+            "column": field.name,
+            "faults": figures.faults[field.name],
+            **_figures(field, figures.columns.get(field.name, ColumnStats())),
         }
-        for one in work.schema.fields
+        for field in work.schema.fields
     ]
 
 
-def _figures(one: Field, column: ColumnStats) -> dict[str, Any]:
-    said: dict[str, Any] = {"nulls": column.nulls}
-    if one.type == "code" and column.seen:
+def _figures(field: Field, column: ColumnStats) -> dict[str, Any]:
+    figures: dict[str, Any] = {"nulls": column.nulls}
+    if field.type == "code" and column.seen:
         codes = dict(sorted(column.codes.items()))
-        return said | {"distinct": len(codes), "codes": json.dumps(codes, ensure_ascii=False)}
-    if one.type == "string" and column.seen:
-        return said | {"longest": column.longest}
+        return figures | {"distinct": len(codes), "codes": json.dumps(codes, ensure_ascii=False)}
+    if field.type == "string" and column.seen:
+        return figures | {"longest": column.longest}
     if column.minimum is None:
-        return said
-    said |= {"minimum": column.minimum, "maximum": column.maximum}
-    return said if one.type in ("date", "timestamp") else said | {"mean": float(column.total) / column.seen}
+        return figures
+    figures |= {"minimum": column.minimum, "maximum": column.maximum}
+    return figures if field.type in ("date", "timestamp") else figures | {"mean": float(column.total) / column.seen}

@@ -62,8 +62,8 @@ class Delivery:
 
         One always may, unless the threshold is 0: in a file of a few records a single fault would be over any share.
         """
-        said = sum(file.records for file in self.files)
-        return int(max(1.0, self.feed.quarantine_threshold * said)) if self.feed.quarantine_threshold else 0
+        records = sum(file.records for file in self.files)
+        return int(max(1.0, self.feed.quarantine_threshold * records)) if self.feed.quarantine_threshold else 0
 
     @property
     def packed(self) -> bool:
@@ -139,12 +139,12 @@ def _look_through(path: Path, span: int) -> tuple[str, int, list[tuple[int, int]
             digest.update(block)
             at = 0
             while span and wanted < size + len(block):
-                found = block.find(b"\n", max(wanted - size, at))
-                if found < 0:
+                newline = block.find(b"\n", max(wanted - size, at))
+                if newline < 0:
                     wanted = size + len(block)  # the line goes on in the next block
                     break
-                lines += block.count(b"\n", at, found + 1)
-                at = found + 1
+                lines += block.count(b"\n", at, newline + 1)
+                at = newline + 1
                 cuts.append((size + at, lines))
                 wanted = size + at + span
             if span:
@@ -155,5 +155,5 @@ def _look_through(path: Path, span: int) -> tuple[str, int, list[tuple[int, int]
 
 def identify(work: Delivery, digests: Sequence[str]) -> str:
     """The id of a delivery: content, feed, data date, hour and resend number."""
-    said = [work.feed.code, work.data_date.isoformat(), work.hour, work.resend, sorted(digests)]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
+    content = [work.feed.code, work.data_date.isoformat(), work.hour, work.resend, sorted(digests)]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]

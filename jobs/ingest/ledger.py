@@ -27,11 +27,11 @@ class Past:
     resend: int = -1  # the last accepted
     known: set[tuple[Any, ...]] = field(default_factory=set)  # files judged before
 
-    def judged(self, row: Mapping[str, Any]) -> bool:
+    def is_known(self, row: Mapping[str, Any]) -> bool:
         """Whether a file of the landing folder is no news; one that was judged and is gone since is none either."""
         file, arrived, number, size = _identify_sending(row)
         if row["code"] == _GONE:
-            return any(one[:3] == (file, arrived, number) for one in self.known)
+            return any(sending[:3] == (file, arrived, number) for sending in self.known)
         return (file, arrived, number, size) in self.known
 
 
@@ -42,16 +42,16 @@ def _identify_sending(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def past_of(ledger: Iterable[Mapping[str, Any]]) -> dict[Key, Past]:
     """The ledger by feed, date and hour."""
-    found: dict[Key, Past] = defaultdict(Past)
+    by_key: dict[Key, Past] = defaultdict(Past)
     rows = sorted(ledger, key=lambda row: (row["ordinal"] or 0, row["file"]))
     for row in rows:
-        past = found[(row["feed"], row["data_date"], row["hour"])]
+        past = by_key[(row["feed"], row["data_date"], row["hour"])]
         past.known.add(_identify_sending(row))
         if row["state"] in TAKEN:
             if row["delivery_id"] not in past.accepted:
                 past.accepted.append(row["delivery_id"])
             past.resend = max(past.resend, row["resend"])
-    return found
+    return by_key
 
 
 def pending(
@@ -77,17 +77,17 @@ def pending(
         if row["state"] in ("ready", "refused"):
             groups[(row["feed"], row["data_date"], row["hour"], row["resend"])].append(row)
         elif row["state"] == "waiting" and deadline(feeds[row["feed"]], row["data_date"]) < cut_off:
-            unopened += [] if before.judged(row) else [{**row, "code": "01"}]
+            unopened += [] if before.is_known(row) else [{**row, "code": "01"}]
     works = []
     for (code, date, hour, resend), rows in sorted(groups.items()):
         before = past.get((code, date, hour), Past())
-        if all(before.judged(row) for row in rows):
+        if all(before.is_known(row) for row in rows):
             continue  # nothing new
         faulty = [row for row in rows if row["state"] == "refused"]
         if faulty:  # a delivery is taken whole or not at all
             reason = f"{faulty[0]['file']}: {faulty[0]['reason']}"
-            told = {"code": faulty[0]["code"], "state": "refused"}
-            unopened += [{**row, **(told | {"reason": reason} if row["state"] == "ready" else {})} for row in rows]
+            refusal = {"code": faulty[0]["code"], "state": "refused"}
+            unopened += [{**row, **(refusal | {"reason": reason} if row["state"] == "ready" else {})} for row in rows]
             continue
         files = tuple(
             File(row["file"], row["path"], row["bytes"], row["control_records"], row["control_sha256"])

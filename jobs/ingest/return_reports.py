@@ -21,8 +21,8 @@ def file_report(name: str, code: str, arrived_at: dt.datetime) -> bytes:
 def record_report(unit_code: str, refused: Sequence[FileRefused]) -> bytes:
     """A line a refused record: line number 12, unit code 5, field number 3, error 1, CRLF."""
     return "".join(
-        f"{one.line:012d}{unit_code:<5}{one.position:03d}{one.code if str(one.code) in KNOWN else 9}\r\n"
-        for one in refused
+        f"{record.line:012d}{unit_code:<5}{record.position:03d}{record.code if str(record.code) in KNOWN else 9}\r\n"
+        for record in refused
     ).encode("ascii")
 
 

@@ -115,12 +115,12 @@ class Loader:
         keyed = Keyed(self.key)
         numbers: dict[str, bytes] = {}
         sink = _sink(self.table(work), work)
-        found = Read(span)
+        result = Read(span)
         prints: list[Prints] = []
         refused: list[FileRefused] = []
 
         def parse(piece: bytes, line: int, offset: int) -> Records:
-            names = _keeping(keyed, numbers) if _keeps_numbers(work) else keyed
+            names = _keep_numbers(keyed, numbers) if _keeps_numbers(work) else keyed
             most = work.tolerated + 1
             return read(
                 work.feed,
@@ -142,18 +142,18 @@ class Loader:
             for part in _parse_pieces(span, self.landing / span.file.path, parse):
                 records += part.records
                 sink.write(_rows(span, identity, part))
-                found.figures.add(measure(work.schema, part.table, part.faults))
-                found.faults.update(part.faults)
+                result.figures.add(measure(work.schema, part.table, part.faults))
+                result.faults.update(part.faults)
                 refused += part.refused[: max(0, work.tolerated + 1 - len(refused))]
                 prints.append(part.prints)
         except UserError as error:
             sink.discard()
             code = "99" if isinstance(error, LongLineError | HeaderError) else "10"
-            return replace(found, code=code, reason=f"{span.file.name}: {error.what}")
-        whole = np.concatenate(prints) if prints else np.zeros((0, 2), np.uint64)
-        kept = _spool(self.spool, whole) if spooled else whole
+            return replace(result, code=code, reason=f"{span.file.name}: {error.what}")
+        keys = np.concatenate(prints) if prints else np.zeros((0, 2), np.uint64)
+        result_prints = _spool(self.spool, keys) if spooled else keys
         return replace(
-            found, records=records, written=sink.close(), refused=tuple(refused), prints=kept, numbers=numbers
+            result, records=records, written=sink.close(), refused=tuple(refused), prints=result_prints, numbers=numbers
         )
 
     def settle(self, work: Delivery, looked: Survey, parts: Sequence[Read]) -> Loaded:
@@ -168,7 +168,7 @@ class Loader:
         if code == "00" and work.schema.key:
             distinct = self._keys_once(identity, parts)
             code, reason = _verdict(work, parts)
-        refused = tuple((part.span.file.name, one) for part in parts for one in part.refused)
+        refused = tuple((part.span.file.name, record) for part in parts for record in part.refused)
         if code != "00":
             for part in parts:
                 if part.written:
@@ -200,14 +200,14 @@ class Loader:
         """Read spans again that hold a key of an earlier piece, without these rows; the number of keys."""
         while True:
             prints = [np.load(part.prints) if isinstance(part.prints, Path) else part.prints for part in parts]
-            counts = [len(one) for one in prints if one is not None]
-            whole = np.concatenate([one for one in prints if one is not None])
+            counts = [len(array) for array in prints if array is not None]
+            keys = np.concatenate([array for array in prints if array is not None])
             for part in parts:
                 if isinstance(part.prints, Path):
                     part.prints.unlink()
-            again = find_repeated(whole)
+            again = find_repeated(keys)
             if not len(again):
-                return len(whole) or None
+                return len(keys) or None
             ends = np.cumsum(counts)
             owner = np.searchsorted(ends, again, side="right")
             for place in np.unique(owner).tolist():
@@ -227,16 +227,16 @@ def _keeps_numbers(work: Delivery) -> bool:
     return any(conform.entity == "customer" for conform in work.schema.conform)
 
 
-def _keeping(keyed: Keyed, numbers: dict[str, bytes]) -> Callable[[pa.Array], pa.Array]:
+def _keep_numbers(keyed: Keyed, numbers: dict[str, bytes]) -> Callable[[pa.Array], pa.Array]:
     """Pseudonyms of numbers, which are noted."""
 
-    def named(texts: pa.Array) -> pa.Array:
-        found = keyed(texts)
-        pairs = zip(texts.to_pylist(), found.to_pylist(), strict=True)
+    def name_numbers(texts: pa.Array) -> pa.Array:
+        names = keyed(texts)
+        pairs = zip(texts.to_pylist(), names.to_pylist(), strict=True)
         numbers.update({number: name for number, name in pairs if number})
-        return found
+        return names
 
-    return named
+    return name_numbers
 
 
 def _parse_pieces(span: ByteSpan, path: Path, parse: Callable[[bytes, int, int], Records]) -> Iterator[Records]:
@@ -262,7 +262,7 @@ def _parse_pieces(span: ByteSpan, path: Path, parse: Callable[[bytes, int, int],
 
 def _sink(table: Path, work: Delivery) -> PartWriter:
     """Where rows of a delivery go; texts that make the key, and numbers, hardly repeat."""
-    kinds = {one.name: one.type for one in work.schema.fields}
+    kinds = {field.name: field.type for field in work.schema.fields}
     plain = [name for name, kind in kinds.items() if kind not in ("string", "code", "bool", "short")]
     plain += ["line", *(name for name in work.schema.key if kinds[name] == "string")]
     return PartWriter(table, {"data_date": work.data_date, "feed": work.feed.code}, plain)
@@ -298,9 +298,9 @@ def _verdict(work: Delivery, parts: Sequence[Read]) -> tuple[str, str]:
         if part.code != "00":
             return part.code, part.reason
     for number, file in enumerate(work.files):
-        found = sum(part.records for part in parts if part.span.number == number)
-        if found != file.records:
-            return "06", f"{file.name}: {found} records, its control file says {file.records}"
+        records = sum(part.records for part in parts if part.span.number == number)
+        if records != file.records:
+            return "06", f"{file.name}: {records} records, its control file says {file.records}"
     total = sum(part.records for part in parts)
     if total == 0:
         return ("00", "") if work.feed.empty_ok else ("12", "empty, which this feed does not allow")

@@ -45,7 +45,7 @@ class Arrival:
     code: str = "00"
     reason: str = WAITING
 
-    def refused(self, code: str, reason: str) -> Arrival:
+    def refuse(self, code: str, reason: str) -> Arrival:
         """The same file, refused at the file level."""
         return replace(self, state="refused", code=code, reason=reason)
 
@@ -125,14 +125,14 @@ class Names:
 
 def look(landing: Path, feeds: Mapping[str, Feed]) -> list[Arrival]:
     """Every file below ``landing`` (not in folders), with its control facts, in name order."""
-    names, found = Names(feeds), []
+    names, arrivals = Names(feeds), []
     sizes: dict[str, int] = {}
-    for entry in sorted(os.scandir(landing), key=lambda one: one.name):
+    for entry in sorted(os.scandir(landing), key=lambda item: item.name):
         if not entry.name.isprintable():  # also bytes that are no text: such a name is shown, never opened
             shown = ascii(entry.name)[1:-1]
-            found.append(Arrival(shown, shown, 0, state="unknown", code="07", reason="no feed is named like this"))
+            arrivals.append(Arrival(shown, shown, 0, state="unknown", code="07", reason="no feed is named like this"))
         elif entry.is_symlink():
-            found.append(_strange(names, entry.name, 0, "a symbolic link: refused, never followed"))
+            arrivals.append(_strange(names, entry.name, 0, "a symbolic link: refused, never followed"))
         elif entry.is_file(follow_symlinks=False):
             with contextlib.suppress(FileNotFoundError):  # gone since the folder was listed
                 sizes[entry.name] = entry.stat(follow_symlinks=False).st_size
@@ -140,10 +140,10 @@ def look(landing: Path, feeds: Mapping[str, Feed]) -> list[Arrival]:
     named_by = {file: control for control in controls for file in control.said}
     for name, size in sizes.items():
         if not is_control(name):
-            found.append(_data_file(name, size, names, named_by.get(name)))
+            arrivals.append(_data_file(name, size, names, named_by.get(name)))
     for control in controls:
-        found += _absent(control, sizes, names)
-    return sorted(found, key=lambda arrival: arrival.file)
+        arrivals += _find_absent(control, sizes, names)
+    return sorted(arrivals, key=lambda arrival: arrival.file)
 
 
 def _control(landing: Path, name: str, names: Names) -> Control:
@@ -155,12 +155,17 @@ def _control(landing: Path, name: str, names: Names) -> Control:
         return control
     control = read_control(landing / name, name)
     for file in control.said:
-        told = names.read(file)
-        if told is None or is_control(file):
+        other = names.read(file)
+        if other is None or is_control(file):
             control.refuse(f"it names {file}, which breaks the convention of its feed", "07")
             break
-        resend = told.resend if own.feed.dialect in ("verf", "vgop") else own.resend
-        if (told.feed.code, told.data_date, told.hour, resend) != (own.feed.code, own.data_date, own.hour, own.resend):
+        resend = other.resend if own.feed.dialect in ("verf", "vgop") else own.resend
+        if (other.feed.code, other.data_date, other.hour, resend) != (
+            own.feed.code,
+            own.data_date,
+            own.hour,
+            own.resend,
+        ):
             control.refuse(f"it names {file}, which belongs to another delivery")
             break
     return control
@@ -172,42 +177,42 @@ def _strange(names: Names, name: str, size: int, reason: str) -> Arrival:
     bare = Arrival(name, name, size, data_date=date)
     if feed is None:
         return replace(bare, state="unknown", code="07", reason=reason)
-    return replace(bare, feed=feed.code).refused("07", reason)
+    return replace(bare, feed=feed.code).refuse("07", reason)
 
 
 def _data_file(name: str, size: int, names: Names, control: Control | None) -> Arrival:
-    told = names.read(name)
-    if told is None:
+    own = names.read(name)
+    if own is None:
         return _strange(names, name, size, "no feed of the catalogue is named like this")
-    arrival = _arrival(name, size, told)
+    arrival = _arrival(name, size, own)
     if control is None:
         return arrival
-    said = control.said[name]
-    arrival = replace(_apply_control(arrival, control, said, names), state="ready", reason="")
-    if said.bytes != size:
-        return arrival.refused("05", f"{size} bytes, its control file says {said.bytes}")
-    if said.date and _date(said.date) != told.data_date:
-        return arrival.refused("08", f"its control file says data date {said.date}")
-    if told.feed.dialect in ("verf", "vgop") and (said.records > PART_RECORDS or size > PART_BYTES):
-        return arrival.refused("99", f"a part holds at most {PART_RECORDS:,} records and {PART_BYTES:,} bytes")
+    facts = control.said[name]
+    arrival = replace(_apply_control(arrival, control, facts, names), state="ready", reason="")
+    if facts.bytes != size:
+        return arrival.refuse("05", f"{size} bytes, its control file says {facts.bytes}")
+    if facts.date and _date(facts.date) != own.data_date:
+        return arrival.refuse("08", f"its control file says data date {facts.date}")
+    if own.feed.dialect in ("verf", "vgop") and (facts.records > PART_RECORDS or size > PART_BYTES):
+        return arrival.refuse("99", f"a part holds at most {PART_RECORDS:,} records and {PART_BYTES:,} bytes")
     return arrival
 
 
-def _arrival(name: str, size: int, told: Name) -> Arrival:
-    return Arrival(name, name, size, told.feed.code, told.data_date, told.hour, told.resend, told.part)
+def _arrival(name: str, size: int, own: Name) -> Arrival:
+    return Arrival(name, name, size, own.feed.code, own.data_date, own.hour, own.resend, own.part)
 
 
-def _apply_control(arrival: Arrival, control: Control, said: Said, names: Names) -> Arrival:
+def _apply_control(arrival: Arrival, control: Control, facts: Said, names: Names) -> Arrival:
     """With what its control file says; the delivery's number is that of the control file."""
     own = names.read(control.name)
     assert own is not None  # a control file that breaks the convention says nothing
     return replace(
         arrival,
         control=control.name,
-        control_bytes=said.bytes,
-        control_records=said.records,
-        control_sha256=said.sha256,
-        arrived_at=said.created,
+        control_bytes=facts.bytes,
+        control_records=facts.records,
+        control_sha256=facts.sha256,
+        arrived_at=facts.created,
         resend=control.revision if own.feed.dialect == "jsonl" else own.resend,
     )
 
@@ -219,17 +224,17 @@ def _date(text: str) -> dt.date | None:
         return None
 
 
-def _absent(control: Control, sizes: Mapping[str, int], names: Names) -> Iterator[Arrival]:
+def _find_absent(control: Control, sizes: Mapping[str, int], names: Names) -> Iterator[Arrival]:
     """A row for every data file that a control file names and that is not there, and for a control file at fault."""
-    for name, said in control.said.items():
-        told = names.read(name)
-        if name not in sizes and told is not None:
-            arrival = _apply_control(_arrival(name, 0, told), control, said, names)
-            yield arrival.refused("03", "named by its control file but not there")
+    for name, facts in control.said.items():
+        other = names.read(name)
+        if name not in sizes and other is not None:
+            arrival = _apply_control(_arrival(name, 0, other), control, facts, names)
+            yield arrival.refuse("03", "named by its control file but not there")
     if control.fault:
         own = names.read(control.name)
         if own is None:
             yield _strange(names, control.name, sizes[control.name], control.fault)
         else:
             arrival = replace(_arrival(control.name, sizes[control.name], own), control=control.name)
-            yield arrival.refused(control.code, control.fault)
+            yield arrival.refuse(control.code, control.fault)

@@ -73,17 +73,17 @@ def read_control(path: Path, name: str) -> Control:
     except RecursionError:
         control.refuse("control file unreadable: nested too deep")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        said = f"no {error}" if isinstance(error, KeyError) else str(error)
-        control.refuse(f"control file unreadable: {said[:160] or type(error).__name__}")
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        control.refuse(f"control file unreadable: {reason[:160] or type(error).__name__}")
     return control
 
 
-def _add(control: Control, name: str, said: Said) -> None:
+def _add(control: Control, name: str, facts: Said) -> None:
     if not _NAME.match(name):
         raise ValueError(f"{name[:80]!r} is no name of a file (a path is never followed)")
     if name in control.said:
         raise ValueError(f"{name} is named twice")
-    control.said[name] = said
+    control.said[name] = facts
 
 
 def _number(text: str) -> int:
@@ -120,20 +120,20 @@ def _verf(control: Control, content: bytes) -> None:
 
 
 def _manifest(control: Control, data: Any) -> None:
-    control.revision = _whole(data.get("revision", 0), 1_000_000)
+    control.revision = _check_count(data.get("revision", 0), 1_000_000)
     created = _instant(str(data["created"]))
     for part in data["parts"]:
         digest = part.get("sha256")
         if digest is not None and not (isinstance(digest, str) and _SHA256.match(digest)):
             raise ValueError("sha256 is 64 hexadecimal digits")
-        facts = Said(_whole(part["bytes"]), _whole(part["records"]), "", created, digest)
+        facts = Said(_check_count(part["bytes"]), _check_count(part["records"]), "", created, digest)
         _add(control, str(part["name"]), facts)
     total = data.get("records")
-    if total is not None and _whole(total) != sum(one.records for one in control.said.values()):
+    if total is not None and _check_count(total) != sum(file.records for file in control.said.values()):
         raise ValueError("`records` is not the sum of its parts")
 
 
-def _whole(value: Any, most: int = 10**18) -> int:
+def _check_count(value: Any, most: int = 10**18) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
         raise ValueError(f"{str(value)[:40]} is no number of bytes, records or revisions")
     return value
