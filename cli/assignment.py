@@ -127,10 +127,10 @@ def replay(
     from conf.settings import load_settings
     from planning.whatif import replay as job
 
-    found = job.replay(load_settings(env), run)
+    result = job.replay(load_settings(env), run)
     if as_json:
-        print_json({"identical": found.identical, "verdict": found.verdict(), **found.__dict__})
+        print_json({"identical": result.identical, "verdict": result.verdict(), **result.__dict__})
     else:
-        console.print(f"{found.verdict()}\n  written  {found.written}\n  rebuilt  {found.rebuilt}")
-    if not found.identical:
+        console.print(f"{result.verdict()}\n  written  {result.written}\n  rebuilt  {result.rebuilt}")
+    if not result.identical:
         raise typer.Exit(1)

@@ -37,8 +37,8 @@ def check(
     mistakes = examine(night)
     changes = would_change(night) if tonight and not mistakes else None
     if as_json:
-        told = {"tonight": changes} if changes is not None else {}
-        print_json({"ok": not mistakes, "mistakes": [as_row(mistake) for mistake in mistakes], **told})
+        extra = {"tonight": changes} if changes is not None else {}
+        print_json({"ok": not mistakes, "mistakes": [as_row(mistake) for mistake in mistakes], **extra})
     elif mistakes:
         tell(mistakes)
     else:

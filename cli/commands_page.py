@@ -40,8 +40,8 @@ def _commands(command: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(command, TyperGroup):
         context = typer.Context(command)
         for name in command.list_commands(context):
-            if (found := command.get_command(context, name)) is not None:
-                yield name, found
+            if (child := command.get_command(context, name)) is not None:
+                yield name, child
 
 
 def describe(path: str, command: Any) -> Iterator[str]:

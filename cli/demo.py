@@ -46,13 +46,13 @@ def synth(
     require_synth()
     from synth import write_province
 
-    told = write_province(
+    figures = write_province(
         out, customers, parse_date(start), days, seed, preset, bytes_per_day, catalogue_root=operator_root()
     )
     if as_json:
-        print_json(told)
+        print_json(figures)
     else:
-        console.print(f"province: {out}: {json.dumps(told, default=str)}")
+        console.print(f"province: {out}: {json.dumps(figures, default=str)}")
 
 
 def require_synth() -> None:
@@ -117,10 +117,10 @@ def make_province(night: Night, box: dict[str, Any], log: Callable[[str], None])
     """
     mark = night.settings.home / "province.json"
     if mark.exists():
-        found = json.loads(mark.read_text(encoding="utf-8"))
-        if found != box:
+        previous = json.loads(mark.read_text(encoding="utf-8"))
+        if previous != box:
             raise UserError(
-                f"this home holds another province: {found}",
+                f"this home holds another province: {previous}",
                 where=str(night.settings.home),
                 remedy="run `make clean`, or set CPC_HOME to another folder",
             )
@@ -132,12 +132,12 @@ def make_province(night: Night, box: dict[str, Any], log: Callable[[str], None])
         f"province: {box['customers']:,} customers, {box['days']} days of {len(night.catalogue.feeds)} feeds, 180 days before"
     )
     start, root = LAST - box["days"] * DAY, night.catalogue.root
-    told = write_province(
+    figures = write_province(
         night.landing, box["customers"], start, box["days"], box["seed"], box["preset"], catalogue_root=root
     )
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text(json.dumps(box), encoding="utf-8")
-    log(f"  {json.dumps(told, default=str)}"[:200])
+    log(f"  {json.dumps(figures, default=str)}"[:200])
 
 
 def learn(night: Night, box: dict[str, Any], log: Callable[[str], None]) -> None:

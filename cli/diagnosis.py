@@ -55,8 +55,8 @@ def _java(_: Settings) -> Iterator[Finding]:
         yield Finding("java", False, "not found", remedy)
         return
     text = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
-    found = re.search(r'version "(?:1\.)?(\d+)', text)
-    version = found.group(1) if found else "unknown"
+    match = re.search(r'version "(?:1\.)?(\d+)', text)
+    version = match.group(1) if match else "unknown"
     yield Finding("java", version in JAVA_VERSIONS, f"version {version}", remedy)
 
 

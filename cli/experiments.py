@@ -29,15 +29,15 @@ def ope(
     from models.lifecycle.experiments.off_policy import as_json as to_json
     from models.lifecycle.experiments.off_policy import off_policy
 
-    found = off_policy(log, policy, reward_model, tau=tau, lam=lam, repeats=repeats)
+    result = off_policy(log, policy, reward_model, tau=tau, lam=lam, repeats=repeats)
     if as_json:
-        print_json(to_json(found))
+        print_json(to_json(result))
         return
-    rows = [(name, value, *found.intervals[name]) for name, value in found.values.items()]
+    rows = [(name, value, *result.intervals[name]) for name, value in result.values.items()]
     print_table("Value a round", ("estimator", "value", "low", "high"), rows)
     console.print(
-        f"rounds {found.rounds:,}; effective sample {found.ess:,.0f}; unsupported mass {found.unsupported_mass:.2%}; "
-        f"largest weight {found.max_weight:,.1f}"
+        f"rounds {result.rounds:,}; effective sample {result.ess:,.0f}; unsupported mass {result.unsupported_mass:.2%}; "
+        f"largest weight {result.max_weight:,.1f}"
     )
 
 
@@ -64,19 +64,19 @@ def uplift(
 
     dropped = [name.strip() for name in drop.split(",") if name.strip()]
     experiment = load(file, treatment, outcome, control=control, arm=arm, drop=dropped, cost=cost)
-    found = analyse(experiment, folds=folds, repeats=repeats)
+    result = analyse(experiment, folds=folds, repeats=repeats)
     if plot is not None:
         draw(experiment, plot, folds=folds)
     if as_json:
-        print_json(found)
+        print_json(result)
         return
-    for warning in found["warnings"]:
+    for warning in result["warnings"]:
         console.print(f"warning: {warning}")
     console.print(
-        f"effect {found['ate']:.5f} ({found['ate_ci'][0]:.5f} … {found['ate_ci'][1]:.5f}), best {found['best']}"
+        f"effect {result['ate']:.5f} ({result['ate_ci'][0]:.5f} … {result['ate_ci'][1]:.5f}), best {result['best']}"
     )
-    rows = [(n, q["qini_sklift"], *q["qini_ci"], q["qini_area"], q["auuc"]) for n, q in found["learners"].items()]
+    rows = [(n, q["qini_sklift"], *q["qini_ci"], q["qini_area"], q["auuc"]) for n, q in result["learners"].items()]
     print_table("Learners", ("learner", "Qini (sklift)", "low", "high", "Qini area", "AUUC"), rows)
     print_table(
-        "Deciles", ("decile", "rows", "predicted", "effect", "low", "high"), [d.values() for d in found["deciles"]]
+        "Deciles", ("decile", "rows", "predicted", "effect", "low", "high"), [d.values() for d in result["deciles"]]
     )

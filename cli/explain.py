@@ -32,16 +32,16 @@ def night_of(run: str | None, date: str | None, table: str, env: str | None, set
     """
     wanted = explanation.date_of_run(run) if run else parse_date(date) if date else None
     night = open_night((wanted or dt.date.today()).isoformat(), env, set_)
-    held = pc.unique(night.lake.arrow(table, columns=["business_date"])["business_date"]).to_pylist()
-    if not held or (wanted and wanted not in held):
+    nights = pc.unique(night.lake.arrow(table, columns=["business_date"])["business_date"]).to_pylist()
+    if not nights or (wanted and wanted not in nights):
         which = f"no night of {wanted}" if wanted else "no night"
         raise UserError(
             f"{table} holds {which}",
             where=str(night.lake.path(table)),
             remedy=f"run it: cpc nightly --date {wanted or 'YYYY-MM-DD'}"
-            + (f"; it holds {', '.join(str(day) for day in sorted(held)[-5:])}" if held else ""),
+            + (f"; it holds {', '.join(str(day) for day in sorted(nights)[-5:])}" if nights else ""),
         )
-    return open_night((wanted or max(held)).isoformat(), env, set_)
+    return open_night((wanted or max(nights)).isoformat(), env, set_)
 
 
 @app.command()
@@ -57,28 +57,28 @@ def explain(
 ) -> None:
     """Why one customer gets what they get: every arc, rule, value and price. Example: cpc explain 4711 --all."""
     night = night_of(run, date, "eligible", env, set_)
-    found = explanation.explain(explanation.read(night, customer, run), night.catalogue)
+    answer = explanation.explain(explanation.read(night, customer, run), night.catalogue)
     audit.append(night.lake, [access(customer, why)])
     if as_json:
-        print_json(found)
+        print_json(answer)
         return
-    console.print(f"customer {customer}, night of {night.date}, run {found['run_id'] or '–'}")
-    console.print(found["sentence"]["en"])
-    console.print(found["sentence"]["zh"])
-    passed = [arc for arc in found["arcs"] if arc["state"] != "removed" and arc["value_micro"] is not None]
+    console.print(f"customer {customer}, night of {night.date}, run {answer['run_id'] or '–'}")
+    console.print(answer["sentence"]["en"])
+    console.print(answer["sentence"]["zh"])
+    passed = [arc for arc in answer["arcs"] if arc["state"] != "removed" and arc["value_micro"] is not None]
     show_arcs(passed if every else [arc for arc in passed if arc["state"] != "pruned"])
-    show_removed(found["arcs"], every=every)
-    if found["note"]:
-        console.print(f"arcs that pruning dropped are not scored again: {found['note']}")
-    if found["offers"]:
+    show_removed(answer["arcs"], every=every)
+    if answer["note"]:
+        console.print(f"arcs that pruning dropped are not scored again: {answer['note']}")
+    if answer["offers"]:
         offers = [
             (o["channel"], o["rank"], o["product"], yuan(o["value_micro"]), o["slate_probability"])
-            for o in found["offers"]
+            for o in answer["offers"]
         ]
         columns = ("channel", "place", "product", "value 元", "P(slate)")
         print_table("offers when the customer comes", columns, offers)
-    if found["alternates"]:
-        rows = [(o["rank"], o["product"], o["channel"], yuan(o["value_micro"])) for o in found["alternates"]]
+    if answer["alternates"]:
+        rows = [(o["rank"], o["product"], o["channel"], yuan(o["value_micro"])) for o in answer["alternates"]]
         print_table("instead, if the contact cannot be made", ("rank", "product", "channel", "value 元"), rows)
 
 
@@ -127,7 +127,7 @@ def show_removed(arcs: Sequence[dict[str, Any]], *, every: bool) -> None:
         print_table(
             f"arcs removed by rules: {len(removed)} of {len(arcs)} (--all lists them)",
             ("rule", "arcs", "reason", "原因"),
-            [(rule, len(mine), mine[0]["reason"], mine[0]["reason_zh"]) for rule, mine in by_rule.items()],
+            [(rule, len(group), group[0]["reason"], group[0]["reason_zh"]) for rule, group in by_rule.items()],
         )
     for limit in sorted({arc["limit"] for arc in arcs if arc["state"] == "closed"}):
         shut = sum(arc.get("limit") == limit for arc in arcs)

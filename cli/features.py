@@ -121,17 +121,17 @@ def drift(
     from features.store.profile_page import drift_of, write_page
 
     night = open_night(date, env, overrides)
-    told = drift_of(night)
+    figures = drift_of(night)
     path = write_page(night, out)
     if as_json:
-        print_json(told | {"page": str(path)})
+        print_json(figures | {"page": str(path)})
         return
     print_table(
         f"features of {date} that moved most",
         ("feature", "family", "PSI", "missing", "missing before"),
-        [(r["feature"], r["family"], r["psi"], r["missing_share"], r["missing_before"]) for r in told["moved"][:20]],
+        [(r["feature"], r["family"], r["psi"], r["missing_share"], r["missing_before"]) for r in figures["moved"][:20]],
     )
-    print_figures("snapshot", {"columns": told["columns"], "customers": told["customers"], "page": str(path)})
+    print_figures("snapshot", {"columns": figures["columns"], "customers": figures["customers"], "page": str(path)})
 
 
 @features.command("training-set")

@@ -90,7 +90,7 @@ def rebuild(
     first = parse_date(since)
     night = Night(first, settings, settings.landing)
     made = plan_of(night, first)
-    figures = {} if plan else _carried_out(carry_out, lease, night, made)
+    figures = {} if plan else _carry_out(carry_out, lease, night, made)
     if as_json:
         print_json({**made.as_json(), **figures})
         return
@@ -101,7 +101,7 @@ def rebuild(
         print_figures("done", figures)
 
 
-def _carried_out(carry_out: Any, lease: Any, night: Night, made: Any) -> dict[str, Any]:
+def _carry_out(carry_out: Any, lease: Any, night: Night, made: Any) -> dict[str, Any]:
     with lease(night):
         return dict(carry_out(night, made))
 
@@ -165,7 +165,7 @@ def check(env: EnvOption = None, as_json: JsonOption = False) -> None:
         **{name: counted[name] for name in sorted(counted)},
         "schemas": len(catalogue.schemas),
         "fields": sum(len(s.fields) for s in catalogue.schemas.values()),
-        "mappings": sum(len(found) for found in sources.values()),
+        "mappings": sum(len(entries) for entries in sources.values()),
         "entities": len(sources),
         "feeds that nothing reads": len(unread),
         "schemas without a feed": len(unused),
@@ -188,19 +188,21 @@ def status(
     night = open_night(date, env)
     ledger, landing = feed_status.records(night)
     nights = [night.date - n * DAY for n in reversed(range(days))]
-    found = {day: feed_status.states(night.catalogue, ledger, landing, day) for day in nights}
+    states = {day: feed_status.states(night.catalogue, ledger, landing, day) for day in nights}
     if as_json:
-        print_json([{**({"night": day} if days > 1 else {}), **one.as_row()} for day in nights for one in found[day]])
+        print_json(
+            [{**({"night": day} if days > 1 else {}), **state.as_row()} for day in nights for state in states[day]]
+        )
         return
-    counts = {day: feed_status.counts(found[day]) for day in nights}
+    counts = {day: feed_status.counts(states[day]) for day in nights}
     print_table(
         "feeds by state",
         ("night", *feed_status.STATES),
         [[str(day), *counts[day].values()] for day in nights],
     )
-    shown = [one for one in found[night.date] if everything or one.odd]
+    shown = [state for state in states[night.date] if everything or state.odd]
     if shown:
-        print_table(f"the night of {night.date}", COLUMNS, [_shown(one) for one in shown])
+        print_table(f"the night of {night.date}", COLUMNS, [_format_state(state) for state in shown])
     strange = sorted({row["file"] for row in landing if row["state"] == "unknown"})
     if strange:
         listed = [[name] for name in strange[:STRANGE]]
@@ -210,19 +212,19 @@ def status(
 COLUMNS = ("feed", "data date", "required", "state", "code", "files", "rows", "quarantined", "stands in", "why")
 
 
-def _shown(one: FeedState) -> tuple[Any, ...]:
-    periods = f" {one.periods[0]}/{one.periods[1]}" if one.periods[1] > 1 and one.state == "partly" else ""
+def _format_state(state: FeedState) -> tuple[Any, ...]:
+    periods = f" {state.periods[0]}/{state.periods[1]}" if state.periods[1] > 1 and state.state == "partly" else ""
     return (
-        one.feed.code,
-        str(one.data_date),
-        "yes" if one.feed.required else "no",
-        one.state + periods,
-        one.code,
-        one.files,
-        one.rows,
-        one.quarantined,
-        str(one.stand_in or ""),
-        one.reason,
+        state.feed.code,
+        str(state.data_date),
+        "yes" if state.feed.required else "no",
+        state.state + periods,
+        state.code,
+        state.files,
+        state.rows,
+        state.quarantined,
+        str(state.stand_in or ""),
+        state.reason,
     )
 
 
@@ -254,8 +256,8 @@ def show(
             }
         )
         return
-    said = {name: value for name, value in contract.model_dump(mode="json", by_alias=True).items() if value != ""}
-    print_figures(f"{feed} · {contract.label}", {**said, "what reads it": "; ".join(reach) or "nothing"})
+    terms = {name: value for name, value in contract.model_dump(mode="json", by_alias=True).items() if value != ""}
+    print_figures(f"{feed} · {contract.label}", {**terms, "what reads it": "; ".join(reach) or "nothing"})
     print_table(
         f"{schema.name} · {schema.doc}",
         ("field", "type", "中文", "unit", "needed", "personal"),
@@ -319,28 +321,34 @@ def new(
         raise UserError("no data file", where=str(sample), remedy="name a data file, not its control file")
     catalogue = load_settings(env).catalogue
     with sample.open("rb") as file:
-        found = sniff(sample.name, file.read(SAMPLE), _words(catalogue))
-    code = name or found.code
+        guess = sniff(sample.name, file.read(SAMPLE), _words(catalogue))
+    code = name or guess.code
     places = _free_places(catalogue, out, code)
-    texts = draft(found, code, {feed.unit_code for feed in catalogue.feeds.values()})
-    result = read_back(*texts, found)
-    figures = {**found.as_row(), "records read": result.rows, "records set aside": result.records - result.rows}
-    notes = found.remarks()
+    texts = draft(guess, code, {feed.unit_code for feed in catalogue.feeds.values()})
+    result = read_back(*texts, guess)
+    figures = {**guess.as_row(), "records read": result.rows, "records set aside": result.records - result.rows}
+    notes = guess.remarks()
     if as_json:
-        told = {"obstacles": [asdict(one) for one in result.obstacles], "notes": notes, "drafted": result.good}
-        print_json({**figures, **told, **({"feed_yaml": texts[0], "schema_yaml": texts[1]} if result.good else {})})
+        outcome = {
+            "obstacles": [asdict(obstacle) for obstacle in result.obstacles],
+            "notes": notes,
+            "drafted": result.good,
+        }
+        print_json({**figures, **outcome, **({"feed_yaml": texts[0], "schema_yaml": texts[1]} if result.good else {})})
     else:
         print_figures(f"what {sample.name} looks like", figures)
         for note in notes:
             console.print(f"note: {note}", markup=False)
-        for one in result.obstacles:
-            console.print(f"set aside: {one.count:,} records", markup=False)
-            console.print(f"  what:   {one.what}\n  where:  {one.where}\n  remedy: {one.remedy}", markup=False)
+        for obstacle in result.obstacles:
+            console.print(f"set aside: {obstacle.count:,} records", markup=False)
+            console.print(
+                f"  what:   {obstacle.what}\n  where:  {obstacle.where}\n  remedy: {obstacle.remedy}", markup=False
+            )
     if not result.good:
         worst = next(iter(result.obstacles), None)
         raise UserError(
             f"the draft reads {result.rows:,} of {result.records:,} records"
-            + (f": {'; '.join(one.what for one in result.obstacles[:3])}" if worst else ""),
+            + (f": {'; '.join(obstacle.what for obstacle in result.obstacles[:3])}" if worst else ""),
             where=f"{sample}, {worst.where}" if worst else str(sample),
             remedy=worst.remedy if worst else "take a file with records",
         )
@@ -357,8 +365,8 @@ def new(
 
 def _words(catalogue: Catalogue) -> dict[str, str]:
     """What columns are called, by their 中文 labels: the name that most schemas give them."""
-    said = Counter((field.label, field.name) for schema in catalogue.schemas.values() for field in schema.fields)
-    return {label: name for (label, name), _ in reversed(said.most_common())}
+    counter = Counter((field.label, field.name) for schema in catalogue.schemas.values() for field in schema.fields)
+    return {label: name for (label, name), _ in reversed(counter.most_common())}
 
 
 def _free_places(catalogue: Catalogue, out: Path | None, code: str) -> tuple[Path | None, Path | None]:

@@ -26,10 +26,10 @@ def _base(env: str | None, run: str | None) -> Any:
 def last_run(home: Path) -> str:
     """The run of the latest decision date that was decided here."""
     runs = [path.parent for path in (home / "runs").glob("*/plan/certificate.json") if path.parent.name == "plan"]
-    found = sorted(path.parent.name for path in runs)
-    if not found:
+    names = sorted(path.parent.name for path in runs)
+    if not names:
         raise UserError("no night was decided here", where=str(home / "runs"), remedy="run `cpc nightly` first")
-    return max(found, key=lambda name: (name[:10], (home / "runs" / name / "plan").stat().st_mtime))
+    return max(names, key=lambda name: (name[:10], (home / "runs" / name / "plan").stat().st_mtime))
 
 
 @app.command()
@@ -58,21 +58,21 @@ def goal(
     """The least amount of a limit that reaches a value. Example: cpc goal --limit sms_day --value 12000."""
     from planning.whatif.sensitivity import least_amount
 
-    found = least_amount(_base(env, run), limit, round(value * 1e6))
-    told = {
+    search = least_amount(_base(env, run), limit, round(value * 1e6))
+    figures = {
         "limit": limit,
-        "least_amount": found.reached.amount,
-        "value_yuan": (found.reached.primal or 0) * 1e-6,
-        "not_reached_by": None if found.missed is None else found.missed.amount,
-        "proved": found.proved,
-        "solves": found.solves,
+        "least_amount": search.reached.amount,
+        "value_yuan": (search.reached.primal or 0) * 1e-6,
+        "not_reached_by": None if search.missed is None else search.missed.amount,
+        "proved": search.proved,
+        "solves": search.solves,
     }
-    if found.reached.answer is not None:
-        _show(found.reached.answer.figures, as_json, told)
+    if search.reached.answer is not None:
+        _show(search.reached.answer.figures, as_json, figures)
     elif as_json:
-        print_json(told)
+        print_json(figures)
     else:
-        print_figures("tonight's plan reaches it", told)
+        print_figures("tonight's plan reaches it", figures)
 
 
 @app.command()
@@ -138,16 +138,16 @@ def sensitivity(
     base = _base(env, run)
     now = limit_named(base, limit).amount
     least, most = around(base, limit)
-    found = curve(base, limit, least if low is None else low, most if high is None else high, points)
+    series = curve(base, limit, least if low is None else low, most if high is None else high, points)
     files: dict[str, str] = {}
     if out is not None:
         from conf.settings import load_settings
 
         units = {each.name: each.unit for each in load_settings(env).catalogue.limits}
-        files = dict(sensitivity_page.write(out, base.run.path.name, limit, units.get(limit, "units"), now, found))
+        files = dict(sensitivity_page.write(out, base.run.path.name, limit, units.get(limit, "units"), now, series))
     if as_json:
         print_json(
-            {"limit": limit, "tonight": tonight(base, limit).row(), "points": [at.row() for at in found], **files}
+            {"limit": limit, "tonight": tonight(base, limit).row(), "points": [at.row() for at in series], **files}
         )
         return
     columns = ("amount", "used", "contacts", "value 元", "bound 元", "price 元 a unit", "")
@@ -164,7 +164,7 @@ def sensitivity(
                 at.price_yuan,
                 "no plan" if at.conflict else "tonight" if at.amount == now else "",
             )
-            for at, row in ((at, at.row()) for at in found)
+            for at, row in ((at, at.row()) for at in series)
         ],
     )
     for path in files.values():

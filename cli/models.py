@@ -104,9 +104,9 @@ def promote(
             where=f"model {night.settings.mlflow.model!r}",
             remedy="collect more exploration, or train another; the champion stays",
         )
-    found = make_champion(night.settings, verdict["version"])
+    champion = make_champion(night.settings, verdict["version"])
     if not as_json:
-        console.print(f"champion is version {found.version} ({found.sha256[:12]})")
+        console.print(f"champion is version {champion.version} ({champion.sha256[:12]})")
 
 
 @models.command()
@@ -117,11 +117,11 @@ def rollback(env: EnvOption = None, as_json: JsonOption = False) -> None:
     """
     from models.lifecycle.registry import rollback as back
 
-    found = back(load_settings(env))
+    champion = back(load_settings(env))
     if as_json:
-        print_json({"champion": found.version, "sha256": found.sha256})
+        print_json({"champion": champion.version, "sha256": champion.sha256})
     else:
-        console.print(f"champion is version {found.version} ({found.sha256[:12]})")
+        console.print(f"champion is version {champion.version} ({champion.sha256[:12]})")
 
 
 @app.command()
@@ -151,15 +151,15 @@ def design(
             remedy="lift above 0, at least 100 customers, base·(1 + lift) below 1",
         )
     shares = load_settings(env).shares
-    found = sizes(customers, base, lift, contacted=contacted, control=shares.control, alpha=alpha, power=power)
+    size = sizes(customers, base, lift, contacted=contacted, control=shares.control, alpha=alpha, power=power)
     figures = {
-        "control needed (customers)": found.per_arm,
-        "control needed (share)": found.control_share,
+        "control needed (customers)": size.per_arm,
+        "control needed (share)": size.control_share,
         "control now (share)": shares.control,
-        "least lift that control sees": found.detectable,
+        "least lift that control sees": size.detectable,
         "explorers a night": round(customers * shares.explore),
         "exploration now (share)": shares.explore,
-        "nights until exploration has as many": round(found.per_arm / max(1.0, customers * shares.explore), 1),
+        "nights until exploration has as many": round(size.per_arm / max(1.0, customers * shares.explore), 1),
     }
     if as_json:
         print_json(figures)

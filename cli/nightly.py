@@ -107,9 +107,11 @@ def runs(
 ) -> None:
     """What has run: every night, or the jobs of one. Example: cpc runs show 2026-01-09-0123456789ab."""
     settings = load_settings(env)
-    found = sorted(records(Lake(settings.lake, settings.catalogue)), key=lambda one: (one.business_date, one.run_id))
+    history = sorted(
+        records(Lake(settings.lake, settings.catalogue)), key=lambda each: (each.business_date, each.run_id)
+    )
     if what == "show":
-        chosen = [record for record in found if record.run_id == run]
+        chosen = [record for record in history if record.run_id == run]
         if not chosen:
             raise UserError(f"no run {run!r}", where="cpc runs show", remedy="`cpc runs` lists them")
         if as_json:
@@ -124,7 +126,7 @@ def runs(
     if what != "list":
         raise UserError(f"no `cpc runs {what}`", where="cpc runs", remedy="use `cpc runs` or `cpc runs show RUN`")
     nights: dict[str, list[RunRecord]] = {}
-    for record in found:
+    for record in history:
         nights.setdefault(record.run_id, []).append(record)
     listed = [
         {

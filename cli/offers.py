@@ -35,7 +35,7 @@ def show(
     """What a customer may be shown now. Example: cpc offers show 12 --date 2026-01-09 --channel website."""
     night = open_night(date, env)
     number = None if channel is None else _channel(night, channel).id
-    with _published(night) as store:
+    with _open_store(night) as store:
         rows = stock.offers(store, night.date, who, number)
     codes = {c.id: c.code for c in night.catalogue.channels}, {p.id: p.code for p in night.catalogue.products}
     shown = [{**row, "channel": codes[0][row["channel"]], "product": codes[1][row["product"]]} for row in rows]
@@ -72,20 +72,20 @@ def accept(
     night = open_night(date, env)
     wanted, place = _product(night, product), _channel(night, channel)
     outbound = [c.id for c in night.catalogue.channels if c.direction == "outbound"]
-    with _published(night) as store:
-        told = stock.accept(store, night.date, who, wanted.id, place.id, outbound)
+    with _open_store(night) as store:
+        outcome = stock.accept(store, night.date, who, wanted.id, place.id, outbound)
     if as_json:
-        print_json(vars(told))
+        print_json(vars(outcome))
         return
-    said = "accepted before" if told.again else "accepted" if told.taken else "sold out: nothing was taken"
-    print_figures(f"{product} for customer {who}: {said}", {"outbound contacts withdrawn": told.withdrawn})
+    status = "accepted before" if outcome.again else "accepted" if outcome.taken else "sold out: nothing was taken"
+    print_figures(f"{product} for customer {who}: {status}", {"outbound contacts withdrawn": outcome.withdrawn})
 
 
 @offers.command("stock")
 def stock_(date: DateOption, env: EnvOption = None, as_json: JsonOption = False) -> None:
     """What is left of each stock. Example: cpc offers stock --date 2026-01-09."""
     night = open_night(date, env)
-    with _published(night) as store:
+    with _open_store(night) as store:
         rows = stock.stocks(store, night.date)
     _tell(f"stock of {night.date}", rows, as_json)
 
@@ -100,13 +100,13 @@ def refresh(
     """Charge what would not last the day; for every hour. Example: cpc offers refresh --date 2026-01-09 --at 14:00."""
     night = open_night(date, env)
     passed = passed_of(night, at or f"{dt.datetime.now(SHANGHAI):%H:%M}")
-    with _published(night) as store:
+    with _open_store(night) as store:
         rows = stock.refresh(store, night.date, passed)
     _tell(f"stock of {night.date}, {passed:.0%} of the day's visits passed", rows, as_json)
 
 
 @contextlib.contextmanager
-def _published(night: Night) -> Iterator[serving.Connection]:
+def _open_store(night: Night) -> Iterator[serving.Connection]:
     """A transaction on the store beside all others.
 
     Raises:

@@ -96,9 +96,9 @@ def reconcile_rows(night: Night, facts: DataSetFacts) -> dict[str, Any]:
     ledger = night.lake.arrow("ops_delivery", columns=["feed", "loaded", "quarantined", "state"])
     taken = ledger.filter(pc.equal(ledger["state"], "accepted"))
     sums = taken.group_by("feed").aggregate([("loaded", "sum"), ("quarantined", "sum")]).to_pylist()
-    found = {row["feed"]: (row["loaded_sum"] or 0, row["quarantined_sum"] or 0) for row in sums}
+    counts = {row["feed"]: (row["loaded_sum"] or 0, row["quarantined_sum"] or 0) for row in sums}
     feeds = {
-        feed: {"written": count, "loaded": found.get(feed, (0, 0))[0], "quarantined": found.get(feed, (0, 0))[1]}
+        feed: {"written": count, "loaded": counts.get(feed, (0, 0))[0], "quarantined": counts.get(feed, (0, 0))[1]}
         for feed, count in facts.written.items()
     }
     missing = sum(row["written"] - row["loaded"] - row["quarantined"] for row in feeds.values())

@@ -44,13 +44,13 @@ def summary(night: Night) -> dict[str, Any]:
     }
 
 
-def lift_line(told: dict[str, Any]) -> str:
+def lift_line(figures: dict[str, Any]) -> str:
     """The lift of predicted value, like with like, and which limits arbitrate-then-cap breaks."""
     both, alone, rich = (
-        "–" if told[name] is None else f"{told[name]:+.1%}"
+        "–" if figures[name] is None else f"{figures[name]:+.1%}"
         for name in ("lift_over_arbitrate_then_cap", "lift_caps_only", "lift_no_budget")
     )
-    breaks = told["arbitrate_then_cap_breaks"]
+    breaks = figures["arbitrate_then_cap_breaks"]
     return f"{rich} with budgets open; {both} on caps and floors, {alone} on caps alone" + (
         f"; it breaks {', '.join(breaks)}" if breaks else ""
     )
@@ -72,21 +72,24 @@ def places(night: Night, run: str) -> dict[str, str]:
 
 def print_summary(night: Night) -> None:
     """The summary as a table for people."""
-    told = summary(night)
-    by_channel = ", ".join(f"{name} {count:,}" for name, count in told["contacts_by_channel"].items()) or "nobody"
-    gap = told["certified_gap"]
+    figures = summary(night)
+    by_channel = ", ".join(f"{name} {count:,}" for name, count in figures["contacts_by_channel"].items()) or "nobody"
+    gap = figures["certified_gap"]
     rows: list[tuple[str, Any]] = [
-        ("run", told["run_id"]),
-        ("files loaded", told["files_loaded"]),
-        ("rows loaded", told["rows_loaded"]),
-        ("rows quarantined", told["quarantined"]),
-        ("customers scored", told["customers_scored"]),
-        ("customers assigned", told["customers_assigned"]),
-        ("contacts", f"{told['contacts']:,} ({by_channel})"),
-        ("roles", ", ".join(f"{name} {count:,}" for name, count in told["roles"].items())),
-        ("predicted value", f"{told['value_yuan']:,.2f} yuan (元)"),
-        ("certified gap", "–" if gap is None else f"{gap:.2e} of the optimum at most; checker: {told['certificate']}"),
-        ("lift over arbitrate-then-cap", lift_line(told)),
+        ("run", figures["run_id"]),
+        ("files loaded", figures["files_loaded"]),
+        ("rows loaded", figures["rows_loaded"]),
+        ("rows quarantined", figures["quarantined"]),
+        ("customers scored", figures["customers_scored"]),
+        ("customers assigned", figures["customers_assigned"]),
+        ("contacts", f"{figures['contacts']:,} ({by_channel})"),
+        ("roles", ", ".join(f"{name} {count:,}" for name, count in figures["roles"].items())),
+        ("predicted value", f"{figures['value_yuan']:,.2f} yuan (元)"),
+        (
+            "certified gap",
+            "–" if gap is None else f"{gap:.2e} of the optimum at most; checker: {figures['certificate']}",
+        ),
+        ("lift over arbitrate-then-cap", lift_line(figures)),
     ]
     print_table(
         f"the night of {night.date}",
@@ -94,5 +97,5 @@ def print_summary(night: Night) -> None:
         [(name, str(value) if not isinstance(value, int) else value) for name, value in rows],
     )
     console.print("look next:")
-    for name, place in told["look"].items():
+    for name, place in figures["look"].items():
         console.print(f"  {name:<15} {place}")

@@ -30,23 +30,23 @@ def would_change(night: Night) -> dict[str, Any]:
     return {"night": date, **rules, "limits": assign.recount(last) if priced else []}
 
 
-def show(found: dict[str, Any]) -> None:
+def show(changes: dict[str, Any]) -> None:
     """Print it."""
-    if not found:
+    if not changes:
         console.print("no night was decided here yet: nothing to compare with")
         return
-    if not found["rules"] and not found["limits"]:
-        console.print(f"rules and limits do what they did in the night of {found['night']}")
+    if not changes["rules"] and not changes["limits"]:
+        console.print(f"rules and limits do what they did in the night of {changes['night']}")
         return
-    if found["rules"]:
+    if changes["rules"]:
         columns = ("rule", "customers then", "customers now", "arcs then", "arcs now")
-        rows = [list(row.values()) for row in found["rules"]]
-        print_table(f"rules that remove something else than in the night of {found['night']}", columns, rows)
-        then, now = found["then"], found["now"]
+        rows = [list(row.values()) for row in changes["rules"]]
+        print_table(f"rules that remove something else than in the night of {changes['night']}", columns, rows)
+        then, now = changes["then"], changes["now"]
         words = {"arcs": "arcs left", "customers": "customers with one", "outbound_arcs": "outbound arcs left"}
         words |= {"outbound_customers": "customers with an outbound one"}
         print_table("left by all rules", ("what", "then", "now"), [(words[key], then[key], now[key]) for key in words])
-    if found["limits"]:
+    if changes["limits"]:
         heads = ("limit", "amount then", "used then", "amount now", "used now", "beyond", "contacts")
-        title = f"limits that differ, against the plan of the night of {found['night']}"
-        print_table(title, heads, [list(row.values()) for row in found["limits"]])
+        title = f"limits that differ, against the plan of the night of {changes['night']}"
+        print_table(title, heads, [list(row.values()) for row in changes["limits"]])

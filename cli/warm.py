@@ -57,7 +57,7 @@ def dialects() -> None:
     for feed in catalogue.feeds.values():
         way = (feed.dialect, feed.layout, feed.compression, feed.quoted)
         types = len({field.type for field in catalogue.schemas[feed.schema_name].fields})
-        widest[way] = max(widest.get(way, (0, feed)), (types, feed), key=lambda found: found[0])
+        widest[way] = max(widest.get(way, (0, feed)), (types, feed), key=lambda pair: pair[0])
     with tempfile.TemporaryDirectory() as folder:
         for _, feed in widest.values():
             load(catalogue, feed, Path(folder))
@@ -140,16 +140,16 @@ def assignment() -> None:
     block = Block(np.arange(customers, dtype=np.int64), first, value, kind.astype(np.uint16))
     limits = Limits(("cap", "floor"), np.array([customers // 4, -customers // 4]), np.array([1, -1]))
     problem = Problem([block], kinds, limits, False, int(value.max()))
-    found = solve(problem, SolveOptions(gap=1e-3))
-    improve_plan(problem, found.dual, found.plan, gap=0.0, seconds=math.inf)
-    prices = found.dual.prices
+    solution = solve(problem, SolveOptions(gap=1e-3))
+    improve_plan(problem, solution.dual, solution.plan, gap=0.0, seconds=math.inf)
+    prices = solution.dual.prices
     active = active_set(problem, prices, box_of(problem, prices, limits))
     assert active is not None
     solve_again(problem, active, SolveOptions(gap=1e-3))
     arbitrate_then_cap(problem)
     wide = replace(block, value=value.astype(np.int64), kind=kind.astype(np.uint32))
-    for one in (block, wide):
-        choices(replace(problem, blocks=[one]), prices)
+    for variant in (block, wide):
+        choices(replace(problem, blocks=[variant]), prices)
     for kind_of_column in (np.int16, np.int32, np.int64):
         constant(product.astype(kind_of_column), first)
     sorted_arcs(np.repeat(block.customer, 2), product.astype(np.int16), product.astype(np.int16))

@@ -182,13 +182,13 @@ def _block(
 ) -> ScoredBlock:
     known = snapshot["customer_id"].to_numpy()
     at = np.minimum(np.searchsorted(known, customers), max(0, len(known) - 1))
-    found = known[at] == customers if len(known) else np.zeros(len(customers), bool)
-    customers, masks, recent = customers[found], masks[found], recent[found]
-    rows = snapshot.take(pa.array(at[found]))
+    match = known[at] == customers if len(known) else np.zeros(len(customers), bool)
+    customers, masks, recent = customers[match], masks[match], recent[match]
+    rows = snapshot.take(pa.array(at[match]))
     eligible = scorer.menu.eligible(masks)
     trailing = _trailing(task, customers, scorer.bundle.trailing_micro)
     scores = scorer.score(encode(rows, scorer.bundle.features), eligible, trailing, recent)
-    return ScoredBlock(customers, rows, eligible, scores, int((~found).sum()))
+    return ScoredBlock(customers, rows, eligible, scores, int((~match).sum()))
 
 
 def _candidate_rows(
@@ -197,7 +197,7 @@ def _candidate_rows(
     """Rows of ``candidate`` of a block: the arcs that can win at last night's prices."""
     scores, eligible, customers = block.scores, block.eligible, block.customers
     reduced = scores.value - limits.charges(block.rows, dict(task.prices))
-    kept = prune(
+    mask = prune(
         scores.value,
         reduced,
         eligible & ~limits.closed(),
@@ -206,7 +206,7 @@ def _candidate_rows(
         limits.floors(),
         keep=task.keep,
     )
-    who, arc = np.nonzero(kept)
+    who, arc = np.nonzero(mask)
     seconds = np.array([channel.seconds for channel in catalogue.channels], np.int32)
     columns = {
         "customer_id": customers[who],
@@ -226,10 +226,10 @@ def _candidate_rows(
     return pa.table({field.name: pa.array(columns[field.name], field.type) for field in fields}, pa.schema(fields))
 
 
-def _trailing(task: ScoringTask, customers: Ints, whole: int) -> Ints:
+def _trailing(task: ScoringTask, customers: Ints, mean: int) -> Ints:
     """(customers,) reduced value a night of late, micro-元: own nights, shrunk to the mean of all."""
     if not task.assigned or len(customers) == 0:
-        return np.full(len(customers), whole, np.int64)
+        return np.full(len(customers), mean, np.int64)
     total, nights = np.zeros(len(customers), np.int64), np.zeros(len(customers), np.int64)
     key = pc.field("customer_id")
     near = (key >= int(customers[0])) & (key <= int(customers[-1]))
@@ -239,11 +239,11 @@ def _trailing(task: ScoringTask, customers: Ints, whole: int) -> Ints:
         )
         who = rows["customer_id"].to_numpy()
         at = np.minimum(np.searchsorted(customers, who), len(customers) - 1)
-        mine = customers[at] == who
+        match = customers[at] == who
         value = pc.fill_null(rows["value_micro"], 0).to_numpy() - pc.fill_null(rows["price_micro"], 0).to_numpy()
-        np.add.at(total, at[mine], np.maximum(value[mine], 0))
-        np.add.at(nights, at[mine], 1)
-    return np.rint((total + PRIOR_NIGHTS * whole) / (nights + PRIOR_NIGHTS)).astype(np.int64)
+        np.add.at(total, at[match], np.maximum(value[match], 0))
+        np.add.at(nights, at[match], 1)
+    return np.rint((total + PRIOR_NIGHTS * mean) / (nights + PRIOR_NIGHTS)).astype(np.int64)
 
 
 def prices_before(night: Night) -> tuple[dict[str, int], dt.date | None]:
@@ -279,8 +279,8 @@ def plan(night: Night) -> tuple[ScoringTask, list[str], Basis]:
     """
     files = night.lake.files("eligible", night.partition)
     features = night.lake.files("customer_features", night.partition)
-    for table, found, job in (("eligible", files, "eligibility"), ("customer_features", features, "snapshot")):
-        if not found:
+    for table, paths, job in (("eligible", files, "eligibility"), ("customer_features", features, "snapshot")):
+        if not paths:
             raise UserError(
                 f"table {table} has no rows of {night.date}",
                 where=f"table {table}",

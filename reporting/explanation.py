@@ -113,8 +113,8 @@ def rows_of(night: Night, table: str, customer: int) -> list[dict[str, Any]]:
     """A customer's rows of a night's partition of a table."""
     if not night.lake.exists(table):
         return []
-    mine = (ds.field("business_date") == pa.scalar(night.date)) & (ds.field("customer_id") == customer)
-    rows: list[dict[str, Any]] = night.lake.delta(table).to_pyarrow_dataset().to_table(filter=mine).to_pylist()
+    match = (ds.field("business_date") == pa.scalar(night.date)) & (ds.field("customer_id") == customer)
+    rows: list[dict[str, Any]] = night.lake.delta(table).to_pyarrow_dataset().to_table(filter=match).to_pylist()
     return rows
 
 
@@ -127,7 +127,7 @@ def explain(facts: ExplanationFacts, catalogue: Catalogue) -> dict[str, Any]:
         tuple(product.id for product in catalogue.products),
         {channel.id: channel.direction for channel in catalogue.channels},
     )
-    kept = {(row["product"], row["channel"]): row for row in facts.candidates}
+    candidates = {(row["product"], row["channel"]): row for row in facts.candidates}
     taken = facts.assignment or {}
     arcs = []
     every = product(catalogue.products, catalogue.channels)
@@ -143,13 +143,13 @@ def explain(facts: ExplanationFacts, catalogue: Catalogue) -> dict[str, Any]:
                 "reason": rule["reason"],
                 "reason_zh": rule["reason_zh"],
             }
-        elif limit and channel.direction == "outbound" and pair not in kept:
+        elif limit and channel.direction == "outbound" and pair not in candidates:
             arc |= {"state": "closed", "limit": limit, **dict.fromkeys(COLUMNS)}
         else:
-            arc["state"] = "considered" if pair in kept else "pruned"
+            arc["state"] = "considered" if pair in candidates else "pruned"
             if pair == (taken.get("product"), taken.get("channel")):
                 arc["state"] = "chosen"
-            score = kept.get(pair) or facts.scored.get(pair)
+            score = candidates.get(pair) or facts.scored.get(pair)
             arc |= dict.fromkeys(COLUMNS) if score is None else figures(score, pair, channel, facts)
         arcs.append(arc)
     decision = describe_decision(taken, catalogue) if facts.assignment else None
@@ -162,7 +162,7 @@ def explain(facts: ExplanationFacts, catalogue: Catalogue) -> dict[str, Any]:
     chosen = next((arc for arc in arcs if arc["state"] == "chosen"), None)
     for arc in arcs:
         arc["why"] = explanation_text.of_arc(arc, decision, chosen, shown.get((arc["product"], arc["channel"])))
-    found = {
+    answer = {
         "customer_id": facts.customer,
         "business_date": facts.date,
         "run_id": taken.get("run_id"),
@@ -173,7 +173,7 @@ def explain(facts: ExplanationFacts, catalogue: Catalogue) -> dict[str, Any]:
         "pruned_arcs_scored": not facts.unscored,
         "note": facts.unscored,
     }
-    return found | {"sentence": explanation_text.of_decision(found, catalogue)}
+    return answer | {"sentence": explanation_text.of_decision(answer, catalogue)}
 
 
 def figures(
@@ -183,18 +183,18 @@ def figures(
 
     An inbound offer is charged for what acceptance takes: price x P(accept).
     """
-    found: dict[str, Any] = {name: score[name] for name in COLUMNS}
-    found |= {"price_micro": None, "reduced_micro": None, "paid": {}}
+    values: dict[str, Any] = {name: score[name] for name in COLUMNS}
+    values |= {"price_micro": None, "reduced_micro": None, "paid": {}}
     if facts.charges is not None:
         part = 1.0 if channel.direction == "outbound" else score["p_convert"] or 0.0
         paid = {name: charge * part for name, charge in facts.charges.get(pair, {}).items()}
         price = sum(paid.values())
-        found |= {
+        values |= {
             "price_micro": round(price / PICO),
             "reduced_micro": round(score["value_micro"] - price / PICO),
             "paid": {name: round(charge / PICO) for name, charge in sorted(paid.items())},
         }
-    return found
+    return values
 
 
 def rank(arc: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -208,8 +208,8 @@ def rank(arc: Mapping[str, Any]) -> tuple[Any, ...]:
 def describe_decision(row: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
     """The decision, with codes for ids."""
     codes = {"product": _code(catalogue.products, row["product"]), "channel": _code(catalogue.channels, row["channel"])}
-    kept = ("decision_id", "value_micro", "price_micro", "role", "reason", "pscore", "marginal")
-    return codes | {name: row[name] for name in kept}
+    names = ("decision_id", "value_micro", "price_micro", "role", "reason", "pscore", "marginal")
+    return codes | {name: row[name] for name in names}
 
 
 def describe_offer(row: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:

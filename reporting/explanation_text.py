@@ -16,9 +16,9 @@ def yuan(micro: int | None) -> str:
     return f"{(micro or 0) / MICRO:,.2f}"
 
 
-def of_decision(found: Mapping[str, Any], catalogue: Catalogue) -> Said:
+def of_decision(answer: Mapping[str, Any], catalogue: Catalogue) -> Said:
     """Why this, or why nothing."""
-    decision, arcs = found["decision"], found["arcs"]
+    decision, arcs = answer["decision"], answer["arcs"]
     outbound = [arc for arc in arcs if arc["direction"] == "outbound"]
     left = [arc for arc in outbound if arc["state"] != "removed"]
     gone = len(outbound) - len(left)
@@ -88,24 +88,24 @@ def of_arc(
         rank: of an inbound arc among the offers of its channel; None where it is none.
     """
     if arc["state"] == "removed":
-        said = f"removed by {arc['rule']}: {arc['reason']}"
-        return {"en": said, "zh": f"规则{arc['rule']}去除：{arc['reason_zh']}", "short": said}
+        text = f"removed by {arc['rule']}: {arc['reason']}"
+        return {"en": text, "zh": f"规则{arc['rule']}去除：{arc['reason_zh']}", "short": text}
     if arc["state"] == "closed":
-        said = f"closed for everybody: {arc['limit']} is 0"
-        return {"en": said, "zh": f"限额{arc['limit']}为0，对所有客户关闭", "short": said}
+        text = f"closed for everybody: {arc['limit']} is 0"
+        return {"en": text, "zh": f"限额{arc['limit']}为0，对所有客户关闭", "short": text}
     if arc.get("value_micro") is None:
-        said = "passed every rule; its score is not known any more"
-        return {"en": said, "zh": "通过全部规则；评分已不可得", "short": said}
+        text = "passed every rule; its score is not known any more"
+        return {"en": text, "zh": "通过全部规则；评分已不可得", "short": text}
     value, price, left = arc["value_micro"], arc.get("price_micro"), arc.get("reduced_micro")
     worth, worth_zh = f"worth {yuan(value)} yuan", f"价值{yuan(value)}元"
     if price is None or left is None:
-        said = "prices are not known any more"
-        return {"en": f"{worth}; {said}", "zh": f"{worth_zh}；影子价格已不可得", "short": said}
+        text = "prices are not known any more"
+        return {"en": f"{worth}; {text}", "zh": f"{worth_zh}；影子价格已不可得", "short": text}
     charged = ", ".join(f"{name} {yuan(paid)}" for name, paid in arc["paid"].items())
-    said = f"{worth}, limits charge {yuan(price)}" + (f" ({charged})" if charged else "")
-    said_zh = f"{worth_zh}，资源价格{yuan(price)}元" + (f"（{charged}）" if charged else "")
+    text = f"{worth}, limits charge {yuan(price)}" + (f" ({charged})" if charged else "")
+    text_zh = f"{worth_zh}，资源价格{yuan(price)}元" + (f"（{charged}）" if charged else "")
     why, why_zh = _why(arc, decision, chosen, rank)
-    return {"en": f"{said}: {why}", "zh": f"{said_zh}：{why_zh}", "short": why}
+    return {"en": f"{text}: {why}", "zh": f"{text_zh}：{why_zh}", "short": why}
 
 
 def _why(

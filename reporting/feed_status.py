@@ -137,9 +137,9 @@ def records(night: Night) -> tuple[list[Row], list[Row]]:
     return night.lake.arrow("ops_delivery", columns=_LEDGER).to_pylist(), night.lake.arrow("landing").to_pylist()
 
 
-def counts(found: Iterable[FeedState]) -> dict[str, int]:
+def counts(feeds: Iterable[FeedState]) -> dict[str, int]:
     """How many feeds are in each state, in the order of ``STATES``."""
-    number = Counter(one.state for one in found)
+    number = Counter(feed.state for feed in feeds)
     return {state: number[state] for state in STATES}
 
 
@@ -155,8 +155,8 @@ class Loads:
 def loads(night: Night) -> Loads:
     """What the night took in, whichever run loaded it: a night that runs again has loaded the same files."""
     table = deliveries(night.lake, ["data_date", "arrived_at", "loaded", "quarantined"], states=TAKEN)
-    mine = table.filter(own(night.date))
-    return Loads(mine.num_rows, *(pc.sum(mine[name]).as_py() or 0 for name in ("loaded", "quarantined")))
+    rows = table.filter(own(night.date))
+    return Loads(rows.num_rows, *(pc.sum(rows[name]).as_py() or 0 for name in ("loaded", "quarantined")))
 
 
 def states(catalogue: Catalogue, ledger: Iterable[Row], landing: Iterable[Row], night: dt.date) -> list[FeedState]:
@@ -169,14 +169,14 @@ def states(catalogue: Catalogue, ledger: Iterable[Row], landing: Iterable[Row], 
         night: the decision date.
     """
     of_feed: dict[str, list[Row]] = defaultdict(list)
-    found: dict[tuple[str, dt.date], list[Row]] = defaultdict(list)
+    of_date: dict[tuple[str, dt.date], list[Row]] = defaultdict(list)
     for row in ledger:
         of_feed[row["feed"]].append(row)
     for row in landing:
         if row["feed"] is not None:
-            found[row["feed"], row["data_date"]].append(row)
+            of_date[row["feed"], row["data_date"]].append(row)
     return [
-        state_of(feed, of_feed[code], found[code, expect_data_date(feed, night)], night)
+        state_of(feed, of_feed[code], of_date[code, expect_data_date(feed, night)], night)
         for code, feed in sorted(catalogue.feeds.items())
     ]
 
@@ -210,7 +210,7 @@ def state_of(feed: Feed, ledger: Sequence[Row], landing: Sequence[Row], night: d
             max(row["arrived_at"] for row in taken),
             reason="after its deadline, before the cut-off" if late else "",
         )
-    state, code, reason, arrived = _not_loaded(feed, judged, landing, night)
+    state, code, reason, arrived = _explain_absence(feed, judged, landing, night)
     return FeedState(
         feed,
         date,
@@ -224,7 +224,7 @@ def state_of(feed: Feed, ledger: Sequence[Row], landing: Sequence[Row], night: d
     )
 
 
-def _not_loaded(
+def _explain_absence(
     feed: Feed, judged: Sequence[Row], landing: Sequence[Row], night: dt.date
 ) -> tuple[str, str, str, dt.datetime | None]:
     limit = cut_off(night)
@@ -256,7 +256,7 @@ def _stand_in(feed: Feed, ledger: Sequence[Row], date: dt.date, night: dt.date) 
 
 def readers(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:
     """Schema → what its records reach: entities, with the families of features that are made of them."""
-    found: dict[str, tuple[str, ...]] = {}
+    by_schema: dict[str, tuple[str, ...]] = {}
     for name, schema in sorted(catalogue.schemas.items()):
         reached = []
         for entity in sorted({conform.entity for conform in schema.conform}):
@@ -266,5 +266,5 @@ def readers(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:
                 if family.source == entity and (not family.schemas or name in family.schemas)
             ]
             reached.append(entity + (f" → {', '.join(families)}" if families else ""))
-        found[name] = tuple(reached)
-    return found
+        by_schema[name] = tuple(reached)
+    return by_schema

@@ -175,11 +175,11 @@ def plan_figures(figures: AssignFigures) -> list[dict[str, Any]]:
     return [figure(name, "all", float(value), 1.0) for name, value in known if value is not None]
 
 
-def feeds(found: Sequence[FeedState]) -> list[dict[str, Any]]:
+def feeds(states: Sequence[FeedState]) -> list[dict[str, Any]]:
     """How many feeds came of those that were due, and how many are in each state."""
-    due = [one for one in found if one.due]
-    rows = [figure("feeds_in", "all", float(sum(one.came for one in due)), float(len(due)))]
-    return rows + [figure("feeds", f"state:{state}", float(n), 1.0) for state, n in counts(found).items() if n]
+    due = [feed for feed in states if feed.due]
+    rows = [figure("feeds_in", "all", float(sum(feed.came for feed in due)), float(len(due)))]
+    return rows + [figure("feeds", f"state:{state}", float(n), 1.0) for state, n in counts(states).items() if n]
 
 
 def figure(name: str, slice_: str, numerator: float, denominator: float) -> dict[str, Any]:

@@ -54,8 +54,8 @@ def _encoding(night: Night, feed: str) -> str:
 def shape(raw: bytes, encoding: str) -> str:
     """What a record looks like without what it says: 0 a digit, a a letter, 文 any other letter; marks as they are."""
     text = raw.decode(encoding, errors="surrogateescape")
-    told = "".join(_kind(sign) for sign in text[:SHOWN])
-    return told + ("…" if len(text) > SHOWN else "")
+    pattern = "".join(_kind(sign) for sign in text[:SHOWN])
+    return pattern + ("…" if len(text) > SHOWN else "")
 
 
 def _kind(sign: str) -> str:

@@ -74,8 +74,8 @@ def page(title: str, lead: str, svg: bytes, now: int, points: Sequence[Point]) -
     picture = svg.decode()[svg.decode().index("<svg") :]
     rows = []
     for at in points:
-        told = at.row()
-        cells = "".join(f"<td>{escape(_format_point(told[name]))}</td>" for name in _COLUMNS)
+        row = at.row()
+        cells = "".join(f"<td>{escape(_format_point(row[name]))}</td>" for name in _COLUMNS)
         if at.conflict:
             cells = f"<td>{at.amount:,}</td><td colspan={len(_COLUMNS) - 1}>{escape(at.conflict)}</td>"
         rows.append(f'<tr class="{"now" if at.amount == now else ""}">{cells}</tr>')

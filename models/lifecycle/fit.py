@@ -49,10 +49,10 @@ def usable(moved: tuple[Drift, ...], bound: float) -> list[int]:
     return [k for k, d in enumerate(moved) if not d.empty and d.psi <= bound]
 
 
-def restrict(data: Data, kept: list[int]) -> tuple[TrainingSample, tuple[EncodedFeature, ...]]:
+def restrict(data: Data, places: list[int]) -> tuple[TrainingSample, tuple[EncodedFeature, ...]]:
     """The sample with some of its features."""
-    fields = vars(data.sample) | {"X": data.sample.X[:, kept]}
-    return TrainingSample(**fields), tuple(data.features[k] for k in kept)
+    fields = vars(data.sample) | {"X": data.sample.X[:, places]}
+    return TrainingSample(**fields), tuple(data.features[k] for k in places)
 
 
 def fit(night: Night, data: Data) -> tuple[Learnt, tuple[Drift, ...]]:
@@ -63,14 +63,14 @@ def fit(night: Night, data: Data) -> tuple[Learnt, tuple[Drift, ...]]:
     """
     settings = night.settings
     moved = drift(night, data)
-    kept = usable(moved, settings.affinity.drift_psi)
-    if not kept:
+    places = usable(moved, settings.affinity.drift_psi)
+    if not places:
         raise UserError(
             "no feature is populated and stable",
             where="table customer_features",
             remedy="look at `cpc features list`, load the missing feeds, or raise affinity.drift_psi",
         )
-    sample, features = restrict(data, kept)
+    sample, features = restrict(data, places)
     try:
         learnt = learn(
             sample,

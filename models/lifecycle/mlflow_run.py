@@ -102,9 +102,9 @@ def _run(store: MlflowClient, settings: Settings, name: str, parent: str) -> str
 
 
 def _experiment(store: MlflowClient, settings: Settings) -> str:
-    found = store.get_experiment_by_name(settings.mlflow.experiment)
-    if found is not None:
-        return str(found.experiment_id)
+    experiment = store.get_experiment_by_name(settings.mlflow.experiment)
+    if experiment is not None:
+        return str(experiment.experiment_id)
     place = None if settings.mlflow.uri else (settings.home / "mlruns").as_uri()
     return str(store.create_experiment(settings.mlflow.experiment, artifact_location=place))
 
@@ -129,9 +129,9 @@ def _save(learnt: Learnt, folder: Path) -> None:
 
 def _metrics(learnt: Learnt, qini: Gain) -> dict[str, float]:
     lifts, bundle = learnt.bundle.lifts, learnt.bundle
-    told = int((learnt.explored.residual > 0).sum()) >= _LEAST_ORDERS
-    ends = {"qini_explorers_low": qini.ci[0], "qini_explorers_high": qini.ci[1]} if told else {}
-    found = (
+    enough = int((learnt.explored.residual > 0).sum()) >= _LEAST_ORDERS
+    ends = {"qini_explorers_low": qini.ci[0], "qini_explorers_high": qini.ci[1]} if enough else {}
+    metrics = (
         dict(learnt.response.metrics)
         | ends
         | {
@@ -147,9 +147,9 @@ def _metrics(learnt: Learnt, qini: Gain) -> dict[str, float]:
     )
     for row in learnt.response.slices:
         place = re.sub(r"[^\w.\- ]", "_", f"slice.{row['slicing']}.{row['value']}")
-        found |= {f"{place}.{name}": float(row[name]) for name in ("auc", "ratio", "conversions") if name in row}
-    found |= {f"weight_{name}": weight for name, weight in learnt.response.weights.items()}
-    return {name: value for name, value in found.items() if np.isfinite(value)}
+        metrics |= {f"{place}.{name}": float(row[name]) for name in ("auc", "ratio", "conversions") if name in row}
+    metrics |= {f"weight_{name}": weight for name, weight in learnt.response.weights.items()}
+    return {name: value for name, value in metrics.items() if np.isfinite(value)}
 
 
 def _as_metrics(metrics: Mapping[str, float]) -> list[Any]:

@@ -110,14 +110,14 @@ def shap_summary(learnt: Learnt, folder: Path) -> None:
     import matplotlib.pyplot as plt
     import shap
 
-    told = learnt.response.explained
-    if not len(told.parts):
+    explained = learnt.response.explained
+    if not len(explained.parts):
         return
     random = np.random.default_rng(0)  # where points that would hide each other are put
     shap.summary_plot(
-        told.parts,
-        told.values,
-        feature_names=list(told.names),
+        explained.parts,
+        explained.values,
+        feature_names=list(explained.names),
         max_display=_TOP,
         show=False,
         rng=random,
@@ -134,15 +134,15 @@ def explorers_gain(learnt: Learnt) -> Gain:
     return gain(drawn.predicted, drawn.residual, drawn.weight * drawn.times, learnt.explorers)
 
 
-def qini_plot(found: Gain, folder: Path) -> None:
+def qini_plot(qini: Gain, folder: Path) -> None:
     """The Qini curve as PNG."""
     import matplotlib.pyplot as plt
 
     figure, axis = plt.subplots(figsize=(7, 5), constrained_layout=True)
-    axis.plot(found.share, found.gained, label="by predicted effect")
-    axis.plot([0, 1], [0, found.gained[-1]], "k:", linewidth=1, label="by chance")
+    axis.plot(qini.share, qini.gained, label="by predicted effect")
+    axis.plot([0, 1], [0, qini.gained[-1]], "k:", linewidth=1, label="by chance")
     axis.set(
-        title=f"Qini among explorers: area {found.area:.5f} ({found.ci[0]:.5f} … {found.ci[1]:.5f})",
+        title=f"Qini among explorers: area {qini.area:.5f} ({qini.ci[0]:.5f} … {qini.ci[1]:.5f})",
         xlabel="share of explorers' contacts, weighted 1 / pscore",
         ylabel="orders beyond p_base, a contact",
     )

@@ -77,9 +77,9 @@ def model_checks(night: Night) -> list[dict[str, Any]]:
     past = sorted(date for date in scored if date < night.date)
     if not past:
         return []
-    found = score_checks(night, {date: scored[date] for date in past[-1 - WEEK :]})
+    checks = score_checks(night, {date: scored[date] for date in past[-1 - WEEK :]})
     met = contacts(night, scored)
-    return found + (calibration_checks(met) if met is not None else [])
+    return checks + (calibration_checks(met) if met is not None else [])
 
 
 # -- scores --------------------------------------------------------------------------------------------------------
@@ -131,17 +131,17 @@ def _plain(column: pa.ChunkedArray) -> Floats:
 
 def calibration_checks(met: Met) -> list[dict[str, Any]]:
     """Orders over expected orders: whole, by product × channel, by slice; and the slope."""
-    whole = np.ones(len(met.y), bool)
-    groups: list[tuple[str, str, NDArray[np.bool_]]] = [("calibration", "orders over expected", whole)]
+    every = np.ones(len(met.y), bool)
+    groups: list[tuple[str, str, NDArray[np.bool_]]] = [("calibration", "orders over expected", every)]
     groups += [("calibration", f"orders over expected {arc}", met.arc == arc) for arc in np.unique(met.arc)]
     for name, values in sorted(met.slices.items()):
         groups += [("response", f"response {name} {value}", values == value) for value in np.unique(values) if value]
     groups = [group for group in groups if met.p[group[2]].sum() >= _LEAST_ORDERS]
     z = float(norm.ppf(1 - _FALSE_ALARMS / 2 / max(1, len(groups))))
     rows = []
-    for kind, name, mine in groups:
-        expected, orders = float(met.p[mine].sum()), float(met.y[mine].sum())
-        chance = z * math.sqrt(float((met.p[mine] * (1 - met.p[mine])).sum())) / expected
+    for kind, name, mask in groups:
+        expected, orders = float(met.p[mask].sum()), float(met.y[mask].sum())
+        chance = z * math.sqrt(float((met.p[mask] * (1 - met.p[mask])).sum())) / expected
         rows.append(
             check(
                 SUBJECT,
@@ -151,10 +151,10 @@ def calibration_checks(met: Met) -> list[dict[str, Any]]:
                 max(0.0, 1 - TOLERANCE - chance),
                 1 + TOLERANCE + chance,
                 "warn",
-                contacts=int(mine.sum()),
+                contacts=int(mask.sum()),
                 orders=int(orders),
                 expected=round(expected, 1),
-                rate=round(orders / int(mine.sum()), 6),
+                rate=round(orders / int(mask.sum()), 6),
                 nights=met.nights,
             )
         )
@@ -214,8 +214,8 @@ def _night(results: Sequence[str], scored: Sequence[str], snapshot: Sequence[str
         return met
     source = ds.dataset(list(snapshot), format="parquet")
     names = [name for name in SLICES if name in source.schema.names]
-    mine = pc.field("customer_id").isin(met["customer_id"].combine_chunks())
-    return met.join(source.to_table(columns=["customer_id", *names], filter=mine), "customer_id")
+    match = pc.field("customer_id").isin(met["customer_id"].combine_chunks())
+    return met.join(source.to_table(columns=["customer_id", *names], filter=match), "customer_id")
 
 
 def _find_closed_dates(night: Night, results: Mapping[dt.date, Sequence[str]]) -> list[dt.date]:
@@ -237,12 +237,12 @@ def _before(files: Mapping[dt.date, Sequence[str]], date: dt.date) -> Sequence[s
 
 def _files(night: Night, table: str) -> dict[dt.date, list[str]]:
     """Date → files of a table; of `candidate` every k-th, so that a night's rows are some million at most."""
-    found: dict[dt.date, list[LiveFile]] = {}
+    by_date: dict[dt.date, list[LiveFile]] = {}
     for file in night.lake.live_files(table, bounds=("customer_id",)):
-        found.setdefault(file.partition["business_date"], []).append(file)
-    kept = {}
-    for date, files in found.items():
+        by_date.setdefault(file.partition["business_date"], []).append(file)
+    paths = {}
+    for date, files in by_date.items():
         files.sort(key=lambda file: (file.low["customer_id"] or 0, file.rows))
         step = math.ceil(sum(file.rows for file in files) / _LOOKED) if table == "candidate" else 1
-        kept[date] = [file.path for file in files[:: max(1, step)]]
-    return kept
+        paths[date] = [file.path for file in files[:: max(1, step)]]
+    return paths

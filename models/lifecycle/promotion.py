@@ -41,13 +41,13 @@ def evaluate(night: Night, version: str) -> dict[str, Any]:
     Raises:
         UserError: there is nothing to judge on.
     """
-    found = version_of(night.settings, version)
-    old, new = champion(night.settings), fetch(night.settings, found)
+    candidate = version_of(night.settings, version)
+    old, new = champion(night.settings), fetch(night.settings, candidate)
     before, after = load(old.folder), load(new.folder)
     rounds, own = _rounds(night, before, after)
     checks = judge(rounds, _calibration(after), PromotionBounds(**night.settings.gate.model_dump()))
     return {
-        "version": found.version,
+        "version": candidate.version,
         "champion": old.version,
         "rounds": len(rounds.logged),
         "nights_with_own_masks": own,
@@ -98,9 +98,9 @@ def _night(night: Night, date: Any, snapshot_date: Any, masks_date: Any, before:
     eligible = partition(night, "eligible", masks_date, ["customer_id", "masks"])
     customer = rows["customer_id"].to_numpy()
     at, of = _match(snapshot, customer), _match(eligible, customer)
-    kept = (at >= 0) & (of >= 0)
-    rows, customer = rows.filter(pa.array(kept)), customer[kept]
-    snapshot, masks = snapshot.take(pa.array(at[kept])), masks_of(eligible)[of[kept]]
+    match = (at >= 0) & (of >= 0)
+    rows, customer = rows.filter(pa.array(match)), customer[match]
+    snapshot, masks = snapshot.take(pa.array(at[match])), masks_of(eligible)[of[match]]
     table = menu(night.catalogue)
     allowed = table.eligible(masks) & table.outbound()
     logged = _arcs(rows, table)
@@ -147,9 +147,9 @@ def _choice(
     out = np.full(snapshot.num_rows, -1)
     for start in range(0, snapshot.num_rows, 4096):
         part = slice(start, start + 4096)
-        X, mine = encode(snapshot.slice(start, 4096), bundle.features), allowed[part]
-        scores = scorer.score(X, mine, np.full(len(X), bundle.trailing_micro), recent[part])
-        value = np.where(mine, scores.value, np.iinfo(np.int64).min)
+        X, able = encode(snapshot.slice(start, 4096), bundle.features), allowed[part]
+        scores = scorer.score(X, able, np.full(len(X), bundle.trailing_micro), recent[part])
+        value = np.where(able, scores.value, np.iinfo(np.int64).min)
         best = value.argmax(axis=1)
         out[part] = np.where(value[np.arange(len(best)), best] > 0, best, -1)
     return out

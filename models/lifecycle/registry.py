@@ -51,9 +51,9 @@ def promote(settings: Settings, version: str) -> Version:
     challenger = look_up(settings, CHALLENGER)
     if challenger and challenger.version == version:
         store.delete_registered_model_alias(name, CHALLENGER)
-    found = look_up(settings)
-    assert found is not None
-    return found
+    current = look_up(settings)
+    assert current is not None
+    return current
 
 
 def rollback(settings: Settings) -> Version:
@@ -71,9 +71,9 @@ def rollback(settings: Settings) -> Version:
             remedy="`cpc models list` shows the versions; `cpc models promote VERSION` chooses one",
         )
     client(settings).set_registered_model_alias(settings.mlflow.model, CHAMPION, before)
-    found = look_up(settings)
-    assert found is not None
-    return found
+    current = look_up(settings)
+    assert current is not None
+    return current
 
 
 def _version(settings: Settings, version: str) -> Any:
@@ -96,14 +96,14 @@ def version_of(settings: Settings, version: str) -> Version:
         UserError: there is none.
     """
     if not version.isdigit():
-        found = look_up(settings, version)
-        if found is None:
+        match = look_up(settings, version)
+        if match is None:
             raise UserError(
                 f"model {settings.mlflow.model!r} has no alias {version!r}",
                 where="VERSION",
                 remedy="`cpc models list` shows the aliases; give one of them, or a version",
             )
-        return found
+        return match
     known = _version(settings, version)
     return Version(str(known.version), str(known.source), str(known.tags.get(DIGEST_TAG, "")))
 
@@ -111,9 +111,9 @@ def version_of(settings: Settings, version: str) -> Version:
 def versions(settings: Settings) -> list[dict[str, Any]]:
     """Every version, newest first: version, aliases, when it was made, its digest and figures."""
     store = client(settings)
-    found = store.search_model_versions(f"name='{settings.mlflow.model}'")
+    entries = store.search_model_versions(f"name='{settings.mlflow.model}'")
     aliases: dict[str, list[str]] = {}
-    if found:
+    if entries:
         for alias, version in store.get_registered_model(settings.mlflow.model).aliases.items():
             aliases.setdefault(str(version), []).append(alias)
     rows = [
@@ -127,6 +127,6 @@ def versions(settings: Settings) -> list[dict[str, Any]]:
             "ratio": v.tags.get("ratio"),
             "date": v.tags.get("date"),
         }
-        for v in found
+        for v in entries
     ]
     return sorted(rows, key=lambda row: -int(row["version"]))

@@ -79,16 +79,16 @@ def partition(
 ) -> pa.Table:
     """Columns of one date of a table in the order of customers; of some customers where ``keys`` are given."""
     source = ds.dataset(night.lake.files(table, {"business_date": date}), format="parquet")
-    held = [name for name in columns if name in source.schema.names]
+    names = [name for name in columns if name in source.schema.names]
     condition = pc.field("customer_id").isin(keys) if keys is not None else None
-    rows = source.to_table(columns=held, filter=condition)
+    rows = source.to_table(columns=names, filter=condition)
     return rows.sort_by("customer_id")
 
 
 def encode_known(table: pa.Table, features: Sequence[EncodedFeature]) -> Floats:
     """As ``encode``; a feature that an older table lacks, or has in another type, is missing in all of its rows."""
-    held = [feature for feature in features if feature.name in table.column_names]
-    unlike = changes(table, held)
+    known = [feature for feature in features if feature.name in table.column_names]
+    unlike = changes(table, known)
     table = table.drop_columns(list(unlike))
     for name in [feature.name for feature in features if feature.name not in table.column_names]:
         table = table.append_column(name, pa.nulls(table.num_rows))
@@ -193,9 +193,9 @@ def _join_snapshots(
     for date, rows, weight in picked:
         customer = rows["customer_id"].to_numpy()
         at = np.searchsorted(known, customer)
-        found = (at < len(known)) & (known[np.minimum(at, len(known) - 1)] == customer) if len(known) else at < 0
-        kept = rows.filter(pa.array(found))
-        samples.append(_sample(kept, X[at[found]], date, weight[found]))
+        match = (at < len(known)) & (known[np.minimum(at, len(known) - 1)] == customer) if len(known) else at < 0
+        contacts = rows.filter(pa.array(match))
+        samples.append(_sample(contacts, X[at[match]], date, weight[match]))
     return _stack(samples)
 
 
@@ -236,11 +236,11 @@ def recent_of(rows: pa.Table) -> Floats:
 
 def _answers(rows: pa.Table) -> NDArray[np.int64]:
     """(rows,) how each contact was answered; unknown where none is told of, or by a release that did not know it."""
-    told = ("attempted", "reached", "refused", "interested")
-    if not set(told) <= set(rows.column_names):
+    columns = ("attempted", "reached", "refused", "interested")
+    if not set(columns) <= set(rows.column_names):
         return np.full(rows.num_rows, UNKNOWN, np.int64)
     attempted, reached, refused, interested = (
-        pc.fill_null(rows[name], False).to_numpy(zero_copy_only=False) for name in told
+        pc.fill_null(rows[name], False).to_numpy(zero_copy_only=False) for name in columns
     )
     known = attempted & pc.is_valid(rows["product"]).to_numpy(zero_copy_only=False)
     known &= pc.is_valid(rows["refused"]).to_numpy(zero_copy_only=False)

@@ -150,8 +150,8 @@ def write(night: Night, made: Recipe, out: Path) -> dict[str, Any]:
 
 def _pairs(labels: Sequence[dt.date], snapshots: Sequence[dt.date]) -> list[tuple[dt.date, dt.date]]:
     """Label date → the latest snapshot that its night could have used."""
-    found = [(date, latest(snapshots, date)) for date in labels]
-    pairs = [(date, snapshot) for date, snapshot in found if snapshot is not None]
+    matches = [(date, latest(snapshots, date)) for date in labels]
+    pairs = [(date, snapshot) for date, snapshot in matches if snapshot is not None]
     if not pairs:
         missing = "no snapshot is as old as the labels" if labels else "no labels between the days"
         raise UserError(

@@ -41,7 +41,7 @@ class Fill:
 def columns(channels: Sequence[Channel]) -> dict[str, Fill]:
     """Every state column that rules may name, in order."""
     zero, unknown, no = Fill("int", "0"), Fill("int", None), Fill("boolean", "false")
-    found = {
+    fills = {
         "opted_out": no,
         "opted_out_channels": Fill("bigint", "0"),
         "consent_profiling": Fill("boolean", None),
@@ -58,12 +58,12 @@ def columns(channels: Sequence[Channel]) -> dict[str, Fill]:
         "group_contacts_7d": zero,
     }
     for days in WINDOWS:
-        found[f"contacts_{days}d"] = zero
+        fills[f"contacts_{days}d"] = zero
     for channel in outbound(channels):
         for days in WINDOWS:
-            found[f"contacts_{days}d_{channel.code}"] = zero
-        found[f"days_since_contact_{channel.code}"] = unknown
-    return found
+            fills[f"contacts_{days}d_{channel.code}"] = zero
+        fills[f"days_since_contact_{channel.code}"] = unknown
+    return fills
 
 
 def outbound(channels: Sequence[Channel]) -> list[Channel]:
@@ -120,10 +120,10 @@ def holdings(events: DataFrame, products: Sequence[Product], date: dt.date, day_
     bit = bits(ids([(product.code, product.id) for product in products], "product"))
     lasting = f"(last.end_time is null or last.end_time > {_instant(day_start)})"
     known = last.select("customer_id", "last", sf.col("last.event_time").alias("event_time"), bit.alias("_bit"))
-    held = sf.expr(f"last.action <> 'cancel' and {lasting}")
+    active = sf.expr(f"last.action <> 'cancel' and {lasting}")
     gone = sf.expr("last.action = 'cancel'") & (days_ago(date) <= CANCEL_DAYS)
     return known.groupBy("customer_id").agg(
-        sf.bit_or(sf.when(held, sf.col("_bit"))).alias("holds"),
+        sf.bit_or(sf.when(active, sf.col("_bit"))).alias("holds"),
         sf.bit_or(sf.when(gone, sf.col("_bit"))).alias("cancelled_90d"),
     )
 
@@ -131,8 +131,8 @@ def holdings(events: DataFrame, products: Sequence[Product], date: dt.date, day_
 def contacts(events: DataFrame, products: Sequence[Product], channels: Sequence[Channel], date: dt.date) -> DataFrame:
     """Outbound attempts by window and channel, and what was refused lately."""
     bit = bits(ids([(product.code, product.id) for product in products], "product"))
-    mine = events.where("direction = 'out' and attempted").withColumn("_ago", days_ago(date))
-    mine = mine.where(f"_ago <= {CONTACT_DAYS}")
+    attempts = events.where("direction = 'out' and attempted").withColumn("_ago", days_ago(date))
+    attempts = attempts.where(f"_ago <= {CONTACT_DAYS}")
     refusal = sf.expr("refused")
     wanted = [
         sf.min(sf.when(refusal, sf.col("_ago"))).alias("days_since_refusal"),
@@ -145,7 +145,7 @@ def contacts(events: DataFrame, products: Sequence[Product], channels: Sequence[
         on = f"channel = '{channel.code}'"
         wanted += [_within(f"{on} and _ago <= {days}", f"contacts_{days}d_{channel.code}") for days in WINDOWS]
         wanted.append(sf.min(sf.expr(f"case when {on} then _ago end")).alias(f"days_since_contact_{channel.code}"))
-    return mine.groupBy("customer_id").agg(*wanted)
+    return attempts.groupBy("customer_id").agg(*wanted)
 
 
 def groups(members: DataFrame, contacted: DataFrame) -> DataFrame:

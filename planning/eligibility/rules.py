@@ -82,16 +82,16 @@ def steps(catalogue: Catalogue, date: dt.date) -> list[RuleStep]:
     channels = read_rows(root / "channels.yml", "channels", Channel, report)
     names = _Names(tuple(p for _, _, p in products), tuple(c for _, _, c in channels), report)
     sold = sum(1 << p.id for p in names.products if on_sale(p, date))
-    unfit = [(_asked(f"product {p.code}", d, loc, names.of_product, p), p) for d, loc, p in products]
-    closed = [(_asked(f"channel {c.code}", d, loc, names.of_channel, c), c) for d, loc, c in channels]
-    found = [RuleStep("on_sale", "product", "both", f"{names.every & ~sold}L", *_OWN["on_sale"])]
-    found += [_asks("product_eligible", "product", unfit), _asks("channel_eligible", "channel", closed)]
+    unfit = [(_negate(f"product {p.code}", d, loc, names.of_product, p), p) for d, loc, p in products]
+    closed = [(_negate(f"channel {c.code}", d, loc, names.of_channel, c), c) for d, loc, c in channels]
+    order = [RuleStep("on_sale", "product", "both", f"{names.every & ~sold}L", *_OWN["on_sale"])]
+    order += [_asks("product_eligible", "product", unfit), _asks("channel_eligible", "channel", closed)]
     for document, loc, rule in read_rows(root / "rules.yml", "rules", Rule, report):
         where = document.where((*loc, "removes"))
         sql = names.sql(rule, where)
         predicate = Predicate(f"rule {rule.name}", sql, where)
-        found.append(RuleStep(rule.name, rule.scope, rule.direction, sql, rule.reason, rule.reason_zh, (predicate,)))
-    return found
+        order.append(RuleStep(rule.name, rule.scope, rule.direction, sql, rule.reason, rule.reason_zh, (predicate,)))
+    return order
 
 
 def _asks(name: str, scope: Literal["product", "channel"], asked: Sequence[tuple[Predicate, Any]]) -> RuleStep:
@@ -101,7 +101,7 @@ def _asks(name: str, scope: Literal["product", "channel"], asked: Sequence[tuple
     return RuleStep(name, scope, "both", sql, *_OWN[name], tuple(predicate for predicate, _ in wanted))
 
 
-def _asked(subject: str, document: Document, loc: Loc, replaced: Callable[..., str], row: Any) -> Predicate:
+def _negate(subject: str, document: Document, loc: Loc, replaced: Callable[..., str], row: Any) -> Predicate:
     """What a product or channel asks of a customer, negated: where it holds, the bit is removed."""
     where = document.where((*loc, "eligible"))
     return Predicate(subject, _no(replaced(row.eligible, row, where)), where)
@@ -112,12 +112,12 @@ def on_sale(product: Product, date: dt.date) -> bool:
     return product.launch_date <= date and (product.end_date is None or date < product.end_date)
 
 
-def shape_of(found: Sequence[RuleStep], products: Sequence[Product], channels: Sequence[Channel]) -> Shape:
+def shape_of(order: Sequence[RuleStep], products: Sequence[Product], channels: Sequence[Channel]) -> Shape:
     """What the bits of the steps mean."""
     return Shape(
-        tuple(step.name for step in found),
-        tuple(step.scope for step in found),
-        tuple(step.direction for step in found),
+        tuple(step.name for step in order),
+        tuple(step.scope for step in order),
+        tuple(step.direction for step in order),
         tuple(product.id for product in products),
         {channel.id: channel.direction for channel in channels},
     )
@@ -136,15 +136,15 @@ class _Names:
         return sum(1 << p.id for p in self.products)
 
     def sql(self, rule: Rule, where: str) -> str:
-        mine = [c for c in self.channels if rule.direction in ("both", c.direction)]
-        mask = sum(1 << c.id for c in mine)
+        channels = [c for c in self.channels if rule.direction in ("both", c.direction)]
+        mask = sum(1 << c.id for c in channels)
         if rule.scope == "customer":
             return f"if({_yes(self._replace(rule.removes, {}, where))}, {mask}L, 0L)"
         if rule.removes in _WHOLE:  # the bits are there already
             return f"({_WHOLE[rule.removes]} & {mask if rule.scope == 'channel' else self.every}L)"
         if rule.scope == "product":
             return _either((_yes(self.of_product(rule.removes, p, where)), 1 << p.id) for p in self.products)
-        return _either((_yes(self.of_channel(rule.removes, c, where)), 1 << c.id) for c in mine)
+        return _either((_yes(self.of_channel(rule.removes, c, where)), 1 << c.id) for c in channels)
 
     def of_product(self, predicate: str, product: Product, where: str) -> str:
         others = [q.id for q in self.products if q.code in product.excludes or product.code in q.excludes]
@@ -170,7 +170,7 @@ class _Names:
         return self._replace(predicate, {"channel": values}, where)
 
     def _replace(self, predicate: str, values: Mapping[str, Mapping[str, str]], where: str) -> str:
-        def one(match: re.Match[str]) -> str:
+        def substitute(match: re.Match[str]) -> str:
             kind, name = match.groups()
             if kind not in values:
                 remedy = f"give the rule `scope: {kind}`, or leave it out of `eligible`"
@@ -183,7 +183,7 @@ class _Names:
             return "null"  # reported: what else is wrong with it is still found
 
         parts = _QUOTED.split(predicate)
-        return "".join(part if part.startswith("'") else _NAME.sub(one, part) for part in parts)
+        return "".join(part if part.startswith("'") else _NAME.sub(substitute, part) for part in parts)
 
 
 def _either(parts: Iterable[tuple[str, int]]) -> str:

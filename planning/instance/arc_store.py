@@ -49,7 +49,7 @@ class ArcChunk:
 
 def sorted_arcs(customer: np.ndarray, product: np.ndarray, channel: np.ndarray) -> int:
     """Whether arcs ascend by (customer, product, channel); ``TWICE``: sorted so far, but one is there twice."""
-    return int(_sorted(seal(customer), seal(product), seal(channel)))
+    return int(_is_sorted(seal(customer), seal(product), seal(channel)))
 
 
 def constant(column: np.ndarray, first: np.ndarray) -> bool:
@@ -58,7 +58,7 @@ def constant(column: np.ndarray, first: np.ndarray) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _sorted(customer, product, channel):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _is_sorted(customer, product, channel):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     for i in range(1, len(customer)):
         if customer[i] == customer[i - 1]:
             if product[i] < product[i - 1] or (product[i] == product[i - 1] and channel[i] < channel[i - 1]):
@@ -101,8 +101,8 @@ class _Array:
             return self.pieces
         if not self.size:
             return [np.empty(0, kind) for kind, _, _ in self.pieces]
-        whole = np.memmap(self.path, np.uint8, mode="c").view(np.ndarray)
-        return [whole[at : at + count * kind.itemsize].view(kind) for kind, at, count in self.pieces]
+        raw = np.memmap(self.path, np.uint8, mode="c").view(np.ndarray)
+        return [raw[at : at + count * kind.itemsize].view(kind) for kind, at, count in self.pieces]
 
     def drop(self) -> None:
         """Leave nothing behind."""
@@ -165,14 +165,14 @@ class ArcStore:
                 kind.add(_tiny(pair_of[pair], len(pairs)))
                 group.add(_tiny(group_of[member], len(groups)))
             width = len(pairs)
-            found = kind.all(), group.all()
+            columns = kind.all(), group.all()
         else:
             kinds, kind = self._flat(pairs, pair_of, groups, group_of, parts, signs)
             width = 0
-            found = kind.all(), [np.empty(0, np.uint8)] * len(parts["first"])
+            columns = kind.all(), [np.empty(0, np.uint8)] * len(parts["first"])
         for name in ("pair", "member"):
             self.arrays[name].drop()
-        wholes = zip(parts["customer"], parts["first"], parts["value"], *found, strict=True)
+        wholes = zip(parts["customer"], parts["first"], parts["value"], *columns, strict=True)
         return kinds, [Block(*arrays, width) for arrays in wholes]
 
     def _parts(self, limits: LimitsInForce) -> tuple[Ints, Ints, Ints, Ints]:

@@ -82,18 +82,18 @@ def read_certificate(folder: Path) -> Certificate:
     """
     path = folder / "certificate.json"
     try:
-        found = Certificate.model_validate_json(path.read_bytes())
+        document = Certificate.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise UserError(
             f"no certificate: {error}", where=str(path), remedy="solve again, or `cpc nightly --from assign`"
         ) from error
-    if found.version > VERSION:
+    if document.version > VERSION:
         raise UserError(
-            f"the certificate has form {found.version}, this release knows {VERSION}",
+            f"the certificate has form {document.version}, this release knows {VERSION}",
             where=str(path),
             remedy="read it with the release that wrote it, or a later one",
         )
-    return found
+    return document
 
 
 class Checked(BaseModel):

@@ -37,9 +37,9 @@ def write_plan(out: Path, problem: Problem, solution: Solution) -> Certificate:
                 writer.write_table(plan_table(block.customer, product, channel, value))
             if not problem.blocks:
                 writer.write_table(SCHEMA.empty_table())
-        found = certificate(problem, solution, digest.hexdigest())
-        write_certificate(draft, found)
-    return found
+        document = certificate(problem, solution, digest.hexdigest())
+        write_certificate(draft, document)
+    return document
 
 
 def read_chosen(block: Block, arc: Ints, kinds: Kinds) -> tuple[Ints, Ints, Ints]:

@@ -69,8 +69,8 @@ def read_instance(folder: Path, work: Path | None = None) -> Instance:
     while store is None:
         try:
             store = _store_arcs(files, wanted, fixed, work)
-        except _Varies as found:
-            fixed = tuple(name for name in fixed if name not in found.columns)
+        except _Varies as error:
+            fixed = tuple(name for name in fixed if name not in error.columns)
     kinds, blocks = store.finish(limits)
     problem = Problem(blocks, kinds, limits.arrays(), limits.choose == "exactly_one", store.most)
     if PICO * store.most >= LARGEST or any(int(u) >= LARGEST for u in kinds.largest):
@@ -122,11 +122,11 @@ def chunks(files: list[Path], wanted: tuple[str, ...]) -> Iterator[ArcChunk]:
         customer = table["customer"]
         _ascending(customer, last, path, row)
         last = int(customer[-1])
-        whole = {name: np.concatenate((rest[name], table[name])) for name in names} if rest else table
-        cut = int(np.searchsorted(whole["customer"], last))
+        rows = {name: np.concatenate((rest[name], table[name])) for name in names} if rest else table
+        cut = int(np.searchsorted(rows["customer"], last))
         if cut:
-            yield _chunk({name: column[:cut] for name, column in whole.items()}, path, row)
-        rest = {name: column[cut:] for name, column in whole.items()}
+            yield _chunk({name: column[:cut] for name, column in rows.items()}, path, row)
+        rest = {name: column[cut:] for name, column in rows.items()}
     if rest:
         yield _chunk(rest, path, row)
 

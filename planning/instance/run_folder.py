@@ -64,15 +64,15 @@ def open_run(settings: Settings, run: str) -> RunFolder:
     Raises:
         UserError: there are none.
     """
-    found = RunFolder(settings.home / "runs" / run)
-    if not run or "/" in run or not (found.path / "inputs.json").exists():
+    folder = RunFolder(settings.home / "runs" / run)
+    if not run or "/" in run or not (folder.path / "inputs.json").exists():
         known = sorted(p.parent.name for p in (settings.home / "runs").glob("*/inputs.json"))
         raise UserError(
             f"no frozen inputs of run {run!r}",
             where=str(settings.home / "runs"),
             remedy=f"choose one of: {', '.join(known[-5:])}" if known else "run a night first: `cpc nightly`",
         )
-    return found
+    return folder
 
 
 def freeze(
@@ -98,11 +98,11 @@ def take_back(run: RunFolder, arcs: pa.Table) -> None:
     """
     population = run.table("population")
     place = pc.index_in(arcs["customer"], value_set=population["customer_id"].combine_chunks())
-    mine = pc.equal(population["role"].take(place), EXPLOIT)
+    exploit = pc.equal(population["role"].take(place), EXPLOIT)
     order = [(name, "ascending") for name in ("customer", "product", "channel")]
     for path, more in (
-        (run.instance / "arcs" / "part-00000.parquet", arcs.filter(mine)),
-        (run.path / "others.parquet", arcs.filter(pc.invert(mine))),
+        (run.instance / "arcs" / "part-00000.parquet", arcs.filter(exploit)),
+        (run.path / "others.parquet", arcs.filter(pc.invert(exploit))),
     ):
         rows = pq.read_table(path)
         joined = pa.concat_tables([rows, more.select(rows.column_names).cast(rows.schema)]).sort_by(order)
@@ -117,5 +117,5 @@ def certify_run(settings: Settings, run: str) -> Checked:
         UserError: there is no such run, or the checker refuses its plan.
     """
     folder = open_run(settings, run)
-    found = check_plan(folder.instance, folder.plan)
-    return found.model_copy(update={"run_id": run, "covers": "stored arcs"})
+    verdict = check_plan(folder.instance, folder.plan)
+    return verdict.model_copy(update={"run_id": run, "covers": "stored arcs"})

@@ -74,15 +74,15 @@ def read_answered_seconds(night: Night, services: Sequence[str]) -> dict[tuple[s
         & ds.field("centre").is_valid()
         & ds.field("seconds").is_valid()
     )
-    found: dict[tuple[str, str], list[int]] = {}
+    seconds: dict[tuple[str, str], list[int]] = {}
     for batch in source.to_batches(columns=["channel", "centre", "event_time", "seconds"], filter=wanted):
         hours = pc.subtract(batch["event_time"], pa.scalar(since, pa.timestamp("us", tz="UTC")))
         day = pc.divide(pc.cast(hours, pa.int64()), 86_400_000_000)  # Shanghai keeps no summer time
         rows = pa.table({"who": batch["channel"], "centre": batch["centre"], "day": day, "seconds": batch["seconds"]})
         for row in rows.group_by(["who", "centre", "day"]).aggregate([("seconds", "sum")]).to_pylist():
-            days = found.setdefault((row["who"], row["centre"]), [0] * DAYS)
+            days = seconds.setdefault((row["who"], row["centre"]), [0] * DAYS)
             days[row["day"]] += row["seconds_sum"]
-    return found
+    return seconds
 
 
 def read_committed_seconds(night: Night, limits: Sequence[DeclaredLimit], population: pa.Table) -> dict[str, int]:
@@ -93,8 +93,8 @@ def read_committed_seconds(night: Night, limits: Sequence[DeclaredLimit], popula
         sent = wave(night, night.date - dt.timedelta(days=ago), population)
         seen = {name: sent[name].to_numpy() for name in sent.column_names}
         for each, lag in later:
-            mine = selected(each.where, seen, (sent.num_rows,))
-            total[each.limit.name] += int(count_callback_seconds(sent, night.catalogue, lag + ago)[mine].sum())
+            match = selected(each.where, seen, (sent.num_rows,))
+            total[each.limit.name] += int(count_callback_seconds(sent, night.catalogue, lag + ago)[match].sum())
     return {name: seconds for name, seconds in total.items() if seconds}
 
 

@@ -52,16 +52,16 @@ def agent_minutes(shifts: pa.Table, amount: ShiftAmount, date: dt.date) -> tuple
 
     Where the calendar has no such day yet, the same weekday of the latest earlier week that it has counts.
     """
-    mine = shifts.filter(
+    roster = shifts.filter(
         pc.and_(pc.equal(shifts["service"], amount.service), pc.equal(shifts["centre"], amount.centre))
     )
     if amount.shifts:
-        mine = mine.filter(pc.is_in(mine["shift"], value_set=pa.array(amount.shifts, pa.string())))
-    days = sorted({d for d in mine["date"].to_pylist() if d <= date and (date - d).days % 7 == 0}, reverse=True)
+        roster = roster.filter(pc.is_in(roster["shift"], value_set=pa.array(amount.shifts, pa.string())))
+    days = sorted({d for d in roster["date"].to_pylist() if d <= date and (date - d).days % 7 == 0}, reverse=True)
     if not days:
         return 0, f"no shift of {amount.service} at {amount.centre}: nobody is planned"
     last: dict[str, dict[str, Any]] = {}
-    rows = mine.filter(pc.equal(mine["date"], pa.scalar(days[0], pa.date32()))).to_pylist()
+    rows = roster.filter(pc.equal(roster["date"], pa.scalar(days[0], pa.date32()))).to_pylist()
     for row in sorted(rows, key=lambda r: (r["arrived_at"], r["delivery_id"], r["line"])):
         last[row["shift"]] = row
     minutes = sum(

@@ -42,8 +42,8 @@ class Arcs:
 
     def stock_uses(self, limit: int, products: Iterable[int]) -> dict[int, Ints]:
         """What an accepted offer of each of ``products`` takes of a limit, units [classes]: the most that a contact does."""
-        mine = {product: self.product == product for product in products}
-        return {p: self.uses[limit][:, here].max(axis=1) for p, here in mine.items() if here.any()}
+        masks = {product: self.product == product for product in products}
+        return {p: self.uses[limit][:, here].max(axis=1) for p, here in masks.items() if here.any()}
 
 
 def eligible_arcs(masks: Ints, arcs: Arcs) -> np.ndarray:

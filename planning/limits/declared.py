@@ -105,8 +105,8 @@ class DeclaredLimits:
     @property
     def segments(self) -> tuple[str, ...]:
         """Segments among them."""
-        found = (name for column in self.customers.values() for name in column.kind.segments(column.values))
-        return tuple(dict.fromkeys(found))
+        names = (name for column in self.customers.values() for name in column.kind.segments(column.values))
+        return tuple(dict.fromkeys(names))
 
     def columns(self, rows: pa.Table) -> LimitColumns:
         """Customers as limits see them.
@@ -117,8 +117,8 @@ class DeclaredLimits:
         Raises:
             UserError: a limit names an attribute that the snapshot does not have.
         """
-        found = {name: column.fill(rows, self.source) for name, column in self.customers.items()}
-        return LimitColumns(pa.table(found), rows.num_rows)
+        columns = {name: column.fill(rows, self.source) for name, column in self.customers.items()}
+        return LimitColumns(pa.table(columns), rows.num_rows)
 
     def beside(self, arcs: pa.Table, population: pa.Table) -> pa.Table:
         """Arcs with every column that limits look at: of their customers, their channels, and shares."""
@@ -153,17 +153,17 @@ class DeclaredLimits:
             reserve: share of a capacity that is kept for explorers.
             work: what agents who answer have to do anyway.
         """
-        found, reserves, notes = [], [], []
+        limits, reserves, notes = [], [], []
         for declared in self.limits:
             amount, note = amount_of(declared.limit, customers, calendar, date, work or Demand())
             if note:
                 notes.append(f"{declared.name}: {note}")
-            kept = int(amount * reserve) if declared.capped and amount > 0 else 0
-            side = {declared.limit.side: amount - kept}
-            found.append(LimitInForce(name=declared.name, counts=declared.counts, where=declared.where, **side))
-            reserves.append(kept)
+            reserved = int(amount * reserve) if declared.capped and amount > 0 else 0
+            side = {declared.limit.side: amount - reserved}
+            limits.append(LimitInForce(name=declared.name, counts=declared.counts, where=declared.where, **side))
+            reserves.append(reserved)
         capped = tuple(declared.capped for declared in self.limits)
-        return InForce(LimitsInForce(limits=tuple(found)), tuple(reserves), capped, tuple(notes))
+        return InForce(LimitsInForce(limits=tuple(limits)), tuple(reserves), capped, tuple(notes))
 
     # -- pruning: the arcs of the scorer's menu, products outermost -------------------------------------------------
 
@@ -219,12 +219,12 @@ class DeclaredLimits:
         menu = self._menu()
         shape = menu["product"].shape
         seen = {**menu, **self.evaluator.channel_units(menu)}
-        found = [""] * shape[1]
+        names = [""] * shape[1]
         for limit in self.limits:
             if limit.capped and limit.limit.amount == 0 and set(limit.where) <= set(menu):
                 for arc in np.flatnonzero(taken(limit, seen, shape)[0] > 0).tolist():
-                    found[arc] = found[arc] or limit.name
-        return found
+                    names[arc] = names[arc] or limit.name
+        return names
 
     def closed(self) -> NDArray[np.bool_]:
         """(arcs of the menu) arcs that a limit of 0 closes for everybody: no plan has them, so pruning must not keep them.

@@ -83,31 +83,31 @@ class Evaluator:
 
     def channel_units(self, columns: Columns) -> dict[str, np.ndarray]:
         """What the channels of arcs use, a column for each thing counted."""
-        found: dict[str, np.ndarray] = {}
+        units: dict[str, np.ndarray] = {}
         for name in dict.fromkeys(name for channel in self.units.channels for name in channel.units):
             by_channel = np.zeros(64, np.int64)
             for channel in self.units.channels:
                 by_channel[channel.id] = channel.units.get(name, 0)
-            found[name] = by_channel[columns["channel"]]
-        return found
+            units[name] = by_channel[columns["channel"]]
+        return units
 
     def counted(self, columns: Columns, shape: Shape) -> dict[str, np.ndarray]:
         """The columns that limits count: of the arcs' channels and of the shares among the limits."""
-        found = self.channel_units(columns)
+        counts = self.channel_units(columns)
         asked = {limit.counts for limit in self.limits}
         for name, share in self.units.shares.items():
             if name in asked:
                 of = selected(share.of, columns, shape)
-                found[name] = np.where(of, 100 - share.percent, -share.percent).astype(np.int16)
-        return found
+                counts[name] = np.where(of, 100 - share.percent, -share.percent).astype(np.int16)
+        return counts
 
     def uses(self, columns: Columns, shape: Shape) -> Ints:
         """What each limit takes of arcs, in the at-most form, int64 [limits, *shape]."""
         seen = {**columns, **self.counted(columns, shape)}
-        found = np.zeros((len(self.limits), *shape), np.int64)
+        use = np.zeros((len(self.limits), *shape), np.int64)
         for m, limit in enumerate(self.limits):
-            found[m] = taken(limit, seen, shape) * limit.sign
-        return found
+            use[m] = taken(limit, seen, shape) * limit.sign
+        return use
 
     def arcs(self, population: pa.Table) -> Arcs:
         """The outbound arcs of a night, and what limits take of each class of customers there."""
@@ -132,7 +132,7 @@ class Evaluator:
             prices: ``price_pico`` by limit, signed as in certificates.
         """
         arcs = self.arcs(customer)
-        found: Charges = {}
+        charges: Charges = {}
         pairs = list(zip(arcs.product.tolist(), arcs.channel.tolist(), strict=True))
         inbound = [channel.id for channel in self.units.channels if channel.direction == "inbound"]
         for m, limit in enumerate(self.limits):
@@ -143,5 +143,5 @@ class Evaluator:
                 charged += [((p, c), price * int(use[0])) for p, use in stock.items() for c in inbound]
             for pair, charge in charged:
                 if charge:
-                    found.setdefault(pair, {})[limit.name] = charge
-        return found
+                    charges.setdefault(pair, {})[limit.name] = charge
+        return charges

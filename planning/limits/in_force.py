@@ -37,9 +37,9 @@ class LimitInForce(Strict):
     @property
     def amount(self) -> int:
         """The amount, whichever side it is on."""
-        found = self.at_most if self.at_least is None else self.at_least
-        assert found is not None
-        return found
+        amount = self.at_most if self.at_least is None else self.at_least
+        assert amount is not None
+        return amount
 
     @property
     def sign(self) -> int:
@@ -87,9 +87,9 @@ def read_limits(path: Path) -> LimitsInForce:
         UserError: names the limit's line and what is wrong.
     """
     document = read_yaml(path)
-    found = validate(LimitsInForce, document)
+    limits = validate(LimitsInForce, document)
     seen: dict[str, int] = {}
-    for i, limit in enumerate(found.limits):
+    for i, limit in enumerate(limits.limits):
         if limit.name in seen:
             raise UserError(
                 f"limit {limit.name!r} is given twice",
@@ -97,7 +97,7 @@ def read_limits(path: Path) -> LimitsInForce:
                 remedy=f"it is also limit {seen[limit.name] + 1} of the list: rename one",
             )
         seen[limit.name] = i
-    return found
+    return limits
 
 
 def write_limits(path: Path, limits: LimitsInForce) -> None:

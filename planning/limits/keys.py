@@ -124,4 +124,4 @@ def key_named(name: str) -> Key:
 
 def listed(value: Any) -> list[str]:
     """A value or a list of them, as texts."""
-    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]

@@ -125,16 +125,20 @@ class Translation:
         keys = {name: key_named(name) for name in where}
         products = {name: key.value for name, key in keys.items() if isinstance(key, ProductKey)}
         channels = {name: key.value for name, key in keys.items() if isinstance(key, ChannelKey)}
-        found: Conditions = {}
+        conditions: Conditions = {}
         if products:
-            found["product"] = [entry.id for entry in self._fitting(self.catalogue.products, products, where, limit)]
+            conditions["product"] = [
+                entry.id for entry in self._fitting(self.catalogue.products, products, where, limit)
+            ]
         if channels:
-            found["channel"] = [entry.id for entry in self._fitting(self.catalogue.channels, channels, where, limit)]
+            conditions["channel"] = [
+                entry.id for entry in self._fitting(self.catalogue.channels, channels, where, limit)
+            ]
         for name, key in keys.items():
             if isinstance(key, CustomerKey):
                 column, codes = key.condition(name, listed(where[name]), self.named[name])
-                found[column] = codes
-        return found
+                conditions[column] = codes
+        return conditions
 
     def _fitting(
         self,
@@ -157,11 +161,11 @@ class Translation:
 
     def columns(self, wheres: Iterable[Mapping[str, Any]]) -> dict[str, CustomerColumn]:
         """The columns of customers that selections look at, in the alphabet."""
-        found = {}
+        columns = {}
         for where in wheres:
             for name, value in where.items():
                 if isinstance(key := key_named(name), CustomerKey):
                     values = listed(value)
                     column, _ = key.condition(name, values, self.named[name])
-                    found[column] = CustomerColumn(name, tuple(values), self.named[name], key)
-        return dict(sorted(found.items()))
+                    columns[column] = CustomerColumn(name, tuple(values), self.named[name], key)
+        return dict(sorted(columns.items()))

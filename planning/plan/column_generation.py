@@ -33,22 +33,22 @@ def generate_columns(
         columns: adds the columns that limits look at to arcs ``customer, product, channel, value``, given the population.
     """
     decision = decide(run)
-    told: dict[str, Any] = {"taken_back": 0, "pruning_passes": 0}
+    figures: dict[str, Any] = {"taken_back": 0, "pruning_passes": 0}
     for number in range(1, ROUNDS + 1):
         dual = decision.solution.dual
         limits = decision.instance.limits.limits
         prices = {x.name: int(p) * x.sign for x, p in zip(limits, dual.prices, strict=True)}
         seen = evaluate_all_arcs(night, run, prices)
         if isinstance(seen, str):
-            return decision, told | {"pruning": f"not verified: {seen}"}
+            return decision, figures | {"pruning": f"not verified: {seen}"}
         loss = pruning_loss(bound_at(run, prices, seen), dual.bound)
-        told |= {"pruning_passes": number, "pruning_loss": loss}
+        figures |= {"pruning_passes": number, "pruning_loss": loss}
         if loss <= run.inputs().gap or not seen.winners.num_rows or number == ROUNDS:
             break
-        told["taken_back"] += seen.winners.num_rows
+        figures["taken_back"] += seen.winners.num_rows
         take_back(run, columns(seen.winners, run.table("population")))
         decision = decide(run)
-    return decision, told
+    return decision, figures
 
 
 def pruning_loss(over_all: int, over_kept: int) -> float:

@@ -33,8 +33,8 @@ def charge_customer(run: RunFolder, customer: int, prices: Mapping[str, int]) ->
     if not row.num_rows:
         return None
     inputs = run.inputs()
-    found = Evaluator(inputs.arcs, run.limits().limits).charges(row, prices)
+    charges = Evaluator(inputs.arcs, run.limits().limits).charges(row, prices)
     if inputs.switch_cost:
         for had in pq.read_table(run.path / "stays.parquet", filters=[("customer", "=", customer)]).to_pylist():
-            found.setdefault((had["product"], had["channel"]), {})["switch_cost"] = -inputs.switch_cost * PICO
-    return found
+            charges.setdefault((had["product"], had["channel"]), {})["switch_cost"] = -inputs.switch_cost * PICO
+    return charges

@@ -36,13 +36,13 @@ from planning.plan.switching_cost import without_cost
 MARGINAL = 1_000_000_000
 
 
-def decide(run: RunFolder, told: Callable[[str, float, int, int | None], None] | None = None) -> Decision:
+def decide(run: RunFolder, tell: Callable[[str, float, int, int | None], None] | None = None) -> Decision:
     """Solve for the exploiters, draw for the explorers, and say of every row why and how probable."""
     inputs = run.inputs()
     instance = read_instance(run.instance)
     goal = SolveOptions(gap=inputs.gap)
-    if told is not None:
-        goal = replace(goal, told=told)
+    if tell is not None:
+        goal = replace(goal, told=tell)
     solution = solve_instance(instance, with_start(goal, instance, inputs.start), str(run.instance))
     population = run.table("population")
     arcs = Evaluator(inputs.arcs, instance.limits.limits).arcs(population)
@@ -159,6 +159,6 @@ def fill_known_values(night: Decision, run: RunFolder) -> int:
         what the plan's value holds of the cost of switching, micro-yuan.
     """
     row, arc, value = _arc_rows(run.table("others"), night)
-    mine = (night.given[row] == arc) & (night.role[row] == EXPLORE)
-    night.value[row[mine]], night.known[row[mine]] = value[mine], True
+    match = (night.given[row] == arc) & (night.role[row] == EXPLORE)
+    night.value[row[match]], night.known[row[match]] = value[match], True
     return without_cost(night, run)

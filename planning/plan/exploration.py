@@ -36,21 +36,21 @@ def explore(night: Decision, best: Ints, inputs: DecisionInputs) -> None:
     def weights(part: slice) -> Floats:
         marks = np.zeros((len(role[part]), len(arcs.product) + 1), bool)
         np.put_along_axis(marks, np.where(best[part] >= 0, best[part], len(arcs.product)), True, 1)
-        found = ex.draw_weights(eligible_arcs(masks[part], arcs), marks[:, :-1])
-        found[role[part] == CONTROL] = 0.0
-        return found
+        weight = ex.draw_weights(eligible_arcs(masks[part], arcs), marks[:, :-1])
+        weight[role[part] == CONTROL] = 0.0
+        return weight
 
     expected = np.zeros(arcs.uses.shape[1:])
     for part in _parts(len(role)):
         np.add.at(expected, arcs.classes[part], epsilon * weights(part))
     order = {c: i for i, c in enumerate(dict.fromkeys(arcs.channel.tolist()))}
     channels = np.array([order[c] for c in arcs.channel.tolist()], np.int64)
-    held = hold_within(arcs, expected, np.array(inputs.reserves, np.int64), np.array(inputs.capped, bool), channels)
-    drew = _draw_arcs(night, weights, held, inputs)
-    passing = _pass_probability(night, drew, held, channels)
-    _give(night, drew, held, channels, inputs)
+    thinning = hold_within(arcs, expected, np.array(inputs.reserves, np.int64), np.array(inputs.capped, bool), channels)
+    drew = _draw_arcs(night, weights, thinning, inputs)
+    passing = _pass_probability(night, drew, thinning, channels)
+    _give(night, drew, thinning, channels, inputs)
     for part in _parts(len(role)):
-        chances = ex.propensity(weights(part), held.thin[arcs.classes[part]], channels, passing[part])
+        chances = ex.propensity(weights(part), thinning.thin[arcs.classes[part]], channels, passing[part])
         score = ex.pscore(epsilon, night.greedy[part], night.given[part], chances)
         able = (role[part] != CONTROL) & eligible_arcs(masks[part], arcs).any(1)
         night.pscore[part] = np.where(able, score, 1.0)
@@ -60,39 +60,41 @@ def _parts(rows: int) -> Iterator[slice]:
     return (slice(lo, lo + BATCH) for lo in range(0, rows, BATCH))
 
 
-def _draw_arcs(night: Decision, weights: Callable[[slice], Floats], held: Thinning, inputs: DecisionInputs) -> Ints:
+def _draw_arcs(night: Decision, weights: Callable[[slice], Floats], thinning: Thinning, inputs: DecisionInputs) -> Ints:
     """The arc that each explorer draws before quotas, thinned; -1 none."""
     drew = np.full(len(night.role), -1, np.int64)
     number = key(inputs.seed, "draw", inputs.date)
     for part in _parts(len(drew)):
-        drew[part] = ex.draw(weights(part) * held.thin[night.arcs.classes[part]], uniform(night.customer[part], number))
+        drew[part] = ex.draw(
+            weights(part) * thinning.thin[night.arcs.classes[part]], uniform(night.customer[part], number)
+        )
     drew[night.role != EXPLORE] = -1
     return drew
 
 
-def _pass_probability(night: Decision, drew: Ints, held: Thinning, channels: Ints) -> Floats:
+def _pass_probability(night: Decision, drew: Ints, thinning: Thinning, channels: Ints) -> Floats:
     """P(a draw of the customer in a cell passes its quota), given what the others drew tonight, [n, C].
 
     Of 1 + X drawers the K smallest hashes stay, and the customer's own rank is uniform: P = min(1, K / (1 + X)).
     What the others drew is known when this is logged, and nobody's own role or draw is in it but by the count of others.
     """
-    count, centres = held.quota.shape
-    centre, mine = night.arcs.centre[night.arcs.classes], np.where(drew >= 0, channels[drew], -1)
+    count, centres = thinning.quota.shape
+    centre, channel = night.arcs.centre[night.arcs.classes], np.where(drew >= 0, channels[drew], -1)
     has = drew >= 0
-    drawers = np.bincount(mine[has] * centres + centre[has], minlength=count * centres).reshape(count, centres)
-    others = drawers[:, centre].T - (mine[:, None] == np.arange(count))
-    return np.minimum(1.0, held.quota[:, centre].T / (1.0 + others))
+    drawers = np.bincount(channel[has] * centres + centre[has], minlength=count * centres).reshape(count, centres)
+    others = drawers[:, centre].T - (channel[:, None] == np.arange(count))
+    return np.minimum(1.0, thinning.quota[:, centre].T / (1.0 + others))
 
 
-def _give(night: Decision, drew: Ints, held: Thinning, channels: Ints, inputs: DecisionInputs) -> None:
+def _give(night: Decision, drew: Ints, thinning: Thinning, channels: Ints, inputs: DecisionInputs) -> None:
     """Give explorers what they drew as far as quotas and limits allow; ``withdrawn`` counts whom a limit refused."""
     arcs, arc = night.arcs, drew.copy()
     night.reason[night.role == EXPLORE] = "explore_none"
     order = hashes(night.customer, key(inputs.seed, "quota", inputs.date))
     centre = arcs.centre[arcs.classes]
-    for c, z in np.ndindex(*held.quota.shape):
-        mine = np.flatnonzero((arc >= 0) & (channels[arc] == c) & (centre == z))
-        out = mine[~ex.keep_smallest(order[mine], int(held.quota[c, z]))]
+    for c, z in np.ndindex(*thinning.quota.shape):
+        rows = np.flatnonzero((arc >= 0) & (channels[arc] == c) & (centre == z))
+        out = rows[~ex.keep_smallest(order[rows], int(thinning.quota[c, z]))]
         arc[out] = -1
         night.reason[out] = "explore_quota"
     amount, used = np.array(inputs.amounts, np.int64), np.array(night.solution.plan.used, np.int64)
@@ -149,15 +151,15 @@ def hold_within(arcs: Arcs, drawn: Floats, reserve: Ints, capped: np.ndarray, ch
         by_quota = all((use[part] > 0).all() or not use[part].any() for part in parts.values())
         most = _ceiling(use, drawn, float(reserve[m]), by_quota=by_quota)
         thin = np.minimum(thin, np.divide(most, use, out=np.ones_like(use), where=use > most))
-    kept = drawn * thin
+    thinned = drawn * thin
     quota = np.full((count, centres), 1 << 40, np.int64)
     for m in np.flatnonzero(capped):
-        total = float((units[m] * kept).sum())
+        total = float((units[m] * thinned).sum())
         for (c, z), part in parts.items():
             use = units[m][part]
             if use.size and (use > 0).all():
-                mine = float((use * kept[part]).sum()) / total if total > 0 else 0.0
-                quota[c, z] = min(int(quota[c, z]), int(reserve[m] * mine / use.max()))
+                share = float((use * thinned[part]).sum()) / total if total > 0 else 0.0
+                quota[c, z] = min(int(quota[c, z]), int(reserve[m] * share / use.max()))
     return Thinning(thin, quota, expected)
 
 
@@ -176,15 +178,15 @@ def _ceiling(use: Floats, drawn: Floats, reserve: float, *, by_quota: bool) -> f
         by_quota: whether every cell uses it with all its arcs or none.
     """
 
-    def wanted(most: float) -> float:
+    def estimate_use(most: float) -> float:
         each = np.minimum(use, most) * drawn
         mean = float(each.sum())
         return mean / SPARE if by_quota else mean + 2.33 * float((each * use).sum()) ** 0.5
 
     low, high = 0.0, float(use.max(initial=0.0))
-    if wanted(high) <= reserve:
+    if estimate_use(high) <= reserve:
         return high
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if wanted(middle) <= reserve else (low, middle)
+        low, high = (middle, high) if estimate_use(middle) <= reserve else (low, middle)
     return low

@@ -110,17 +110,17 @@ def evaluate_file(task: ScoringTask, path: str, *, folder: str, prices: tuple[tu
         menu(catalogue),
     )
     stays, cost = run.table("stays"), inputs.switch_cost
-    held = read_kept_arcs(run, path)
+    stored = read_kept_arcs(run, path)
     total = count = 0
     winners = [WINNERS.empty_table()]
     for scored in blocks(task, path):
         block = staying(replace(scored, eligible=scored.eligible & possible), all_, stays, cost)
         row = np.searchsorted(customer, block.customers)
-        mine = role[row] == EXPLOIT
-        best, able = best_reduced(block, arcs.classes[row], charge, places, mine)
+        exploit = role[row] == EXPLOIT
+        best, able = best_reduced(block, arcs.classes[row], charge, places, exploit)
         total += int((-((-best) // PICO)).sum())
         count += able
-        winners.append(find_dropped_winners(block, arcs, charge[arcs.classes[row]], places, marks(held, block, arcs)))
+        winners.append(find_dropped_winners(block, arcs, charge[arcs.classes[row]], places, marks(stored, block, arcs)))
     return Seen(total, count, pa.concat_tables(winners))
 
 
@@ -149,21 +149,21 @@ def read_kept_arcs(run: RunFolder, path: str) -> pa.Table:
     )
 
 
-def marks(held: pa.Table, block: ScoredBlock, arcs: Arcs) -> np.ndarray:
+def marks(stored: pa.Table, block: ScoredBlock, arcs: Arcs) -> np.ndarray:
     """Which outbound arcs of a block's customers the run's problem holds, bool [n, A]."""
-    kept = np.zeros((len(block.customers), len(arcs.product)), bool)
-    customer = held["customer"].to_numpy()
+    mask = np.zeros((len(block.customers), len(arcs.product)), bool)
+    customer = stored["customer"].to_numpy()
     low = int(np.searchsorted(customer, block.customers[0], "left"))
     high = int(np.searchsorted(customer, block.customers[-1], "right"))
-    rows = held.slice(low, high - low)
+    rows = stored.slice(low, high - low)
     who = np.searchsorted(block.customers, rows["customer"].to_numpy())
-    mine = block.customers[who] == rows["customer"].to_numpy()
+    match = block.customers[who] == rows["customer"].to_numpy()
     place = arcs.of(rows["product"].to_numpy(), rows["channel"].to_numpy())
-    kept[who[mine], place[mine]] = True
-    return kept
+    mask[who[match], place[match]] = True
+    return mask
 
 
-def find_dropped_winners(block: ScoredBlock, arcs: Arcs, charge: Ints, places: Ints, kept: np.ndarray) -> pa.Table:
+def find_dropped_winners(block: ScoredBlock, arcs: Arcs, charge: Ints, places: Ints, mask: np.ndarray) -> pa.Table:
     """Dropped arcs whose reduced value is above 0 and above every kept arc's of their customer, the best of each.
 
     Args:
@@ -171,14 +171,14 @@ def find_dropped_winners(block: ScoredBlock, arcs: Arcs, charge: Ints, places: I
         arcs: outbound arcs.
         charge: of each customer's class, pico-yuan [n, A].
         places: of each arc of the menu its place among outbound arcs; -1 where it is inbound.
-        kept: which outbound arcs the problem holds, bool [n, A].
+        mask: which outbound arcs the problem holds, bool [n, A].
     """
     out = np.flatnonzero(places >= 0)
     place = places[out]
     able, value = block.eligible[:, out], block.scores.value[:, out]
     reduced = np.where(able, value * PICO - charge[:, place], 0)
-    best = np.where(kept[:, place], reduced, 0).max(axis=1, initial=0)
-    wins = able & ~kept[:, place] & (reduced > best[:, None])
+    best = np.where(mask[:, place], reduced, 0).max(axis=1, initial=0)
+    wins = able & ~mask[:, place] & (reduced > best[:, None])
     order = np.argsort(np.where(wins, -reduced, 1), axis=1, kind="stable")[:, :TAKEN_BACK]
     row, rank = np.nonzero(np.take_along_axis(wins, order, 1))
     arc = order[row, rank]
@@ -199,9 +199,11 @@ def outbound_places(catalogue: Any, arcs: Arcs) -> Ints:
     return np.where(menu_.outbound(), arcs.of(menu_.product(), menu_.channel()), -1)
 
 
-def best_reduced(block: ScoredBlock, classes: Ints, charge: Ints, places: Ints, mine: np.ndarray) -> tuple[Ints, int]:
-    """Best reduced value (pico-yuan, at least 0: none) of the customers that are ``mine``, and how many arcs they have."""
+def best_reduced(
+    block: ScoredBlock, classes: Ints, charge: Ints, places: Ints, exploit: np.ndarray
+) -> tuple[Ints, int]:
+    """Best reduced value (pico-yuan, at least 0: none) of the customers that ``exploit``, and how many arcs they have."""
     out = np.flatnonzero(places >= 0)
-    able = block.eligible[mine][:, out]
-    reduced = block.scores.value[mine][:, out] * PICO - charge[classes[mine]][:, places[out]]
+    able = block.eligible[exploit][:, out]
+    reduced = block.scores.value[exploit][:, out] * PICO - charge[classes[exploit]][:, places[out]]
     return np.maximum(np.where(able, reduced, 0).max(axis=1, initial=0), 0), int(able.sum())

@@ -60,9 +60,9 @@ def key_of(certificate: Certificate, limits: Limits, room: float) -> str:
 
 def write_active(path: Path, active: Active, plan: Sequence[Ints]) -> None:
     """Write a set, whole or not at all; what everybody holds is written as the difference from the plan."""
-    moved = [np.flatnonzero(held != own) for held, own in zip(active.held, plan, strict=True)]
+    moved = [np.flatnonzero(arcs != own) for arcs, own in zip(active.held, plan, strict=True)]
     arrays: dict[str, Any] = {name: [getattr(block, name) for block in active.blocks] for name in OF_BLOCK}
-    was = [held[one] for held, one in zip(active.held, moved, strict=True)]
+    was = [arcs[places] for arcs, places in zip(active.held, moved, strict=True)]
     arrays |= {"place": active.place, "arc": active.arc, "moved": moved, "was": was}
     joined: dict[str, Any] = {name: np.concatenate(parts) for name, parts in arrays.items() if parts}
     sizes: dict[str, Any] = {f"{name}_size": [len(part) for part in parts] for name, parts in arrays.items()}
@@ -87,22 +87,22 @@ def read_active(path: Path, problem: Problem, plan: Sequence[Ints]) -> Active | 
     """A set of the run whose problem and plan these are; None where it was not made."""
     try:
         with np.load(path) as file:
-            found = {name: file[name] for name in file.files}
+            arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
         return None
     os.utime(path)
     parts: dict[str, Any] = {
-        name: np.split(found[name], np.cumsum(found[f"{name}_size"])[:-1]) if name in found else []
+        name: np.split(arrays[name], np.cumsum(arrays[f"{name}_size"])[:-1]) if name in arrays else []
         for name in OF_BLOCK + OF_ALL
     }
     width = problem.blocks[0].width
     columns = [parts[name] for name in OF_BLOCK]
     blocks = [Block(a, b, c, d, e, width) for a, b, c, d, e in zip(*columns, strict=True)]
-    held: list[Any] = []
+    arcs: list[Any] = []
     for own, moved, was in zip(plan, parts["moved"], parts["was"], strict=True):
-        held.append(own.astype(np.int32))
-        held[-1][moved] = was
-    customers, value = (int(number) for number in found["numbers"])
-    apart = Apart(customers, value, found["counts"], found["low"], found["high"])
+        arcs.append(own.astype(np.int32))
+        arcs[-1][moved] = was
+    customers, value = (int(number) for number in arrays["numbers"])
+    apart = Apart(customers, value, arrays["counts"], arrays["low"], arrays["high"])
     few = draw_customers(blocks, FEW)
-    return Active(blocks, parts["place"], parts["arc"], held, apart, found["middle"], few)
+    return Active(blocks, parts["place"], parts["arc"], arcs, apart, arrays["middle"], few)

@@ -52,10 +52,10 @@ class Point:
 
     def row(self) -> dict[str, Any]:
         """The point as figures, money in yuan."""
-        told = {"amount": self.amount, "used": self.used, "price_yuan": self.price_yuan, "contacts": self.contacts}
+        figures = {"amount": self.amount, "used": self.used, "price_yuan": self.price_yuan, "contacts": self.contacts}
         for name, micro in (("value_yuan", self.primal), ("bound_yuan", self.bound)):
-            told[name] = None if micro is None else micro * 1e-6
-        return told | ({"conflict": self.conflict} if self.conflict else {})
+            figures[name] = None if micro is None else micro * 1e-6
+        return figures | ({"conflict": self.conflict} if self.conflict else {})
 
 
 @dataclass(frozen=True)
@@ -221,15 +221,15 @@ def curve(base: Base, name: str, low: int, high: int, points: int = 9) -> list[P
             remedy="give --from less than --to and at least 2 points",
         )
     asked = {low + round(k * (high - low) / (points - 1)) for k in range(points)} | {here.amount}
-    found: dict[int, Point] = {here.amount: here}
+    by_amount: dict[int, Point] = {here.amount: here}
     for part in (
         sorted(a for a in asked if a > here.amount),
         sorted((a for a in asked if a < here.amount), reverse=True),
     ):
         near = here
         for amount in part:
-            near = found[amount] = point(base, name, amount, near)
-    ordered = sorted(found.values(), key=lambda at: at.amount)
+            near = by_amount[amount] = point(base, name, amount, near)
+    ordered = sorted(by_amount.values(), key=lambda at: at.amount)
     wider = ordered if limit.sign > 0 else ordered[::-1]
     done: list[Point] = []
     for at in wider:

@@ -100,7 +100,7 @@ def parse_changes(texts: list[str], base: Base) -> dict[str, int]:
     Raises:
         UserError: another form, an unknown limit, or no integer.
     """
-    found: dict[str, int] = {}
+    amounts: dict[str, int] = {}
     reserves = dict(zip((x.name for x in base.instance.limits.limits), base.run.inputs().reserves, strict=True))
     for text in texts:
         path, _, value = text.partition("=")
@@ -113,14 +113,14 @@ def parse_changes(texts: list[str], base: Base) -> dict[str, int]:
                 remedy=f"write limits.NAME.amount=V with NAME one of: {', '.join(known)}",
             )
         try:
-            whole = int(value)
+            total = int(value)
         except ValueError as error:
             raise UserError(f"{value!r} is no integer", where="--set", remedy="amounts are integers") from error
         limit = known[parts[1]]
         all_of = limit.amount + reserves[limit.name]
-        kept = whole * reserves[limit.name] // all_of if all_of else 0
-        found[limit.name] = whole - kept
-    return found
+        reserve = total * reserves[limit.name] // all_of if all_of else 0
+        amounts[limit.name] = total - reserve
+    return amounts
 
 
 def change_amounts(instance: Instance, amounts: Mapping[str, int]) -> Instance:
@@ -165,8 +165,8 @@ def what_if(
     instance = change_amounts(base.instance, amounts)
     first = inputs.start if same else dict(start or base.prices)
     goal = with_start(SolveOptions(gap=inputs.gap), instance, first)
-    found = None if same else by_active_set(base, instance.problem, goal)
-    solution, looked = found or (solve_instance(instance, goal, str(base.run.instance)), instance.problem.customers)
+    quick = None if same else by_active_set(base, instance.problem, goal)
+    solution, looked = quick or (solve_instance(instance, goal, str(base.run.instance)), instance.problem.customers)
     if not same:
         solution = with_incumbent(solution, instance.problem, base.plan)
         for arcs in plans:
@@ -197,10 +197,10 @@ def by_active_set(base: Base, problem: Problem, goal: SolveOptions) -> tuple[Sol
         active = active_of(base, wide, room)
         if active is None:
             break
-        found = solve_again(problem, active, goal)
-        if isinstance(found, Solution):
-            return found, active.customers
-        if not active.leans(found.prices):
+        outcome = solve_again(problem, active, goal)
+        if isinstance(outcome, Solution):
+            return outcome, active.customers
+        if not active.leans(outcome.prices):
             break
     return None
 
@@ -208,13 +208,13 @@ def by_active_set(base: Base, problem: Problem, goal: SolveOptions) -> tuple[Sol
 def active_of(base: Base, limits: Limits, room: float) -> Active | None:
     """Who may change their mind under other limits, as kept with the run or made now; None where integers are too large."""
     problem, path = base.instance.problem, base.run.path / "active" / key_of(base.certificate, limits, room)
-    found = read_active(path, problem, base.arcs)
-    if found is None:
+    active = read_active(path, problem, base.arcs)
+    if active is None:
         prices = np.array([*base.prices.values()], np.int64) * problem.limits.sign
-        found = active_set(problem, prices, box_of(problem, prices, limits, room))
-        if found is not None:
-            write_active(path, found, base.arcs)
-    return found
+        active = active_set(problem, prices, box_of(problem, prices, limits, room))
+        if active is not None:
+            write_active(path, active, base.arcs)
+    return active
 
 
 def plan_sha(problem: Problem, plan: Plan) -> str:

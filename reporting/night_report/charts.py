@@ -92,11 +92,11 @@ def funnel(steps: Sequence[tuple[str, int, int]], *, label: str, width: int = 10
     parts = []
     for i, (name, before, removed) in enumerate(steps):
         y = i * step + 4
-        kept = before - removed
+        after = before - removed
         parts.append(_text(left - 10, y + 12, name, anchor="end"))
-        parts.append(_rect(left, y, kept * scale, thick, DEEP, f"{name}: {kept:,} left", 1))
-        parts.append(_rect(left + kept * scale, y, removed * scale, thick, "var(--pale)", f"{removed:,} removed", 1))
-        note = f"{short(kept)}  (−{short(removed)})" if removed else short(kept)
+        parts.append(_rect(left, y, after * scale, thick, DEEP, f"{name}: {after:,} left", 1))
+        parts.append(_rect(left + after * scale, y, removed * scale, thick, "var(--pale)", f"{removed:,} removed", 1))
+        note = f"{short(after)}  (−{short(removed)})" if removed else short(after)
         parts.append(_text(left + before * scale + 8, y + 13, note, fill=QUIET))
     return _svg(width, len(steps) * step + 6, parts, label)
 

@@ -94,10 +94,10 @@ def tiles(facts: ReportFacts) -> list[dict[str, str]]:
     due = [feed for feed in facts.feeds if feed.due]
     arrived = [feed for feed in due if feed.came]
     rows, aside = facts.loads.rows, facts.loads.quarantined
-    found = proof(facts)
+    evidence = proof(facts)
     plan, before = facts.plan, facts.before
-    gap = found.gap
-    lift = found.lift if found.lift_no_budget is None else found.lift_no_budget
+    gap = evidence.gap
+    lift = evidence.lift if evidence.lift_no_budget is None else evidence.lift_no_budget
     return [
         tile(
             "feeds in",
@@ -120,21 +120,21 @@ def tiles(facts: ReportFacts) -> list[dict[str, str]]:
             "lift over caps in turn",
             "较逐级限额提升",
             "–" if lift is None else f"{lift:+.1%}",
-            _lift_note(found.lift, found.lift_no_budget),
+            _lift_note(evidence.lift, evidence.lift_no_budget),
         ),
         tile(
             "certificate",
             "证明",
-            "accepted 通过" if found.checked else "not checked 未验",
+            "accepted 通过" if evidence.checked else "not checked 未验",
             "by an independent program 独立校验",
-            "good" if found.checked else "warn",
+            "good" if evidence.checked else "warn",
         ),
     ]
 
 
-def _lift_note(whole: float | None, rich: float | None) -> str:
+def _lift_note(lift: float | None, rich: float | None) -> str:
     """What the lift is of. It is told with budgets open: one that binds makes arbitrate-then-cap look poor."""
-    apart = "" if rich is None or whole is None else f", budgets open 不计预算; {whole:+.1%} with them"
+    apart = "" if rich is None or lift is None else f", budgets open 不计预算; {lift:+.1%} with them"
     return f"of predicted value, not measured 预测值{apart}"
 
 
@@ -142,11 +142,13 @@ def feed_section(feeds: Sequence[FeedState]) -> dict[str, Any]:
     """A cell a feed by dialect, a legend, and a table of those that need a look."""
     groups = []
     for dialect in DIALECTS:
-        mine = [feed for feed in feeds if feed.feed.dialect == dialect]
-        if mine:
-            cells = [(colour(one.state), tip(one), f"{one.feed.code} {one.feed.label}") for one in mine]
+        members = [feed for feed in feeds if feed.feed.dialect == dialect]
+        if members:
+            cells = [
+                (colour(member.state), tip(member), f"{member.feed.code} {member.feed.label}") for member in members
+            ]
             groups.append(
-                {"name": dialect, "count": len(mine), "svg": charts.cells(cells, label=f"feeds of {dialect}")}
+                {"name": dialect, "count": len(members), "svg": charts.cells(cells, label=f"feeds of {dialect}")}
             )
     number = counts(feeds)
     worst = [*STATES][::-1]

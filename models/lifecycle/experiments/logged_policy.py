@@ -94,8 +94,8 @@ def _codes(values: pa.Array) -> tuple[Ints, pa.Array]:
 
 def _at(values: pa.Array, known: pa.Array) -> Ints:
     """Positions in ``known``, −1 where not in it."""
-    found = pc.index_in(values, value_set=known)
-    return pc.fill_null(found.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+    place = pc.index_in(values, value_set=known)
+    return pc.fill_null(place.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
 
 
 def _lists(column: pa.ChunkedArray) -> list[pa.Array]:
@@ -177,9 +177,9 @@ def rounds(
     seen = _mark_logged(log)
     for number in range(-(-len(log.rounds) // chunk)):
         first, last = number * chunk, min((number + 1) * chunk, len(log.rounds))
-        mine = policy(number)
-        mine = mine[np.lexsort((mine["action"], mine["row"]))]
-        row, action, p = mine["row"] - first, mine["action"], mine["value"]
+        rows = policy(number)
+        rows = rows[np.lexsort((rows["action"], rows["row"]))]
+        row, action, p = rows["row"] - first, rows["action"], rows["value"]
         _check_policy(row, action, p, last - first, log, first, where)
         q = reward(number)
         size = last - first
@@ -233,8 +233,8 @@ def _mark_logged(log: Log) -> NDArray[np.bool_]:
 def _mark_supported(log: Log, seen: NDArray[np.bool_], row: Ints, action: Ints) -> NDArray[np.bool_]:
     if log.eligible is None:
         return np.where(action >= 0, seen[log.position[row], np.maximum(action, 0)], False)
-    found = np.zeros(len(row), bool)
+    mask = np.zeros(len(row), bool)
     starts = np.flatnonzero(np.append(True, np.diff(row) != 0)) if len(row) else np.zeros(0, np.int64)
     for start, stop in zip(starts, np.append(starts[1:], len(row)), strict=True):
-        found[start:stop] = np.isin(action[start:stop], log.eligible[row[start]])
-    return found
+        mask[start:stop] = np.isin(action[start:stop], log.eligible[row[start]])
+    return mask

@@ -69,8 +69,8 @@ def _from_file(
         table[records["row"] - first, records["action"]] = records["value"]
 
         def q(row: Ints, action: Ints) -> Floats:
-            found = table[row - first, action]
-            lacking = np.flatnonzero(np.isnan(found))
+            values = table[row - first, action]
+            lacking = np.flatnonzero(np.isnan(values))
             if len(lacking):
                 at = int(lacking[0])
                 raise UserError(
@@ -78,7 +78,7 @@ def _from_file(
                     where=f"{path}, round {log.rounds[int(row[at])].as_py()}",
                     remedy="give a value for each action that the log or the policy takes in a round",
                 )
-            return found
+            return values
 
         return q
 
@@ -92,14 +92,14 @@ def _fit_reward(log: Log, seed: int) -> Callable[[int], Callable[[Ints, Ints], F
     return lambda number: model
 
 
-def as_json(found: Evaluation) -> dict[str, Any]:
+def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """The contract's JSON."""
     return {
-        "rounds": found.rounds,
+        "rounds": evaluation.rounds,
         "estimators": {
-            name: {"value": value, "ci": list(found.intervals[name])} for name, value in found.values.items()
+            name: {"value": value, "ci": list(evaluation.intervals[name])} for name, value in evaluation.values.items()
         },
-        "ess": found.ess,
-        "unsupported_mass": found.unsupported_mass,
-        "max_weight": found.max_weight,
+        "ess": evaluation.ess,
+        "unsupported_mass": evaluation.unsupported_mass,
+        "max_weight": evaluation.max_weight,
     }

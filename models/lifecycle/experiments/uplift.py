@@ -69,8 +69,8 @@ def load(
         raise UserError(
             f"column {treatment!r} has no value {arm!r}", where=str(path), remedy=f"choose one of: {', '.join(values)}"
         )
-    kept = pc.is_in(label, value_set=pa.array([base, *arms]))
-    table, label = table.filter(kept), label.filter(kept)
+    mask = pc.is_in(label, value_set=pa.array([base, *arms]))
+    table, label = table.filter(mask), label.filter(mask)
     which = pc.index_in(label, value_set=pa.array([base, *arms])).cast(pa.int64()).to_numpy()
     for position, name in enumerate([base, *arms]):
         if (which == position).sum() < 100:
@@ -106,7 +106,7 @@ def _control(values: Sequence[str], control: str | None, path: Path, treatment: 
 
 def leaks(X: Floats, columns: Sequence[str], arm: NDArray[np.int64], y: Floats, categories: Sequence[int]) -> list[str]:
     """Columns that give the outcome away or that the treatment moved: what was measured after the treatment."""
-    found = []
+    notes = []
     treated = arm > 0
     for k, name in enumerate(columns):
         if k in categories:
@@ -116,7 +116,7 @@ def leaks(X: Floats, columns: Sequence[str], arm: NDArray[np.int64], y: Floats, 
         a, b = value[known & treated], value[known & ~treated]
         spread = np.sqrt(a.var() / max(len(a), 1) + b.var() / max(len(b), 1))
         if spread > 0 and abs(a.mean() - b.mean()) > 5 * spread:
-            found.append(
+            notes.append(
                 f"{name} differs between the arms by {abs(a.mean() - b.mean()) / spread:.0f} standard errors: "
                 "it looks measured after the treatment; leave it out with --drop"
             )
@@ -124,26 +124,26 @@ def leaks(X: Floats, columns: Sequence[str], arm: NDArray[np.int64], y: Floats, 
         levels, counts = np.unique(value[known], return_counts=True)
         rare = known & (value != levels[counts.argmax()]) if len(levels) else known
         if 30 <= rare.sum() <= 0.5 * len(y) and np.ptp(y[rare]) == 0 and np.ptp(y) > 0:
-            found.append(
+            notes.append(
                 f"{name} gives the outcome away: where it is not {levels[counts.argmax()]:g} the outcome is "
                 f"always {y[rare][0]:g}; leave it out with --drop"
             )
-    return found
+    return notes
 
 
 def analyse(experiment: Experiment, *, folds: int = 5, repeats: int = 200, seed: int = 0) -> dict[str, Any]:
     """The contract's JSON; with several arms, each of them under ``arms`` and the policy over them under ``policy``."""
     treated = (experiment.arm > 0).astype(np.float64)
-    out = _one(experiment, experiment.X, treated, experiment.y, folds, repeats, seed)
+    out = _compare(experiment, experiment.X, treated, experiment.y, folds, repeats, seed)
     if len(experiment.arms) > 2:
         arms, per_arm = {}, []
         for position, name in enumerate(experiment.arms[1:], 1):
-            mine = (experiment.arm == 0) | (experiment.arm == position)
-            part = _one(
+            match = (experiment.arm == 0) | (experiment.arm == position)
+            part = _compare(
                 experiment,
-                experiment.X[mine],
-                (experiment.arm[mine] > 0).astype(float),
-                experiment.y[mine],
+                experiment.X[match],
+                (experiment.arm[match] > 0).astype(float),
+                experiment.y[match],
                 folds,
                 repeats,
                 seed,
@@ -155,11 +155,11 @@ def analyse(experiment: Experiment, *, folds: int = 5, repeats: int = 200, seed:
     return out
 
 
-def _one(e: Experiment, X: Floats, t: Floats, y: Floats, folds: int, repeats: int, seed: int) -> dict[str, Any]:
-    found = cross_fit(X, t, y, e.categories, folds=folds, seed=seed)
+def _compare(e: Experiment, X: Floats, t: Floats, y: Floats, folds: int, repeats: int, seed: int) -> dict[str, Any]:
+    fitted = cross_fit(X, t, y, e.categories, folds=folds, seed=seed)
     ate, interval = effect(y, t)
     learners: dict[str, Any] = {}
-    for name, score in found.scores.items():
+    for name, score in fitted.scores.items():
         q = quality(y, t, score, repeats=repeats, seed=seed, spread=CROSS_FITTED)
         learners[name] = {
             "qini_sklift": q.qini_sklift,
@@ -175,7 +175,7 @@ def _one(e: Experiment, X: Floats, t: Floats, y: Floats, folds: int, repeats: in
         "ate_ci": list(interval),
         "learners": learners,
         "best": best,
-        "deciles": deciles(y, t, found.scores[best]),
+        "deciles": deciles(y, t, fitted.scores[best]),
     }
 
 
@@ -185,11 +185,11 @@ def _all_rows(e: Experiment, position: int, folds: int, seed: int) -> Floats:
 
     fold = np.random.default_rng([seed, 5]).integers(0, folds, len(e.y))
     out = np.zeros(len(e.y))
-    for held in range(folds):
-        mine = (fold != held) & ((e.arm == 0) | (e.arm == position))
-        at = fold == held
-        treated = (e.arm[mine] > 0).astype(float)
-        out[at] = effects(e.X[mine], treated, e.y[mine], e.X[at], e.categories, Size(), seed + held, ("dr",))["dr"]
+    for number in range(folds):
+        train = (fold != number) & ((e.arm == 0) | (e.arm == position))
+        at = fold == number
+        treated = (e.arm[train] > 0).astype(float)
+        out[at] = effects(e.X[train], treated, e.y[train], e.X[at], e.categories, Size(), seed + number, ("dr",))["dr"]
     return out
 
 
