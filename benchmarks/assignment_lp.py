@@ -56,7 +56,7 @@ def by_pdlp(problem: Problem, accuracy: float) -> dict[str, Any]:
     begun = time.perf_counter()
     found = pdlp.primal_dual_hybrid_gradient(program, asked)
     seconds = time.perf_counter() - begun
-    prices = problem.rounded(np.maximum(-found.dual_solution[:limits], 0.0) * (YUAN / problem.scale))
+    prices = problem.round_prices(np.maximum(-found.dual_solution[:limits], 0.0) * (YUAN / problem.scale))
     over = columns[:limits] @ found.primal_solution - upper[:limits]
     return {
         "who": f"PDLP (LP, {accuracy:g})",
@@ -77,7 +77,7 @@ def by_highs(problem: Problem, method: str, seconds: float = 300.0) -> dict[str,
     options = gather(problem, zero, 1 << 61, best_arcs(problem, zero), 1 << 40)
     assert options is not None
     choice = Choice(options.group, options.kind, options.value, problem.limits.amount)
-    solver = model(choice, problem.kinds, problem.scale, whole=False)
+    solver = model(choice, problem.kinds, problem.scale, integer=False)
     solver.setOptionValue("solver", method)
     solver.setOptionValue("time_limit", seconds)
     begun = time.perf_counter()

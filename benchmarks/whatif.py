@@ -20,7 +20,7 @@ from benchmarks.result import Result, peak_bytes
 from models.assignment.active_set import ROOMS, Active, active_set, box_of
 from models.assignment.dual_evaluation import Local, evaluate
 from models.assignment.problem import Limits, Problem
-from models.assignment.repair import used_by, value_of
+from models.assignment.repair import sum_uses, value_of
 from models.assignment.resolve import solve_again
 from models.assignment.solve import Solution, SolveOptions, solve
 
@@ -94,7 +94,7 @@ def _what_if(case: Problem, there: Problem, full: Solution, goal: SolveOptions, 
         took, burnt = took + wall, burnt + spent
     assert evaluate(there, Local(there), found.dual.prices).bound == found.dual.bound
     assert value_of(there, found.plan.arcs) == found.plan.primal
-    assert used_by(there, found.plan.arcs) == found.plan.used
+    assert sum_uses(there, found.plan.arcs) == found.plan.used
     return {
         **row_of("", found, took, burnt),
         "share_of_full_cpu": burnt / cpu,
@@ -146,4 +146,4 @@ def moved(case: Problem, m: int, factor: float) -> Problem:
 
 def keeps(case: Problem, full: Solution) -> bool:
     """Whether the plan of the full solve keeps the limits."""
-    return all(u <= int(b) for u, b in zip(used_by(case, full.plan.arcs), case.limits.amount, strict=True))
+    return all(u <= int(b) for u, b in zip(sum_uses(case, full.plan.arcs), case.limits.amount, strict=True))

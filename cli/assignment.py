@@ -51,7 +51,7 @@ def solve(
             wide = "" if primal is None else f"  gap {(bound - primal) / max(1, abs(bound)):.2e}"
             console.print(f"  {at:7.2f} s  {stage:<22} bound {bound / 1e6:,.2f} 元{wide}")
 
-    goal = SolveOptions(gap=gap, seconds=math.inf if seconds is None else seconds, told=tell)
+    goal = SolveOptions(gap=gap, seconds=math.inf if seconds is None else seconds, report=tell)
     work = out.with_name(out.name + ".work")  # the compact form, beside the plan: on the disk that the user chose
     try:
         read = read_instance(instance, work)

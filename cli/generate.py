@@ -16,7 +16,7 @@ from runtime import night_order
 HOUSE = ROOT.parent
 
 
-def generated() -> dict[Path, str]:
+def render_all() -> dict[Path, str]:
     """Every generated file with the text that it must have: the same for the same sources."""
     catalogue = load_catalogue()
     return {
@@ -33,7 +33,7 @@ def generated() -> dict[Path, str]:
 
 def main() -> None:
     """Write those that have changed, and say which."""
-    for path, text in generated().items():
+    for path, text in render_all().items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

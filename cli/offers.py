@@ -99,7 +99,7 @@ def refresh(
 ) -> None:
     """Charge what would not last the day; for every hour. Example: cpc offers refresh --date 2026-01-09 --at 14:00."""
     night = open_night(date, env)
-    passed = passed_of(night, at or f"{dt.datetime.now(SHANGHAI):%H:%M}")
+    passed = share_passed(night, at or f"{dt.datetime.now(SHANGHAI):%H:%M}")
     with _open_store(night) as store:
         rows = stock.refresh(store, night.date, passed)
     _tell(f"stock of {night.date}, {passed:.0%} of the day's visits passed", rows, as_json)
@@ -122,7 +122,7 @@ def _open_store(night: Night) -> Iterator[serving.Connection]:
         yield store
 
 
-def passed_of(night: Night, at: str) -> float:
+def share_passed(night: Night, at: str) -> float:
     """The share of the day's visits before a time of day, even between the hours of the settings.
 
     Raises:

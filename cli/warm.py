@@ -38,7 +38,7 @@ from models.assignment.problem import Block, Limits, Problem
 from models.assignment.resolve import solve_again
 from models.assignment.small_instances import improve_plan
 from models.assignment.solve import SolveOptions, solve
-from planning.instance.arc_store import constant, sorted_arcs
+from planning.instance.arc_store import constant, order_of_arcs
 
 DAY = dt.date(2026, 1, 8)
 AT = dt.datetime(2026, 1, 8, 17, tzinfo=dt.UTC)
@@ -152,7 +152,7 @@ def assignment() -> None:
         choices(replace(problem, blocks=[variant]), prices)
     for kind_of_column in (np.int16, np.int32, np.int64):
         constant(product.astype(kind_of_column), first)
-    sorted_arcs(np.repeat(block.customer, 2), product.astype(np.int16), product.astype(np.int16))
+    order_of_arcs(np.repeat(block.customer, 2), product.astype(np.int16), product.astype(np.int16))
 
 
 ROOMS: tuple[Callable[[], None], ...] = (dialects, features, affinity, assignment)

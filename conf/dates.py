@@ -52,7 +52,7 @@ def cut_off(date: dt.date) -> dt.datetime:
     return dt.datetime.combine(date, CUT_OFF, SHANGHAI).astimezone(dt.UTC)
 
 
-def known_on(arrived_at: dt.datetime) -> dt.date:
+def first_night_of(arrived_at: dt.datetime) -> dt.date:
     """The first decision date before whose cut-off an arrival lies: the night that may know of it."""
     return local_date(arrived_at - dt.timedelta(hours=CUT_OFF.hour)) + dt.timedelta(days=1)
 

@@ -134,7 +134,7 @@ def load_features(
         check.once(attribute.name, document, (*loc, "name"))
         if "customer" in tables:
             columns = {*_columns(tables["customer"]), "as_of"}
-            check.known(attribute.value, columns, "customer", document, (*loc, "value"))
+            check.find_columns(attribute.value, columns, "customer", document, (*loc, "value"))
         attributes.append(attribute)
         documents["attributes"] = document
     complete = len(attributes) == len(names_written(attributes_file, "attributes", "name") or [None])
@@ -177,7 +177,7 @@ class _Checks:
             return
         self.seen[name] = document.where(loc)
 
-    def known(self, sql: str, columns: set[str], table: str, document: Document, loc: Loc) -> set[str]:
+    def find_columns(self, sql: str, columns: set[str], table: str, document: Document, loc: Loc) -> set[str]:
         """The columns that an expression uses; those there are not are reported."""
         used = names_in(sql)
         for name in sorted(used - columns):
@@ -210,7 +210,7 @@ class _Checks:
         columns = _columns(table)
         personal = {column.name for column in table.columns if column.personal}
         for key, sql in (("value", source.value), ("where", source.where)):
-            used = self.known(sql, columns, family.source, document, (*loc, key))
+            used = self.find_columns(sql, columns, family.source, document, (*loc, key))
             if used & personal and set(source.features) - {"distinct", "count"}:
                 what = f"{sorted(used & personal)[0]!r} is personal and cannot enter a feature"
                 self._wrong(what, document, (*loc, key), "count it, or take its distinct number")
@@ -218,7 +218,7 @@ class _Checks:
             what, remedy = fault
             self._wrong(f"{source.name}: {what}", document, (*loc, "unit"), remedy)
         for name in source.example.row:
-            self.known(name, columns, family.source, document, (*loc, "example", "row", name))
+            self.find_columns(name, columns, family.source, document, (*loc, "example", "row", name))
         for feature in (f for f in family.features if f.input is source):
             place = (*loc, "features", feature.aggregate)
             self.once(feature.name, document, place)

@@ -239,7 +239,7 @@ class Limit(Strict):
         """Which side binds."""
         return "at_most" if self.at_least is None else "at_least"
 
-    def scaled(self, amount: int, customers: int) -> int:
+    def scale_amount(self, amount: int, customers: int) -> int:
         """The amount in force for ``customers`` active customers."""
         return amount * customers // 1_000_000 if self.scale_with_customers else amount
 

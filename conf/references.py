@@ -100,7 +100,7 @@ def selectable(catalogue: Catalogue) -> Selectable:
     geography = _geography(catalogue)
     services = {centre.code: centre.services for centre in geography.centres} if geography else None
     attributes = frozenset(attribute.name for attribute in catalogue.features.attributes)
-    return Selectable(attributes, _coded_attributes(catalogue) | _arc_values(catalogue), services)
+    return Selectable(attributes, _find_coded_attributes(catalogue) | _arc_values(catalogue), services)
 
 
 def check_limit(limit: Limit, known: Selectable, document: Document, loc: Loc, report: Report) -> None:
@@ -143,7 +143,7 @@ def _arc_values(catalogue: Catalogue) -> dict[str, set[str]]:
     return {key: names for key, names in written.items() if names is not None}
 
 
-def _coded_attributes(catalogue: Catalogue) -> dict[str, set[str]]:
+def _find_coded_attributes(catalogue: Catalogue) -> dict[str, set[str]]:
     """Attributes that are codes of a profile as they stand, and what these may be."""
     code_lists: dict[str, list[set[str] | None]] = {}
     for schema in catalogue.schemas.values():

@@ -35,7 +35,7 @@ from planning.instance.decision_inputs import VERSION, DecisionInputs
 from planning.instance.plan_files import write_plan
 from planning.instance.run_folder import RunFolder, freeze
 from planning.limits.declared import DeclaredLimits
-from planning.limits.evaluator import selected, taken
+from planning.limits.evaluator import select_arcs, take_units
 from planning.plan import column_generation
 from planning.plan.churn import stability
 from planning.plan.decide import fill_known_values
@@ -225,8 +225,8 @@ def recount(night: Night) -> list[dict[str, Any]]:
     seen, shape = {name: plan[name].to_numpy() for name in plan.column_names}, (plan.num_rows,)
     changed = []
     for limit in declared.in_force(night, population).limits.limits:
-        was, contacts = then.pop(limit.name, None), int(selected(limit.where, seen, shape).sum())
-        used = int(taken(limit, seen, shape).sum())
+        was, contacts = then.pop(limit.name, None), int(select_arcs(limit.where, seen, shape).sum())
+        used = int(take_units(limit, seen, shape).sum())
         if was is None or (was["amount"], was["used"]) != (limit.amount, used):
             beyond = max(0, (used - limit.amount) * limit.sign)
             changed.append(_limit_change(limit.name, was, limit.amount, used, beyond, contacts))

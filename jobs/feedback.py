@@ -231,13 +231,13 @@ def run(night: Night) -> FeedbackFigures:
     """Bring ``outcome`` up to date: every open date of the past."""
     from pyspark.sql import functions as sf
 
-    def seen(name: str) -> DataFrame:
+    def read_seen(name: str) -> DataFrame:
         return night.table(name).where(
             (sf.col("event_time") < sf.lit(night.day_start)) & (sf.col("arrived_at") < sf.lit(night.cut_off))
         )
 
     done = find_settled_dates(night)
-    past = read_logged_decisions(seen("decision"), night.catalogue)
+    past = read_logged_decisions(read_seen("decision"), night.catalogue)
     if night.lake.exists("assignment"):
         past = past.unionByName(ours(night.table("assignment")))
     dates = [
@@ -251,8 +251,8 @@ def run(night: Night) -> FeedbackFigures:
     since = wanted[0] - dt.timedelta(
         days=FATIGUE_DAYS + 1
     )  # of contacts, those that open dates answer to or that still weigh on them
-    contact = seen("contact").where(f"data_date >= date'{since}'")
-    sources = Sources(past.where(where), contact, seen("order"), seen("consent"), seen("complaint"))
+    contact = read_seen("contact").where(f"data_date >= date'{since}'")
+    sources = Sources(past.where(where), contact, read_seen("order"), read_seen("consent"), read_seen("complaint"))
     frame = outcomes(sources, night.catalogue, night.settings.outcome, night.date)
     frame = frame.repartition("business_date").sortWithinPartitions("customer_id", "decision_id")
     spark_tables.replace(night.lake, "outcome", frame, partitions=[{"business_date": date} for date in wanted])

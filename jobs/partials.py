@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.catalogue import Catalogue
-from conf.dates import known_on
+from conf.dates import first_night_of
 from conf.documents import Document
 from conf.errors import UserError
 from conf.feature import Family
@@ -215,7 +215,8 @@ def sources(night: Night) -> dict[tuple[str, dt.date], Content]:
         (row["entity"], row["data_date"]): row["fingerprint"] for row in night.lake.arrow("ops_conform").to_pylist()
     }
     accepted = {
-        (row["delivery_id"], row["feed"], row["data_date"], known_on(row["arrived_at"])) for row in ledger.to_pylist()
+        (row["delivery_id"], row["feed"], row["data_date"], first_night_of(row["arrived_at"]))
+        for row in ledger.to_pylist()
     }
     parts: dict[tuple[str, dt.date], list[list[str]]] = {}
     dates: dict[tuple[str, dt.date], set[dt.date]] = {}

@@ -54,7 +54,7 @@ SAMPLES = 5
 def run(night: Night) -> QualityFigures:
     """Judge what this night is the first to see."""
     lake, catalogue = night.lake, night.catalogue
-    accepted = accepted_deliveries(lake, night.date)
+    accepted = read_accepted(lake, night.date)
     fresh = select_unjudged(accepted, read_judged(lake, night.date))
     loads = read_measures(lake, fresh)
     rows = [
@@ -98,7 +98,7 @@ def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[UserError]:
 # -- what is there -----------------------------------------------------------------------------------------------
 
 
-def accepted_deliveries(lake: Lake, date: dt.date) -> list[Row]:
+def read_accepted(lake: Lake, date: dt.date) -> list[Row]:
     """Accepted deliveries that count in the night of ``date``, one row each (a delivery may have several files)."""
     keys = ["delivery_id", "feed", "data_date", "hour"]
     columns = [*keys, "control_records", "loaded", "quarantined", "arrived_at"]

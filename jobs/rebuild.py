@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conf.dates import known_on
+from conf.dates import first_night_of
 from features.anchor import feeds_of
 from jobs import conform, partials
 from jobs.conform.work import sources_by_entity, work_of
@@ -112,7 +112,9 @@ def nights_of(night: Night, entities: Mapping[str, tuple[dt.date, ...]]) -> dict
     by_family: dict[str, list[dt.date]] = {}
     for family in night.catalogue.features.families:
         feeds, dates = feeds_of(family, night.catalogue), set(entities.get(family.source, ()))
-        nights = {known_on(row["arrived_at"]) for row in ledger if row["feed"] in feeds and row["data_date"] in dates}
+        nights = {
+            first_night_of(row["arrived_at"]) for row in ledger if row["feed"] in feeds and row["data_date"] in dates
+        }
         if past := sorted(date for date in nights if date <= night.date):
             by_family[family.family] = past
     return by_family

@@ -21,7 +21,7 @@ COLUMNS = ("value_micro", "effect_micro", "cost_micro", "p_convert", "p_base", "
 Scored = Mapping[tuple[int, int], Mapping[str, Any]]
 
 
-def every_arc(night: Night, customer: int, version: str | None) -> tuple[Scored, str]:
+def score_all_arcs(night: Night, customer: int, version: str | None) -> tuple[Scored, str]:
     """The customer's eligible arcs by (product, channel), and why there are none where they cannot be scored again.
 
     Args:

@@ -107,7 +107,7 @@ def blocks(task: ScoringTask, path: str, only: Sequence[int] | None = None) -> I
 
 
 @dataclass(frozen=True)
-class Counts:
+class ScoringCounts:
     """What a task counts."""
 
     customers: int = 0
@@ -130,7 +130,7 @@ class Scored:
     """
 
     written: WrittenFile | None = None
-    counts: Counts = Counts()
+    counts: ScoringCounts = ScoringCounts()
     missing: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
 
@@ -138,21 +138,21 @@ class Scored:
 def score_file(task: ScoringTask, path: str) -> Scored:
     """Score the customers of one file of ``eligible`` and write their candidates."""
     try:
-        return _scored_file(task, path)
+        return _score_file(task, path)
     except MissingFeatureError as error:
         return Scored(missing=error.names)
     except ChangedFeatureError as error:
         return Scored(changed=error.changes)
 
 
-def _scored_file(task: ScoringTask, path: str) -> Scored:
+def _score_file(task: ScoringTask, path: str) -> Scored:
     scorer = _scorer(task.model, task.sha256, task.catalogue, task.money)
     catalogue = load_catalogue(Path(task.catalogue))
     limits = DeclaredLimits.from_catalogue(catalogue)
-    counts, parts = Counts(), []
+    counts, parts = ScoringCounts(), []
     for block in blocks(task, path):
         parts.append(_candidate_rows(task, scorer, catalogue, limits, block))
-        counts = Counts(
+        counts = ScoringCounts(
             counts.customers + len(block.customers) + block.absent,
             counts.arcs + int(block.eligible.sum()),
             counts.kept + parts[-1].num_rows,
@@ -200,7 +200,7 @@ def _candidate_rows(
     mask = prune(
         scores.value,
         reduced,
-        eligible & ~limits.closed(),
+        eligible & ~limits.find_closed(),
         scorer.menu.outbound(),
         scorer.menu.channel(),
         limits.floors(),
@@ -259,7 +259,7 @@ def prices_before(night: Night) -> tuple[dict[str, int], dt.date | None]:
 
 
 @dataclass(frozen=True)
-class Basis:
+class ValueBasis:
     """What scores rest on besides the model that the task names.
 
     Attributes:
@@ -271,7 +271,7 @@ class Basis:
     degraded: str
 
 
-def plan(night: Night) -> tuple[ScoringTask, list[str], Basis]:
+def plan(night: Night) -> tuple[ScoringTask, list[str], ValueBasis]:
     """The task, the files to run it on, and what the scores rest on.
 
     Raises:
@@ -304,4 +304,4 @@ def plan(night: Night) -> tuple[ScoringTask, list[str], Basis]:
         night.settings.solve.keep_arcs,
         str(night.lake.path("candidate")),
     )
-    return task, files, Basis(of, f"last champion kept: {model.degraded}" if model.degraded else "")
+    return task, files, ValueBasis(of, f"last champion kept: {model.degraded}" if model.degraded else "")

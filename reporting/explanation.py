@@ -26,7 +26,7 @@ from planning.instance.run_folder import RunFolder
 from planning.limits.declared import DeclaredLimits
 from planning.limits.evaluator import Charges
 from planning.plan.customer_charges import charge_customer
-from planning.rescoring import COLUMNS, Scored, every_arc
+from planning.rescoring import COLUMNS, Scored, score_all_arcs
 from reporting import explanation_text
 from runtime.night import Night
 
@@ -93,7 +93,7 @@ def read(night: Night, customer: int, run: str | None = None) -> ExplanationFact
     charges = charge_customer(RunFolder(home / assignment["run_id"]), customer, signed) if assignment else None
     candidates = rows_of(night, "candidate", customer)
     version = candidates[0]["model_version"] if candidates else None
-    scored, unscored = every_arc(night, customer, version)
+    scored, unscored = score_all_arcs(night, customer, version)
     offers = sorted(rows_of(night, "recommendation", customer), key=lambda row: (row["channel"], row["rank"]))
     return ExplanationFacts(
         night.date,

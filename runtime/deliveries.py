@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conf.dates import cut_off, known_on
+from conf.dates import cut_off, first_night_of
 from runtime.lake import Lake
 
 #: States of the ledger of what was taken in.
@@ -26,10 +26,10 @@ Row = Mapping[str, Any]
 
 def first_night(data_date: dt.date, arrived_at: dt.datetime) -> dt.date:
     """The first night that sees a delivery: not before its data date is over, however early it came."""
-    return max(known_on(arrived_at), data_date + _DAY)
+    return max(first_night_of(arrived_at), data_date + _DAY)
 
 
-def seen(night: dt.date, *, awaited: bool = False) -> pc.Expression:
+def visible_to(night: dt.date, *, awaited: bool = False) -> pc.Expression:
     """The rows of ``ops_delivery`` or ``landing`` that a night sees; ``awaited``: also files that are still to come."""
     come = pc.field("arrived_at") < pa.scalar(cut_off(night), pa.timestamp("us", tz="UTC"))
     if awaited:
@@ -39,7 +39,7 @@ def seen(night: dt.date, *, awaited: bool = False) -> pc.Expression:
 
 def own(night: dt.date) -> pc.Expression:
     """The rows that a night is the first to see."""
-    return seen(night) & ~seen(night - _DAY)
+    return visible_to(night) & ~visible_to(night - _DAY)
 
 
 def deliveries(
@@ -63,7 +63,7 @@ def deliveries(
         return lake.arrow("ops_delivery", columns=columns)
     chosen = pc.field("state").isin(list(states)) & pc.field("arrived_at").is_valid()
     if night is not None:
-        chosen &= seen(night)
+        chosen &= visible_to(night)
     # only dates are asked of the reader: it takes a file without statistics of a text for one that cannot hold it
     dates = pc.field("data_date") >= pa.scalar(since) if since else None
     needed = [*dict.fromkeys((*columns, "data_date", "arrived_at", "state"))]

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-#: Spark's schema of ``written_batch``.
+#: Spark's schema of ``batch_of``.
 WRITTEN = "path string, size bigint, partition string, stats string, rows bigint"
 #: The folder of rows whose partition value is null, as Hive, Spark and Delta name it.
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
@@ -66,7 +66,7 @@ class WrittenFile:
 # -- what tasks tell the driver --------------------------------------------------------------------------------------
 
 
-def written_batch(files: Sequence[WrittenFile]) -> pa.RecordBatch:
+def batch_of(files: Sequence[WrittenFile]) -> pa.RecordBatch:
     """A task's files as one batch."""
     columns = [
         [file.path for file in files],
@@ -127,7 +127,7 @@ def write_file(root: Path, rows: pa.Table, partition: Mapping[str, Any], ends: S
     ) as writer:
         for start, end in pairwise((0, *(ends or (rows.num_rows,)))):
             writer.write_table(rows.slice(start, end - start))
-    return _describe(root, relative, values, unordered(rows))
+    return _describe(root, relative, values, has_no_order(rows))
 
 
 class PartWriter:
@@ -162,7 +162,7 @@ class PartWriter:
                 use_dictionary=[name for name in rows.column_names if name not in self._plain and _repeats(rows[name])],
                 write_statistics=[field.name for field in rows.schema if not pa.types.is_binary(field.type)],
             )
-        self._unordered |= unordered(rows)
+        self._unordered |= has_no_order(rows)
         self._writer.write_table(rows, row_group_size=rows.num_rows)
 
     def close(self) -> WrittenFile | None:
@@ -222,7 +222,7 @@ def _repeats(column: pa.ChunkedArray) -> bool:
 # -- statistics ------------------------------------------------------------------------------------------------------
 
 
-def unordered(rows: pa.Table) -> set[str]:
+def has_no_order(rows: pa.Table) -> set[str]:
     """Columns of ``rows`` that hold a NaN: Arrow's bounds pass over it, while engines sort it above all numbers."""
     floats = [field.name for field in rows.schema if pa.types.is_floating(field.type)]
     return {name for name in floats if pc.any(pc.is_nan(rows[name])).as_py()}

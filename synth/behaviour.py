@@ -62,7 +62,7 @@ def visit(frame: Frame) -> dict[str, Column]:
     results = tuple(frame.choices.get("result", MIX["visit.result"]))
     action = take_words(list(actions), frame.rng.integers(0, len(actions), frame.size))
     return {
-        "channel": _liked_channel(frame, frame.choices.get("channel", MIX["visit.channel"])),
+        "channel": _draw_liked_channel(frame, frame.choices.get("channel", MIX["visit.channel"])),
         "action": action,
         "topic": by_intent(frame, frame.choices.get("topic", MIX["visit.topic"])),
         "product": product_in_mind(frame, 0.35),
@@ -77,7 +77,7 @@ def visit(frame: Frame) -> dict[str, Column]:
     }
 
 
-def _liked_channel(frame: Frame, values: tuple[str, ...]) -> pa.Array:
+def _draw_liked_channel(frame: Frame, values: tuple[str, ...]) -> pa.Array:
     codes = [c.code for c in frame.world.plan.channels]
     habit = frame.trait("habit")
     score = np.stack([habit[:, codes.index(v)] if v in codes else 0.7 * frame.trait("digital") for v in values], axis=1)
@@ -105,7 +105,7 @@ def contact(frame: Frame) -> dict[str, Column]:
     willing = frame.rng.random(frame.size) < 1 / (1 + np.exp(-0.8 - 0.8 * frame.trait("persuade")))
     return {
         "direction": take_words(list(frame.choices.get("direction", ("in",))), np.zeros(frame.size, dtype=int)),
-        "channel": _liked_channel(frame, frame.choices.get("channel", MIX["contact.channel"])),
+        "channel": _draw_liked_channel(frame, frame.choices.get("channel", MIX["contact.channel"])),
         "decision_id": pa.nulls(frame.size, pa.string()),
         "product": product_in_mind(frame, 0.5),
         "topic": by_intent(frame, frame.choices.get("topic", MIX["contact.topic"])),

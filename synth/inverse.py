@@ -75,7 +75,7 @@ def invert(expression: str, fields: frozenset[str]) -> InverseSource:
     return InverseSource("unknown")
 
 
-def required_values(where: str, fields: frozenset[str]) -> dict[str, tuple[str, ...]]:
+def find_required_values(where: str, fields: frozenset[str]) -> dict[str, tuple[str, ...]]:
     """Field values that a ``where`` of equalities joined by AND asks for."""
     values: dict[str, tuple[str, ...]] = {}
     for part in re.split(r"\s+and\s+", where, flags=re.I):

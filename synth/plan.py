@@ -125,8 +125,8 @@ class LoggedPlan:
         return np.array([NEEDS.index(self._need(p.group)) for p in self.products], dtype=np.int64)
 
     def _need(self, group: str) -> str:
-        said = self.preset.groups.get(group)
-        return said.need if said and said.need else group if group in NEEDS else "data"
+        declared = self.preset.groups.get(group)
+        return declared.need if declared and declared.need else group if group in NEEDS else "data"
 
     @cached_property
     def margin_micro(self) -> Ints:

@@ -13,7 +13,7 @@ from conf.feed import Feed
 from conf.schema import Conform, Schema
 from synth.aftermath import ACTIONS, CONSENTS, KINDS, STEPS
 from synth.events import Table
-from synth.inverse import InverseSource, invert, required_values
+from synth.inverse import InverseSource, find_required_values, invert
 from synth.keyed import uniform
 from synth.world import World
 
@@ -61,7 +61,7 @@ def _mappings(feed: _Same, schema: _Same) -> tuple[Mapping, ...]:
 
 def _mapping(schema: Schema, conform: Conform, holds: dict[str, tuple[str, ...]]) -> Mapping:
     fields = frozenset(schema.by_name)
-    needs = required_values(conform.where, fields)
+    needs = find_required_values(conform.where, fields)
     sources = {column: invert(text, fields) for column, text in conform.columns.items()}
     choices: dict[str, tuple[str, ...]] = {}
     for column, source in sources.items():

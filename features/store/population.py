@@ -42,7 +42,7 @@ def population(
     order = ["valid_from", "arrived_at", *(name for name in columns if name not in ("valid_from", "valid_to"))]
     versions = customers.withColumn("as_of", f.explode(f.array(*(f.expr(date_literal(date)) for date in dates))))
     in_force = (
-        versions.where(known_sql("valid_from", dates, known))
+        versions.where(select_known_sql("valid_from", dates, known))
         .groupBy("as_of", "customer_id")
         .agg(f.max(f.struct(*order)).alias("version"))
         .select("as_of", "customer_id", "version.*")
@@ -62,7 +62,7 @@ def attribute_sql(attribute: Attribute) -> str:
     return f"cast({attribute.value} as {attribute.type})"
 
 
-def known_sql(time: str, dates: Sequence[dt.date], known: dt.date | None = None) -> str:
+def select_known_sql(time: str, dates: Sequence[dt.date], known: dt.date | None = None) -> str:
     """Spark SQL: ``time`` lies before ``as_of`` 00:00 Shanghai, and the row had arrived by its cut-off (``known``'s)."""
     cases = " ".join(
         f"when as_of = {date_literal(date)} then {time} < {instant_literal(start_of_day(date))} "
@@ -80,7 +80,7 @@ def refusals(consents: DataFrame, dates: Sequence[dt.date], known: dt.date | Non
         consents.where("kind = 'profiling'")
         .select("customer_id", "event_time", "arrived_at", "granted")
         .withColumn("as_of", f.explode(f.array(*(f.expr(date_literal(date)) for date in dates))))
-        .where(known_sql("event_time", dates, known))
+        .where(select_known_sql("event_time", dates, known))
     )
     # of two statements at one instant the refusal holds
     last = stated.groupBy("as_of", "customer_id").agg(

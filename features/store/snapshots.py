@@ -27,7 +27,7 @@ from runtime.deliveries import TAKEN, deliveries
 from runtime.figures import SnapshotFigures
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
-from runtime.parquet_files import WRITTEN, WrittenFile, read_written, write_file, written_batch
+from runtime.parquet_files import WRITTEN, WrittenFile, batch_of, read_written, write_file
 
 #: Days by which an event may be dated after the night that first saw it: files of older nights are not read.
 _SLACK = 31
@@ -101,7 +101,7 @@ class SnapshotTask:
             return
         people = pa.Table.from_batches(batches)
         buckets = sorted(pc.unique(people["bucket"]).to_pylist())
-        yield written_batch([file for bucket in buckets for file in self._bucket(people, bucket)])
+        yield batch_of([file for bucket in buckets for file in self._bucket(people, bucket)])
 
     def _bucket(self, people: pa.Table, bucket: int) -> Iterator[WrittenFile]:
         in_bucket = people.filter(pc.equal(people["bucket"], bucket))

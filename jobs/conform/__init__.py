@@ -118,13 +118,13 @@ def widen_dates(
     return replace(work, dates=dates, deliveries=relevant)
 
 
-def conform_events(night: Night, work: EntityRebuild, profiles: Profiles) -> events.Counts:
+def conform_events(night: Night, work: EntityRebuild, profiles: Profiles) -> events.EventCounts:
     """Replace the touched dates of one entity in one commit."""
     table = night.lake.table(work.entity)
     rows = events.union(night.spark, night.lake, night.catalogue, work)
     if rows is None:
         night.lake.commit_files(work.entity, [], replace=[{"data_date": date} for date in work.dates])
-        return events.Counts(0, {}, {})
+        return events.EventCounts(0, {}, {})
     if any(column.name == "customer_id" for column in table.columns):
         rows = events.with_customer(rows, profiles.owners, broadcast=profiles.few)
     good, observation = events.split_writable(rows, table)
@@ -162,7 +162,7 @@ def remember(night: Night, works: Sequence[EntityRebuild]) -> None:
         night.lake.replace_arrow("ops_conform", pa.Table.from_pylist(rows, schema=schema))
 
 
-def figures(night: Night, works: Sequence[EntityRebuild], counts: Mapping[str, events.Counts]) -> ConformFigures:
+def figures(night: Night, works: Sequence[EntityRebuild], counts: Mapping[str, events.EventCounts]) -> ConformFigures:
     """What was done, for the run record."""
     unmatched: dict[str, int] = {}
     incomplete: dict[str, int] = {}

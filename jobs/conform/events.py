@@ -28,7 +28,7 @@ _TRACKED = 2048
 
 
 @dataclass(frozen=True)
-class Counts:
+class EventCounts:
     """What became of the records of an entity.
 
     Attributes:
@@ -100,7 +100,7 @@ def split_writable(rows: DataFrame, table: Table) -> tuple[DataFrame, Observatio
     return judged.observe(observation, *counts).where("_fault is null").drop("_fault"), observation
 
 
-def counts_of(observation: Observation) -> Counts:
+def counts_of(observation: Observation) -> EventCounts:
     """What an observation saw, once its frame has been written."""
     seen = observation.get
     parts: dict[str, dict[str, int]] = {"incomplete": {}, "unmatched": {}}
@@ -109,7 +109,7 @@ def counts_of(observation: Observation) -> Counts:
             fault, feed = item.split(" ", 1)
             parts[fault][feed] = count
     unmatched, incomplete = (dict(sorted(parts[kind].items())) for kind in ("unmatched", "incomplete"))
-    return Counts(int(seen["rows"]), unmatched, incomplete)
+    return EventCounts(int(seen["rows"]), unmatched, incomplete)
 
 
 def laid_out(rows: DataFrame, table: Table, work: EntityRebuild) -> DataFrame:

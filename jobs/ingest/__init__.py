@@ -37,7 +37,7 @@ from jobs.ingest.ledger import Past, past_of, pending, verdict
 from jobs.ingest.return_reports import write_reports
 from jobs.ingest.task import Loaded, Loader
 from runtime import run_id as identity
-from runtime.deliveries import TAKEN, seen
+from runtime.deliveries import TAKEN, visible_to
 from runtime.figures import IngestFigures
 from runtime.keys import KEY_VERSION, pseudonym_key, vault_key
 from runtime.lake import Lake, LiveFile, arrow_schema, nullable
@@ -86,7 +86,7 @@ def run(night: Night, feeds: str = "*") -> IngestFigures:
 
 def visible(night: Night, feeds: str) -> list[dict[str, Any]]:
     """Files the night may see: of a feed of the catalogue, data before D, arrived before the cut-off."""
-    rows = night.lake.arrow("landing").filter(seen(night.date, awaited=True)).to_pylist()
+    rows = night.lake.arrow("landing").filter(visible_to(night.date, awaited=True)).to_pylist()
     return [row for row in rows if row["feed"] in night.catalogue.feeds and fnmatch(row["feed"], feeds)]
 
 

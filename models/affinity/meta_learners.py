@@ -214,7 +214,7 @@ def _two(of: Training) -> Floats:
     return of.predict(treated, of.y[treated]) - of.predict(control, of.y[control])
 
 
-def _imputed(of: Training) -> Floats:
+def _impute(of: Training) -> Floats:
     treated, control = of.t > 0, of.t == 0
     mu1, mu0 = of.nuisance
     up = of.predict(treated, of.y[treated] - mu0[treated], second=True)
@@ -234,7 +234,7 @@ def _residual(of: Training) -> Floats:
     return of.predict(slice(None), (of.y - m) / (of.t - of.e), (of.t - of.e) ** 2, second=True)
 
 
-def _blended(of: Training) -> Floats:
+def _blend_learners(of: Training) -> Floats:
     return _blend([of.effect(name) for name in ("x", "dr", "r")])
 
 
@@ -269,10 +269,10 @@ Learner = Callable[[Training], Floats]
 TREES: dict[str, Learner] = {
     "s": _single,
     "t": _two,
-    "x": _imputed,
+    "x": _impute,
     "dr": _doubly_robust,
     "r": _residual,
-    "blend": _blended,
+    "blend": _blend_learners,
 }
 #: All learners by name: what `cpc uplift` tries and tests hold.
 LEARNERS: dict[str, Learner] = {**TREES, "additive": _additive}

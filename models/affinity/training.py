@@ -122,7 +122,7 @@ def learn(
     Raises:
         OneClassError: the answers are all the same.
     """
-    sample = sample.take(_known_features(sample, menu))
+    sample = sample.take(_select_known(sample, menu))
     met = sample.take(sample.product >= 0)
     prior, rows = training_rows(sample, menu, late_share, knobs.seed)
     response = fitting.fit(rows, features, menu.arcs, knobs)
@@ -168,7 +168,7 @@ def learn(
     return Learnt(bundle, response, len(met.day), explored, met.customer[by_chance])
 
 
-def _known_features(sample: TrainingSample, menu: Menu) -> Flags:
+def _select_known(sample: TrainingSample, menu: Menu) -> Flags:
     products, channels = [offer.id for offer in menu.offers], [way.id for way in menu.ways]
     offered = np.isin(sample.product, products) & np.isin(sample.channel, channels)
     return (sample.product < 0) | offered

@@ -59,7 +59,7 @@ class Active:
         blocks: these customers, in few blocks.
         place: of each block, the places of these customers, int32.
         arc: of each block, the place in the block's arcs of each arc kept, int32.
-        held: of each block, every customer's arc at the prices that the box was drawn around (-1: none), int32.
+        choices: of each block, every customer's arc at the prices that the box was drawn around (-1: none), int32.
         apart: the sums of the others, and the box.
         middle: prices in the box that those wanted are thought to be near.
         few: a sample of the active customers.
@@ -68,7 +68,7 @@ class Active:
     blocks: list[Block]
     place: list[Ints]
     arc: list[Ints]
-    held: list[Ints]
+    choices: list[Ints]
     apart: Apart
     middle: Ints
     few: list[Block]
@@ -93,7 +93,7 @@ class Active:
         chosen = [np.where(arc < 0, -1, arc + start) for arc, start in zip(arcs, begin, strict=False)]
         origin = np.concatenate([*self.arc, np.array([-1], np.int32)])[np.concatenate([*chosen, np.empty(0, np.int64)])]
         completed, done = [], 0
-        for before, place in zip(self.held, self.place, strict=True):
+        for before, place in zip(self.choices, self.place, strict=True):
             completed.append(before.copy())
             completed[-1][place] = origin[done : done + len(place)]
             done += len(place)
@@ -111,7 +111,7 @@ def box_of(problem: Problem, prices: Ints, limits: Limits, room: float = ROOMS[0
     error = np.maximum(error_of(here, problem.scale), error_of(there, problem.scale))
     around = np.maximum(np.minimum(room * error, MOST), LEAST * max(1, problem.customers) ** -0.5)
     around = (np.ceil(around / problem.scale * YUAN / problem.grid) * problem.grid).astype(np.int64)
-    far = problem.rounded(prices + REACH * moved)
+    far = problem.round_prices(prices + REACH * moved)
     low, high = np.maximum(np.minimum(prices, far) - around, 0), np.maximum(prices, far) + around
     return Box(low, high, np.clip(prices + moved, low, high))
 

@@ -96,7 +96,7 @@ def _move_options(problem: Problem, dual: Dual, options: Options, room: Ints, wi
     classes = classes_of(options, width, buckets)
     kinds, hold = problem.kinds, options.start.copy()
     kind = options.kind[hold]
-    left = room - np.array(kinds.used(np.bincount(kind[kind >= 0], minlength=len(kinds)), len(room)), np.int64)
+    left = room - np.array(kinds.sum_uses(np.bincount(kind[kind >= 0], minlength=len(kinds)), len(room)), np.int64)
     number = _numbers(problem, dual, classes, left)
     size = np.minimum(np.floor(number + 1e-6).astype(np.int64), np.diff(classes.begin))
     place = np.repeat(classes.begin[:-1] - np.concatenate(([0], np.cumsum(size)[:-1])), size) + np.arange(size.sum())

@@ -124,7 +124,7 @@ class Baseline:
             _find_floor_arcs(self.first, self.kind, self.by_value, floor, *self.uses[:2], self.chosen, best)
             _fill(self.turn(self.value[best]), best, self.kind, floor, *self.uses, *self.state)
 
-    def told(self) -> tuple[int, list[str]]:
+    def report(self) -> tuple[int, list[str]]:
         """Value in micro-yuan, and the limits that the plan breaks."""
         limits = self.problem.limits
         broken = [n for n, u, b in zip(limits.names, self.used, limits.amount, strict=True) if u > b]
@@ -138,7 +138,7 @@ def arbitrate_then_cap(problem: Problem, order: Literal["score", "arrival"] = "s
         problem: customers, arcs and limits.
         order: by best value, or by a hash (as customers happen to come).
     """
-    return arbitrate(problem, order).told() if problem.blocks else (0, [])
+    return arbitrate(problem, order).report() if problem.blocks else (0, [])
 
 
 def arbitrate(problem: Problem, order: Literal["score", "arrival"] = "score") -> Baseline:
@@ -170,7 +170,7 @@ def greedy(problem: Problem, by: Literal["value", "density"] = "value") -> tuple
     worth = np.flatnonzero(field.value > 0)
     order = worth[np.lexsort((hashes(worth, 6), -score[worth]))]
     _take(order, field.owner, field.kind, *field.uses, *field.state)
-    return field.told()
+    return field.report()
 
 
 def _signs(problem: Problem) -> tuple[np.ndarray, np.ndarray]:

@@ -77,7 +77,7 @@ def boxes(problem: Problem, engine: Engine, dual: Dual, width: int, seconds: flo
         if relaxed is None:
             break
         value, enough = fixed + relaxed.value, _enough(problem, dual)
-        prices = problem.rounded(np.minimum(relaxed.prices * (YUAN / problem.scale), float(LARGEST)))
+        prices = problem.round_prices(np.minimum(relaxed.prices * (YUAN / problem.scale), float(LARGEST)))
         there = dual
         leans = relaxed.over > 1e-6 or relaxed.loose > enough  # the LP would go on beyond the box
         worth = dual.bound - value > max(enough, 0.1 * gap * abs(dual.bound))

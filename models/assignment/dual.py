@@ -106,7 +106,7 @@ def descend(problem: Problem, engine: Engine, prices: Ints, aim: StoppingRule) -
             here = evaluate(problem, engine, here.prices, shift_of(width))
             passes += 1
             continue
-        moved = problem.rounded(here.prices + step / (scale * PICO_YUAN))
+        moved = problem.round_prices(here.prices + step / (scale * PICO_YUAN))
         if not problem.fits(moved) or np.array_equal(moved, here.prices):
             break
         reach = float(np.abs(step).max()) / PICO_YUAN

@@ -161,7 +161,7 @@ def evaluate(problem: Problem, engine: Engine, prices: Ints, shift: int = -1) ->
     if shift >= 0:
         width = float(1 << (shift + 8))
         curvature = sums.curve.astype(np.float64) * (1.0 / (float(GRAIN) ** 2 * WEIGHT * width * 1e-12))
-    return Dual(prices, bound, problem.kinds.used(sums.counts, len(problem.limits)), curvature, sums.near, width)
+    return Dual(prices, bound, problem.kinds.sum_uses(sums.counts, len(problem.limits)), curvature, sums.near, width)
 
 
 def choices(problem: Problem, prices: Ints) -> list[tuple[Ints, Ints, Ints]]:

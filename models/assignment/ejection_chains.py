@@ -229,7 +229,7 @@ def search_chains(
     groups = len(hold)
     bounds = np.append(np.searchsorted(options.group, np.arange(groups)), len(options.group))
     counts = np.bincount(options.kind[hold][options.kind[hold] >= 0], minlength=len(kinds))
-    used = np.array(kinds.used(counts, len(room)), np.int64)
+    used = np.array(kinds.sum_uses(counts, len(room)), np.int64)
     floor = ABOVE * np.maximum(prices * 1e-6, LEAST * float(np.abs(options.value).max(initial=0)) / problem.scale)
     lossy = options.loss[options.loss > 0]
     mean = float(lossy.mean()) * 1e-6 if len(lossy) else 1.0

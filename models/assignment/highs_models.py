@@ -75,7 +75,7 @@ class _Quiet(highspy.Highs):
         super().enableCallbacks()
 
 
-def model(choice: Choice, kinds: Kinds, scale: Floats, *, whole: bool, money: float = 1e-6) -> highspy.Highs:
+def model(choice: Choice, kinds: Kinds, scale: Floats, *, integer: bool, money: float = 1e-6) -> highspy.Highs:
     """The LP or MIP: a column an option (none has no column), a row a limit (scaled), a row a group."""
     columns = np.flatnonzero(choice.kind >= 0)
     kind = choice.kind[columns]
@@ -98,7 +98,7 @@ def model(choice: Choice, kinds: Kinds, scale: Floats, *, whole: bool, money: fl
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = start.astype(np.int32), index, entry
     lp.sense_ = highspy.ObjSense.kMaximize
-    if whole:
+    if integer:
         lp.integrality_ = [highspy.HighsVarType.kInteger] * len(columns)
     solver = quiet()
     solver.passModel(lp)
@@ -121,7 +121,7 @@ def build_boxed_lp(
     A limit may be exceeded for ``high`` a scaled unit, and what is left of it is worth ``low``: those two columns
     are the box.
     """
-    solver = model(choice, kinds, scale, whole=False)
+    solver = model(choice, kinds, scale, integer=False)
     limits = len(choice.amount)
     rows, ends = np.arange(limits, dtype=np.int32), np.arange(limits + 1, dtype=np.int32)
     infinite = np.full(limits, highspy.kHighsInf)
@@ -162,7 +162,7 @@ def whole_plan(
 
     ``nodes`` bounds the search where no clock does (``seconds`` infinite), and where ``counted`` besides the clock.
     """
-    solver = model(choice, kinds, scale, whole=True)
+    solver = model(choice, kinds, scale, integer=True)
     if np.isfinite(seconds):
         solver.setOptionValue("time_limit", float(seconds))
     if counted or not np.isfinite(seconds):

@@ -115,7 +115,7 @@ class Kinds:
         """Sum over each kind's limits of weight x use, float [K]."""
         return np.bincount(self.rows, weights[self.limit] * self.use, len(self)).astype(np.float64)
 
-    def used(self, counts: Ints, limits: int) -> list[int]:
+    def sum_uses(self, counts: Ints, limits: int) -> list[int]:
         """Use of each limit by ``counts`` arcs of each kind, exact."""
         amounts = counts[self.rows].astype(object) * self.use if self._large(counts) else counts[self.rows] * self.use
         total = np.zeros(limits, object if amounts.dtype == object else np.int64)
@@ -238,7 +238,7 @@ class Problem:
         step = PICO // np.gcd(PICO, np.maximum(common, 1))
         return np.where(step * self.scale <= min(1e10, 1e5 * self.everybody), step, 1)
 
-    def rounded(self, prices: Floats) -> Ints:
+    def round_prices(self, prices: Floats) -> Ints:
         """Prices (pico-yuan, float [M]) on the grid, not below 0, and within the box of who is apart."""
         on_grid = np.maximum(np.rint(prices / self.grid).astype(np.int64) * self.grid, 0)
         return np.clip(on_grid, self.apart.low, self.apart.high) if self.apart else on_grid

@@ -215,7 +215,7 @@ def settle_moves(problem: Problem, prices: Ints, options: Options, hold: Ints, a
     """The plan that moves of the customers of ``options`` lead to: they hold ``hold`` at first, the others ``arcs``."""
     hold = hold.copy()
     fixed, used = without(problem, options, arcs)
-    state = used + np.array(problem.kinds.used(_counts(options, hold, len(problem.kinds)), len(used)), np.int64)
+    state = used + np.array(problem.kinds.sum_uses(_counts(options, hold, len(problem.kinds)), len(used)), np.int64)
     excess = _mend(options, hold, state, problem, prices)
     if excess == 0.0:
         _gain(options, hold, state, problem)
@@ -236,7 +236,7 @@ def apply_options(options: Options, hold: Ints, arcs: list[Ints], primal: int, u
 def without(problem: Problem, options: Options, arcs: list[Ints]) -> tuple[int, Ints]:
     """Value and uses of what is held by those who cannot move (who are not in ``options``)."""
     counts = count_types(problem, arcs) - _counts(options, options.start, len(problem.kinds))
-    used = np.array(problem.kinds.used(counts, len(problem.limits)), np.int64)
+    used = np.array(problem.kinds.sum_uses(counts, len(problem.limits)), np.int64)
     return value_of(problem, arcs) - int(options.value[options.start].sum()), used
 
 
@@ -320,9 +320,9 @@ def count_types(problem: Problem, arcs: list[Ints]) -> Ints:
     return np.sum([apart, *over_blocks(task, list(zip(problem.blocks, arcs, strict=True)))], axis=0)
 
 
-def used_by(problem: Problem, arcs: list[Ints]) -> list[int]:
+def sum_uses(problem: Problem, arcs: list[Ints]) -> list[int]:
     """Use of each limit by a plan, at-most form."""
-    return problem.kinds.used(count_types(problem, arcs), len(problem.limits))
+    return problem.kinds.sum_uses(count_types(problem, arcs), len(problem.limits))
 
 
 def away(problem: Problem, prices: Ints, arcs: list[Ints]) -> int:

@@ -37,7 +37,9 @@ def solve_again(problem: Problem, active: Active, goal: SolveOptions) -> Solutio
     """
     part = active.part(problem)
     run = Run(part, goal, Local(part), steps=[f"active set of {active.customers:,}", "newton"])
-    starts = [active.middle] if goal.start is None else [part.rounded(goal.start.astype(np.float64)), active.middle]
+    starts = (
+        [active.middle] if goal.start is None else [part.round_prices(goal.start.astype(np.float64)), active.middle]
+    )
     few = scale_problem(part, active.few) if active.customers > FEW else part
     start = min((evaluate(few, Local(few), prices) for prices in starts), key=lambda dual: dual.bound).prices
     root = max(part.everybody, 100) ** -0.5
@@ -50,7 +52,9 @@ def solve_again(problem: Problem, active: Active, goal: SolveOptions) -> Solutio
         once=True,
     )
     if active.customers > MANY * FEW:
-        start = part.rounded(descend(few, Local(few), start, replace(aim, passes=30)).best.prices.astype(np.float64))
+        start = part.round_prices(
+            descend(few, Local(few), start, replace(aim, passes=30)).best.prices.astype(np.float64)
+        )
     descent = descend(part, run.engine, start, aim)
     movers = max(MOVERS, part.everybody // SHARE)
     # a dear arc more or less in the budget may decide, and that is chance; at a side of the box it is the side

@@ -92,7 +92,9 @@ def scale_problem(problem: Problem, blocks: list[Block]) -> Problem:
     """The problem of some of the customers in its blocks; amounts, less what others take, in proportion, rounded."""
     count = sum(len(block) for block in blocks)
     taken = (
-        problem.kinds.used(problem.apart.counts, len(problem.limits)) if problem.apart else [0] * len(problem.limits)
+        problem.kinds.sum_uses(problem.apart.counts, len(problem.limits))
+        if problem.apart
+        else [0] * len(problem.limits)
     )
     left = [int(b) - u for b, u in zip(problem.limits.amount, taken, strict=True)]
     amount = np.array([b * count // max(1, problem.customers) for b in left], np.int64)

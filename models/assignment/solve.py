@@ -57,14 +57,14 @@ class SolveOptions:
             work is bounded by counts, and the answer is a pure function of the problem and the start.
         passes: full passes of the dual at most.
         start: prices to start from (at-most form), e.g. last night's; None is cold.
-        told: called with (stage, seconds, bound, primal or None) as the solve goes on.
+        report: called with (stage, seconds, bound, primal or None) as the solve goes on.
     """
 
     gap: float = 1e-4
     seconds: float = math.inf
     passes: int = 14
     start: Ints | None = None
-    told: Callable[[str, float, int, int | None], None] = lambda stage, seconds, bound, primal: None
+    report: Callable[[str, float, int, int | None], None] = lambda stage, seconds, bound, primal: None
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Run:
     def tell(self, stage: str, dual: Dual, plan: Plan | None) -> None:
         """Say how far the solve is."""
         primal = plan.primal if plan is not None and plan.excess == 0 else None
-        self.goal.told(stage, time.perf_counter() - self.began, dual.bound, primal)
+        self.goal.report(stage, time.perf_counter() - self.began, dual.bound, primal)
 
 
 def solve(problem: Problem, goal: SolveOptions, engine: Engine | None = None) -> Solution:

@@ -21,10 +21,10 @@ from features.arrays import seal
 from models.arrays import Ints
 from models.assignment.arc_types import Numbering, Use, grid_kinds, narrow, reduce_kinds
 from models.assignment.problem import BLOCK, Block, Kinds
-from planning.limits.evaluator import taken
+from planning.limits.evaluator import take_units
 from planning.limits.in_force import LimitsInForce
 
-#: What `sorted_arcs` finds.
+#: What `order_of_arcs` finds.
 SORTED, UNSORTED, TWICE = 0, 1, 2
 #: Groups x pairs up to which kinds are a grid of them.
 GRID = 1 << 16
@@ -47,7 +47,7 @@ class ArcChunk:
     columns: dict[str, np.ndarray]
 
 
-def sorted_arcs(customer: np.ndarray, product: np.ndarray, channel: np.ndarray) -> int:
+def order_of_arcs(customer: np.ndarray, product: np.ndarray, channel: np.ndarray) -> int:
     """Whether arcs ascend by (customer, product, channel); ``TWICE``: sorted so far, but one is there twice."""
     return int(_is_sorted(seal(customer), seal(product), seal(channel)))
 
@@ -182,9 +182,9 @@ class ArcStore:
         of_pair = [
             arc["product"],
             arc["channel"],
-            *(taken(x, arc, (self.pair.count,), part=True) for x in limits.limits),
+            *(take_units(x, arc, (self.pair.count,), part=True) for x in limits.limits),
         ]
-        of_group = [taken(x, own, (self.group.count,), part=True) for x in limits.limits]
+        of_group = [take_units(x, own, (self.group.count,), part=True) for x in limits.limits]
         pairs, pair_of = np.unique(np.stack(of_pair, 1), axis=0, return_inverse=True)
         own_part = np.stack(of_group, 1) if of_group else self.group.known[:, :0]
         groups, group_of = np.unique(own_part, axis=0, return_inverse=True)

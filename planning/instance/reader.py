@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from conf.errors import UserError
 from models.arrays import Ints
 from models.assignment.problem import LARGEST, PICO, Problem
-from planning.instance.arc_store import TWICE, UNSORTED, ArcChunk, ArcStore, constant, sorted_arcs
+from planning.instance.arc_store import TWICE, UNSORTED, ArcChunk, ArcStore, constant, order_of_arcs
 from planning.limits.in_force import LimitsInForce, read_limits
 
 OWN = {"customer": pa.int64(), "product": pa.int16(), "channel": pa.int16(), "value": pa.int64()}
@@ -207,12 +207,12 @@ def _ascending(customer: Ints, last: int | None, path: Path, row: int) -> None:
 def _chunk(table: dict[str, np.ndarray], path: Path, row: int) -> ArcChunk:
     """Sort the arcs within customers where they are not, and refuse an arc that is there twice."""
     customer, product, channel = table["customer"], table["product"], table["channel"]
-    state = sorted_arcs(customer, product, channel)
+    state = order_of_arcs(customer, product, channel)
     if state == UNSORTED:
         order = np.lexsort((channel, product, customer))
         table = {name: column[order] for name, column in table.items()}
         customer, product, channel = table["customer"], table["product"], table["channel"]
-        state = sorted_arcs(customer, product, channel)
+        state = order_of_arcs(customer, product, channel)
     if state == TWICE:
         same = (customer[1:] == customer[:-1]) & (product[1:] == product[:-1]) & (channel[1:] == channel[:-1])
         at = int(np.flatnonzero(same)[0])

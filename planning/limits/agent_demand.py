@@ -17,7 +17,7 @@ from conf.catalogue import Catalogue
 from conf.dates import start_of_day
 from conf.offer import ShiftAmount
 from planning.limits.columns import LimitColumns, rows_of
-from planning.limits.evaluator import selected
+from planning.limits.evaluator import select_arcs
 from planning.limits.translation import DeclaredLimit
 from runtime.lake import arrow_schema
 from runtime.night import Night
@@ -93,7 +93,7 @@ def read_committed_seconds(night: Night, limits: Sequence[DeclaredLimit], popula
         sent = wave(night, night.date - dt.timedelta(days=ago), population)
         seen = {name: sent[name].to_numpy() for name in sent.column_names}
         for each, lag in later:
-            match = selected(each.where, seen, (sent.num_rows,))
+            match = select_arcs(each.where, seen, (sent.num_rows,))
             total[each.limit.name] += int(count_callback_seconds(sent, night.catalogue, lag + ago)[match].sum())
     return {name: seconds for name, seconds in total.items() if seconds}
 

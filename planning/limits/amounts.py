@@ -25,7 +25,7 @@ def amount_of(limit: Limit, customers: int, calendar: pa.Table, date: dt.date, w
     """
     if isinstance(limit.amount, ShiftAmount):
         return plan_agent_seconds(limit, limit.amount, customers, calendar, date, work)
-    return limit.scaled(limit.amount, customers), ""
+    return limit.scale_amount(limit.amount, customers), ""
 
 
 def shifts(night: Night) -> pa.Table:
@@ -39,7 +39,7 @@ def plan_agent_seconds(
 ) -> tuple[int, str]:
     """Agent seconds of a limit from the calendar: planned, less expected calls, times what is spare, less commitments."""
     minutes, note = agent_minutes(shifts, amount, date + dt.timedelta(days=amount.lag))
-    left = limit.scaled(amount.seconds(minutes), customers) - work.inbound(amount)
+    left = limit.scale_amount(amount.seconds(minutes), customers) - work.inbound(amount)
     spare = int(max(0, left) * amount.spare)
     committed = work.committed.get(limit.name, 0)
     if committed > spare:

@@ -17,7 +17,7 @@ from planning.limits.agent_demand import Demand, demand
 from planning.limits.amounts import amount_of, shifts
 from planning.limits.arc_units import ArcUnits, ChannelUnits, ShareUnits
 from planning.limits.columns import LimitColumns, rows_of
-from planning.limits.evaluator import Evaluator, selected, taken
+from planning.limits.evaluator import Evaluator, select_arcs, take_units
 from planning.limits.in_force import LimitInForce, LimitsInForce
 from planning.limits.translation import SHARE, CustomerColumn, DeclaredLimit, Translation
 from runtime.night import Night
@@ -124,7 +124,7 @@ class DeclaredLimits:
         """Arcs with every column that limits look at: of their customers, their channels, and shares."""
         arcs = LimitColumns.of(population).beside(arcs, rows_of(arcs, population))
         seen = {name: arcs[name].to_numpy() for name in arcs.column_names}
-        for name, units in self.evaluator.counted(seen, (arcs.num_rows,)).items():
+        for name, units in self.evaluator.count(seen, (arcs.num_rows,)).items():
             arcs = arcs.append_column(name, pa.array(units))
         return arcs
 
@@ -211,7 +211,7 @@ class DeclaredLimits:
         menu = self._menu()
         shape = menu["product"].shape
         floors = [limit for limit in self.limits if limit.sign < 0 and "product" in limit.where]
-        rows = [selected(limit.where, menu, shape, part=True)[0] for limit in floors]
+        rows = [select_arcs(limit.where, menu, shape, part=True)[0] for limit in floors]
         return np.array(rows, bool).reshape(-1, shape[1])
 
     def closing(self) -> list[str]:
@@ -222,11 +222,11 @@ class DeclaredLimits:
         names = [""] * shape[1]
         for limit in self.limits:
             if limit.capped and limit.limit.amount == 0 and set(limit.where) <= set(menu):
-                for arc in np.flatnonzero(taken(limit, seen, shape)[0] > 0).tolist():
+                for arc in np.flatnonzero(take_units(limit, seen, shape)[0] > 0).tolist():
                     names[arc] = names[arc] or limit.name
         return names
 
-    def closed(self) -> NDArray[np.bool_]:
+    def find_closed(self) -> NDArray[np.bool_]:
         """(arcs of the menu) arcs that a limit of 0 closes for everybody: no plan has them, so pruning must not keep them.
 
         A floor of their product would otherwise find nothing but arcs that it cannot use.

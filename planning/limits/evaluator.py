@@ -46,7 +46,7 @@ class Taking(Protocol):
         """Conditions on columns."""
 
 
-def selected(
+def select_arcs(
     where: Mapping[str, Sequence[int]], columns: Columns, shape: Shape, *, part: bool = False
 ) -> NDArray[np.bool_]:
     """Which arcs hold all conditions; with ``part`` those on the columns at hand alone."""
@@ -57,11 +57,11 @@ def selected(
     return chosen
 
 
-def taken(limit: Taking, columns: Columns, shape: Shape, *, part: bool = False) -> Ints:
+def take_units(limit: Taking, columns: Columns, shape: Shape, *, part: bool = False) -> Ints:
     """Units that a limit takes of arcs; with ``part`` what the columns at hand make of it."""
     counts = limit.counts if isinstance(limit.counts, str) and (limit.counts in columns or not part) else None
     units = np.int64(1) if counts is None else columns[counts]
-    return np.where(selected(limit.where, columns, shape, part=part), units, 0).astype(np.int64, copy=False)
+    return np.where(select_arcs(limit.where, columns, shape, part=part), units, 0).astype(np.int64, copy=False)
 
 
 def takes_stock(limit: Taking) -> bool:
@@ -91,22 +91,22 @@ class Evaluator:
             units[name] = by_channel[columns["channel"]]
         return units
 
-    def counted(self, columns: Columns, shape: Shape) -> dict[str, np.ndarray]:
+    def count(self, columns: Columns, shape: Shape) -> dict[str, np.ndarray]:
         """The columns that limits count: of the arcs' channels and of the shares among the limits."""
         counts = self.channel_units(columns)
         asked = {limit.counts for limit in self.limits}
         for name, share in self.units.shares.items():
             if name in asked:
-                of = selected(share.of, columns, shape)
+                of = select_arcs(share.of, columns, shape)
                 counts[name] = np.where(of, 100 - share.percent, -share.percent).astype(np.int16)
         return counts
 
     def uses(self, columns: Columns, shape: Shape) -> Ints:
         """What each limit takes of arcs, in the at-most form, int64 [limits, *shape]."""
-        seen = {**columns, **self.counted(columns, shape)}
+        seen = {**columns, **self.count(columns, shape)}
         use = np.zeros((len(self.limits), *shape), np.int64)
         for m, limit in enumerate(self.limits):
-            use[m] = taken(limit, seen, shape) * limit.sign
+            use[m] = take_units(limit, seen, shape) * limit.sign
         return use
 
     def arcs(self, population: pa.Table) -> Arcs:

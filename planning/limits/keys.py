@@ -122,6 +122,6 @@ def key_named(name: str) -> Key:
     return KEYS.get(name, _ATTRIBUTE)
 
 
-def listed(value: Any) -> list[str]:
+def as_list(value: Any) -> list[str]:
     """A value or a list of them, as texts."""
     return [str(item) for item in value] if isinstance(value, list) else [str(value)]

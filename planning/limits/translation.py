@@ -11,7 +11,7 @@ import pyarrow as pa
 from conf.catalogue import Catalogue
 from conf.errors import UserError
 from conf.offer import Limit
-from planning.limits.keys import ChannelKey, CustomerKey, ProductKey, key_named, listed
+from planning.limits.keys import ChannelKey, CustomerKey, ProductKey, as_list, key_named
 
 #: Conditions on columns: an arc fits where each column has one of its values.
 Conditions = dict[str, list[int]]
@@ -109,7 +109,7 @@ class Translation:
         for where in wheres:
             for name, value in where.items():
                 if isinstance(key_named(name), CustomerKey):
-                    named.setdefault(name, set()).update(listed(value))
+                    named.setdefault(name, set()).update(as_list(value))
         return cls(catalogue, {name: tuple(sorted(values)) for name, values in named.items()})
 
     def conditions(self, where: Mapping[str, Any], limit: str) -> Conditions:
@@ -136,7 +136,7 @@ class Translation:
             ]
         for name, key in keys.items():
             if isinstance(key, CustomerKey):
-                column, codes = key.condition(name, listed(where[name]), self.named[name])
+                column, codes = key.condition(name, as_list(where[name]), self.named[name])
                 conditions[column] = codes
         return conditions
 
@@ -149,7 +149,7 @@ class Translation:
     ) -> list[Entry]:
         fitting = list(entries)
         for name, value in keys.items():
-            known, wanted = sorted({str(value(entry)) for entry in entries}), listed(where[name])
+            known, wanted = sorted({str(value(entry)) for entry in entries}), as_list(where[name])
             if lost := [text for text in wanted if text not in known]:
                 raise UserError(
                     f"limit {limit}: no {name} {', '.join(lost)}",
@@ -165,7 +165,7 @@ class Translation:
         for where in wheres:
             for name, value in where.items():
                 if isinstance(key := key_named(name), CustomerKey):
-                    values = listed(value)
+                    values = as_list(value)
                     column, _ = key.condition(name, values, self.named[name])
                     columns[column] = CustomerColumn(name, tuple(values), self.named[name], key)
         return dict(sorted(columns.items()))

@@ -42,7 +42,7 @@ def decide(run: RunFolder, tell: Callable[[str, float, int, int | None], None] |
     instance = read_instance(run.instance)
     goal = SolveOptions(gap=inputs.gap)
     if tell is not None:
-        goal = replace(goal, told=tell)
+        goal = replace(goal, report=tell)
     solution = solve_instance(instance, with_start(goal, instance, inputs.start), str(run.instance))
     population = run.table("population")
     arcs = Evaluator(inputs.arcs, instance.limits.limits).arcs(population)

@@ -106,7 +106,7 @@ def evaluate_file(task: ScoringTask, path: str, *, folder: str, prices: tuple[tu
     catalogue = load_catalogue(Path(task.catalogue))
     places, possible, all_ = (
         outbound_places(catalogue, arcs),
-        ~DeclaredLimits.from_catalogue(catalogue).closed(),
+        ~DeclaredLimits.from_catalogue(catalogue).find_closed(),
         menu(catalogue),
     )
     stays, cost = run.table("stays"), inputs.switch_cost

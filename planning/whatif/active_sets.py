@@ -60,9 +60,9 @@ def key_of(certificate: Certificate, limits: Limits, room: float) -> str:
 
 def write_active(path: Path, active: Active, plan: Sequence[Ints]) -> None:
     """Write a set, whole or not at all; what everybody holds is written as the difference from the plan."""
-    moved = [np.flatnonzero(arcs != own) for arcs, own in zip(active.held, plan, strict=True)]
+    moved = [np.flatnonzero(arcs != own) for arcs, own in zip(active.choices, plan, strict=True)]
     arrays: dict[str, Any] = {name: [getattr(block, name) for block in active.blocks] for name in OF_BLOCK}
-    was = [arcs[places] for arcs, places in zip(active.held, moved, strict=True)]
+    was = [arcs[places] for arcs, places in zip(active.choices, moved, strict=True)]
     arrays |= {"place": active.place, "arc": active.arc, "moved": moved, "was": was}
     joined: dict[str, Any] = {name: np.concatenate(parts) for name, parts in arrays.items() if parts}
     sizes: dict[str, Any] = {f"{name}_size": [len(part) for part in parts] for name, parts in arrays.items()}

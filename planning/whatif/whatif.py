@@ -20,7 +20,7 @@ from conf.errors import UserError
 from models.arrays import Ints
 from models.assignment.active_set import ROOMS, Active, active_set, box_of
 from models.assignment.problem import Limits, Problem
-from models.assignment.repair import Plan, used_by, value_of
+from models.assignment.repair import Plan, sum_uses, value_of
 from models.assignment.resolve import solve_again
 from models.assignment.solve import Solution, SolveOptions
 from planning.instance.certificate import Certificate, read_certificate
@@ -170,7 +170,7 @@ def what_if(
     if not same:
         solution = with_incumbent(solution, instance.problem, base.plan)
         for arcs in plans:
-            own = Plan(arcs, value_of(instance.problem, arcs), used_by(instance.problem, arcs))
+            own = Plan(arcs, value_of(instance.problem, arcs), sum_uses(instance.problem, arcs))
             solution = with_incumbent(solution, instance.problem, own)
     signs = tuple(int(sign) for sign in instance.problem.limits.sign)
     return Answer(solution, _figures(base, instance, solution) | {"customers_looked_at": looked}, signs)

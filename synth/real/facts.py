@@ -61,8 +61,8 @@ class Assumptions(Strict):
 
 def read_assumptions(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Assumptions of a set, and what it lacks, as ``conf/demo/NAME/assumptions.yml`` says."""
-    said = validate(Assumptions, read_yaml(ROOT / "demo" / name / "assumptions.yml"))
-    return (said.source, *said.assumptions), said.absent
+    assumptions = validate(Assumptions, read_yaml(ROOT / "demo" / name / "assumptions.yml"))
+    return (assumptions.source, *assumptions.assumptions), assumptions.absent
 
 
 def catalogue(name: str) -> Catalogue:

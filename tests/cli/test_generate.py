@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.generate import HOUSE, generated
+from cli.generate import HOUSE, render_all
 
 
-@pytest.mark.parametrize("path", generated(), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", render_all(), ids=lambda path: path.name)
 def test_a_generated_file_is_current(path: Path) -> None:
-    current = path.exists() and path.read_text(encoding="utf-8") == generated()[path]
+    current = path.exists() and path.read_text(encoding="utf-8") == render_all()[path]
     assert current, f"{path.relative_to(HOUSE)} is stale: run `make generate` and commit it"
 
 
@@ -24,7 +24,7 @@ def test_every_file_that_calls_itself_generated_is_written_by_make_generate() ->
         text=True,
         check=True,
     ).stdout.split()
-    made = {str(path.relative_to(HOUSE)): text for path, text in generated().items()}
+    made = {str(path.relative_to(HOUSE)): text for path, text in render_all().items()}
     heads = [name for name in found if _says_generated((HOUSE / name).read_text(encoding="utf-8"))]
     assert set(heads) <= set(made)
     assert all("`make generate`" in made[name][:400] for name in made if not name.endswith(".json"))

@@ -95,6 +95,8 @@ def test_what_the_set_itself_gives_is_looked_up_in_the_night(planned):
 def test_arcs_that_a_limit_of_nothing_closes_are_never_kept():
     """The offers of the coffee set went out on one set of channels each: the other three are closed to them."""
     catalogue = load_catalogue(ROOT / "demo" / "starbucks")
-    shut = DeclaredLimits.from_catalogue(catalogue).closed().reshape(len(catalogue.products), len(catalogue.channels))
+    shut = (
+        DeclaredLimits.from_catalogue(catalogue).find_closed().reshape(len(catalogue.products), len(catalogue.channels))
+    )
     assert shut.sum(axis=1).tolist() == [len(catalogue.channels) - 1] * len(catalogue.products)
-    assert not DeclaredLimits.from_catalogue(frozen()).closed().any()
+    assert not DeclaredLimits.from_catalogue(frozen()).find_closed().any()

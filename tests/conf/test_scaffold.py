@@ -58,7 +58,7 @@ def test_a_limit_binds_nothing_yet(root):
     draft("limit", "sms_per_night", root)
     limit = Catalogue(root).limits[-1]
     assert (limit.name, limit.side) == ("sms_per_night", "at_most")
-    assert limit.scaled(limit.amount, 5_000) == 5_000  # at most one contact a customer: never reached
+    assert limit.scale_amount(limit.amount, 5_000) == 5_000  # at most one contact a customer: never reached
 
 
 def test_a_channel_comes_with_its_capacity_and_the_feed_of_its_results(root):

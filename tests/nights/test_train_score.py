@@ -24,7 +24,7 @@ from models.lifecycle import registry
 from models.lifecycle.arcs import money as money_of
 from models.lifecycle.training_data import read
 from planning import scoring
-from planning.rescoring import COLUMNS, every_arc
+from planning.rescoring import COLUMNS, score_all_arcs
 from runtime import model_pointer
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
@@ -206,14 +206,14 @@ def test_train_registers_a_champion_and_score_writes_candidates(world: Night) ->
 def test_one_customer_is_scored_again_with_what_pruning_dropped(world: Night) -> None:
     score.run(world)
     kept = [row for row in world.lake.arrow("candidate").to_pylist() if row["customer_id"] == 40]
-    found, why = every_arc(world, 40, "1")
+    found, why = score_all_arcs(world, 40, "1")
     assert why == ""
     assert len(found) == 44 > len(kept)
     for row in kept:
         again = found[row["product"], row["channel"]]
         assert {name: again[name] for name in COLUMNS} == {name: row[name] for name in COLUMNS}
-    assert "has become champion" in every_arc(world, 40, "7")[1]
-    assert every_arc(world, 5, "1")[0] == {}  # no arc of this customer passed the rules
+    assert "has become champion" in score_all_arcs(world, 40, "7")[1]
+    assert score_all_arcs(world, 5, "1")[0] == {}  # no arc of this customer passed the rules
 
 
 def test_who_was_asked_of_late_answers_less(world: Night, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pyarrow as pa
 import pytest
 
-from conf.dates import SHANGHAI, cut_off, known_on
-from runtime.deliveries import TAKEN, deliveries, first_night, in_force, own, seen
+from conf.dates import SHANGHAI, cut_off, first_night_of
+from runtime.deliveries import TAKEN, deliveries, first_night, in_force, own, visible_to
 from runtime.night import Night
 from tests.nights.published import put
 
@@ -43,21 +43,23 @@ def test_the_predicate_and_the_first_night_say_the_same(night: dt.date) -> None:
     table = pa.Table.from_pylist(ROWS)
     come = [one for one in ROWS if one["arrived_at"]]
     first = {one["delivery_id"]: first_night(one["data_date"], one["arrived_at"]) for one in come}
-    assert table.filter(seen(night))["delivery_id"].to_pylist() == [name for name in first if first[name] <= night]
+    assert table.filter(visible_to(night))["delivery_id"].to_pylist() == [
+        name for name in first if first[name] <= night
+    ]
     assert table.filter(own(night))["delivery_id"].to_pylist() == [name for name in first if first[name] == night]
 
 
 def test_the_night_of_the_ninth_sees_what_the_contract_says() -> None:
     names = pa.Table.from_pylist(ROWS).filter(own(D))["delivery_id"].to_pylist()
     assert names == ["in time", "an early hour", "late by a day"]
-    awaited = pa.Table.from_pylist(ROWS).filter(seen(D, awaited=True))["delivery_id"].to_pylist()
+    awaited = pa.Table.from_pylist(ROWS).filter(visible_to(D, awaited=True))["delivery_id"].to_pylist()
     assert "not come yet" in awaited
     assert "at the cut-off" not in awaited
 
 
 def test_the_night_that_knows_of_an_arrival_is_the_first_whose_cut_off_comes_after_it() -> None:
     for arrived in (at(8, 3, 59), at(8, 4), at(8, 23), at(9, 0), at(9, 3, 59, 59), at(9, 4)):
-        night = known_on(arrived)
+        night = first_night_of(arrived)
         assert cut_off(night - dt.timedelta(days=1)) <= arrived < cut_off(night)
 
 

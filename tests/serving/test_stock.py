@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from typer.testing import CliRunner
 
-from cli.offers import app, passed_of
+from cli.offers import app, share_passed
 from conf.catalogue import Catalogue
 from conf.errors import UserError
 from conf.offer import Limit
@@ -155,9 +155,15 @@ def test_what_would_not_last_is_kept_for_whom_it_is_worth_most(day: Callable[[in
 
 
 def test_the_share_of_a_day_and_what_is_no_time(night: Callable[..., Night]) -> None:
-    assert [passed_of(night(), at) for at in ("07:00", "08:00", "15:00", "22:00", "23:30")] == [0.0, 0.0, 0.5, 1.0, 1.0]
+    assert [share_passed(night(), at) for at in ("07:00", "08:00", "15:00", "22:00", "23:30")] == [
+        0.0,
+        0.0,
+        0.5,
+        1.0,
+        1.0,
+    ]
     with pytest.raises(UserError, match="no time of day"):
-        passed_of(night(), "25:00")
+        share_passed(night(), "25:00")
 
 
 def test_the_commands_speak(day: Callable[[int], Night], store_address: str, monkeypatch: pytest.MonkeyPatch) -> None:

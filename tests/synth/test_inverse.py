@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from synth.inverse import InverseSource, invert, required_values
+from synth.inverse import InverseSource, find_required_values, invert
 from tests.fixtures.catalogue import frozen
 
 FIELDS = frozenset({"fee", "fen", "code", "day", "at", "flag"})
@@ -37,7 +37,7 @@ def test_expressions(expression: str, source: InverseSource) -> None:
 
 
 def test_where_of_equalities_is_kept() -> None:
-    assert required_values("code = '01' and fee > 0", FIELDS) == {"code": ("01",)}
+    assert find_required_values("code = '01' and fee > 0", FIELDS) == {"code": ("01",)}
 
 
 def test_every_mapped_column_of_the_catalogue_is_understood() -> None:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from conf.dates import cut_off, known_on, start_of_day
+from conf.dates import cut_off, first_night_of, start_of_day
 from conf.errors import UserError
 from conf.feature import Family
 from features.anchor import feeds_of
@@ -232,8 +232,8 @@ def test_the_examples_catch_a_wrong_filter(house):
 
 
 def test_known_on_is_the_first_night_that_may_see_it():
-    assert known_on(cut_off(D) - TICK) == D
-    assert known_on(cut_off(D)) == D + dt.timedelta(days=1)
+    assert first_night_of(cut_off(D) - TICK) == D
+    assert first_night_of(cut_off(D)) == D + dt.timedelta(days=1)
 
 
 def test_changed_names_lost_and_new_nights():

@@ -16,7 +16,7 @@ from models.arrays import Ints
 from models.assignment.active_set import Active, Box, active_set, box_of
 from models.assignment.dual_evaluation import Local, best_arcs, evaluate
 from models.assignment.problem import Block, Limits, Problem
-from models.assignment.repair import used_by, value_of
+from models.assignment.repair import sum_uses, value_of
 from models.assignment.resolve import solve_again
 from models.assignment.solve import Solution, SolveOptions, solve
 from planning.instance.certificate import Certificate, LimitCertificate
@@ -46,7 +46,7 @@ def same_everywhere(problem: Problem, active: Active, prices: Ints) -> None:
     for mine, own in zip(best, best_arcs(problem, prices), strict=True):
         np.testing.assert_array_equal(mine, own)
     assert value_of(part, best_arcs(part, prices)) == value_of(problem, best)
-    assert used_by(part, best_arcs(part, prices)) == used_by(problem, best)
+    assert sum_uses(part, best_arcs(part, prices)) == sum_uses(problem, best)
 
 
 @settings(max_examples=50, deadline=None)
@@ -69,8 +69,8 @@ def test_bound_choices_and_uses_are_everybodys_at_every_price_of_the_box(problem
 def test_the_same_of_a_generated_night(seed: int, width: float, number: int) -> None:
     problem = generated(Case(1_500, seed=seed))
     random = np.random.default_rng(number)
-    prices = problem.rounded(random.exponential(0.1, len(problem.limits)) * 1e12 / problem.scale)
-    half = problem.rounded(width * random.random(len(prices)) * 1e12 / problem.scale)
+    prices = problem.round_prices(random.exponential(0.1, len(problem.limits)) * 1e12 / problem.scale)
+    half = problem.round_prices(width * random.random(len(prices)) * 1e12 / problem.scale)
     box = around(prices, half)
     active = active_set(problem, prices, box)
     assert active is not None
@@ -87,8 +87,8 @@ def test_the_same_of_arcs_in_groups_as_they_are_on_disk() -> None:
     first = block.first.astype(np.uint32)
     compact = Block(block.customer, first, block.value, pair.astype(np.uint8), group[first[:-1]].astype(np.uint8), 72)
     problem = replace(flat, blocks=[compact])
-    prices = problem.rounded(np.full(len(problem.limits), 0.05e12) / problem.scale)
-    box = around(prices, problem.rounded(np.full(len(prices), 0.02e12) / problem.scale))
+    prices = problem.round_prices(np.full(len(problem.limits), 0.05e12) / problem.scale)
+    box = around(prices, problem.round_prices(np.full(len(prices), 0.02e12) / problem.scale))
     active, plain = active_set(problem, prices, box), active_set(flat, prices, box)
     assert active is not None
     assert plain is not None
@@ -111,14 +111,14 @@ def test_who_stays_certain_is_left_out_and_who_does_not_is_not() -> None:
 
 def test_prices_outside_the_box_are_refused_and_rounded_into_it() -> None:
     problem = generated(Case(1_000))
-    prices = problem.rounded(np.full(len(problem.limits), 0.1e12) / problem.scale)
-    box = around(prices, problem.rounded(np.full(len(prices), 0.01e12) / problem.scale))
+    prices = problem.round_prices(np.full(len(problem.limits), 0.1e12) / problem.scale)
+    box = around(prices, problem.round_prices(np.full(len(prices), 0.01e12) / problem.scale))
     active = active_set(problem, prices, box)
     assert active is not None
     part = active.part(problem)
     with pytest.raises(ValueError, match="outside the box"):
         evaluate(part, Local(part), box.high + 1)
-    assert active.apart.within(part.rounded(2.0 * box.high.astype(np.float64)))
+    assert active.apart.within(part.round_prices(2.0 * box.high.astype(np.float64)))
     with pytest.raises(ValueError, match="must hold"):
         active_set(problem, box.high + 1, box)
     assert active_set(problem, prices, replace(box, high=box.high + (1 << 61))) is None
@@ -151,7 +151,7 @@ def test_a_what_if_by_the_active_set_is_as_good_as_one_by_everybody(
     for each in (found, whole):
         assert 0 <= each.gap <= GAP
         assert each.plan.primal == value_of(there, each.plan.arcs)
-        assert each.plan.used == used_by(there, each.plan.arcs)
+        assert each.plan.used == sum_uses(there, each.plan.arcs)
         assert all(u <= b for u, b in zip(each.plan.used, there.limits.amount.tolist(), strict=True))
         assert evaluate(there, Local(there), each.dual.prices).bound == each.dual.bound
     assert found.plan.primal <= whole.dual.bound
@@ -161,7 +161,9 @@ def test_a_what_if_by_the_active_set_is_as_good_as_one_by_everybody(
 def test_what_a_box_is_too_small_for_is_not_answered(night: tuple[Problem, Solution]) -> None:
     problem, before = night
     prices = before.dual.prices
-    active = active_set(problem, prices, around(prices, problem.rounded(np.full(len(prices), 5e9) / problem.scale)))
+    active = active_set(
+        problem, prices, around(prices, problem.round_prices(np.full(len(prices), 5e9) / problem.scale))
+    )
     assert active is not None
     missed = solve_again(moved(problem, dear(before, problem), 0.4), active, SolveOptions(gap=GAP, start=prices))
     assert not isinstance(missed, Solution)

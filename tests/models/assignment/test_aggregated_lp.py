@@ -11,7 +11,7 @@ from models.assignment.aggregated_lp import _changes, by_classes, classes_of
 from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Local, best_arcs, evaluate
 from models.assignment.problem import Block, Kinds, Limits, Problem
-from models.assignment.repair import gather, used_by, value_of
+from models.assignment.repair import gather, sum_uses, value_of
 from models.assignment.sample import sample, samples
 
 
@@ -35,7 +35,7 @@ def test_ties_are_shared_out_until_limits_are_used_up(amount: list[int], best: i
     plan = by_classes(problem, evaluate(problem, Local(problem), prices, 20), 1_000_000)
     assert plan.excess == 0
     assert plan.primal == value_of(problem, plan.arcs) == 10 * best
-    assert plan.used == used_by(problem, plan.arcs)
+    assert plan.used == sum_uses(problem, plan.arcs)
 
 
 def test_classes_are_of_two_kinds_and_a_loss_least_loss_first() -> None:
@@ -80,7 +80,7 @@ def test_a_plan_of_classes_is_proved_close(seed: int) -> None:
     assert plan.excess == 0
     assert 0 <= (dual.bound - plan.primal) / dual.bound < 1e-4
     assert plan.primal == value_of(problem, plan.arcs)
-    assert plan.used == used_by(problem, plan.arcs)
+    assert plan.used == sum_uses(problem, plan.arcs)
 
 
 def test_samples_within_samples_are_those_drawn_alone() -> None:

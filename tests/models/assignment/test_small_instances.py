@@ -15,7 +15,7 @@ from models.assignment.dual_evaluation import Dual, Local, best_arcs, evaluate
 from models.assignment.ejection_chains import Cooling, search_chains
 from models.assignment.highs_models import Choice, whole_plan
 from models.assignment.problem import PICO, Block, Limits, Problem
-from models.assignment.repair import Options, Plan, gather, repair, used_by, value_of, without
+from models.assignment.repair import Options, Plan, gather, repair, sum_uses, value_of, without
 from models.assignment.small_instances import core, improve_plan
 from models.assignment.solve import SolveOptions, solve
 
@@ -67,7 +67,7 @@ def chains(
 
 
 def kept(problem: Problem, arcs: list[Ints]) -> bool:
-    return all(u <= b for u, b in zip(used_by(problem, arcs), problem.limits.amount.tolist(), strict=True))
+    return all(u <= b for u, b in zip(sum_uses(problem, arcs), problem.limits.amount.tolist(), strict=True))
 
 
 def test_chains_find_the_optimum_of_what_a_mip_can_prove() -> None:
@@ -167,7 +167,7 @@ def test_cores_hold_what_is_held_and_are_small(must: bool) -> None:
     dual = priced(problem)
     held = best_arcs(problem, dual.prices)
     held[0][:5] = 8 * np.arange(5) + 3
-    plan = Plan(held, value_of(problem, held), used_by(problem, held), 1.0)
+    plan = Plan(held, value_of(problem, held), sum_uses(problem, held), 1.0)
     options, complete = core(problem, dual, plan, 100)
     assert len(options.group) <= 100
     assert not complete
@@ -201,7 +201,7 @@ def test_a_small_instance_is_improved_the_same_way_twice() -> None:
     assert one.primal > plan.primal
     assert one.primal == other.primal == value_of(problem, one.arcs)
     assert (one.arcs[0] == other.arcs[0]).all()
-    assert one.used == used_by(problem, one.arcs)
+    assert one.used == sum_uses(problem, one.arcs)
 
 
 @pytest.mark.whole

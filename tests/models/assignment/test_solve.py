@@ -18,7 +18,7 @@ from models.assignment.conflict import Infeasible
 from models.assignment.dual import StoppingRule, box_qp, descend
 from models.assignment.dual_evaluation import Local, best_arcs, choices, evaluate
 from models.assignment.problem import Block, Limits, Overflow, Problem
-from models.assignment.repair import repair, used_by, value_of
+from models.assignment.repair import repair, sum_uses, value_of
 from models.assignment.sample import sample, split
 from models.assignment.solve import SolveOptions, solve
 
@@ -52,7 +52,7 @@ def brute(problem: Problem, values: bool = True) -> int | None:
     ]
     for arcs in itertools.product(*choice):
         plan = [np.array(arcs, np.int64)]
-        if all(u <= b for u, b in zip(used_by(problem, plan), problem.limits.amount.tolist(), strict=True)):
+        if all(u <= b for u, b in zip(sum_uses(problem, plan), problem.limits.amount.tolist(), strict=True)):
             value = value_of(problem, plan)
             best = value if best is None or value > best else best
     return best
@@ -81,7 +81,7 @@ def test_the_plan_is_the_best_and_the_bound_holds(problem: Problem) -> None:
         return
     assert best is not None
     assert found.plan.primal == best == value_of(problem, found.plan.arcs)
-    assert found.plan.used == used_by(problem, found.plan.arcs)
+    assert found.plan.used == sum_uses(problem, found.plan.arcs)
     assert all(u <= b for u, b in zip(found.plan.used, problem.limits.amount.tolist(), strict=True))
     assert found.dual.bound >= best
     assert evaluate(problem, Local(problem), found.dual.prices).bound == found.dual.bound
@@ -189,7 +189,7 @@ def test_every_price_bounds_the_optimum(problem: Problem, prices: list[int]) -> 
 def test_a_repaired_plan_says_what_it_uses(problem: Problem) -> None:
     plan = repair(problem, np.zeros(len(problem.limits), np.int64), 10**12)
     assert plan.primal == value_of(problem, plan.arcs)
-    assert plan.used == used_by(problem, plan.arcs)
+    assert plan.used == sum_uses(problem, plan.arcs)
     over = any(u > b for u, b in zip(plan.used, problem.limits.amount.tolist(), strict=True))
     assert over == (plan.excess > 0)
 
@@ -290,7 +290,7 @@ def test_prices_lie_on_a_grid_that_leaves_nothing_to_round() -> None:
     arcs = [[(5, [180, 7])], [(4, [360, 7])]]
     problem = made(arcs * 2_000, [("at_most", 180), ("at_most", 7)])
     assert problem.grid.tolist() == [50_000, 1_000_000]
-    prices = problem.rounded(np.array([123_456.0, -5.0]))
+    prices = problem.round_prices(np.array([123_456.0, -5.0]))
     assert prices.tolist() == [100_000, 0]
     assert (problem.kinds.price(prices) % 1_000_000 == 0).all()
 

@@ -89,7 +89,7 @@ def test_a_limit_of_nothing_closes_what_uses_it_for_everybody() -> None:
     for code in seconds:
         open_ &= ~arcs_where(limits, "ai_phone", code)
     assert set(found[open_]) == {""}
-    assert (limits.closed() == (found != "")).all()
+    assert (limits.find_closed() == (found != "")).all()
 
 
 def test_pruning_leaves_out_what_its_rows_cannot_tell() -> None:

@@ -20,7 +20,7 @@ from models.assignment.problem import Kinds
 from planning.instance.reader import read_instance
 from planning.limits.arc_units import ArcUnits, ChannelUnits
 from planning.limits.declared import DeclaredLimits
-from planning.limits.evaluator import Evaluator, selected, taken, takes_stock
+from planning.limits.evaluator import Evaluator, select_arcs, take_units, takes_stock
 from planning.limits.in_force import LimitInForce, LimitsInForce, write_limits
 
 CATALOGUE = Catalogue(ROOT)
@@ -199,14 +199,14 @@ def test_a_column_that_is_not_at_hand_is_left_to_whoever_has_it() -> None:
     columns = {"channel": np.array([0, 1, 1]), "seconds": np.array([7, 8, 9]), "c_centre": np.array([2, 2, 1])}
     arc = {name: columns[name] for name in ("channel", "seconds")}
     own = {"c_centre": columns["c_centre"]}
-    of_arc, of_customer = (taken(limit, part, (3,), part=True) for part in (arc, own))
+    of_arc, of_customer = (take_units(limit, part, (3,), part=True) for part in (arc, own))
     assert of_arc.tolist() == [0, 8, 9]
     assert of_customer.tolist() == [1, 1, 0]
-    assert (of_arc * of_customer).tolist() == taken(limit, columns, (3,)).tolist() == [0, 8, 0]
+    assert (of_arc * of_customer).tolist() == take_units(limit, columns, (3,)).tolist() == [0, 8, 0]
     for part in (arc, own):  # who wants the whole must have all columns: none is taken to hold silently
         with pytest.raises(KeyError):
-            taken(limit, part, (3,))
-    assert selected({}, {}, (2,)).tolist() == [True, True]
+            take_units(limit, part, (3,))
+    assert select_arcs({}, {}, (2,)).tolist() == [True, True]
 
 
 def test_acceptance_takes_of_caps_on_products_whatever_the_channel() -> None:

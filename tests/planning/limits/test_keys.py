@@ -109,7 +109,7 @@ def test_a_new_kind_of_key_is_seen_by_everything(filled: Night, known: None, mon
     (row,) = [row for row in answer.figures["limits"] if row["limit"] == "cap_cheap_to_new"]
     assert row["used"] <= 5 < row["used_was"] == cap["used"]
     assert replay(filled.settings, run_id(filled)).identical
-    assert prove.run(filled)["verdict"] == "accepted"
+    assert prove.run(filled).verdict == "accepted"
     assert used_in(folder, "cap_cheap_to_new") == cap["used"]
 
 
