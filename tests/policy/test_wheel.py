@@ -19,12 +19,12 @@ LEFT_OUT = {"var", ".git", "jars", "tests", "docs", "build", ".mypy_cache", ".ru
 PROBE = """
 import conf, reporting.night_report.view
 from conf.catalogue import load_catalogue
-from runtime.night_order import RUNS, compiled, load
+from runtime.night_order import RUNS, load, read_compiled
 from pathlib import Path
 place = Path(conf.__file__).resolve().parents[1]
 catalogue = load_catalogue()
 for run in RUNS:
-    for step in compiled(run):
+    for step in read_compiled(run):
         assert Path(load(step.job).__file__).is_relative_to(place), step.job
 assert (Path(reporting.__file__).parent / "night_report" / "page.html.j2").is_file()
 print(place, len(catalogue.feeds), len(catalogue.schemas), len(catalogue.products))
