@@ -220,7 +220,9 @@ def test_pruned_arcs_are_priced_too(decided_night, monkeypatch):
     score = dict.fromkeys(COLUMNS, 0) | {"value_micro": 3_700_000, "p_convert": 0.5}
     lossy = score | {"value_micro": -1}
     monkeypatch.setattr(
-        explanation, "score_all_arcs", lambda night, customer, version: ({(0, 0): score, (1, 0): lossy, (0, 5): score}, "")
+        explanation,
+        "score_all_arcs",
+        lambda night, customer, version: ({(0, 0): score, (1, 0): lossy, (0, 5): score}, ""),
     )
     found = explained(decided_night, 1)
     pruned = {(arc["product"], arc["channel"]): arc for arc in found["arcs"] if arc["state"] == "pruned"}
