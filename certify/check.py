@@ -56,9 +56,14 @@ def check(instance: Path, out: Path) -> dict[str, Any]:
     return _compare(certificate, limits, tally)
 
 
+def _class_key(limits: list[CheckedLimit]) -> list[str]:
+    """The columns that limits look at, whatever their names: what arcs of one class must share."""
+    named = {key for limit in limits for key in limit.where}
+    return sorted(named | {limit.counts for limit in limits if limit.counts is not None})
+
+
 def _columns(limits: list[CheckedLimit]) -> list[str]:
-    named = {key for limit in limits for key in limit.where} | {limit.counts for limit in limits if limit.counts}
-    return [*_TYPES, *sorted(named - set(_TYPES))]
+    return [*_TYPES, *(name for name in _class_key(limits) if name not in _TYPES)]
 
 
 def _files(folder: Path) -> list[Path]:
@@ -71,18 +76,17 @@ def _files(folder: Path) -> list[Path]:
 def _read(path: Path, columns: list[str], nulls: bool) -> Iterator[dict[str, np.ndarray]]:
     """Batches of integer columns; where nulls are allowed, ``product`` etc. are -1, -1, 0 with ``none`` true."""
     try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InstanceRefused("not a Parquet file", str(path)) from error
-    with file:
-        for name in columns:
-            if name not in file.schema_arrow.names:
-                raise InstanceRefused(f"no column {name!r}", path.name)
-            kind = file.schema_arrow.field(name).type
-            if not pa.types.is_integer(kind) or kind == pa.uint64() or kind != _TYPES.get(name, kind):
-                raise InstanceRefused(f"column {name!r} is {kind}", path.name)
-        for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
-            yield _batch(batch, columns, nulls, path)
+        with pq.ParquetFile(path) as file:
+            for name in columns:
+                if file.schema_arrow.names.count(name) != 1:
+                    raise InstanceRefused(f"no column {name!r}, or several", path.name)
+                kind = file.schema_arrow.field(name).type
+                if not pa.types.is_integer(kind) or kind == pa.uint64() or kind != _TYPES.get(name, kind):
+                    raise InstanceRefused(f"column {name!r} is {kind}", path.name)
+            for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
+                yield _batch(batch, columns, nulls, path)
+    except (pa.ArrowException, OSError) as error:
+        raise InstanceRefused("not a Parquet file, or a broken one", str(path)) from error
 
 
 def _batch(batch: pa.RecordBatch, columns: list[str], nulls: bool, path: Path) -> dict[str, np.ndarray]:
@@ -100,7 +104,10 @@ def _batch(batch: pa.RecordBatch, columns: list[str], nulls: bool, path: Path) -
         if column.null_count:
             column = column.fill_null(0 if name == "value" else -1)
         arrays[name] = column.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
-    arrays["none"] = none
+        if arrays[name].size and int(arrays[name].min()) == -(1 << 63):
+            raise InstanceRefused(f"column {name!r} has the least int64, which has no positive", path.name)
+    if nulls:  # a plan, whose columns have other names; in the arcs a column may be called so
+        arrays["none"] = none
     return arrays
 
 
@@ -165,12 +172,15 @@ class _plan:  # noqa: N801 - a reader with a place in its files
 def _judge(rows: dict[str, np.ndarray], limits: list[CheckedLimit], must: bool, plan: _plan, tally: _Tally) -> None:
     """One piece: the arcs' reduced values for the bound, the chosen arcs for feasibility."""
     customer = rows["customer"]
+    for name in ("product", "channel"):
+        if int(rows[name].min()) < 0:
+            raise InstanceRefused(f"a {name} below 0, which means none in a plan", "arcs")
     first = np.concatenate(([0], np.flatnonzero(customer[1:] != customer[:-1]) + 1))
     size = np.diff(np.append(first, len(customer)))
-    kind, distinct = _kinds(rows, _columns(limits))
-    uses = [_use(distinct, limit) for limit in limits]
+    kind, classes, distinct = _kinds(rows, _class_key(limits))
+    uses = [_use(distinct, classes, limit) for limit in limits]
     _within(rows["value"], limits, uses)
-    charge = np.zeros(len(distinct["customer"]), np.int64)
+    charge = np.zeros(classes, np.int64)
     for limit, use in zip(limits, uses, strict=True):
         charge += limit.price * use
     reduced = rows["value"] * 1_000_000 - charge[kind]
@@ -195,12 +205,11 @@ def _judge(rows: dict[str, np.ndarray], limits: list[CheckedLimit], must: bool, 
     tally.digest.update(records.tobytes())
 
 
-def _kinds(rows: dict[str, np.ndarray], columns: list[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Arcs that are alike in all that limits may ask for: each arc's number, and one row of every number.
+def _kinds(rows: dict[str, np.ndarray], named: list[str]) -> tuple[np.ndarray, int, dict[str, np.ndarray]]:
+    """Arcs that are alike in every column that limits look at: each arc's class, how many there are, and a row of each.
 
-    A use is then derived once a number instead of once an arc.
+    A use is then derived once a class instead of once an arc.
     """
-    named = [name for name in columns if name not in {"customer", "value"}]
     code, size = np.zeros(len(rows["customer"]), np.int64), 1
     for name in named:
         values = rows[name]
@@ -215,7 +224,7 @@ def _kinds(rows: dict[str, np.ndarray], columns: list[str]) -> tuple[np.ndarray,
     code, size = _dense(code)
     example = np.empty(size, np.int64)
     example[code] = np.arange(len(code))
-    return code, {name: rows[name][example] for name in columns}
+    return code, size, {name: rows[name][example] for name in named}
 
 
 def _dense(code: np.ndarray) -> tuple[np.ndarray, int]:
@@ -229,11 +238,11 @@ def _dense(code: np.ndarray) -> tuple[np.ndarray, int]:
     return number[code], int(number[-1]) + 1
 
 
-def _use(rows: dict[str, np.ndarray], limit: CheckedLimit) -> np.ndarray:
-    mask = np.ones(len(rows["customer"]), bool)
+def _use(rows: dict[str, np.ndarray], classes: int, limit: CheckedLimit) -> np.ndarray:
+    mask = np.ones(classes, bool)
     for name, values in limit.where.items():
-        mask &= np.isin(rows[name], np.array(values, np.int64))
-    return np.where(mask, rows[limit.counts] if limit.counts else 1, 0)
+        mask &= np.isin(rows[name], np.array([v for v in values if -(1 << 63) <= v < 1 << 63], np.int64))
+    return np.where(mask, 1 if limit.counts is None else rows[limit.counts], 0)
 
 
 def _exact_product(use: np.ndarray, counts: np.ndarray) -> int:
@@ -304,12 +313,18 @@ def _compare(certificate: dict[str, Any], limits: list[CheckedLimit], tally: _Ta
     for key, value in derived.items():
         if certificate[key] != value:
             raise InstanceRefused(f"{key} is {value}, not {certificate[key]}", "certificate.json")
-    if type(certificate["gap"]) not in {int, float} or not math.isclose(
-        certificate["gap"], gap, rel_tol=1e-9, abs_tol=1e-15
-    ):
+    if not _is_near(certificate["gap"], gap):
         raise InstanceRefused(f"gap is {gap}, not {certificate['gap']}", "certificate.json")
     _claims(certificate, tally.primal, bound)
     return {**derived, "gap": gap, "used": {limit.name: used for limit, used in zip(limits, tally.used, strict=True)}}
+
+
+def _is_near(number: Any, derived: float) -> bool:
+    """Whether a number in the certificate is the one derived, but for the last digits of a float."""
+    try:
+        return type(number) in {int, float} and math.isclose(number, derived, rel_tol=1e-9, abs_tol=1e-15)
+    except OverflowError:  # an integer that no float holds
+        return False
 
 
 def _claims(certificate: dict[str, Any], primal: int, bound: int) -> None:
@@ -320,9 +335,7 @@ def _claims(certificate: dict[str, Any], primal: int, bound: int) -> None:
         claimed, gap = certificate["bound_claimed"], certificate["gap_claimed"]
         if type(claimed) is not int or not primal <= claimed <= bound:
             raise InstanceRefused("bound_claimed is no integer between primal and bound", "certificate.json")
-        if type(gap) not in {int, float} or not math.isclose(
-            gap, (claimed - primal) / max(1, abs(claimed)), abs_tol=1e-15
-        ):
+        if not _is_near(gap, (claimed - primal) / max(1, abs(claimed))):
             raise InstanceRefused("gap_claimed is not that of bound_claimed", "certificate.json")
     if type(certificate["seconds"]) not in {int, float} or not 0 <= certificate["seconds"] < math.inf:
         raise InstanceRefused("seconds is no duration", "certificate.json")

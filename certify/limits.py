@@ -42,7 +42,7 @@ class CheckedLimit:
     name: str
     side: int
     amount: int
-    counts: str  # column; empty: 1 an arc
+    counts: str | None  # column; None: 1 an arc
     where: dict[str, tuple[int, ...]]
     price: int = 0
     used_said: int = 0
@@ -69,7 +69,7 @@ def read_limits(path: Path) -> tuple[bool, list[CheckedLimit]]:
     """Whether everybody must take an arc, and the limits (without prices)."""
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), _NoRepeats)  # noqa: S506 - a safe loader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InstanceRefused("limits.yml cannot be read", str(path)) from error
     data = {} if data is None else data
     if not isinstance(data, dict) or set(data) - {"choose", "limits"}:
@@ -77,7 +77,10 @@ def read_limits(path: Path) -> tuple[bool, list[CheckedLimit]]:
     choose = data.get("choose", "at_most_one")
     if choose not in {"at_most_one", "exactly_one"}:
         raise InstanceRefused(f"choose is {choose!r}", str(path))
-    limits = [_limit(row, f"{path.name}, limit {i + 1}") for i, row in enumerate(data.get("limits") or [])]
+    rows = data.get("limits") or []
+    if not isinstance(rows, list):
+        raise InstanceRefused("limits is not a list", str(path))
+    limits = [_limit(row, f"{path.name}, limit {i + 1}") for i, row in enumerate(rows)]
     names = [limit.name for limit in limits]
     if len(set(names)) != len(names):
         raise InstanceRefused(f"two limits of one name: {sorted({n for n in names if names.count(n) > 1})}", str(path))
@@ -98,14 +101,14 @@ def _limit(row: Any, where: str) -> CheckedLimit:
         raise InstanceRefused(f"limit {row['name']}: where is not columns with lists", where)
     chosen = {str(k): tuple(integer(x, f"where.{k}", where) for x in v) for k, v in columns.items()}
     amount = integer(sides[0][1], f"the amount of {row['name']}", where)
-    return CheckedLimit(row["name"], sides[0][0], amount, counts if isinstance(counts, str) else "", chosen)
+    return CheckedLimit(row["name"], sides[0][0], amount, counts if isinstance(counts, str) else None, chosen)
 
 
 def read_certificate(path: Path, limits: list[CheckedLimit]) -> tuple[dict[str, Any], list[CheckedLimit]]:
     """The certificate, and the limits with the prices and uses that it states."""
     try:
         certificate = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InstanceRefused("certificate.json cannot be read", str(path)) from error
     where = path.name
     if not isinstance(certificate, dict) or set(certificate) - _CERTIFICATE_KEYS or _NEEDED - set(certificate):
@@ -113,7 +116,8 @@ def read_certificate(path: Path, limits: list[CheckedLimit]) -> tuple[dict[str, 
     for key in ("primal", "bound", "customers", "arcs"):
         integer(certificate[key], key, where)
     rows = certificate["limits"]
-    if not isinstance(rows, list) or [r.get("name") for r in rows if isinstance(r, dict)] != [x.name for x in limits]:
+    names = [row.get("name") if isinstance(row, dict) else None for row in rows] if isinstance(rows, list) else None
+    if names != [limit.name for limit in limits]:
         raise InstanceRefused("the certificate's limits are not those of limits.yml, in their order", where)
     priced = []
     for row, limit in zip(rows, limits, strict=True):

@@ -6,7 +6,9 @@ import hashlib
 import json
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow as pa
@@ -295,3 +297,186 @@ def test_sums_beyond_64_bits_are_exact(made: tuple[Path, Path]) -> None:
     (made[1] / "certificate.json").write_text(json.dumps(said))
     with pytest.raises(InstanceRefused, match=f"budget is broken: {1 << 64} against"):
         check(*made)
+
+
+def test_products_and_channels_below_zero_are_refused(made: tuple[Path, Path]) -> None:
+    write_arcs(made[0] / "arcs", [(1, -1, -1, 500, 3), *ARCS[1:]])
+    with pytest.raises(InstanceRefused, match="below 0"):
+        check(*made)
+
+
+def test_a_broken_page_is_refused(made: tuple[Path, Path]) -> None:
+    path = made[0] / "arcs" / "a.parquet"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4] + bytes(200) + whole[204:])
+    with pytest.raises(InstanceRefused, match="broken"):
+        check(*made)
+
+
+@pytest.mark.parametrize("change", [set_limit("used", 10**30), lambda s: s.update(gap=10**400)])
+def test_integers_of_any_size_are_compared(made: tuple[Path, Path], change: Callable[[dict[str, Any]], object]) -> None:
+    say(made[1], change)
+    with pytest.raises(InstanceRefused):
+        check(*made)
+
+
+def test_a_row_that_is_no_limit_is_refused(made: tuple[Path, Path]) -> None:
+    say(made[1], lambda said: said["limits"].append(5))
+    with pytest.raises(InstanceRefused, match="not those of"):
+        check(*made)
+
+
+# --- hostile instances: every verdict against one that is found by brute force from the words of the contract ---
+
+#: Columns with names that mean something elsewhere in the checker.
+HOSTILE = ("customer", "product", "channel", "value", "cost", "none", "segment")
+
+
+def use_of(arc: dict[str, int], limit: dict[str, Any]) -> int:
+    if not all(arc[name] in values for name, values in limit.get("where", {}).items()):
+        return 0
+    return 1 if limit["counts"] == 1 else arc[limit["counts"]]
+
+
+def hostile_limit(random: Random, number: int, arcs: list[dict[str, int]]) -> dict[str, Any]:
+    counts: Any = random.choice([1, *HOSTILE])
+    where = {}
+    for name in random.sample(HOSTILE, random.choice([0, 0, 1, 1, 2])):
+        values = sorted({arc[name] for arc in arcs})
+        where[name] = random.sample(values, random.randint(1, len(values))) + (
+            [1 << 70] if random.random() < 0.1 else []
+        )
+    side = random.choice(["at_most", "at_least"])
+    limit: dict[str, Any] = {"name": f"m{number}", "counts": counts, "where": where}
+    return {**limit, side: random.randint(-3, 12) if counts != 1 else random.randint(0, 4)}
+
+
+def hostile_arcs(random: Random) -> list[dict[str, int]]:
+    arcs = []
+    for customer in sorted(random.sample(range(-3, 9), random.randint(1, 5))):
+        pairs = sorted(random.sample([(p, c) for p in range(3) for c in range(2)], random.randint(1, 3)))
+        segment = random.randint(0, 2)
+        for product, channel in pairs:
+            arc = {"customer": customer, "product": product, "channel": channel, "value": random.randint(-2, 9)}
+            arcs.append(arc | {"cost": random.randint(-3, 5), "none": random.randint(0, 2), "segment": segment})
+    return arcs
+
+
+@dataclass
+class Slow:
+    """A plan judged one arc after another, from the words of the contract alone."""
+
+    arcs: list[dict[str, int]]
+    limits: list[dict[str, Any]]
+    must: bool
+    prices: list[int]
+    plan: dict[int, dict[str, int] | None]
+
+    def by_customer(self) -> dict[int, list[dict[str, int]]]:
+        found: dict[int, list[dict[str, int]]] = {}
+        for arc in self.arcs:
+            found.setdefault(arc["customer"], []).append(arc)
+        return found
+
+    def used(self) -> list[int]:
+        return [sum(use_of(arc, limit) for arc in self.plan.values() if arc is not None) for limit in self.limits]
+
+    def bound(self) -> int:
+        total = sum(
+            p * limit.get("at_most", limit.get("at_least")) for p, limit in zip(self.prices, self.limits, strict=True)
+        )
+        bound = -(-total // 10**6)
+        for own in self.by_customer().values():
+            reduced = [
+                10**6 * arc["value"] - sum(p * use_of(arc, m) for p, m in zip(self.prices, self.limits, strict=True))
+                for arc in own
+            ]
+            bound += -(-max(reduced if self.must else [*reduced, 0]) // 10**6)
+        return bound
+
+    def holds(self) -> bool:
+        if self.must and any(arc is None for arc in self.plan.values()):
+            return False
+        return all(
+            used <= limit["at_most"] if "at_most" in limit else used >= limit["at_least"]
+            for used, limit in zip(self.used(), self.limits, strict=True)
+        )
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        (folder / "in" / "arcs").mkdir(parents=True)
+        table = pa.Table.from_pylist(self.arcs)
+        kinds = {"product": pa.int16(), "channel": pa.int16()}
+        table = table.cast(pa.schema([(name, kinds.get(name, pa.int64())) for name in table.column_names]))
+        pq.write_table(table, folder / "in" / "arcs" / "a.parquet")
+        choose = "exactly_one" if self.must else "at_most_one"
+        (folder / "in" / "limits.yml").write_text(yaml.safe_dump({"choose": choose, "limits": self.limits}))
+        rows = [
+            (c, None, None, None) if arc is None else (c, arc["product"], arc["channel"], arc["value"])
+            for c, arc in self.plan.items()
+        ]
+        write_plan(folder / "out" / "assignment", rows)
+        digest = hashlib.sha256()
+        for customer, product, channel, value in rows:
+            digest.update(
+                struct.pack("<qhhq", customer, *((-1, -1, 0) if product is None else (product, channel, value)))
+            )
+        primal, bound = sum(row[3] or 0 for row in rows), self.bound()
+        said = {
+            "primal": primal,
+            "bound": bound,
+            "gap": (bound - primal) / max(1, abs(bound)),
+            "customers": len(rows),
+            "arcs": len(self.arcs),
+            "limits": [
+                {"name": m["name"], "used": u, "amount": m.get("at_most", m.get("at_least")), "price_pico": p}
+                for m, u, p in zip(self.limits, self.used(), self.prices, strict=True)
+            ],
+            "assignment_sha256": digest.hexdigest(),
+            "seconds": 0.0,
+            "passes": 0,
+            "method": "",
+        }
+        (folder / "out" / "certificate.json").write_text(json.dumps(said))
+        return folder / "in", folder / "out"
+
+
+def hostile(seed: int) -> Slow:
+    random = Random(seed)
+    arcs = hostile_arcs(random)
+    limits = [hostile_limit(random, m, arcs) for m in range(random.randint(0, 4))]
+    prices = [random.choice([0, random.randint(0, 5_000_000)]) * (1 if "at_most" in m else -1) for m in limits]
+    case = Slow(arcs, limits, random.random() < 0.4, prices, {})
+    for _ in range(30):  # a right plan where one comes up, else one that breaks something
+        for customer, own in case.by_customer().items():
+            case.plan[customer] = random.choice(own if case.must else [*own, None])
+        if case.holds() != (seed % 3 == 0):
+            break
+    return case
+
+
+def test_no_hostile_instance_fools_the_checker(tmp_path: Path) -> None:
+    right = wrong = 0
+    for seed in range(400):
+        case = hostile(seed)
+        instance, out = case.write(tmp_path / str(seed))
+        if case.holds():
+            found, right = check(instance, out), right + 1
+            assert (found["bound"], list(found["used"].values())) == (case.bound(), case.used()), seed
+            said = json.loads((out / "certificate.json").read_text())
+            (out / "certificate.json").write_text(json.dumps(said | {"bound": said["bound"] - 1}))
+            with pytest.raises(InstanceRefused):
+                check(instance, out)
+        else:
+            wrong += 1
+            with pytest.raises(InstanceRefused, match=r"is broken|without an arc"):
+                check(instance, out)
+    assert right > 100
+    assert wrong > 100
+
+
+def test_a_plan_that_breaks_a_limit_on_customers_is_refused(tmp_path: Path) -> None:
+    arcs = [{"customer": c, "product": 0, "channel": 0, "value": 10} for c in range(6)]
+    limits = [{"name": "these", "at_most": 1, "counts": 1, "where": {"customer": [1, 2, 3]}}]
+    case = Slow(arcs, limits, False, [0], {arc["customer"]: arc for arc in arcs})
+    with pytest.raises(InstanceRefused, match="these is broken: 3 against 1"):
+        check(*case.write(tmp_path))
