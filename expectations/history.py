@@ -66,7 +66,10 @@ def due(feed: Feed, decision_date: dt.date) -> dt.date:
 
 
 def freshness(feed: Feed, decision_date: dt.date, newest: dt.date | None) -> dict[str, Any]:
-    """Days by which the feed's newest data is behind what is due; a required feed beyond its stand-in stops."""
+    """Days by which the feed's newest data is behind what is due; loudest of a required feed beyond its stand-in.
+
+    It is said of the feed: what did come is not held back by it.
+    """
     wanted = due(feed, decision_date)
     behind = float((wanted - newest).days) if newest else None
     late = behind is None or behind > 0

@@ -42,7 +42,7 @@ class Expect:
     Attributes:
         column: a field of the schema; '' is the record as a whole.
         codes: the codes meant by ``other_codes`` and ``share``.
-        severity: ``stop`` keeps the feed's delivery from being trusted, ``warn`` is shown, ``info`` is noted.
+        severity: ``stop`` holds the delivery back until it is released, ``warn`` is shown, ``info`` is noted.
         rows: fewer records than this are not judged (a mean of three says nothing).
         why: in the domain's words, for Data Docs; empty where the schema says it.
     """

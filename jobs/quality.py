@@ -19,13 +19,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from conf.catalogue import Catalogue
 from conf.errors import UserError
@@ -37,6 +38,7 @@ from features.store import drift
 from models.lifecycle import monitoring
 from runtime.deliveries import deliveries
 from runtime.figures import QualityFigures
+from runtime.holds import refusal_feeds
 from runtime.lake import Lake
 from runtime.night import Night
 
@@ -68,7 +70,7 @@ def run(night: Night) -> QualityFigures:
     lines = report(verdict.checks, fresh, loads, set_aside(lake, verdict.checks))
     lake.replace_arrow("ops_quality", as_table(lines, night.date), partition=night.partition)
     docs.build(verdict, catalogue, night.settings.home / "docs", folder(catalogue))
-    return figures(verdict.checks, fresh)
+    return figures(verdict.checks, fresh, refusal_feeds(catalogue))
 
 
 def folder(catalogue: Catalogue) -> Path:
@@ -147,13 +149,24 @@ def read_measures(lake: Lake, fresh: Sequence[Row]) -> dict[tuple[str, str], dic
     return measures
 
 
-def table_rows(lake: Lake, catalogue: Catalogue, fresh: Sequence[Row]) -> dict[tuple[str, dt.date], int]:
-    """Rows in the raw tables by feed and data date, from Delta's log alone."""
-    schemas = sorted({catalogue.feeds[row["feed"]].schema_name for row in fresh if row["feed"] in catalogue.feeds})
-    counts: dict[tuple[str, dt.date], int] = defaultdict(int)
-    for schema in schemas:
-        for file in lake.live_files(f"raw_{schema}"):
-            counts[file.partition["feed"], file.partition["data_date"]] += file.rows
+def table_rows(lake: Lake, catalogue: Catalogue, fresh: Sequence[Row]) -> dict[tuple[str, dt.date], dict[str, int]]:
+    """Rows in the raw tables by feed and data date, and in each by delivery, from Delta's log.
+
+    Only a file that holds rows of several deliveries, which the loader never writes, is read.
+    """
+    wanted = {(row["feed"], row["data_date"]) for row in fresh if row["feed"] in catalogue.feeds}
+    counts: dict[tuple[str, dt.date], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for schema in sorted({catalogue.feeds[feed].schema_name for feed, _ in wanted}):
+        for file in lake.live_files(f"raw_{schema}", bounds=("delivery_id",)):
+            key = (file.partition["feed"], file.partition["data_date"])
+            if key not in wanted:
+                continue
+            name = file.low["delivery_id"]
+            if name is not None and name == file.high["delivery_id"]:
+                counts[key][name] += file.rows
+                continue
+            for name in pq.read_table(file.path, columns=["delivery_id"], partitioning=None)["delivery_id"].to_pylist():
+                counts[key][name] += 1
     return counts
 
 
@@ -179,21 +192,26 @@ def suite_checks(
 
 
 def count_checks(
-    accepted: Sequence[Row], fresh: Sequence[Row], there: Mapping[tuple[str, dt.date], int]
+    accepted: Sequence[Row], fresh: Sequence[Row], there: Mapping[tuple[str, dt.date], Mapping[str, int]]
 ) -> list[dict[str, Any]]:
-    """Control records = loaded + quarantined, and the table holds what was loaded of the whole date."""
+    """Control records = loaded + quarantined, and the table holds what was loaded: of each delivery, and of its date.
+
+    What a table holds beyond its deliveries is nobody's: the check of the date alarms and holds nothing back.
+    """
     rows = []
     for delivery in fresh:
+        name, when = delivery["delivery_id"], _when(delivery)
         lost = delivery["control_records"] - delivery["loaded"] - delivery["quarantined"]
-        name = f"control count · {_when(delivery)}"
-        row = check(delivery["feed"], name, "control", float(lost), 0.0, 0.0, "stop")
-        rows.append(row | {"delivery_id": delivery["delivery_id"]})
+        off = there.get((delivery["feed"], delivery["data_date"]), {}).get(name, 0) - delivery["loaded"]
+        for what, kind, figure in ((f"control count · {when}", "control", lost), (f"rows · {when}", "table", off)):
+            row = check(delivery["feed"], what, kind, float(figure), 0.0, 0.0, "stop")
+            rows.append(row | {"delivery_id": name})
     loaded: dict[tuple[str, dt.date], int] = defaultdict(int)
     for delivery in accepted:
         loaded[delivery["feed"], delivery["data_date"]] += delivery["loaded"]
     for feed, day in sorted({(delivery["feed"], delivery["data_date"]) for delivery in fresh}):
-        off = float(there.get((feed, day), 0) - loaded[feed, day])
-        rows.append(check(feed, f"table count · {day}", "table", off, 0.0, 0.0, "stop"))
+        off = sum(there.get((feed, day), {}).values()) - loaded[feed, day]
+        rows.append(check(feed, f"table count · {day}", "table", float(off), 0.0, 0.0, "stop"))
     return rows
 
 
@@ -297,7 +315,14 @@ def as_table(rows: Sequence[Row], date: dt.date) -> pa.Table:
     return pa.table(columns)
 
 
-def figures(judged: pd.DataFrame, fresh: Sequence[Row]) -> QualityFigures:
+def count_held(stops: pd.DataFrame, free: Collection[str]) -> dict[str, int]:
+    """Deliveries that tonight's failed checks hold back, by feed; those of the feeds ``free`` never are."""
+    about = stops[(stops["delivery_id"] != "") & ~stops["subject"].isin(free)]
+    counts = about.groupby("subject")["delivery_id"].nunique()
+    return {str(feed): int(count) for feed, count in sorted(counts.items())}
+
+
+def figures(judged: pd.DataFrame, fresh: Sequence[Row], free: Collection[str]) -> QualityFigures:
     """What the summary shows."""
     failed = judged[~judged["success"]]
     stops = failed[failed["severity"] == "stop"]
@@ -310,5 +335,6 @@ def figures(judged: pd.DataFrame, fresh: Sequence[Row]) -> QualityFigures:
         model_alarms=sorted(failed.loc[of_model, "check"]),
         feature_alarms=sorted(failed.loc[of_features, "check"]),
         stopped_feeds=sorted(set(stops["subject"])),
+        held_back=count_held(stops, free),
         behind=sorted(set(failed.loc[failed["kind"] == "freshness", "subject"])),
     )

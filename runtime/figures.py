@@ -87,6 +87,7 @@ class QualityFigures(JobFigures):
     feature_alarms: list[str] | None
     stopped_feeds: list[str] | None
     behind: list[str] | None
+    held_back: dict[str, int] | None
 
 
 class ConformFigures(JobFigures):

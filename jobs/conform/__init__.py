@@ -4,7 +4,7 @@ What a record becomes is written in its schema (`conform:`); this job unions the
 the customer who held the number at the time, and replaces the data dates whose deliveries differ from what was
 conformed last. Numbers that belong to nobody stay out and are counted.
 
-*Reads* `raw` of the touched dates (profiles: all dates), `ops_delivery`, `ops_quality` (stopped feeds).
+*Reads* `raw` of the touched dates (profiles: all dates), `ops_delivery`, `ops_quality` (deliveries held back), `ops_release`.
 *Writes* `subscriber`, `customer`, and the entities of events, one commit each; `ops_conform` remembers from what.
 *Cost* grows with the records of the touched dates, and with the profiles kept (one window a customer).
 """
@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from conf.catalogue import Catalogue
 from conf.errors import UserError
@@ -27,8 +26,9 @@ from jobs.conform.profiles import Profiles, conform_profiles, keep_owners
 from jobs.conform.work import PROFILE, EntityRebuild, KnownDelivery, deliveries_of, sources_by_entity, work_of
 from runtime import spark_tables
 from runtime.clauses import Clause
-from runtime.deliveries import deliveries, first_night
+from runtime.deliveries import deliveries
 from runtime.figures import ConformFigures
+from runtime.holds import read_holds
 from runtime.night import Night
 from runtime.spark_tuning import interpret, narrow
 
@@ -49,7 +49,7 @@ WRITES = (
     "visit",
     "ops_conform",
 )
-READS_PREVIOUS = ("subscriber", "ops_conform")
+READS_PREVIOUS = ("subscriber", "ops_conform", "ops_release")
 #: Entities written at the same time: planning and commits of one overlap with the tasks of another.
 AT_ONCE = 3
 
@@ -87,15 +87,13 @@ def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[Clause]:
 
 
 def deliveries_in_force(night: Night) -> list[KnownDelivery]:
-    """Accepted deliveries, without those of feeds that a quality check stopped in the night that first saw them.
+    """Accepted deliveries, without those that a check of their own holds back (`runtime.holds`).
 
     Entities are no night's: they hold what is accepted now, and each reader asks what had arrived by its cut-off.
     """
     ledger = deliveries(night.lake, ["delivery_id", "feed", "data_date", "arrived_at", "loaded"])
-    checks = night.lake.arrow("ops_quality", columns=["business_date", "subject", "success", "severity"])
-    failed = checks.filter(pc.and_(pc.equal(checks["severity"], "stop"), pc.invert(checks["success"])))
-    stopped = {(row["subject"], row["business_date"]) for row in failed.to_pylist()}
-    return [d for d in deliveries_of(ledger) if (d.feed, first_night(d.data_date, d.arrived_at)) not in stopped]
+    holds = read_holds(night.lake, night.catalogue)
+    return [delivery for delivery in deliveries_of(ledger) if delivery.delivery_id not in holds]
 
 
 def fingerprints(night: Night) -> dict[str, dict[dt.date, str]]:

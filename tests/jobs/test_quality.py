@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from jobs import quality
+from runtime.holds import read_holds
 from runtime.lake import arrow_schema, nullable
 
 pytestmark = pytest.mark.whole
@@ -154,6 +155,16 @@ def test_counts_that_do_not_agree_stop_the_feed(province, delivery, there, faile
     assert not row["success"]
     assert row["severity"] == "stop"
     assert FEED in figures.stopped_feeds
+    assert figures.held_back == {FEED: 1}
+    assert set(read_holds(province.lake, province.catalogue)) == {"d0108"}
+
+
+def test_a_feed_that_is_behind_alarms_and_holds_nothing_back(province, night):
+    following = night(DATE + dt.timedelta(days=4))
+    figures = quality.run(following)
+    assert {"bill_month", "consent_hotline"} <= set(figures.stopped_feeds)
+    assert figures.held_back == {}
+    assert read_holds(province.lake, province.catalogue) == {}
 
 
 def test_a_key_that_repeats_stops_the_feed(province):

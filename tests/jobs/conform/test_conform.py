@@ -1,8 +1,9 @@
-"""What conform takes for in force: accepted, and not stopped by the night that first saw it."""
+"""What conform takes for in force: accepted, and not held back by a check of its own."""
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
 
 from conf.dates import SHANGHAI
@@ -28,14 +29,32 @@ def delivery(name: str, hour: int, arrived: dt.datetime) -> dict:
     }
 
 
-def test_a_feed_that_is_stopped_is_stopped_with_its_early_hours(night: Callable[..., Night]) -> None:
-    """Hour 00 of the 8th comes at 01:00 of the 8th, before that night's cut-off, but no night before the 9th sees it."""
+def failed(feed: str, check: str, about: str = "") -> dict:
+    """A check that stops."""
+    details = json.dumps({"delivery_id": about}) if about else "{}"
+    stop = {"success": False, "severity": "stop", "details": details}
+    return {"business_date": D, "subject": feed, "check": check, **stop}
+
+
+def test_a_check_holds_back_the_delivery_that_it_is_about_and_no_other(night: Callable[..., Night]) -> None:
     tonight = night(D)
     early = delivery("early", 0, dt.datetime(2026, 1, 8, 1, tzinfo=SHANGHAI))
     late = delivery("late", 12, dt.datetime(2026, 1, 8, 13, tzinfo=SHANGHAI))
     put(tonight, "ops_delivery", [early, late])
-    stop = {"subject": "usage_cell_gz", "check": "volume", "success": False, "severity": "stop", "details": "{}"}
-    put(tonight, "ops_quality", [{"business_date": D, **stop}])
-    assert deliveries_in_force(tonight) == []
-    put(tonight, "ops_quality", [{"business_date": DAY, **stop}])  # stopped a night before these were seen
-    assert {one.delivery_id for one in deliveries_in_force(tonight)} == {"early", "late"}
+    put(tonight, "ops_quality", [failed("usage_cell_gz", "duplicate_share record · 2026-01-08 12h", "late")])
+    assert [one.delivery_id for one in deliveries_in_force(tonight)] == ["early"]
+
+
+def test_a_check_of_the_feed_holds_nothing_back(night: Callable[..., Night]) -> None:
+    tonight = night(D)
+    put(tonight, "ops_delivery", [delivery("early", 0, dt.datetime(2026, 1, 8, 1, tzinfo=SHANGHAI))])
+    put(tonight, "ops_quality", [failed("usage_cell_gz", name) for name in ("freshness", "table count · 2026-01-08")])
+    assert [one.delivery_id for one in deliveries_in_force(tonight)] == ["early"]
+
+
+def test_nothing_holds_back_a_refusal_of_contact(night: Callable[..., Night]) -> None:
+    tonight = night(D)
+    refusals = delivery("r", -1, dt.datetime(2026, 1, 9, 1, tzinfo=SHANGHAI)) | {"feed": "consent_hotline"}
+    put(tonight, "ops_delivery", [refusals])
+    put(tonight, "ops_quality", [failed("consent_hotline", "faults record · 2026-01-08", "r")])
+    assert [one.delivery_id for one in deliveries_in_force(tonight)] == ["r"]

@@ -1,0 +1,91 @@
+"""From a file of refusals to the table `consent`: nothing holds a refusal back, whatever is said of its feed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+import pytest
+
+from conf.dates import SHANGHAI
+from dialects import write_delivery
+from dialects.hmac import Keyed
+from jobs import conform, ingest, quality, scan
+from runtime.keys import pseudonym_key
+from runtime.night import Night
+from tests.nights.published import put
+
+pytestmark = [pytest.mark.spark, pytest.mark.whole]
+
+D = dt.date(2026, 1, 9)
+FEED = "consent_hotline"
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch: pytest.MonkeyPatch, spark: object) -> None:
+    """Data Docs take seconds, and nobody looks at them here."""
+    monkeypatch.setattr(quality.docs, "build", lambda *_: None)
+
+
+def number(n: int) -> str:
+    return f"138{n:08d}"
+
+
+def people(night: Night, count: int) -> None:
+    """So many customers, each with a number since 2020."""
+    names = Keyed(pseudonym_key(night.settings.home))(pa.array([number(n) for n in range(count)]))
+    since = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    rows = [{"phone_pseudonym": p, "key_version": 1, "valid_from": since} for p in names.to_pylist()]
+    put(night, "subscriber", [row | {"customer_id": n + 1} for n, row in enumerate(rows)])
+
+
+def send_refusals(
+    night: Night, numbers: Sequence[str], day: dt.date, arrived: dt.datetime, feed: str = FEED, resend: int = 0
+) -> None:
+    """A delivery of refusals of all marketing, stated at noon of ``day``."""
+    n, noon = len(numbers), dt.datetime.combine(day, dt.time(12), SHANGHAI)
+    words = {"consent_kind": "marketing", "consent_channel": "all", "stated_via": "call"}
+    columns = {
+        "consent_no": pa.array([f"R{day:%m%d}{k:06d}" for k in range(n)]),
+        "holder_no": pa.array(numbers, pa.string()),
+        "stated_at": pa.array([noon] * n, pa.timestamp("us", "UTC")),
+        "is_granted": pa.array([False] * n),
+        **{name: pa.array([word] * n) for name, word in words.items()},
+    }
+    schema = night.catalogue.schemas["marketing_consent"]
+    kinds = {"date": pa.date32(), "bool": pa.bool_(), "timestamp": pa.timestamp("us", "UTC")}
+    nothing = {f.name: pa.nulls(n, kinds.get(f.type, pa.string())) for f in schema.fields if f.name not in columns}
+    table = pa.table(columns | nothing).select([f.name for f in schema.fields])
+    contract = night.catalogue.feeds[feed]
+    write_delivery(contract, schema, table, night.landing, day, created=arrived, resend=resend)
+
+
+def live(night: Night) -> None:
+    """The night until its events are known."""
+    scan.run(night)
+    ingest.run(night)
+    quality.run(night)
+    conform.run(night)
+
+
+def refusals(night: Night) -> int:
+    return night.lake.arrow("consent").num_rows
+
+
+def at(day: dt.date, hour: int, minute: int = 30) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(hour, minute), SHANGHAI)
+
+
+def test_refusals_of_a_feed_that_is_a_day_behind_arrive(night: Callable[..., Night]) -> None:
+    """The register is behind by a day: its `freshness` fails, of the feed, and its hundred refusals count all the same."""
+    tonight = night(D)
+    people(tonight, 100)
+    behind = D - dt.timedelta(days=2)
+    send_refusals(tonight, [number(n) for n in range(100)], behind, at(D, 1))
+    live(tonight)
+    checks = tonight.lake.arrow("ops_quality").to_pylist()
+    assert [(c["severity"], c["success"]) for c in checks if c["subject"] == FEED and c["check"] == "freshness"] == [
+        ("stop", False)
+    ]
+    assert refusals(tonight) == 100
