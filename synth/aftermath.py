@@ -6,7 +6,7 @@ import numpy as np
 
 from synth.events import AWAKE, Table, hours, stack, take
 from synth.keyed import stream, uniform
-from synth.plan import Ints
+from synth.plan import Floats, Ints
 from synth.world import World
 
 ACTIONS = ("subscribe", "cancel", "renew", "change")
@@ -18,14 +18,12 @@ ALL_CHANNELS = -1
 
 def cancellations(world: World, orders: Table) -> Table:
     """Orders with an ``action`` and their cancellations (within 28 days; the margin goes back)."""
-    plan, r = world.plan, world.plan.preset.response
+    plan = world.plan
     n = len(orders["time"])
     number = np.arange(n)
-    chance = np.where(orders["night"] >= 0, r.cancel_pushed, r.cancel_organic)
-    gone = np.flatnonzero(uniform(number, plan.seed, "cancel") < chance)
-    back = take(orders, gone)
-    wait = 3600 + uniform(gone, plan.seed, "cancel when") * 27 * 86400
-    back["time"] = back["time"] + wait.astype(np.int64)
+    cancelled = time_cancellations(world, orders["time"], cancel_draws(world, n), orders["night"] >= 0)
+    gone = np.flatnonzero(cancelled >= 0)
+    back = take(orders, gone) | {"time": cancelled[gone]}
     back["margin"] = -back["margin"]
     tables = [
         orders | {"action": np.zeros(n, dtype=np.int64), "number": number},
@@ -33,6 +31,26 @@ def cancellations(world: World, orders: Table) -> Table:
     ]
     both = stack(tables)
     return take(both, both["time"] < plan.end_day * 86400)
+
+
+def cancel_draws(world: World, n: int, name: str = "cancel") -> tuple[Floats, Floats]:
+    """Two uniform numbers for each of ``n`` orders by number: whether it is cancelled early, and when."""
+    number = np.arange(n)
+    return uniform(number, world.plan.luck, name), uniform(number, world.plan.luck, f"{name} when")
+
+
+def time_cancellations(world: World, time: Ints, draws: tuple[Floats, Floats], pushed: np.ndarray) -> Ints:
+    """When orders of ``time`` are cancelled within their first 28 days; −1 where they are not.
+
+    Args:
+        world: the province.
+        time: local seconds of the orders.
+        draws: of ``cancel_draws``.
+        pushed: whether a contact led to each, or met it: such are cancelled more often.
+    """
+    r = world.plan.preset.response
+    gone = draws[0] < np.where(pushed, r.cancel_pushed, r.cancel_organic)
+    return np.where(gone, time + (3600 + draws[1] * 27 * 86400).astype(np.int64), -1)
 
 
 def complaints(world: World, provoked: Table) -> Table:

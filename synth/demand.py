@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from synth.events import AWAKE, OFFICE, Table, first_of, hours, sort_by, stack, take
-from synth.keyed import stream
+from synth.keyed import Draws, stream
 from synth.plan import BLOCK, Ints
 from synth.response import organic
 from synth.world import World
@@ -21,7 +21,7 @@ def organic_orders(world: World) -> Table:
     products = np.arange(len(plan.products))
     lasting = np.array([p.term_months > 0 for p in plan.products])
     for block in world.blocks():
-        rng = stream(plan.seed, "organic", int(block[0]) // BLOCK)
+        rng = stream(plan.luck, "organic", int(block[0]) // BLOCK)
         p0 = organic(world, block, products)
         before = (rng.random(p0.shape) < 1 - np.exp(-8 * p0)) & lasting & (plan.launch_day < plan.first_day)
         i, p = np.nonzero(before & (world["opened"][block] < plan.first_day)[:, None])
@@ -44,7 +44,7 @@ def organic_orders(world: World) -> Table:
     return sort_by(orders, "customer", "product", "time") | {}
 
 
-def orders_of(world: World, customers: Ints, products: Ints, days: Ints, rng: np.random.Generator) -> Table:
+def orders_of(world: World, customers: Ints, products: Ints, days: Ints, rng: Draws) -> Table:
     """Orders of given customers and products on given days: hour, channel by habit, list margin."""
     plan, n = world.plan, len(customers)
     habit = world["habit"][customers].astype(float)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from synth.keyed import Draws
 from synth.plan import Ints
 
 Table = dict[str, np.ndarray]
@@ -33,7 +34,7 @@ def first_of(keys: Ints) -> np.ndarray:
     return mask
 
 
-def hours(rng: np.random.Generator, n: int, profile: np.ndarray) -> Ints:
+def hours(rng: Draws, n: int, profile: np.ndarray) -> Ints:
     """Seconds of the day drawn from an hourly profile (24 weights)."""
     edges = np.cumsum(profile / profile.sum())
     hour = np.searchsorted(edges, rng.random(n), side="right").clip(max=23)

@@ -97,8 +97,8 @@ def _draw(scene: Scene) -> Ints:
     """An arc (or −1) for everyone from q, before the quota."""
     plan, policy = scene.world.plan, scene.world.plan.preset.policy
     rows, may_p, may_c = scene.rows, scene.may_p, scene.may_c
-    kind = uniform(rows, plan.seed, "draw kind", scene.day)
-    which = uniform(rows, plan.seed, "draw which", scene.day)
+    kind = uniform(rows, plan.luck, "draw kind", scene.day)
+    which = uniform(rows, plan.luck, "draw which", scene.day)
     n_best = np.maximum(scene.favourite.sum(axis=1), 1)
     order = np.cumsum(scene.favourite, axis=1)
     best = scene.top[rows, np.argmax(order > np.floor(which * n_best)[:, None], axis=1)]
@@ -124,7 +124,7 @@ def _within_quota(scene: Scene, drawn: Ints, room: Ints) -> np.ndarray:
     centres = room.shape[1]
     asks = np.flatnonzero((scene.role == EXPLORE) & (drawn >= 0))
     cell = (drawn[asks] % len(room)) * centres + scene.world["centre"][asks]
-    lot = hash64(asks, scene.world.plan.seed, "quota", scene.day)
+    lot = hash64(asks, scene.world.plan.luck, "quota", scene.day)
     order = np.lexsort((lot, cell))
     ordered = cell[order]
     first = np.searchsorted(ordered, ordered, side="left")

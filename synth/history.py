@@ -7,60 +7,102 @@ Cost: nights × customers for the decisions, all else grows with the number of e
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from conf.money import MICRO
 from synth.aftermath import cancellations, complaints, consents
-from synth.demand import NONE, background, key_of, orders_of, organic_orders
-from synth.events import OFFICE, Table, hours, sort_by, stack, take
+from synth.contacts import Luck, Organic, contact, organic_of, provoke
+from synth.demand import background, organic_orders
+from synth.events import Table, sort_by, stack, take
 from synth.keyed import stream
 from synth.plan import Ints
 from synth.policy import PolicyNight, best_arcs, decide
-from synth.response import find_discount_base, lift, organic
 from synth.world import World
 
+#: Columns of the ledger of orders, before cancellations.
+ORDER = ("customer", "product", "time", "channel", "margin", "night", "alive")
+_CONTACT = ("customer", "time", "channel", "product", "night", "reached", "converted", "refused", "seconds")
 
-def make_history(world: World, folder: Path) -> dict[str, int]:
+
+@dataclass(frozen=True)
+class Course:
+    """What happened in the nights of the past policy.
+
+    Attributes:
+        coming: orders that come of their own accord, as contacts left them (``alive``, ``margin``, ``night``).
+        answers: orders that contacts caused.
+        contacts: the attempts, night by night.
+        optouts: refusals that contacts provoked; protests: complaints that they provoked.
+        touches: what contacts did to orders of ``coming``, in order of time.
+        decided: decisions made; nights of them.
+
+    ``contact`` in answers, refusals, protests and touches is the row of ``contacts``.
+    """
+
+    coming: Organic
+    answers: Table
+    contacts: Table
+    optouts: Table
+    protests: Table
+    touches: Table
+    decided: int
+
+    def orders(self) -> Table:
+        """Orders that came about, in the order of the ledger; ``origin`` is the row of organic orders, then answers."""
+        organic = self.coming.orders
+        own = {name: organic[name] for name in ORDER} | {"origin": np.arange(len(organic["time"]))}
+        caused = {name: self.answers[name] for name in ORDER}
+        caused["origin"] = len(own["time"]) + np.arange(len(caused["time"]))
+        return sort_by(stack([take(own, own["alive"]), caused]), "time", "customer")
+
+
+def make_history(world: World, folder: Path) -> tuple[Course, dict[str, int]]:
     """Simulate, write ``decisions/<day>.npz`` a night and ``<ledger>.npz`` for orders, contacts, complaints, consents.
 
     Returns:
-        rows of each ledger.
+        what happened; rows of each ledger.
     """
     (folder / "decisions").mkdir(parents=True, exist_ok=True)
-    orders = organic_orders(world)
-    contacts, answers, optouts, protests, decided = _nights(world, orders, folder / "decisions")
-    plan = world.plan
-    orders = stack([take(orders, orders["alive"]), answers])
-    orders = sort_by(orders, "time", "customer")
+
+    def save(day: int, night: PolicyNight, living: np.ndarray) -> None:
+        _save_night(folder / "decisions" / f"{day}.npz", night, living)
+
+    course = live(world, save)
+    orders = {name: column for name, column in course.orders().items() if name != "origin"}
     ledgers = {
         "order": cancellations(world, orders),
-        "contact": stack([part for part in (contacts, background(world)) if part]),
-        "consent": consents(world, optouts),
-        "complaint": complaints(world, protests),
+        "contact": stack([part for part in (course.contacts, background(world)) if part]),
+        "consent": consents(world, course.optouts),
+        "complaint": complaints(world, course.protests),
     }
     for name, table in ledgers.items():
         arrays: dict[str, Any] = dict(sort_by(table, "time", "customer"))
         np.savez(folder / f"{name}.npz", **arrays)
     counts = {name: len(table["time"]) for name, table in ledgers.items()}
-    return counts | {"decision": decided, "nights": len(plan.night_days)}
+    return course, counts | {"decision": course.decided, "nights": len(world.plan.night_days)}
 
 
-def _nights(world: World, orders: Table, folder: Path) -> tuple[Table, Table, Table, Table, int]:
+def live(world: World, save: Callable[[int, PolicyNight, np.ndarray], None] | None = None) -> Course:
+    """Live through the nights of the past policy.
+
+    Args:
+        world: the province.
+        save: called with each night's day, decisions and who lives then.
+    """
     plan = world.plan
+    coming = organic_of(world, organic_orders(world))
+    orders = coming.orders
     top, scores = best_arcs(world)
-    keys = key_of(world, orders)  # ascending: orders are sorted by customer, product, time
     closed = np.full(world.size, np.iinfo(np.int64).max)  # the day of an opt-out
     next_free = np.zeros(world.size, dtype=np.int64)
     fatigue = np.zeros(world.size, dtype=np.float32)
     pushed = np.zeros((world.size, len(plan.products)), dtype=bool)
-    contacts: list[Table] = []
-    answers: list[Table] = []
-    optouts: list[Table] = []
-    protests: list[Table] = []
-    decided = 0
+    piles: dict[str, list[Table]] = {name: [] for name in ("contacts", "answers", "optouts", "protests", "touches")}
+    decided = before = 0
     may_ask = ~world["opted_out"] & ~world["minor"] & world["consent_profiling"] & ~world["suspended"]
     for day in plan.night_days:
         living = world.is_living(np.arange(world.size), day)
@@ -68,24 +110,46 @@ def _nights(world: World, orders: Table, folder: Path) -> tuple[Table, Table, Ta
         had = orders["alive"] & (orders["time"] < day * 86400)
         owned[orders["customer"][had], orders["product"][had]] = True
         night = decide(world, day, top, scores, owned, living & may_ask & (next_free <= day) & (closed > day))
-        _save_night(folder / f"{day}.npz", night, living)
+        if save is not None:
+            save(day, night, living)
         decided += int(living.sum())
         fatigue *= np.float32(np.exp(-1 / 10))
-        contact, answer = _contact(world, day, night, orders, keys, fatigue)
-        who = contact["customer"]
-        pushed[answer["customer"], answer["product"]] = True
+        who = np.flatnonzero(night.product >= 0)
+        product, channel = night.product[who].astype(np.int64), night.channel[who].astype(np.int64)
+        contacts, answers, touches = contact(
+            world, day, who, product, channel, fatigue[who], coming, _luck(plan.luck, "contact", day)
+        )
+        answers = take(answers, answers["time"] < plan.end_day * 86400)
+        pushed[answers["customer"], answers["product"]] = True
         next_free[who] = day + 1 + plan.preset.policy.block_days
         fatigue[who] += 1
-        left, angry = _feelings(world, day, contact)
+        left, angry = provoke(world, contacts, _luck(plan.luck, "feelings", day))
         closed[left["customer"]] = np.minimum(closed[left["customer"]], left["time"] // 86400)
-        for pile, table in ((contacts, contact), (answers, answer), (optouts, left), (protests, angry)):
-            pile.append(table)
-    if not contacts:
-        nothing = np.zeros(0, dtype=np.int64)
-        empty = dict.fromkeys(("customer", "time", "channel", "product", "night", "seconds"), nothing)
-        empty |= {"reached": nothing.astype(bool), "refused": nothing.astype(bool), "converted": nothing.astype(bool)}
-        return empty, take(orders, np.zeros(0, dtype=int)), empty, empty, 0
-    return stack(contacts), stack(answers), stack(optouts), stack(protests), decided
+        piles["contacts"].append(contacts)
+        for name, table in (("answers", answers), ("optouts", left), ("protests", angry), ("touches", touches)):
+            piles[name].append(table | {"contact": table["contact"] + before})
+        before += len(who)
+    if not piles["contacts"]:
+        return _uneventful(coming)
+    return Course(coming, **{name: stack(pile) for name, pile in piles.items()}, decided=decided)
+
+
+def _luck(seed: int, name: str, day: int) -> Luck:
+    """Luck of a past night: one stream in the order of its contacts, another for the orders they displace."""
+    rng, displace = stream(seed, name, day), stream(seed, "displace", day)
+    return Luck(lambda who: rng, lambda orders: displace.random(len(orders)))
+
+
+def _uneventful(coming: Organic) -> Course:
+    """A course without a night."""
+    nothing: Ints = np.zeros(0, dtype=np.int64)
+    contacts = dict.fromkeys(_CONTACT, nothing) | dict.fromkeys(
+        ("reached", "converted", "refused"), nothing.astype(bool)
+    )
+    feelings = contacts | {"contact": nothing}
+    touches = dict.fromkeys(("order", "contact", "kind", "discount"), nothing)
+    answers = take(coming.orders, np.zeros(0, dtype=int)) | {"contact": nothing}
+    return Course(coming, answers, contacts, feelings, feelings, touches, 0)
 
 
 def _save_night(path: Path, night: PolicyNight, living: np.ndarray) -> None:
@@ -101,88 +165,3 @@ def _save_night(path: Path, night: PolicyNight, living: np.ndarray) -> None:
         digest=night.digest[rows],
         arcs=night.arcs[rows],
     )
-
-
-def _contact(
-    world: World, day: int, night: PolicyNight, orders: Table, keys: Ints, fatigue: np.ndarray
-) -> tuple[Table, Table]:
-    """The night's contacts, and the orders that they cause; organic orders are discounted, lost or displaced."""
-    plan, r = world.plan, world.plan.preset.response
-    rng = stream(plan.seed, "contact", day)
-    who = np.flatnonzero(night.product >= 0)
-    product, channel = night.product[who].astype(np.int64), night.channel[who].astype(np.int64)
-    reached = rng.random(len(who)) < world["reach"][who, channel]
-    p0 = organic(world, who, np.arange(len(plan.products)), world.is_boosted(who, day))[np.arange(len(who)), product]
-    delta = lift(world, who, product, channel, p0, reached=reached.astype(float))
-    delta *= r.fatigue ** np.minimum(fatigue[who], 5.0)
-    luck = rng.random(len(who))
-    converted = luck < delta
-    seconds = np.array([h.seconds for h in plan.habits])[channel]
-    contact: Table = {
-        "customer": who,
-        "time": day * 86400 + hours(rng, len(who), OFFICE),
-        "channel": channel,
-        "product": product,
-        "night": np.full(len(who), day),
-        "reached": reached,
-        "converted": converted,
-        "refused": reached & ~converted & (rng.random(len(who)) < 0.25 / (1 + np.exp(world["persuade"][who]))),
-        "seconds": np.where(reached, (seconds * rng.gamma(3, 1 / 3, len(who))).astype(np.int64), 0),
-    }
-    _touch_organic(world, day, contact, np.where(p0 > 0, -delta / np.maximum(p0, 1e-12), 0), luck, orders, keys)
-    win = np.flatnonzero(converted)
-    late = np.minimum(rng.exponential(1.2, size=len(win)), 6.4)
-    own = np.array([plan.channels[c].direction == "outbound" and plan.habits[c].seconds >= 100 for c in channel[win]])
-    answer = orders_of(world, who[win], product[win], np.full(len(win), day), rng)
-    answer["time"] = contact["time"][win] + (late * 86400).astype(np.int64) + 60
-    answer["channel"] = np.where(own, channel[win], answer["channel"])
-    discount = (r.discount * find_discount_base(world) * MICRO).astype(np.int64)
-    answer["margin"] = answer["margin"] - discount[product[win]]
-    answer["night"] = np.full(len(win), day)
-    return contact, take(answer, answer["time"] < plan.end_day * 86400)
-
-
-def _touch_organic(
-    world: World, day: int, contact: Table, loss: np.ndarray, luck: np.ndarray, orders: Table, keys: Ints
-) -> None:
-    """What contacts do to orders that would have come anyway within 30 days (in place)."""
-    plan, r = world.plan, world.plan.preset.response
-    p_count = len(plan.products)
-    until = (day + 30) * 86400
-    discount = (r.discount * find_discount_base(world) * MICRO).astype(np.int64)
-    at = np.searchsorted(keys, contact["customer"] * p_count + contact["product"])
-    inside = at < len(keys)
-    at = np.minimum(at, max(len(keys) - 1, 0))
-    if not len(keys):
-        return
-    same = inside & (keys[at] == contact["customer"] * p_count + contact["product"])
-    same &= (orders["time"][at] >= contact["time"]) & (orders["time"][at] < until) & (orders["night"][at] == NONE)
-    hit = at[same & contact["reached"]]
-    orders["margin"][hit] -= discount[orders["product"][hit]]
-    orders["night"][hit] = day
-    orders["alive"][at[same & (luck < loss)]] = False
-    orders["alive"][at[same & contact["converted"]]] = False  # the contact came first: it is this order
-    rng = stream(plan.seed, "displace", day)
-    for k in np.flatnonzero(contact["converted"]):
-        start, stop = np.searchsorted(keys, [contact["customer"][k] * p_count, (contact["customer"][k] + 1) * p_count])
-        theirs = np.arange(start, stop)
-        rival = (plan.need_of[orders["product"][theirs]] == plan.need_of[contact["product"][k]]) & (
-            orders["time"][theirs] >= contact["time"][k]
-        )
-        rival &= (orders["time"][theirs] < until) & (rng.random(len(theirs)) < r.cannibalisation)
-        orders["alive"][theirs[rival]] = False
-
-
-def _feelings(world: World, day: int, contact: Table) -> tuple[Table, Table]:
-    """Opt-outs and complaints that the night's contacts provoke."""
-    plan, r = world.plan, world.plan.preset.response
-    rng = stream(plan.seed, "feelings", day)
-    irritable = world["irritable"][contact["customer"]].astype(float)
-    factor = np.exp(0.9 * irritable - 0.405) * np.where(contact["reached"], 1.0, 0.2)
-    tables = []
-    for hazard in (r.opt_out, r.complaint):
-        hit = np.flatnonzero(rng.random(len(irritable)) < hazard * factor)
-        chosen = take(contact, hit)
-        chosen["time"] = chosen["time"] + rng.integers(60, 3 * 86400, size=len(hit))
-        tables.append(chosen)
-    return tables[0], tables[1]

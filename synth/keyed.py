@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -34,3 +35,58 @@ def hash64(values: npt.NDArray[np.integer], seed: int, *names: object) -> npt.ND
 def uniform(values: npt.NDArray[np.integer], seed: int, *names: object) -> npt.NDArray[np.float64]:
     """A keyed uniform number in [0, 1) for each integer."""
     return (hash64(values, seed, *names) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+class Draws(Protocol):
+    """The draws that a row of a table may need; a NumPy generator is one."""
+
+    def random(self, size: Any = None) -> Any:
+        """Uniform numbers in [0, 1)."""
+
+    def integers(self, low: Any, high: Any = None, size: Any = None) -> Any:
+        """Whole numbers in [low, high)."""
+
+    def exponential(self, scale: Any = 1.0, size: Any = None) -> Any:
+        """Exponential numbers with mean ``scale``."""
+
+    def gamma(self, shape: Any, scale: Any = 1.0, size: Any = None) -> Any:
+        """Gamma numbers."""
+
+    def gumbel(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> Any:
+        """Gumbel numbers."""
+
+
+class RowDraws:
+    """Draws of some rows of a table, each of which has its own whichever others are asked for.
+
+    Every call draws for all rows of the table and hands out those asked for: O(rows of the table) a call.
+    """
+
+    def __init__(self, rng: np.random.Generator, of: int, rows: npt.NDArray[np.int64]) -> None:
+        self._rng, self._of, self._rows = rng, of, rows
+
+    def random(self, size: Any = None) -> Any:
+        """Uniform numbers in [0, 1)."""
+        return self._rng.random(self._all(size))[self._rows]
+
+    def integers(self, low: Any, high: Any = None, size: Any = None) -> Any:
+        """Whole numbers in [low, high)."""
+        return self._rng.integers(low, high, size=self._all(size))[self._rows]
+
+    def exponential(self, scale: Any = 1.0, size: Any = None) -> Any:
+        """Exponential numbers with mean ``scale``."""
+        return self._rng.exponential(scale, self._all(size))[self._rows]
+
+    def gamma(self, shape: Any, scale: Any = 1.0, size: Any = None) -> Any:
+        """Gamma numbers."""
+        return self._rng.gamma(shape, scale, self._all(size))[self._rows]
+
+    def gumbel(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> Any:
+        """Gumbel numbers."""
+        return self._rng.gumbel(loc, scale, self._all(size))[self._rows]
+
+    def _all(self, size: Any) -> tuple[int, ...]:
+        shape = (size,) if isinstance(size, int | np.integer) else tuple(size)
+        if shape[0] != len(self._rows):
+            raise ValueError(f"{shape[0]} draws are asked of {len(self._rows)} rows")
+        return (self._of, *shape[1:])

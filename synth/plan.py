@@ -16,7 +16,7 @@ from conf.geography import Geography, load_geography
 from conf.money import MICRO
 from conf.offer import Channel, Product
 from conf.preset import Habit, Preset
-from synth.keyed import stream
+from synth.keyed import key, stream
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -47,6 +47,7 @@ class LoggedPlan:
         days: number of data dates with daily files; the decision date is the day after the last.
         history_days: days before ``start`` that come as monthly archives.
         bytes_per_day: source bytes wanted a day, before compression, of all feeds together (None: as the feeds declare).
+        redraw: another life of the same customers and products: labels, orders and answers drawn anew (0: the first).
     """
 
     catalogue: Catalogue
@@ -57,6 +58,7 @@ class LoggedPlan:
     seed: int
     history_days: int = 180
     bytes_per_day: int | None = None
+    redraw: int = 0
     _geography: list[Geography] = field(default_factory=list, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +75,11 @@ class LoggedPlan:
     def geography(self) -> Geography:
         """Cities and centres of the catalogue, else of conf."""
         return load_geography(self.catalogue.root)
+
+    @cached_property
+    def luck(self) -> int:
+        """Seed of what happens: orders, labels of the past policy, answers."""
+        return key(self.seed, "redraw", self.redraw) if self.redraw else self.seed
 
     @property
     def products(self) -> Sequence[Product]:

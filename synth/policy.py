@@ -114,9 +114,9 @@ def decide(
 def roles(plan: LoggedPlan, rows: Ints, day: int) -> np.ndarray:
     """Role of each customer: control for good, explore for a night."""
     policy = plan.preset.policy
-    explore = uniform(rows, plan.seed, "explore", day) < policy.explore
+    explore = uniform(rows, plan.luck, "explore", day) < policy.explore
     role = np.where(explore, EXPLORE, EXPLOIT)
-    return np.where(uniform(rows, plan.seed, "control") < policy.control, CONTROL, role).astype(np.int8)
+    return np.where(uniform(rows, plan.luck, "control") < policy.control, CONTROL, role).astype(np.int8)
 
 
 def _exploit(scene: Scene, scores: np.ndarray) -> tuple[Ints, Floats]:

@@ -25,10 +25,10 @@ from dialects import write_delivery
 from synth.deliveries import SynthDelivery, deliveries
 from synth.emit import table_of
 from synth.faults import incomplete, with_faults
-from synth.history import make_history
+from synth.history import Course, make_history
 from synth.keyed import stream
 from synth.plan import LoggedPlan, date_of
-from synth.truth import write_truth
+from synth.truth import write_origin, write_truth
 from synth.volume import is_drawn, scale_of
 from synth.world import World, make_world, open_world, save_world
 
@@ -101,8 +101,9 @@ def write_province(
     part, work = out.with_name(out.name + ".part"), out.with_name(out.name + ".model")
     for unfinished in (part, work):
         shutil.rmtree(unfinished, ignore_errors=True)
-    counts = make_model(plan, work)
-    truth_rows = write_truth(open_world(plan, work / "world"), part / "truth")
+    course, counts = make_model(plan, work)
+    truth_rows = write_truth(open_world(plan, work / "world"), part / "truth", course)
+    write_origin(plan, preset, part / "truth")
     tasks = [WriteTask(d, part, scale_of(plan, d.feed)) for d in deliveries(plan)]
     done = _write_all(plan, preset, work, tasks, workers, progress)
     shutil.rmtree(work)
@@ -125,8 +126,8 @@ def write_province(
     )
 
 
-def make_model(plan: LoggedPlan, work: Path) -> dict[str, int]:
-    """Draw the world and its history into ``work``."""
+def make_model(plan: LoggedPlan, work: Path) -> tuple[Course, dict[str, int]]:
+    """Draw the world and its history into ``work``; what happened, and rows of each ledger."""
     world = make_world(plan)
     save_world(world, work / "world")
     return make_history(world, work)

@@ -39,4 +39,4 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     plan = plan_of()
     world = make_world(plan)
     save_world(world, folder / "world")
-    return Small(plan, world, folder, make_history(world, folder))
+    return Small(plan, world, folder, make_history(world, folder)[1])

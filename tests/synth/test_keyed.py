@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth.keyed import hash64, key, stream, uniform
+from synth.keyed import RowDraws, hash64, key, stream, uniform
 
 
 def test_streams_differ_by_every_part_of_their_name() -> None:
@@ -33,3 +34,22 @@ def test_uniform_is_uniform_and_independent_by_name() -> None:
     assert abs(a.mean() - 0.5) < 0.003
     assert abs(np.corrcoef(a, b)[0, 1]) < 0.01
     assert np.abs(np.bincount((a * 20).astype(int), minlength=20) / 10_000 - 1).max() < 0.05
+
+
+def test_draws_of_a_row_are_its_own_whichever_rows_are_asked_for() -> None:
+    def all_kinds(rows: np.ndarray) -> list[np.ndarray]:
+        draws = RowDraws(stream(3, "rows"), 50, rows)
+        n = len(rows)
+        return [
+            draws.random(n),
+            draws.integers(0, 10**9, size=n),
+            draws.exponential(1.2, size=n),
+            draws.gamma(3, 1 / 3, n),
+            draws.gumbel(size=(n, 4)),
+        ]
+
+    rows = np.array([3, 17, 41])
+    for everyone, some in zip(all_kinds(np.arange(50)), all_kinds(rows), strict=True):
+        assert np.array_equal(everyone[rows], some)
+    with pytest.raises(ValueError, match="5 draws are asked of 3 rows"):
+        RowDraws(stream(3, "rows"), 50, rows).random(5)
