@@ -11,6 +11,8 @@ QUICK := not spark and not slow and not browser and not demo and not whole
 export PYTHONDONTWRITEBYTECODE :=
 export CPC_HOME ?= $(CURDIR)/var
 export MPLBACKEND := Agg
+# A worker of the tests is a core: learners that took all of them each would wait for one another.
+WORKERS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope
 
 .PHONY: help setup demo test lint check spark slow other-python bench clean lock generate docs
 .PHONY: new-feed new-feature new-product new-group new-rule new-limit new-channel new-job
@@ -36,7 +38,7 @@ demo: setup ## a province in a box, its night through Airflow, and a summary
 	@$(BIN)/cpc demo
 
 test: setup ## every test but the slow ones
-	@$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not spark and not slow"
+	@$(WORKERS) -m "not spark and not slow"
 	@$(BIN)/python -m pytest -q -m "spark and not slow"
 
 lint: setup ## format, lint, types, import rules
@@ -45,8 +47,8 @@ lint: setup ## format, lint, types, import rules
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-cache > .venv/imports.txt || { cat .venv/imports.txt; exit 1; }
 
-check: lint ## lint, and the quick tests, none of which needs a JVM: under a minute once warm
-	@$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "$(QUICK)"
+check: lint ## lint, and the quick tests, none of which needs a JVM, a fifth of their drawn examples: a minute or so
+	@CPC_EXAMPLES=20 $(WORKERS) -m "$(QUICK)"
 
 spark: setup ## the tests that share a Spark session
 	@$(BIN)/python -m pytest -q -m spark

@@ -94,6 +94,8 @@ def _pattern(form: str) -> str:
 def _by_parts(field: Field, column: pa.Array, form: str) -> pa.Array:
     """Dates or instants of forms whose numbers may be shorter, or that say their zone."""
     parts = pc.extract_regex(column, pattern=_pattern(form))
+    if parts.null_count == len(parts):
+        return pa.nulls(len(parts), pa.date32() if field.type == "date" else pa.timestamp("us", "UTC"))
     names = {group.name for group in parts.type}
 
     def text(name: str) -> pa.Array:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dialects.keys import find_repeated, fingerprints
 from tests.dialects.conftest import FIELDS, UTC, convert, pseudonym, schema_of
+from tests.examples import examples
 
 ODD = [
     "",
@@ -93,7 +94,7 @@ def typed(name: str, values: list[str | None], **changes: Any) -> list[tuple[Any
 
 @pytest.mark.parametrize("name", [field["name"] for field in FIELDS])
 @given(values=st.lists(VALUES, min_size=1, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_value_does_not_depend_on_its_neighbours(name: str, values: list[str | None]) -> None:
     together = typed(name, values)
     assert repr(together) == repr([typed(name, [value])[0] for value in values])
@@ -172,7 +173,7 @@ def test_a_date_of_another_form() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["a", "b", None])), max_size=12))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_a_key_that_stands_twice(keys: list[tuple[int, str | None]]) -> None:
     table = pa.table(
         {"no": pa.array([k for k, _ in keys], pa.int64()), "kind": pa.array([k for _, k in keys], pa.string())}

@@ -18,13 +18,14 @@ from dialects.keys import find_repeated, fingerprints
 from dialects.scanner import GOOD, cut_delimited
 from tests.dialects.conftest import FIELDS, convert, pseudonym, schema_of
 from tests.dialects.test_convert import VALUES, single
+from tests.examples import examples
 
 TEXTS = st.lists(st.one_of(VALUES, st.text("0123456789.-+$東個中a\U0002000b", max_size=20)), min_size=1, max_size=8)
 
 
 @pytest.mark.parametrize("name", [field["name"] for field in FIELDS])
 @given(texts=TEXTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_column_is_what_its_text_is(name: str, texts: list[str | None]) -> None:
     schema = single(name)
     texts = [None if text is None or any(ord(c) < 32 for c in text) else text or None for text in texts]
@@ -39,7 +40,7 @@ def test_a_column_is_what_its_text_is(name: str, texts: list[str | None]) -> Non
 
 
 @given(st.text(max_size=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_text_is_what_the_codec_says(text: str) -> None:
     text = "".join(c for c in text if ord(c) >= 32 and c != "|" and not 0xD800 <= ord(c) < 0xE000)
     data = text.encode("gb18030")
@@ -64,7 +65,7 @@ def test_the_tables_know_every_character_of_the_codec_and_no_other() -> None:
 @given(
     st.lists(st.one_of(st.none(), st.text("0123456789", max_size=55)), max_size=6), st.binary(min_size=1, max_size=80)
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_pseudonyms_are_hmacs(numbers: list[str | None], key: bytes) -> None:
     found = Keyed(key)(pa.array(numbers, pa.string())).to_pylist()
     assert found == [n if n is None else hmac.digest(key, n.encode(), hashlib.sha256) for n in numbers]

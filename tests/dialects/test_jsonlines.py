@@ -13,6 +13,7 @@ from dialects.fields import text_of
 from dialects.jsonlines import cut_objects
 from dialects.scanner import BYTES, GOOD, LENGTH, LONGEST
 from tests.dialects.conftest import FIELDS
+from tests.examples import examples
 
 NAMES = [field["name"] for field in FIELDS]
 PIECES = [
@@ -130,7 +131,7 @@ def rows_of(data: bytes) -> tuple[list[int], list[dict[str, Any]]]:
 @example([b'{"no":1,"word":"a"}', b'{"no":2,"more":3}', b'{"no":3}', b"", b" ", b"{}"])
 @example([b'{"no":01}', b'{"no":-}', b'{"no":1.}', b'{"no":1e}', b'{"no":-0.5E+7}', b'{"flag":true , "at":null}\r'])
 @example([b'{"\xef\xbf\xbf": null}', b'{"word":"\xef\xbf\xbf7"}', b'{"more":"\xef\xbf\xbf7"}', b'{"more":7}'])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_a_line_is_what_the_standard_library_reads(lines: list[bytes]) -> None:
     data = b"\n".join(lines) + b"\n"
     lines = data.split(b"\n")[:-1]

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dialects.scanner import BYTES, CONTROL, COUNT, GOOD, LENGTH, LONGEST, QUOTES, Cut, cut_delimited, cut_fixed
+from tests.examples import examples
 
 #: Bytes that matter: separators, line ends, leads, trails, digits of four-byte characters, controls.
 NASTY = st.lists(
@@ -110,7 +111,7 @@ def fields_of(line: bytes, separator: int) -> list[bytes] | None:
 @example(b"\x82\x80\x80a\n", 0x80, 2)
 @example(b"\x96\x7c|\xe4\xb8|\n", 0x7C, 2)
 @example(b"a|b|\r\nc|d\n\n", 0x7C, 2)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_delimited_as_the_contract_says(data: bytes, separator: int, wanted: int) -> None:
     cut = cut_delimited(data, separator, wanted)
     expected = lines_of(data)
@@ -132,7 +133,7 @@ def test_delimited_as_the_contract_says(data: bytes, separator: int, wanted: int
 @pytest.mark.whole
 @given(ANY, st.lists(st.integers(1, 6), min_size=1, max_size=4))
 @example(b"a\xe4\xb8b\n", [2, 2])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_fixed_as_the_contract_says(data: bytes, widths: list[int]) -> None:
     cut = cut_fixed(data, widths)
     expected = lines_of(data)
@@ -185,7 +186,7 @@ def quoted_fields(line: bytes, encoding: str) -> list[bytes] | None:
 @pytest.mark.whole
 @given(CSV, st.integers(1, 3), st.booleans())
 @example(b'"a,""",b\n"",""\n"a\nb"\n"a"b,c\n', 2, True)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_quoted_as_the_contract_says(data: bytes, wanted: int, utf8: bool) -> None:
     cut = cut_delimited(data, 0x2C, wanted, utf8=utf8, quoted=True)
     encoding = "utf-8" if utf8 else "gb18030"

@@ -17,6 +17,7 @@ from features.anchor import Anchor
 from features.bucket import code, family_values
 from features.cells import cells_of
 from features.fold import fold
+from tests.examples import examples
 
 D = dt.date(2026, 1, 9)
 EXAMPLE = {"unit": "", "label_zh": "数", "doc": "a number", "example": {"row": {}, "value": 1}}
@@ -70,7 +71,7 @@ def test_events_that_say_the_same_become_one_row():
 number = st.one_of(st.none(), st.integers(-3, 3))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), number, number), max_size=40), st.sampled_from([1, 256]))
 def test_rows_are_the_groups_of_a_slow_count(rows, few):
     before = folding._FEW

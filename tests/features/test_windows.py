@@ -18,6 +18,7 @@ from features.anchor import Anchor
 from features.bucket import code, family_values, snapshot
 from features.cells import cells_of
 from features.fold import fold
+from tests.examples import examples
 from tests.fixtures.catalogue import frozen
 
 DAY0 = dt.date(2025, 12, 1)
@@ -148,7 +149,7 @@ def slow(events, customer: int, as_of=AS_OF) -> dict[str, object]:
 
 
 @pytest.mark.whole
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(event, max_size=40))
 def test_windows_equal_a_slow_count(events):
     found = values([partials(valued(events))])
@@ -163,7 +164,7 @@ def test_windows_equal_a_slow_count(events):
                 assert value == expected, name
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(event, max_size=30), st.randoms(use_true_random=False))
 def test_the_order_of_events_does_not_matter(events, random):
     shuffled = list(events)
@@ -171,7 +172,7 @@ def test_the_order_of_events_does_not_matter(events, random):
     assert partials(valued(events)).equals(partials(valued(shuffled)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(event, min_size=1, max_size=40), st.integers(0, 12))
 def test_a_night_adds_to_what_is_kept_as_if_built_from_scratch(events, back):
     """Keeping the partials of earlier nights and adding tonight's equals building all of them tonight."""
@@ -182,7 +183,7 @@ def test_a_night_adds_to_what_is_kept_as_if_built_from_scratch(events, back):
     assert values([partials(earlier), partials(tonight)], as_of) == values([partials(table)], as_of)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(event, max_size=30), st.lists(event, max_size=10))
 def test_a_restatement_equals_a_build_from_scratch(kept, restated):
     """Rows of feed f2 are replaced: only its nights are folded again."""

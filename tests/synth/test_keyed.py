@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth.keyed import RowDraws, hash64, key, stream, uniform
+from tests.examples import examples
 
 
 def test_streams_differ_by_every_part_of_their_name() -> None:
@@ -20,7 +21,7 @@ def test_key_keeps_the_type_of_a_name() -> None:
     assert key(0, 1) != key(0, "1")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(0, 2**31), st.integers(0, 2**40))
 def test_the_hash_of_a_value_does_not_depend_on_its_neighbours(seed: int, value: int) -> None:
     alone = hash64(np.array([value]), seed, "x")[0]

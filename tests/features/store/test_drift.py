@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pyarrow as pa
+import pytest
 
 from expectations.measure import frame
 from expectations.verdict import judge
@@ -32,6 +33,7 @@ def profile(night, date: dt.date, **features: tuple[int, float | None]) -> None:
     night.lake.replace_arrow("feature_profile", pa.Table.from_pylist(rows, schema), partition={"business_date": date})
 
 
+@pytest.mark.whole
 def test_what_moved_and_what_fell_silent(night):
     made = night(D)
     assert feature_checks(made) == []

@@ -17,6 +17,7 @@ from jobs.ingest.task import Loader
 from jobs.scan.arrivals import look
 from jobs.scan.controls import read_control
 from tests.dialects.test_fuzz import TOKENS, for_seconds
+from tests.examples import examples
 from tests.jobs.ingest.conftest import CREATED, DAY, HERE
 
 CATALOGUE = load_catalogue(HERE / "conf")
@@ -46,7 +47,7 @@ def controls(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 @given(controls())
-@settings(max_examples=150, deadline=None, suppress_health_check=CALM)
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=CALM)
 def test_a_control_file_says_facts_or_has_a_fault(sent: tuple[str, bytes]) -> None:
     name, content = sent
     with tempfile.TemporaryDirectory() as folder:
@@ -85,7 +86,7 @@ NAME = st.one_of(
         b"day_json_0000000000_001.jsonl.zst",
     }
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=CALM)
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=CALM)
 def test_any_names_are_looked_at(names: set[bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in names:

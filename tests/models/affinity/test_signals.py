@@ -81,6 +81,7 @@ def test_only_orders_decide_what_a_signal_counts_for() -> None:
     assert against == 0.0
 
 
+@pytest.mark.whole
 def test_who_cannot_be_reached_does_not_order() -> None:
     """Trees of the chance to be reached add to the log of it; that chance is a factor of an order's, with few orders too."""
     rows, _ = rare(60_000, alone=-9.0)
@@ -120,6 +121,7 @@ def test_a_signal_needs_both_answers() -> None:
     assert not {"reached", "heard"} & {signal.name for signal in signals(everyone)}
 
 
+@pytest.mark.whole
 def test_where_few_order_by_themselves_nothing_is_said_of_who_does() -> None:
     found = fit(rare(8000, alone=-9.0)[0], FEATURES, 1, KNOBS)
     rows = np.random.default_rng(1).normal(size=(500, len(FEATURES) + len(ARC_COLUMNS)))

@@ -93,6 +93,7 @@ def test_a_product_is_not_asked_of_nights_before_its_launch(
     assert set(np.unique(asked)) == {0.0, 1.0, 2.0}
 
 
+@pytest.mark.whole
 def test_tired_customers_answer_less(
     world: Callable[..., TrainingSample], features: tuple[EncodedFeature, ...], menu: Menu
 ) -> None:

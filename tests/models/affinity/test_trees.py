@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.affinity.trees import pack, parse, resolve, score_arcs, score_rows
+from tests.examples import examples
 
 
 def booster(seed: int, *, zero_as_missing: bool = False, rows: int = 1500) -> tuple[lgb.Booster, np.ndarray]:
@@ -43,7 +44,7 @@ def test_rows_equal_lightgbm(zero_as_missing: bool) -> None:
     np.testing.assert_array_equal(ours, model.predict(X, raw_score=True))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(seed=st.integers(0, 1000), arcs=st.sampled_from([1, 5, 64, 65, 150]))
 def test_arcs_equal_lightgbm_on_the_wanted_and_zero_elsewhere(seed: int, arcs: int) -> None:
     model, X = booster(seed % 5)

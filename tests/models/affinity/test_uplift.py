@@ -18,9 +18,10 @@ from models.affinity import meta_learners
 from models.affinity.meta_learners import LEARNERS, Size, Training, cross_fit
 from models.affinity.uplift import CROSS_FITTED, auuc, deciles, effect, perfect, qini, quality, rank
 from models.lifecycle.experiments.uplift import load
+from tests.examples import examples
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(seed=st.integers(0, 10_000), levels=st.sampled_from([3, 50, 100_000]))
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_qini_equals_scikit_uplift(seed: int, levels: int) -> None:

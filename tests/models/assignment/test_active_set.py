@@ -21,6 +21,7 @@ from models.assignment.resolve import solve_again
 from models.assignment.solve import Solution, SolveOptions, solve
 from planning.instance.certificate import Certificate, LimitCertificate
 from planning.whatif.active_sets import key_of, read_active, round_change, write_active
+from tests.examples import examples
 from tests.models.assignment.test_solve import made, problems
 
 GAP = 1e-3
@@ -49,7 +50,7 @@ def same_everywhere(problem: Problem, active: Active, prices: Ints) -> None:
     assert sum_uses(part, best_arcs(part, prices)) == sum_uses(problem, best)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(problems(), st.data())
 def test_bound_choices_and_uses_are_everybodys_at_every_price_of_the_box(problem: Problem, data: st.DataObject) -> None:
     limits, some = len(problem.limits), st.integers(0, 3 * 10**6)
@@ -64,7 +65,7 @@ def test_bound_choices_and_uses_are_everybodys_at_every_price_of_the_box(problem
     same_everywhere(problem, active, box.low + np.rint((box.high - box.low) * np.array(share)).astype(np.int64))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.integers(1, 40), st.floats(0.0, 0.3), st.integers(0, 2**32 - 1))
 def test_the_same_of_a_generated_night(seed: int, width: float, number: int) -> None:
     problem = generated(Case(1_500, seed=seed))

@@ -21,6 +21,7 @@ from models.assignment.problem import Block, Limits, Overflow, Problem
 from models.assignment.repair import repair, sum_uses, value_of
 from models.assignment.sample import sample, split
 from models.assignment.solve import SolveOptions, solve
+from tests.examples import examples
 
 YUAN = 1_000_000
 
@@ -69,7 +70,7 @@ def problems(draw: st.DrawFn) -> Problem:
 
 
 @pytest.mark.whole
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(problems())
 def test_the_plan_is_the_best_and_the_bound_holds(problem: Problem) -> None:
     best = brute(problem)
@@ -176,7 +177,7 @@ def test_sweep_counts_margins_and_curvature_by_hand() -> None:
     assert margin.tolist() == [1_500_000, 500_000]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(problems(), st.lists(st.integers(0, 3 * 10**12), min_size=3, max_size=3))
 def test_every_price_bounds_the_optimum(problem: Problem, prices: list[int]) -> None:
     best = brute(problem)
@@ -184,7 +185,7 @@ def test_every_price_bounds_the_optimum(problem: Problem, prices: list[int]) -> 
     assert best is None or dual.bound >= best
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(problems())
 def test_a_repaired_plan_says_what_it_uses(problem: Problem) -> None:
     plan = repair(problem, np.zeros(len(problem.limits), np.int64), 10**12)

@@ -19,6 +19,7 @@ from jobs.eligibility import build_eligible, funnel_rows
 from planning.eligibility.customer_state import columns
 from planning.eligibility.masks import Shape, first_remover, leave, totals
 from planning.eligibility.rules import shape_of, steps
+from tests.examples import examples
 from tests.fixtures.catalogue import frozen
 
 CASES = Path(__file__).parents[2] / "jobs" / "cases" / "conf"
@@ -51,7 +52,7 @@ def nights(draw):
 
 @pytest.mark.whole
 @given(nights())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_bits_count_what_an_enumeration_counts(drawn):
     shape, removed = drawn
     left = leave(removed, shape)
@@ -68,7 +69,7 @@ def test_bits_count_what_an_enumeration_counts(drawn):
 
 
 @given(nights())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_rows_of_eligible_say_why_nothing_is_left(drawn):
     shape, removed = drawn
     people = pa.array(range(len(removed)), pa.int64())

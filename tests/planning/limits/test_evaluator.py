@@ -22,6 +22,7 @@ from planning.limits.arc_units import ArcUnits, ChannelUnits
 from planning.limits.declared import DeclaredLimits
 from planning.limits.evaluator import Evaluator, select_arcs, take_units, takes_stock
 from planning.limits.in_force import LimitInForce, LimitsInForce, write_limits
+from tests.examples import examples
 
 CATALOGUE = Catalogue(ROOT)
 PRODUCTS, CHANNELS = CATALOGUE.products[:7], CATALOGUE.channels[:7]
@@ -120,7 +121,7 @@ def population_of(declared: DeclaredLimits) -> pa.Table:
 
 
 @given(limits())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_classes_explanations_and_pruning_take_what_a_plain_loop_does(rows: tuple[Limit, ...]) -> None:
     declared = declare(rows)
     population = population_of(declared)
@@ -146,7 +147,7 @@ def test_classes_explanations_and_pruning_take_what_a_plain_loop_does(rows: tupl
 
 @pytest.mark.parametrize("mapped", [False, True])
 @given(limits())
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_optimizers_instance_takes_what_a_plain_loop_does(mapped: bool, rows: tuple[Limit, ...]) -> None:
     declared = declare(rows)
     population = population_of(declared)
