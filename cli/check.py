@@ -81,4 +81,5 @@ def counts(night: Night) -> dict[str, Any]:
         "segments": len(catalogue.segments),
         "rules": len(catalogue.rules),
         "limits": len(catalogue.limits),
+        "figures": len(catalogue.figures),
     }

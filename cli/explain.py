@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import getpass
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, get_args
 
 import pyarrow.compute as pc
 import typer
 
 from cli.output import EnvOption, JsonOption, SetOption, console, open_night, print_json, print_table
 from conf.dates import parse_date
-from conf.errors import UserError
+from conf.errors import UserError, suggest
+from conf.figure import Figure, Reader
 from reporting import explanation
 from reporting.explanation_text import yuan
-from reporting.kpi import PLANNED
+from reporting.figure_text import hide_few, say
+from reporting.kpi import PLANNED, describe
 from runtime import audit
 from runtime.night import Night
 
@@ -175,33 +177,36 @@ def kpi(
     to: Annotated[str | None, typer.Option("--to", help="Last decision date.")] = None,
     slice_: Annotated[str, typer.Option("--slice", help="Slices whose name contains this; `*` for every one.")] = "all",
     run: Annotated[str | None, typer.Option("--run", help="One run: its plan, and what its contacts came to.")] = None,
+    reader: Annotated[
+        str | None, typer.Option("--for", help="Only what this reader may see: marketer, operator, scientist, auditor.")
+    ] = None,
     env: EnvOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Figures of the operation by night, or of one run. Example: cpc kpi --from 2026-01-08 --to 2026-01-09."""
+    if reader is not None and reader not in get_args(Reader):
+        raise UserError(f"no reader {reader!r}", where="--for", remedy=suggest(reader, get_args(Reader)))
     if run is not None:
-        show_run(run, env, set_, as_json=as_json)
+        show_run(run, reader, env, set_, as_json=as_json)
         return
     last = night_of(None, to, "kpi", env, set_)
     first = parse_date(from_) if from_ else last.date
     if first > last.date:
         raise UserError(f"{first} is after {last.date}", where="--from", remedy="give the earlier date first")
-    rows = last.lake.arrow("kpi").to_pylist()
     rows = [
         row
-        for row in sorted(rows, key=lambda row: (row["kpi"], row["slice"], row["business_date"]))
+        for row in last.lake.arrow("kpi").to_pylist()
         if first <= row["business_date"] <= last.date and (slice_ == "*" or select_slice(row["slice"], slice_))
     ]
+    rows = declare(rows, last.catalogue.figures, reader)
     if as_json:
         print_json({"from": first, "to": last.date, "figures": rows})
-        return
-    columns = ("kpi", "slice", "night", "value", "counted", "out of")
-    names = ("kpi", "slice", "business_date", "value", "numerator", "denominator")
-    print_table(f"figures from {first} to {last.date}", columns, [[row[name] for name in names] for row in rows])
+    else:
+        show_figures(f"figures from {first} to {last.date}", rows)
 
 
-def show_run(run: str, env: str | None, set_: Sequence[str] | None, *, as_json: bool) -> None:
+def show_run(run: str, reader: str | None, env: str | None, set_: Sequence[str] | None, *, as_json: bool) -> None:
     """What a run planned on its night, and what the latest night knows of what its decisions came to."""
     made = night_of(run, None, "kpi", env, set_)
     latest = night_of(None, None, "kpi", env, set_)
@@ -210,13 +215,35 @@ def show_run(run: str, env: str | None, set_: Sequence[str] | None, *, as_json: 
     rows += [
         row for row in latest.lake.arrow("kpi", partition=latest.partition).to_pylist() if row["slice"] == f"run:{run}"
     ]
-    rows.sort(key=lambda row: (row["slice"], row["kpi"]))
+    rows = declare(rows, made.catalogue.figures, reader)
     if as_json:
         print_json({"run_id": run, "figures": rows})
-        return
-    names = ("kpi", "slice", "business_date", "value", "numerator", "denominator")
-    columns = ("kpi", "slice", "night", "value", "counted", "out of")
-    print_table(f"figures of run {run}", columns, [[row[name] for name in names] for row in rows])
+    else:
+        show_figures(f"figures of run {run}", rows)
+
+
+def declare(rows: list[dict[str, Any]], figures: Mapping[str, Figure], reader: str | None) -> list[dict[str, Any]]:
+    """The rows that are declared and may be seen, with label, unit and formula as declared today, in order."""
+    known = describe([row for row in rows if row["kpi"] in figures], figures)
+    seen = known if reader is None else hide_few(known, figures, reader)
+    return sorted(seen, key=lambda row: (row["slice"], figures[row["kpi"]].position, row["kpi"], row["business_date"]))
+
+
+def show_figures(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Figures as a table: what it is, of what, when, how much, its interval, and what its reader must know."""
+    shown = [
+        (
+            row["kpi"],
+            f"{row['label']} {row['label_zh']}",
+            row["slice"],
+            row["business_date"],
+            say(row["value"], row["unit"]),
+            "" if row.get("low") is None else f"{say(row['low'], row['unit'])} … {say(row['high'], row['unit'])}",
+            row.get("note") or "",
+        )
+        for row in rows
+    ]
+    print_table(title, ("kpi", "figure 指标", "slice", "night", "value", "95 %", "note"), shown)
 
 
 def kpi_names() -> set[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from cli import app, commands_page
-from conf import data_model, register, settings_page
+from conf import data_model, figures_page, register, settings_page
 from conf.catalogue import ROOT, load_catalogue
 from features import dictionary, listing
 from runtime import night_order
@@ -26,6 +26,7 @@ def render_all() -> dict[Path, str]:
         register.PAGE: register.page(catalogue),
         dictionary.PAGE: dictionary.markdown(catalogue),
         data_model.PAGE: data_model.write_page(catalogue),
+        figures_page.PAGE: figures_page.write_page(catalogue),
         settings_page.PAGE: settings_page.write_page(),
         commands_page.PAGE: commands_page.write_page(typer.main.get_command(app)),
     }

@@ -14,6 +14,7 @@ from conf.errors import Report, UserError, refuse, suggest
 from conf.expansion import Lists, expand
 from conf.featureset import FeatureSet, load_features
 from conf.feed import Feed
+from conf.figure import Figure
 from conf.geography import Geography, load_geography
 from conf.offer import Channel, Limit, Product, ProductGroup, Rule, Segment
 from conf.references import check_group, check_limit, check_mappings, check_references, selectable
@@ -192,6 +193,22 @@ class Catalogue:
         """The tables of ``conf/tables`` by name (an overlay has conf's own)."""
         documents = read_folder(self.whole / "tables", Table, self.report)
         return _by(((document, (), table) for document, table in documents), "name", self.report, stem=True)
+
+    @cached_property
+    def figures(self) -> dict[str, Figure]:
+        """Declared figures by name (an overlay, and a conf of an earlier release, have conf's own)."""
+        folder = self.whole / "figures"
+        documents = read_folder(folder if folder.is_dir() else ROOT / "figures", Figure, self.report)
+        rows = [(document, (), figure) for document, figure in documents]
+        for document, _, figure in rows:
+            table = self.written_tables.get(figure.table)
+            known = {column.name for column in table.columns} if table else set(self.written_tables)
+            if (figure.column if table else figure.table) not in known:
+                key = "column" if table else "table"
+                what = f"figure {figure.name}: there is no {key} {getattr(figure, key)!r}"
+                remedy = suggest(str(getattr(figure, key)), known)
+                self.report(UserError(what, where=document.where((key,)), remedy=remedy))
+        return _by(rows, "name", self.report, stem=True)
 
     @cached_property
     def segments(self) -> dict[str, Segment]:

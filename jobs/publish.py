@@ -106,9 +106,10 @@ def kpi_rows(night: Night, plan: Publication) -> pa.Table:
         matured = night.table("outcome").where(f"matured and business_date between '{first}' and '{last}'")
         who = night.tonight("customer_features").select("customer_id", "city", "grade")
         slices = kpi.name_slices(kpi.tally(matured, who, catalogue.channels), catalogue.products, catalogue.channels)
-        rows += kpi.ratios(slices) + kpi.against_control(slices)
+        rows += kpi.ratios(slices, catalogue.figures) + kpi.against_control(slices)
     schema = nullable(arrow_schema(night.lake.table("kpi")))
-    return pa.Table.from_pylist([{"business_date": night.date, **row} for row in rows], schema=schema)
+    described = kpi.describe(rows, catalogue.figures)
+    return pa.Table.from_pylist([{"business_date": night.date, **row} for row in described], schema=schema)
 
 
 def tonight_figures(plan: Publication, rules: int, on_sale: int) -> list[dict[str, Any]]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from conf.errors import UserError, suggest
+from conf.figure import Figure
 from conf.money import MICRO
 from conf.offer import Channel, Product
 from reporting.feed_status import FeedState, counts
@@ -47,35 +48,6 @@ SUMS = (
 )
 
 
-@dataclass(frozen=True)
-class Ratio:
-    """A figure that is one sum over another, times ``scale``."""
-
-    name: str
-    label: str
-    label_zh: str
-    numerator: str
-    denominator: str
-    scale: float = 1.0
-
-
-RATIOS = (
-    Ratio("reached_rate", "reached / attempted", "接触成功率", "reached", "attempted"),
-    Ratio("conversion_rate", "converted / reached", "营销成功率", "converted", "reached"),
-    Ratio("orders_per_contact", "orders / contact", "单次接触订单", "converted", "attempted"),
-    Ratio("kept_rate", "orders kept / orders", "留存订单率", "kept", "converted"),
-    Ratio("opt_outs_per_10000", "opt-outs / 10,000 contacts", "万次接触拒收", "opted_out", "attempted", 1e4),
-    Ratio("complaints_per_10000", "complaints / 10,000 contacts", "万次接触投诉", "complained", "attempted", 1e4),
-    Ratio("cost_per_order_yuan", "contact cost / order, 元", "单笔订单营销成本", "cost_micro", "converted", 1 / MICRO),
-    Ratio(
-        "margin_per_contact_yuan",
-        "margin / contact, 元",
-        "单次接触毛利",
-        "contact_margin_micro",
-        "attempted",
-        1 / MICRO,
-    ),
-)
 Tally = Mapping[str, Any]
 
 
@@ -143,13 +115,13 @@ def name_slices(tallies: Iterable[Tally], products: Sequence[Product], channels:
     return dict(sorted(named.items()))
 
 
-def ratios(slices: Mapping[str, Tally]) -> list[dict[str, Any]]:
-    """The contact figures of every slice in which something was counted."""
+def ratios(slices: Mapping[str, Tally], figures: Mapping[str, Figure]) -> list[dict[str, Any]]:
+    """The contact figures (those declared ``over`` two sums) of every slice in which something was counted."""
     return [
-        figure(ratio.name, name, float(row[ratio.numerator]) * ratio.scale, float(row[ratio.denominator]))
+        figure(declared.name, name, float(row[declared.over[0]]), float(row[declared.over[1]]), scale=declared.scale)
         for name, row in slices.items()
-        for ratio in RATIOS
-        if row[ratio.denominator] and not (name.startswith("role:control"))
+        for declared in sorted(figures.values(), key=lambda known: known.position)
+        if declared.over and row[declared.over[1]] and not name.startswith("role:control")
     ]
 
 
@@ -182,7 +154,27 @@ def feeds(states: Sequence[FeedState]) -> list[dict[str, Any]]:
     return rows + [figure("feeds", f"state:{state}", float(n), 1.0) for state, n in counts(states).items() if n]
 
 
-def figure(name: str, slice_: str, numerator: float, denominator: float) -> dict[str, Any]:
-    """One row of ``kpi`` without its date; nothing over nothing is no value."""
-    value = numerator / denominator if denominator else None
+def figure(name: str, slice_: str, numerator: float, denominator: float, *, scale: float = 1.0) -> dict[str, Any]:
+    """One row of ``kpi`` without its date: ``value`` is numerator over denominator, times ``scale``.
+
+    Nothing over nothing is no value.
+    """
+    value = numerator / denominator * scale if denominator else None
     return {"kpi": name, "slice": slice_, "value": value, "numerator": numerator, "denominator": denominator}
+
+
+def describe(rows: Iterable[Mapping[str, Any]], figures: Mapping[str, Figure]) -> list[dict[str, Any]]:
+    """The rows with what their figure's declaration says of them: label, unit, formula.
+
+    Raises:
+        UserError: a figure is not declared, and so cannot be shown.
+    """
+    described = []
+    for row in rows:
+        declared = figures.get(row["kpi"])
+        if declared is None:
+            what, remedy = f"figure {row['kpi']!r} is not declared", suggest(row["kpi"], figures)
+            raise UserError(what, where="conf/figures", remedy=f"write conf/figures/{row['kpi']}.yml, or {remedy}")
+        words = {name: getattr(declared, name) for name in ("label", "label_zh", "unit", "formula", "formula_zh")}
+        described.append({**row, **words})
+    return described

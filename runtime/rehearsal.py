@@ -56,7 +56,7 @@ def _load(catalogue: Catalogue, mistakes: list[UserError]) -> bool:
         _ = catalogue.geography
     except UserError as error:
         mistakes.append(error)
-    for name in ("feeds", "groups", "products", "channels", "segments", "rules", "limits"):
+    for name in ("feeds", "groups", "products", "channels", "segments", "rules", "limits", "figures"):
         try:
             getattr(catalogue, name)
         except UserError as error:  # what it refers to could not be read, and is told already

@@ -17,6 +17,7 @@ from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
 from serving import campaign_files, stock
 from serving import store as serving
+from serving.store_comments import comment
 
 #: The tables of the store, and what the store's rows say besides.
 STORED = ("assignment", "recommendation", "limit_price", "funnel", "kpi")
@@ -171,6 +172,7 @@ def to_store(night: Night, plan: Publication, figures: pa.Table) -> dict[str, in
                 counts[name] = serving.load(store, table, night.date, ordered.to_batches())
         for table in tables.values():
             serving.swap(store, table, night.date)
+        comment(store, tables.values(), night.catalogue.figures)
         stock.open_day(store, night.date, night.lake.arrow("limit_price", partition=night.partition), night.catalogue)
         labels = ("id", "code", "label", "label_zh")
         for name, listed in (("product", night.catalogue.products), ("channel", night.catalogue.channels)):

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from conf.catalogue import Catalogue
+from conf.figure import Figure
 from conf.money import MICRO
 from conf.offer import Channel, Product
 from reporting.feed_status import STATES, FeedState, counts
-from reporting.kpi import RATIOS
+from reporting.figure_text import say
 from reporting.night_report import charts
 from reporting.night_report.facts import ReportFacts
 from runtime.figures import AssignFigures, ProveFigures, ScoreFigures
@@ -37,7 +38,7 @@ def view(facts: ReportFacts, catalogue: Catalogue, demo: str, *, operational: bo
         "plan": plan_section(facts, products, channels),
         "limits": limit_section(facts.limits),
         "model": model_section(facts),
-        "kpis": kpi_section(facts),
+        "kpis": kpi_section(facts, catalogue.figures),
         "yesterday": yesterday_section(facts),
         "proof": proof(facts),
         "jobs": operational_section(facts) if operational else [],
@@ -316,31 +317,25 @@ def _format_clock(name: str) -> bool:
     return any(part in name for part in CLOCKED)
 
 
-def kpi_section(facts: ReportFacts) -> dict[str, Any]:
+def kpi_section(facts: ReportFacts, figures: Mapping[str, Figure]) -> dict[str, Any]:
     """Contact figures of matured decisions, for all and by channel; and against control."""
     values = {(row["kpi"], row["slice"]): row["value"] for row in facts.kpis}
     slices = ["all", *sorted({s for _, s in values if s.startswith("channel:")})]
     table = [
         {
-            "label": ratio.label,
-            "label_zh": ratio.label_zh,
-            "cells": [_figure(values.get((ratio.name, s)), rate=ratio.name.endswith("_rate")) for s in slices],
+            "label": figure.label,
+            "label_zh": figure.label_zh,
+            "cells": [say(values.get((figure.name, s)), figure.unit) for s in slices],
         }
-        for ratio in RATIOS
-        if ("all" in slices) and values.get((ratio.name, "all")) is not None
+        for figure in sorted(figures.values(), key=lambda known: known.position)
+        if figure.over and values.get((figure.name, "all")) is not None
     ]
     return {
         "slices": [s.removeprefix("channel:") for s in slices],
         "table": table,
-        "roi": _figure(values.get(("roi", "all"))),
-        "incremental": _figure(values.get(("incremental_margin_yuan_per_1000", "all"))),
+        "roi": say(values.get(("roi", "all")), figures["roi"].unit),
+        "incremental": say(values.get(("incremental_margin_yuan_per_1000", "all")), "yuan"),
     }
-
-
-def _figure(value: float | None, *, rate: bool = False) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.2%}" if rate else f"{value:,.2f}"
 
 
 def yesterday_section(facts: ReportFacts) -> list[tuple[str, str, str, str]]:

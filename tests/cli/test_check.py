@@ -50,7 +50,7 @@ def apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
 def copied(to: Path) -> Path:
     """A copy of what people write, to break."""
     shutil.copytree(FIXTURE, to / "conf", ignore=shutil.ignore_patterns("features"))
-    for folder in ("tables", "presets"):
+    for folder in ("tables", "presets", "figures"):
         shutil.copytree(ROOT / folder, to / "conf" / folder)
     shutil.copytree(FIXTURE / "features", to / "features" / "declared")
     shutil.copytree(HOUSE / "expectations" / "extended", to / "expectations" / "extended")

@@ -293,7 +293,7 @@ def test_commands_print_json(decided_night, monkeypatch):
         [
             {
                 "business_date": decided_night.date,
-                "kpi": "reach",
+                "kpi": "reached_rate",
                 "slice": s,
                 "value": 0.5,
                 "numerator": 1.0,

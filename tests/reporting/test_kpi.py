@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from reporting.kpi import against_control, name_slices, plan_figures, ratios, tally, window
+from conf.catalogue import load_catalogue
+from conf.errors import UserError
+from reporting.kpi import against_control, describe, figure, name_slices, plan_figures, ratios, tally, window
 from runtime.figures import AssignFigures
 from runtime.night import Night
 
@@ -33,13 +35,12 @@ def test_what_follows_a_contact_is_counted_of_contacts(night: Callable[..., Nigh
     slices = name_slices(
         tally(outcomes, customers, tonight.catalogue.channels), tonight.catalogue.products, tonight.catalogue.channels
     )
-    told = {row["kpi"]: row["value"] for row in ratios(slices) if row["slice"] == "all"}
+    figures = tonight.catalogue.figures
+    told = {row["kpi"]: row["value"] for row in ratios(slices, figures) if row["slice"] == "all"}
     assert told["reached_rate"] == 0.5
     assert told["conversion_rate"] == 1
-    assert told["opt_outs_per_10000"] == 5_000  # one of two contacts; those without a contact are not asked
-    assert told["complaints_per_10000"] == 0
-    assert told["margin_per_contact_yuan"] == 4.5
-    by_run = {row["kpi"]: row["value"] for row in ratios(slices) if row["slice"] == f"run:{RUN}"}
+    assert told["cost_per_order_yuan"] == pytest.approx(2 * 0.02)  # two attempts by WeChat, one order
+    by_run = {row["kpi"]: row["value"] for row in ratios(slices, figures) if row["slice"] == f"run:{RUN}"}
     assert by_run == told  # both contacts are of this run
     assert slices["run:other"]["decisions"] == 1
     control = {row["kpi"]: row["value"] for row in against_control(slices)}
@@ -55,3 +56,14 @@ def test_the_window_ends_the_day_before() -> None:
     first, last = window(dt.date(2026, 1, 9))
     assert (last - first).days == 119
     assert last == dt.date(2026, 1, 8)
+
+
+def test_what_is_not_declared_is_not_shown() -> None:
+    with pytest.raises(UserError, match="'roy' is not declared") as refused:
+        describe([figure("roy", "all", 1.0, 1.0)], load_catalogue().figures)
+    assert "did you mean 'roi'" in refused.value.remedy
+
+
+def test_a_numerator_is_what_was_counted() -> None:
+    row = figure("opt_outs_per_10000", "all", 7.0, 2000.0, scale=1e4)
+    assert (row["value"], row["numerator"]) == (35.0, 7.0)  # seen: numerator 70,000
