@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import getpass
 import re
 from collections import Counter
 from dataclasses import asdict, replace
@@ -29,6 +30,7 @@ from conf.errors import UserError
 from conf.settings import Settings, load_settings
 from reporting import feed_status
 from reporting.feed_status import FeedState
+from runtime.holds import read_holds
 from runtime.night import Night
 
 app = typer.Typer()
@@ -97,8 +99,12 @@ def rebuild(
     print_table("to rebuild" if plan else "rebuilt", ("what", "which", "why"), made.lines())
     if not made.lines():
         console.print("nothing: every table is made of the deliveries in force")
+    taken_in = figures.pop("taken_in", {})
     if figures:
         print_figures("done", figures)
+    if taken_in:
+        rows = [(entity, feed, count) for entity, by_feed in taken_in.items() for feed, count in by_feed.items()]
+        print_table("taken in", ("entity", "feed", "rows"), rows)
 
 
 def _carry_out(carry_out: Any, lease: Any, night: Night, made: Any) -> dict[str, Any]:
@@ -188,7 +194,8 @@ def status(
     night = open_night(date, env)
     ledger, landing = feed_status.records(night)
     nights = [night.date - n * DAY for n in reversed(range(days))]
-    states = {day: feed_status.states(night.catalogue, ledger, landing, day) for day in nights}
+    holds = read_holds(night.lake, night.catalogue)
+    states = {day: feed_status.states(night.catalogue, ledger, landing, day, holds) for day in nights}
     if as_json:
         print_json(
             [{**({"night": day} if days > 1 else {}), **state.as_row()} for day in nights for state in states[day]]
@@ -275,6 +282,40 @@ def deliveries_of(settings: Settings, feed: str) -> list[dict[str, Any]]:
     night = Night(dt.date.max, settings, settings.landing)
     rows = [row for row in night.lake.arrow("ops_delivery").to_pylist() if row["feed"] == feed]
     return sorted(rows, key=lambda row: (row["data_date"], row["hour"], row["resend"], row["file"]), reverse=True)[:10]
+
+
+@feeds.command()
+def release(
+    what: Annotated[str, typer.Argument(help="A delivery's id or a feed's code; none lists what is held back.")] = "",
+    why: Annotated[str, typer.Option("--why", help="The reason, which is kept; without it nothing is released.")] = "",
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Release deliveries that a failed check holds back. Example: cpc feeds release topup_bank --why 'codes agreed'."""
+    from jobs.rebuild import release as lift
+    from runtime.runner import lease
+
+    settings = load_settings(env)
+    night = Night(dt.date.max, settings, settings.landing)
+    holds = read_holds(night.lake, night.catalogue)
+    chosen = [hold for hold in holds.values() if not what or what in (hold.delivery_id, hold.feed)]
+    if what and not chosen:
+        remedy = "`cpc feeds release` lists what is"
+        raise UserError(f"nothing of {what!r} is held back", where="cpc feeds release", remedy=remedy)
+    if what and why.strip():
+        with lease(night):
+            lift(night, chosen, getpass.getuser(), why.strip())
+    elif what:
+        remedy = f"say why: cpc feeds release {what} --why REASON"
+        raise UserError("a release needs a reason", where="--why", remedy=remedy)
+    if as_json:
+        print_json({"released": bool(what), "deliveries": [asdict(hold) for hold in chosen]})
+        return
+    title = "released" if what else "held back"
+    rows = [(hold.delivery_id, hold.feed, str(hold.night), "; ".join(hold.checks)) for hold in chosen]
+    print_table(f"{title}: {len(rows)} deliveries", ("delivery", "feed", "judged by the night of", "checks"), rows)
+    if what:
+        console.print("the next night takes them in; now: cpc rebuild --since YYYY-MM-DD")
 
 
 @feeds.command("aside", hidden=True, deprecated=True)  # its name in release 0.1

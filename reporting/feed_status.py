@@ -18,6 +18,7 @@ from conf.catalogue import Catalogue
 from conf.dates import cut_off, month_end
 from conf.feed import Feed, deadline
 from runtime.deliveries import TAKEN, deliveries, in_force, own
+from runtime.holds import Hold, read_holds
 from runtime.night import Night
 
 Row = Mapping[str, Any]
@@ -36,6 +37,7 @@ STATES = {
 #: Of these something was loaded.
 IN = ("loaded", "partly")
 _LEDGER = (
+    "delivery_id",
     "feed",
     "data_date",
     "hour",
@@ -61,6 +63,7 @@ class FeedState:
         code: of the file level, of what was seen last; empty if nothing was.
         periods: loaded and expected (24 hours of an hourly feed, else 1).
         stand_in: data date whose last good data stands in; None where nothing is lacking or nothing can.
+        held_back: checks that hold back what was loaded; it is in no entity until it is released.
     """
 
     feed: Feed
@@ -75,6 +78,7 @@ class FeedState:
     arrived_at: dt.datetime | None = None
     stand_in: dt.date | None = None
     reason: str = ""
+    held_back: tuple[str, ...] = ()
 
     @property
     def due(self) -> bool:
@@ -88,8 +92,8 @@ class FeedState:
 
     @property
     def odd(self) -> bool:
-        """Whether somebody should look at it: not all there, or after its deadline."""
-        return self.due and (self.state != "loaded" or self.code == "94")
+        """Whether somebody should look at it: not all there, after its deadline, or held back."""
+        return self.due and (self.state != "loaded" or self.code == "94" or bool(self.held_back))
 
     def as_row(self) -> dict[str, Any]:
         """What ``cpc feeds status --json`` prints."""
@@ -113,6 +117,7 @@ class FeedState:
             "arrived_at": self.arrived_at,
             "stand_in": self.stand_in,
             "reason": self.reason,
+            "held_back": list(self.held_back),
         }
 
 
@@ -129,7 +134,7 @@ def expect_data_date(feed: Feed, night: dt.date) -> dt.date:
 
 def read(night: Night) -> list[FeedState]:
     """Every feed of the catalogue on a night, in order of their codes."""
-    return states(night.catalogue, *records(night), night.date)
+    return states(night.catalogue, *records(night), night.date, read_holds(night.lake, night.catalogue))
 
 
 def records(night: Night) -> tuple[list[Row], list[Row]]:
@@ -159,7 +164,13 @@ def loads(night: Night) -> Loads:
     return Loads(rows.num_rows, *(pc.sum(rows[name]).as_py() or 0 for name in ("loaded", "quarantined")))
 
 
-def states(catalogue: Catalogue, ledger: Iterable[Row], landing: Iterable[Row], night: dt.date) -> list[FeedState]:
+def states(
+    catalogue: Catalogue,
+    ledger: Iterable[Row],
+    landing: Iterable[Row],
+    night: dt.date,
+    holds: Mapping[str, Hold] | None = None,
+) -> list[FeedState]:
     """Every feed of the catalogue on the night of ``night``, in order of their codes.
 
     Args:
@@ -167,6 +178,7 @@ def states(catalogue: Catalogue, ledger: Iterable[Row], landing: Iterable[Row], 
         ledger: rows of ``ops_delivery``.
         landing: rows of ``landing``.
         night: the decision date.
+        holds: deliveries that are held back, by id.
     """
     of_feed: dict[str, list[Row]] = defaultdict(list)
     of_date: dict[tuple[str, dt.date], list[Row]] = defaultdict(list)
@@ -176,12 +188,14 @@ def states(catalogue: Catalogue, ledger: Iterable[Row], landing: Iterable[Row], 
         if row["feed"] is not None:
             of_date[row["feed"], row["data_date"]].append(row)
     return [
-        state_of(feed, of_feed[code], of_date[code, expect_data_date(feed, night)], night)
+        state_of(feed, of_feed[code], of_date[code, expect_data_date(feed, night)], night, holds or {})
         for code, feed in sorted(catalogue.feeds.items())
     ]
 
 
-def state_of(feed: Feed, ledger: Sequence[Row], landing: Sequence[Row], night: dt.date) -> FeedState:
+def state_of(
+    feed: Feed, ledger: Sequence[Row], landing: Sequence[Row], night: dt.date, holds: Mapping[str, Hold]
+) -> FeedState:
     """One feed on one night.
 
     Args:
@@ -189,6 +203,7 @@ def state_of(feed: Feed, ledger: Sequence[Row], landing: Sequence[Row], night: d
         ledger: its rows of ``ops_delivery``, of all dates.
         landing: its rows of ``landing`` of the date that is expected.
         night: the decision date.
+        holds: deliveries that are held back, by id.
     """
     date = expect_data_date(feed, night)
     wanted = 24 if feed.granularity == "hourly" else 1
@@ -197,6 +212,11 @@ def state_of(feed: Feed, ledger: Sequence[Row], landing: Sequence[Row], night: d
     if taken:
         hours = len({row["hour"] for row in taken})
         late = any(row["code"] == "94" for row in taken)
+        failed = sorted(
+            {check for row in taken if row["delivery_id"] in holds for check in holds[row["delivery_id"]].checks}
+        )
+        reasons = ["after its deadline, before the cut-off"] * late
+        reasons += [f"held back, cpc feeds release {feed.code}: {'; '.join(failed)}"] * bool(failed)
         return FeedState(
             feed,
             date,
@@ -208,7 +228,8 @@ def state_of(feed: Feed, ledger: Sequence[Row], landing: Sequence[Row], night: d
             sum(row["quarantined"] for row in taken),
             max(row["resend"] for row in taken),
             max(row["arrived_at"] for row in taken),
-            reason="after its deadline, before the cut-off" if late else "",
+            reason="; ".join(reasons),
+            held_back=tuple(failed),
         )
     state, code, reason, arrived = _explain_absence(feed, judged, landing, night)
     return FeedState(

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from cli.feeds import app
 from conf.dates import cut_off
+from conf.errors import UserError
 from features.anchor import feeds_of
 from jobs import conform, partials, rebuild
 from jobs.conform.work import sources_by_entity, work_of
@@ -121,7 +122,51 @@ def test_the_command_prints_the_plan_and_rebuilds_nothing(settled: tuple[Night, 
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert told["deliveries"] == [{"feed": feed, "data_date": "2026-01-05", "hour": -1, "resend": 1}]
-    assert set(told) == {"deliveries", "entities", "families", "snapshots"}
+    assert set(told) == {"deliveries", "left_out", "entities", "families", "snapshots"}
     assert {path: path.stat().st_mtime_ns for path in night.settings.home.rglob("*.parquet")} == before
     spoken = CliRunner().invoke(app, ["rebuild", "--plan", "--since", "2026-01-05"])
     assert feed in spoken.output
+
+
+def hold_back(night: Night, feed: str, day: dt.date) -> str:
+    """A check of a delivery fails; returns its id."""
+    name = f"{feed}-{day}-0"
+    stop = {"success": False, "severity": "stop", "details": json.dumps({"delivery_id": name})}
+    put(night, "ops_quality", [{"business_date": day, "subject": feed, "check": "faults record", **stop}])
+    return name
+
+
+def held_feed(night: Night) -> str:
+    """A feed whose records become rows of an entity that is kept by date."""
+    of = {feed: night.catalogue.schemas[night.catalogue.feeds[feed].schema_name] for feed in feeds_there(night)}
+    return next(feed for feed, schema in of.items() if {c.entity for c in schema.conform} - {"customer", "consent"})
+
+
+def test_what_a_stop_held_back_is_named_by_the_plan_once_it_is_released(
+    settled: tuple[Night, list[dict[str, Any]]],
+) -> None:
+    night, _ = settled
+    feed, day = held_feed(night), DAYS[1]
+    name = hold_back(night, feed, day)
+    schema_of = {one.code: one.schema_name for one in night.catalogue.feeds.values()}
+    current = conform.deliveries_in_force(night)
+    sources = sources_by_entity(night.catalogue)
+    conform.remember(night, [work_of(entity, of, current, schema_of, {}) for entity, of in sources.items()])
+    night.lake.replace_arrow("partial_source", partials._rows(partials.sources(night)))
+    assert rebuild.plan_of(night, DAYS[0]).lines() == []  # held back: nothing is to do
+
+    listed = CliRunner().invoke(app, ["feeds", "release", "--json"])
+    assert [one["delivery_id"] for one in json.loads(listed.stdout)["deliveries"]] == [name]
+    silent = CliRunner().invoke(app, ["feeds", "release", feed])
+    assert isinstance(silent.exception, UserError)
+    assert "reason" in silent.exception.what
+    done = CliRunner().invoke(app, ["feeds", "release", feed, "--why", "codes agreed with the sender"])
+    assert done.exit_code == 0, done.output
+    assert [(row["delivery_id"], row["why"]) for row in night.lake.arrow("ops_release").to_pylist()] == [
+        (name, "codes agreed with the sender")
+    ]
+    plan = rebuild.plan_of(night, DAYS[0])
+    assert {(one.delivery_id, one.records, one.released) for one in plan.left_out} == {(name, 5, True)}
+    assert ("released", f"{feed} {day}") in {line[:2] for line in plan.lines()}
+    nobody = CliRunner().invoke(app, ["feeds", "release", feed, "--why", "again"])
+    assert isinstance(nobody.exception, UserError)

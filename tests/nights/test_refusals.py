@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
+from cli.feeds import app
 from conf.dates import SHANGHAI
 from dialects import write_delivery
 from dialects.hmac import Keyed
@@ -88,4 +91,21 @@ def test_refusals_of_a_feed_that_is_a_day_behind_arrive(night: Callable[..., Nig
     assert [(c["severity"], c["success"]) for c in checks if c["subject"] == FEED and c["check"] == "freshness"] == [
         ("stop", False)
     ]
+    assert refusals(tonight) == 100
+
+
+def test_a_home_that_lost_refusals_takes_them_in_by_one_command(night: Callable[..., Night]) -> None:
+    """What release 0.1 left out: loaded, its date conformed without it. The plan names it, the rebuild counts it."""
+    tonight = night(D)
+    people(tonight, 100)
+    send_refusals(tonight, [number(n) for n in range(100)], D - dt.timedelta(days=2), at(D, 1))
+    live(tonight)
+    forgotten = tonight.lake.arrow("consent").schema.empty_table()
+    tonight.lake.replace_arrow("consent", forgotten)
+    tonight.lake.replace_arrow("ops_conform", tonight.lake.arrow("ops_conform").schema.empty_table())
+    plan = CliRunner().invoke(app, ["rebuild", "--plan", "--since", "2026-01-09", "--json"])
+    assert [(one["feed"], one["records"]) for one in json.loads(plan.stdout)["left_out"]] == [(FEED, 100)]
+    assert refusals(tonight) == 0
+    done = CliRunner().invoke(app, ["rebuild", "--since", "2026-01-09", "--json"])
+    assert json.loads(done.stdout)["taken_in"] == {"consent": {FEED: 100}}
     assert refusals(tonight) == 100

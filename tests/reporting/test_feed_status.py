@@ -149,3 +149,15 @@ def test_a_resend_after_the_cut_off_does_not_undo_the_night(odd_night: tuple[Nig
     [resent] = [row["feed"] for row in ledger if row["ordinal"] == 2]
     state = next(one for one in feed_status.read(tonight) if one.feed.code == resent)
     assert (state.state, state.rows, state.resend) == ("loaded", 7, 0)  # as the night had it; 9 rows came later
+
+
+def test_a_feed_whose_delivery_is_held_back_says_so(night: Callable[..., Night]) -> None:
+    tonight = night(D)
+    put(tonight, "ops_delivery", [delivery("topup_bank")])
+    stop = {"success": False, "severity": "stop", "details": json.dumps({"delivery_id": "topup_bank"})}
+    put(tonight, "ops_quality", [{"business_date": D, "subject": "topup_bank", "check": "rows · x", **stop}])
+    state = next(one for one in feed_status.read(tonight) if one.feed.code == "topup_bank")
+    assert state.state == "loaded"
+    assert state.odd
+    assert state.held_back == ("rows · x",)
+    assert "cpc feeds release topup_bank" in state.reason
