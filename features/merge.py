@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +66,65 @@ class DaySpan:
     step: int
 
 
+class CellPlan(NamedTuple):
+    """What the kernel looks up: cells of each input, and the days that windows end on.
+
+    Attributes:
+        start: first cell of the i-th input, then of each code; int64 [inputs and codes + 1].
+        operation: of each cell; int64 [cells].
+        window: days of each cell, falling within an input; int64 [cells].
+        value: row of the chunk's values that an input takes, −1: none; int64 [inputs].
+        summed: its values are sums of their events already; bool [inputs].
+        coded: first entry of ``start`` of an input's codes, −1: none; int64 [inputs].
+        codes: how many codes it has; int64 [inputs].
+        place: position of every offset of the bucket among the customers, −1: none; int64 [bucket].
+        until: days since 1970; what later nights learned is not known.
+        end_day: last day of the windows of each feed, −1: not known yet; int64 [feeds].
+        end: the same in days or months; int64 [feeds].
+        unit: days of a step of ``end``.
+        step: days of a step of a trend.
+    """
+
+    start: I64
+    operation: I64
+    window: I64
+    value: I64
+    summed: npt.NDArray[np.bool_]
+    coded: I64
+    codes: I64
+    place: I64
+    until: int
+    end_day: I64
+    end: I64
+    unit: int
+    step: int
+
+
+class ChunkArrays(NamedTuple):
+    """A ``MergeChunk`` as the kernel reads it; ``when`` is the day, or the month where windows are of months."""
+
+    known: I64
+    customer: I64
+    day: I64
+    when: I64
+    feed: I64
+    inputs: I64
+    events: I64
+    at: I64
+    values: I64
+
+
+class Entry(NamedTuple):
+    """What one row says to one input: whose it is, how old, how many events, their value, its sum, their time."""
+
+    customer: int
+    age: int
+    events: int
+    value: int
+    total: int
+    time: int
+
+
 def merge(cells: Cells, customers: int, place: I64, span: DaySpan, chunks: Iterable[MergeChunk]) -> I64:
     """Accumulate partial rows into cells.
 
@@ -87,35 +147,25 @@ def merge(cells: Cells, customers: int, place: I64, span: DaySpan, chunks: Itera
             values[:, position] = INITIAL[int(operation)]
         if ordered[position]:
             times[:, position] = INITIAL[int(operation)]
-    asked = (cells.start, cells.operation, cells.window, cells.value, cells.summed, cells.coded, cells.codes)
+    plan = CellPlan(
+        start=cells.start,
+        operation=cells.operation,
+        window=cells.window,
+        value=cells.value,
+        summed=cells.summed,
+        coded=cells.coded,
+        codes=cells.codes,
+        place=place,
+        until=span.known,
+        end_day=span.end,
+        end=seal(months(span.end) if span.monthly else span.end),
+        unit=30 if span.monthly else 1,
+        step=span.step,
+    )
     for chunk in chunks:
-        month = months(chunk.day) if span.monthly else chunk.day
-        end = months(span.end) if span.monthly else span.end
-        _accumulate(
-            *asked,
-            place,
-            span.known,
-            span.end,
-            seal(end),
-            30 if span.monthly else 1,
-            span.step,
-            *(
-                seal(column)
-                for column in (
-                    chunk.known,
-                    chunk.customer,
-                    chunk.day,
-                    month,
-                    chunk.feed,
-                    chunk.inputs,
-                    chunk.events,
-                    chunk.at,
-                    chunk.values,
-                )
-            ),
-            values,
-            times,
-        )
+        when = months(chunk.day) if span.monthly else chunk.day
+        columns = (chunk.known, chunk.customer, chunk.day, when, chunk.feed, chunk.inputs, chunk.events, chunk.at)
+        _accumulate(plan, ChunkArrays(*map(seal, (*columns, chunk.values))), values, times)
     return np.ascontiguousarray(values.T)
 
 
@@ -125,72 +175,37 @@ def months(day: I64) -> I64:
 
 
 @njit(cache=True)
-def _accumulate(
-    start: I64,
-    operation: I64,
-    window: I64,
-    value: I64,
-    summed: npt.NDArray[np.bool_],
-    coded: I64,
-    codes: I64,
-    place: I64,
-    until: int,
-    end_day: I64,
-    end: I64,
-    unit: int,
-    step: int,
-    known: I64,
-    customer: I64,
-    day: I64,
-    when: I64,
-    feed: I64,
-    inputs: I64,
-    events: I64,
-    at: I64,
-    input_values: I64,
-    values: I64,
-    times: I64,
-) -> None:
-    for r in range(customer.size):
-        c = place[customer[r]]
-        f = feed[r]
+def _accumulate(plan: CellPlan, rows: ChunkArrays, values: I64, times: I64) -> None:
+    """Enter rows into cells; ``values`` and ``times``: int64 [customers, cells], changed."""
+    for r in range(rows.customer.size):
+        c = plan.place[rows.customer[r]]
+        f = rows.feed[r]
         # within the month of the end, days after it are not known yet
-        if c < 0 or known[r] > until or end_day[f] < 0 or day[r] > end_day[f]:
+        if c < 0 or rows.known[r] > plan.until or plan.end_day[f] < 0 or rows.day[r] > plan.end_day[f]:
             continue
-        age = unit * (end[f] - when[r])
-        n = events[r]
-        time = at[r] if at.size else 0
-        bits = inputs[r]
+        age = plan.unit * (plan.end[f] - rows.when[r])
+        n = rows.events[r]
+        time = rows.at[r] if rows.at.size else 0
+        bits = rows.inputs[r]
         i = 0
         while bits:
             if bits & 1:
-                v = input_values[value[i], r] if value[i] >= 0 else 1
-                total = v if summed[i] and value[i] >= 0 else v * n
-                _enter(start[i], start[i + 1], operation, window, step, c, age, n, v, total, time, values, times)
-                if coded[i] >= 0 and 0 <= v < codes[i]:
-                    a = coded[i] + v
-                    _enter(start[a], start[a + 1], operation, window, step, c, age, n, v, total, time, values, times)
+                v = rows.values[plan.value[i], r] if plan.value[i] >= 0 else 1
+                total = v if plan.summed[i] and plan.value[i] >= 0 else v * n
+                entry = Entry(c, age, n, v, total, time)
+                _enter(i, plan, entry, values, times)
+                if plan.coded[i] >= 0 and 0 <= v < plan.codes[i]:
+                    _enter(plan.coded[i] + v, plan, entry, values, times)
             bits >>= 1
             i += 1
 
 
 @njit(inline="always")
-def _enter(
-    low: int,
-    high: int,
-    operation: I64,
-    window: I64,
-    step: int,
-    c: int,
-    age: int,
-    n: int,
-    v: int,
-    total: int,
-    time: int,
-    values: I64,
-    times: I64,
-) -> None:
-    for k in range(low, high):
+def _enter(i: int, plan: CellPlan, entry: Entry, values: I64, times: I64) -> None:
+    """Enter one row into the cells of an input or of one of its codes."""
+    c, age, n, v, total, time = entry
+    window, operation, step = plan.window, plan.operation, plan.step
+    for k in range(plan.start[i], plan.start[i + 1]):
         w = window[k]
         if age >= w:
             break  # the windows that follow are shorter
