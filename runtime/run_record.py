@@ -85,7 +85,7 @@ def last_training(night: Night) -> TrainFigures:
 def line(job: str, state: str, seconds: float, figures: JobFigures) -> str:
     """One line about a job that has ended: its first figures."""
     facts = ", ".join(f"{name.replace('_', ' ')} {show(value)}" for name, value in [*figures.simple().items()][:5])
-    return f"  {job:<12}{state:<9}{seconds:6.1f} s  {facts}"[:160].rstrip()
+    return f"  {job:<12} {state:<9}{seconds:6.1f} s  {facts}"[:160].rstrip()
 
 
 def show(value: Any) -> str:
