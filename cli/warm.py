@@ -70,7 +70,9 @@ def load(catalogue: Catalogue, feed: Feed, folder: Path) -> None:
         feed, schema, two_records(schema), folder, DAY, hour=0 if feed.granularity == "hourly" else -1
     )
     files = tuple(File(path.name, path.name, path.stat().st_size, 2) for path in parts)
-    Loader(folder, folder / "lake", folder, bytes(32)).load(Delivery(feed, schema, DAY, -1, 0, AT, files))
+    Loader(folder, folder / "lake", folder, bytes(32), catalogue.phones).load(
+        Delivery(feed, schema, DAY, -1, 0, AT, files)
+    )
 
 
 def two_records(schema: Schema) -> pa.Table:

@@ -17,6 +17,7 @@ from conf.feed import Feed
 from conf.figure import Figure
 from conf.geography import Geography, load_geography
 from conf.offer import Channel, Limit, Product, ProductGroup, Rule, Segment
+from conf.phones import PhoneForms, load_phones
 from conf.references import check_group, check_limit, check_mappings, check_references, selectable
 from conf.schema import Schema
 from conf.table import Column, Table
@@ -161,6 +162,11 @@ class Catalogue:
         for document, loc, limit in rows:
             check_limit(limit, known, document, loc, report)
         return tuple(limit for _, _, limit in rows)
+
+    @cached_property
+    def phones(self) -> PhoneForms:
+        """How phone numbers may be written: as the overlay says, or conf's own."""
+        return load_phones(self.root if (self.root / "phones.yml").exists() else None)
 
     @property
     def lists(self) -> Lists:

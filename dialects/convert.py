@@ -15,14 +15,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from conf.phones import PhoneForms
 from conf.schema import Field, Schema
 from dialects.arrays import Mask
 from dialects.instants import form_of, instants
+from dialects.phones import unify_numbers
 from dialects.render import join_bytes
 
 TYPE, LENGTH, CODE, MISSING, TWICE, OTHER = 1, 2, 3, 4, 5, 9
 #: Phone digits (text, null where missing) → their pseudonyms (binary of 32 bytes, null where missing).
 Pseudonym = Callable[[pa.Array], pa.Array]
+#: Numbers as they are: nothing is taken off them.
+PLAIN = PhoneForms()
 _INTEGER = {"short": pa.int16(), "int": pa.int32(), "long": pa.int64()}
 
 
@@ -67,7 +71,9 @@ def _outside(field: Field, value: pa.Array) -> Mask:
     return bad
 
 
-def column_of(field: Field, schema: Schema, column: pa.Array, pseudonym: Pseudonym) -> tuple[pa.Array, Mask, int, str]:
+def column_of(
+    field: Field, schema: Schema, column: pa.Array, pseudonym: Pseudonym, phones: PhoneForms = PLAIN
+) -> tuple[pa.Array, Mask, int, str]:
     """A text column typed; which of its values are none, and the code and reason of these."""
     kind = field.type
     if kind == "string":
@@ -84,7 +90,7 @@ def column_of(field: Field, schema: Schema, column: pa.Array, pseudonym: Pseudon
         bad = _mask(pc.and_(pc.invert(known), pc.is_valid(column)))
         return pc.if_else(known, column, None), bad, CODE, f"not in code list {field.codes}"
     if kind == "phone":
-        return (*_phones(column, pseudonym), TYPE, "no phone number")
+        return (*_phones(unify_numbers(column, phones), pseudonym), TYPE, "no phone number")
     if kind == "bool":
         yes, no = pc.is_in(column, value_set=_codes(("1", "true"))), pc.is_in(column, value_set=_codes(("0", "false")))
         value = pc.if_else(pc.or_(yes, no), yes, None)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import yaml
 
 from conf.feed import Feed
+from conf.phones import load_phones
 from conf.schema import NUMBERS, Schema
 from conf.units import unit_of_name
 from dialects.reader import FileRefused, Records, read
@@ -123,7 +124,7 @@ def read_back(feed_text: str, schema_text: str, sample: FileSample) -> ReadBack:
     """Read a sample with the draft that was made of it, as a night would."""
     feed = Feed.model_validate(yaml.safe_load(feed_text))
     schema = Schema.model_validate(yaml.safe_load(schema_text))
-    content = read(feed, schema, sample.content, lambda numbers: numbers.cast(pa.binary()))
+    content = read(feed, schema, sample.content, lambda numbers: numbers.cast(pa.binary()), phones=load_phones())
     return ReadBack(content.records, content.table.num_rows, tuple(_obstacles(content)))
 
 

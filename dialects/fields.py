@@ -16,11 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import njit
 
+from conf.phones import PhoneForms
 from conf.schema import Field, Schema
 from dialects.arrays import Bytes, Mask
-from dialects.convert import CODE, TYPE, Fault, Pseudonym, column_of, judge_column
+from dialects.convert import CODE, PLAIN, TYPE, Fault, Pseudonym, column_of, judge_column
 from dialects.gb18030 import tables, utf8_of
 from dialects.instants import form_of, to_utc
+from dialects.phones import unify_numbers
 from dialects.scanner import Cut, Places, find_text
 
 #: What became of a value.
@@ -30,7 +32,9 @@ _STORED = {"short": np.int16, "int": np.int32, "long": np.int64}
 _MOST_CODES = 64  # longer lists are looked up as text
 
 
-def columns_of(schema: Schema, cut: Cut, first: int, pseudonym: Pseudonym) -> tuple[list[pa.Array], list[Fault]]:
+def columns_of(
+    schema: Schema, cut: Cut, first: int, pseudonym: Pseudonym, phones: PhoneForms = PLAIN
+) -> tuple[list[pa.Array], list[Fault]]:
     """Every field of ``schema`` typed as stored, of the good records of ``cut``.
 
     Args:
@@ -38,12 +42,13 @@ def columns_of(schema: Schema, cut: Cut, first: int, pseudonym: Pseudonym) -> tu
         cut: the records.
         first: fields of the file before the schema's (line numbers).
         pseudonym: for phone fields.
+        phones: how their numbers may be written.
     """
     typed: list[pa.Array] = []
     faults: list[Fault] = []
     for number, field in enumerate(schema.fields):
         begin, finish = cut.begin[first + number], cut.finish[first + number]
-        value, bad, code, reason = _column(field, schema, cut, begin, finish, pseudonym)
+        value, bad, code, reason = _column(field, schema, cut, begin, finish, pseudonym, phones)
         judge_column(faults, field, value, np.asarray(begin == finish), bad, code, reason)
         typed.append(value)
     return typed, faults
@@ -70,7 +75,7 @@ def _valid(known: npt.NDArray[np.bool_]) -> pa.Buffer | None:
 
 
 def _column(
-    field: Field, schema: Schema, cut: Cut, begin: Places, finish: Places, pseudonym: Pseudonym
+    field: Field, schema: Schema, cut: Cut, begin: Places, finish: Places, pseudonym: Pseudonym, phones: PhoneForms
 ) -> tuple[pa.Array, Mask, int, str]:
     """The column, values that are none, and the code and reason of these."""
     kind, n, source = field.type, len(begin), cut.source
@@ -102,10 +107,11 @@ def _column(
         return value, state == BAD, TYPE, f"no {kind} of form {form_of(field)}"
     text = text_of(source, begin, finish, utf8=cut.utf8)
     if kind == "phone":
+        text = unify_numbers(text, phones)
         good = digits_only(text, 5, 20)
         plausible = text if good.all() else pc.if_else(pa.array(good), text, None)
         return pseudonym(plausible), ~good & (begin != finish), TYPE, "no phone number"
-    return column_of(field, schema, text, pseudonym)
+    return column_of(field, schema, text, pseudonym, phones)
 
 
 def match_numbers(source: Bytes, begin: Places, finish: Places, wanted: npt.NDArray[np.int64]) -> Mask:

@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from conf.errors import UserError
 from conf.feed import Feed
+from conf.phones import PhoneForms
 from conf.schema import Schema
-from dialects.convert import OTHER, TWICE, Fault, Pseudonym
+from dialects.convert import OTHER, PLAIN, TWICE, Fault, Pseudonym
 from dialects.fields import columns_of, match_numbers, text_of
 from dialects.jsonlines import ask, cut_objects
 from dialects.keys import Prints, find_repeated, fingerprints
@@ -136,6 +137,7 @@ def read(
     twice: Collection[int] = (),
     most: int = 1 << 62,
     columns: tuple[int, ...] = (),
+    phones: PhoneForms = PLAIN,
 ) -> Records:
     """The records of a data file, or of a piece of it that begins and ends where records do.
 
@@ -149,6 +151,7 @@ def read(
         twice: lines whose key an earlier piece of the delivery is known to hold.
         most: records set aside that are given with their bytes; the rest is counted only, so that memory is bounded.
         columns: of a feed with a header, what `find_columns` says; needed where ``content`` is not the file's beginning.
+        phones: how numbers in phone fields may be written.
 
     Raises:
         HeaderError: the header does not name the columns of the schema.
@@ -162,7 +165,7 @@ def read(
     if columns and columns != tuple(range(len(columns))):
         order = [*range(first), *(first + place for place in columns)]
         cut = replace(cut, begin=cut.begin[order], finish=cut.finish[order])
-    typed, faults = columns_of(schema, cut, first, pseudonym)
+    typed, faults = columns_of(schema, cut, first, pseudonym, phones)
     table = pa.table([*typed, rest], names=[*(field.name for field in schema.fields), "_rest"])
     places = np.flatnonzero(cut.status == GOOD)
     blame = np.full(len(places), -1, np.int64)  # the first fault of each record, in the order of fields

@@ -52,10 +52,11 @@ def _load(catalogue: Catalogue, mistakes: list[UserError]) -> bool:
     except (UserError, KeyError) as error:
         mistakes += [error] if isinstance(error, UserError) else []
     sound = not before and len(mistakes) == before
-    try:
-        _ = catalogue.geography
-    except UserError as error:
-        mistakes.append(error)
+    for read in (lambda: catalogue.geography, lambda: catalogue.phones):
+        try:
+            read()
+        except UserError as error:
+            mistakes.append(error)
     for name in ("feeds", "groups", "products", "channels", "segments", "rules", "limits", "figures"):
         try:
             getattr(catalogue, name)

@@ -97,7 +97,7 @@ def read_all(night: Night, works: Sequence[Delivery]) -> list[Loaded]:
     settled when all are read; any other is one task.
     """
     home = night.settings.home
-    loader = Loader(night.landing, night.lake.root, home / "spool", pseudonym_key(home))
+    loader = Loader(night.landing, night.lake.root, home / "spool", pseudonym_key(home), night.catalogue.phones)
     shutil.rmtree(loader.spool, ignore_errors=True)  # of a load that was killed; the lease lets no other run now
     if sum(work.bytes for work in works) < SMALL:
         loads = [loader.load(work) for work in works]

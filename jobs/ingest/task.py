@@ -19,7 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.errors import UserError
+from conf.phones import PhoneForms
 from dialects import FileRefused, HeaderError, Records, find_columns, pieces, read
+from dialects.convert import PLAIN
 from dialects.hmac import Keyed
 from dialects.keys import Prints, find_repeated
 from dialects.scanner import BYTES
@@ -85,12 +87,14 @@ class Loader:
         lake: the folder of tables.
         spool: where fingerprints wait between tasks.
         key: of the pseudonyms.
+        phones: how numbers may be written.
     """
 
     landing: Path
     lake: Path
     spool: Path
     key: bytes
+    phones: PhoneForms = PLAIN
 
     def table(self, work: Delivery) -> Path:
         """Folder of the table that a delivery goes to."""
@@ -132,6 +136,7 @@ class Loader:
                 twice=twice,
                 most=most,
                 columns=columns,
+                phones=self.phones,
             )
 
         records = 0

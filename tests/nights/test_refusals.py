@@ -109,3 +109,16 @@ def test_a_home_that_lost_refusals_takes_them_in_by_one_command(night: Callable[
     done = CliRunner().invoke(app, ["rebuild", "--since", "2026-01-09", "--json"])
     assert json.loads(done.stdout)["taken_in"] == {"consent": {FEED: 100}}
     assert refusals(tonight) == 100
+
+
+def test_refusals_of_numbers_written_with_a_prefix_arrive_and_make_no_second_customer(
+    night: Callable[..., Night],
+) -> None:
+    tonight = night(D)
+    people(tonight, 4)
+    written = [f"86{number(0)}", f"0086{number(1)}", f"+86 {number(2)}", f"17951{number(3)}"]
+    send_refusals(tonight, written, D - dt.timedelta(days=1), at(D, 1))
+    live(tonight)
+    consents = tonight.lake.arrow("consent", columns=["customer_id"])
+    assert sorted(consents["customer_id"].to_pylist()) == [1, 2, 3, 4]
+    assert tonight.lake.arrow("subscriber").num_rows == 4
