@@ -139,6 +139,21 @@ class Lake:
             self._create(table)
         return deltalake.DeltaTable(str(self.path(table)), version=self.versions.get(table))
 
+    def open(self, table: str) -> deltalake.DeltaTable:
+        """A handle on ``table`` as it is declared now: made if it does not exist, with the columns declared since.
+
+        Rows written before have null there. Every writer, and every reader by Spark, comes through here, so what is
+        written is what any reader of the log sees. A table of a fixed version stays as it was.
+        """
+        delta = self.delta(table)
+        if table in self.versions:
+            return delta
+        known = {field.name for field in delta.schema().fields}
+        declared = deltalake.Schema.from_arrow(nullable(arrow_schema(self.table(table)))).fields
+        if new := [field for field in declared if field.name not in known]:
+            delta.alter.add_columns(new)
+        return delta
+
     def fit(self, table: str) -> None:
         """Have a table of derived rows fit its declaration: new columns are added, else it is made (again), empty."""
         delta, wanted = self.delta(table), nullable(arrow_schema(self.table(table)))
@@ -146,7 +161,7 @@ class Lake:
         types = {field.name: field.type for field in schema}
         same = all(types.get(field.name, field.type) == field.type for field in wanted)
         if same and tuple(delta.metadata().partition_columns) == self.table(table).partition_by:
-            self.grow(table, wanted)
+            self.open(table)
         else:
             shutil.rmtree(self.path(table))
             self._create(table)
@@ -167,7 +182,10 @@ class Lake:
     def arrow(
         self, table: str, *, partition: Partition | None = None, columns: Sequence[str] | None = None
     ) -> pa.Table:
-        """Rows of a (small, bounded) table or partition as Arrow; an unwritten table has no rows."""
+        """Rows of a (small, bounded) table or partition as Arrow; an unwritten table has no rows.
+
+        A declared column that the table does not have yet is null.
+        """
         if not self.exists(table):
             empty = nullable(arrow_schema(self.table(table))).empty_table()
             return empty.select(list(columns)) if columns is not None else empty
@@ -176,7 +194,13 @@ class Lake:
         for key, value in (partition or {}).items():
             term = pc.field(key) == pa.scalar(value)
             condition = term if condition is None else condition & term
-        return dataset.to_table(columns=list(columns) if columns is not None else None, filter=condition)
+        if columns is None:
+            return dataset.to_table(filter=condition)
+        rows = dataset.to_table(columns=[name for name in columns if name in dataset.schema.names], filter=condition)
+        declared = nullable(arrow_schema(self.table(table)))
+        for name in [name for name in columns if name not in rows.column_names]:
+            rows = rows.append_column(declared.field(name), pa.nulls(rows.num_rows, declared.field(name).type))
+        return rows.select(list(columns))
 
     def live_files(
         self,
@@ -228,7 +252,7 @@ class Lake:
 
     def spark(self, spark: SparkSession, table: str) -> DataFrame:
         """``table`` as a Spark frame, created empty if it has not been written."""
-        self.delta(table)
+        self.open(table)
         return spark.read.format("delta").load(str(self.path(table)))
 
     # -- writing -------------------------------------------------------------------------------------------------
@@ -244,20 +268,11 @@ class Lake:
             if key not in rows.column_names:
                 rows = rows.append_column(key, pa.array([value] * rows.num_rows, schema.field(key).type))
         rows = rows.select(schema.names).cast(schema)
-        self.grow(table, schema)
         files: list[WrittenFile] = []
         if rows.num_rows:
             files = write_partitions(self.path(table), rows, entry.partition_by)
         self.commit_files(table, files, replace=[partition or {}])
         return rows.num_rows
-
-    def grow(self, table: str, schema: pa.Schema) -> None:
-        """Give a table made by an earlier release the columns declared since; rows written before have null there."""
-        delta = self.delta(table)
-        known = {field.name for field in delta.schema().fields}
-        declared = deltalake.Schema.from_arrow(schema).fields
-        if new := [field for field in declared if field.name not in known]:
-            delta.alter.add_columns(new)
 
     def commit_files(
         self,
@@ -275,10 +290,10 @@ class Lake:
             files: what the tasks wrote.
             replace: partition values whose current files go; ``{}`` means all of them.
             applied: application transactions (id → version) recorded in the same commit.
-            handle: the handle on which the caller looked whether the transaction is already there; a commit
+            handle: what `open` gave, on which the caller looked whether the transaction is already there; a commit
                 by someone else since then is a conflict.
         """
-        delta = handle or self.delta(table)
+        delta = handle or self.open(table)
         removals: list[LiveFile] = []
         if replace:
             keys = sorted({name for partition in replace for name in partition})

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from runtime.lake import Lake, Partition, arrow_schema, nullable
+from runtime.lake import Lake, Partition
 from runtime.parquet_files import NULL_PARTITION, WrittenFile, take_over
 
 if TYPE_CHECKING:
@@ -78,7 +78,6 @@ def replace(lake: Lake, table: str, frame: DataFrame, *, partitions: Sequence[Pa
         the number of rows written.
     """
     entry = lake.table(table)
-    lake.grow(table, nullable(arrow_schema(entry)))
     own = frame.selectExpr(*(f"cast(`{column.name}` as {column.type}) as `{column.name}`" for column in entry.columns))
     files = stage(own, lake.path(table), entry.partition_by)
     lake.commit_files(table, files, replace=list(partitions))

@@ -260,7 +260,7 @@ def publish_table(lake: Lake, schema: str, group: Sequence[Loaded]) -> None:
     """
     table = f"raw_{schema}"
     for _ in range(ATTEMPTS):
-        handle = lake.delta(table)
+        handle = lake.open(table)
         live = lake.live_files(table, bounds=("hour", "delivery_id"), handle=handle)
         wanted = [load for load in group if not is_recorded(handle, live, load)]
         try:
@@ -329,7 +329,7 @@ def _merge(night: Night, table: str, rows: list[dict[str, Any]], keys: Set[tuple
     lake, schema = night.lake, nullable(arrow_schema(night.lake.table(table)))
     dates = sorted({date for _, date, _ in keys})
     there = pc.is_in(pc.field("data_date"), pa.array(dates, pa.date32()))
-    old = lake.delta(table).to_pyarrow_dataset().to_table(filter=there).select(schema.names).cast(schema)
+    old = lake.open(table).to_pyarrow_dataset().to_table(filter=there).select(schema.names).cast(schema)
     names = [f"{feed}/{date}/{hour}" for feed, date, hour in keys]
     texts = [pc.cast(old[name], pa.string()) for name in ("feed", "data_date", "hour")]
     rest = old.filter(pc.invert(pc.is_in(pc.binary_join_element_wise(*texts, "/"), pa.array(names, pa.string()))))

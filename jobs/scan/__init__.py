@@ -41,7 +41,6 @@ def run(night: Night) -> ScanFigures:
     schema = nullable(arrow_schema(night.lake.table("landing")))
     rows = pa.Table.from_pylist([asdict(arrival) for arrival in arrivals], schema=schema)
     files = write_partitions(night.lake.path("landing"), rows, ["data_date"])
-    night.lake.grow("landing", schema)
     # a name that tells no date is forgotten as soon as its file is gone
     dates = sorted({NO_DATE, *(arrival.data_date for arrival in arrivals)})
     night.lake.commit_files("landing", files, replace=[{"data_date": date} for date in dates])
