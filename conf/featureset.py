@@ -21,6 +21,11 @@ from conf.units import BY, scale_fault
 KEY_COLUMNS = (
     Column(name="business_date", type="date", doc="decision date", nullable=False),
     Column(name="customer_id", type="bigint", doc="surrogate id of the subscriber", nullable=False),
+    Column(
+        name="draw_key",
+        type="bigint",
+        doc="what holdouts and other draws are hashed from, the same for good whatever the id; no feature",
+    ),
 )
 #: Set by the snapshot itself: whether behaviour may be used (no minor, profiling not refused).
 PROFILED = Column(name="profiled", type="boolean", doc="behaviour may be used: no minor, profiling not refused")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 #: Columns of an entity that conforming fills itself.
 FILLED = (
     "customer_id",
+    "draw_key",
     "event_time",
     "arrived_at",
     "schema",

@@ -124,7 +124,7 @@ def snapshot(
     """The rows of ``customer_features`` of one date and bucket, in order of ``customer_id``.
 
     Args:
-        people: ``customer_id``, ``refused`` and the attributes of active customers.
+        people: ``customer_id``, ``draw_key``, ``refused`` and the attributes of active customers.
         partials: family → its coded rows (families that never had any are absent).
         anchors: family → where its windows end on this date.
         declared: the features.
@@ -149,8 +149,8 @@ def snapshot(
         columns[derived.name] = pa.array(
             evaluate(derived.formula, lambda name: floats(columns[name])), from_pandas=True
         )
-    table = pa.table({"customer_id": people["customer_id"], **columns})
-    return table.select(["customer_id", *(column.name for column in declared.columns)])
+    keys = {name: people[name] for name in ("customer_id", "draw_key")}
+    return pa.table({**keys, **{column.name: columns[column.name] for column in declared.columns}})
 
 
 def _nothing(feature: Feature, customers: int) -> pa.Array:

@@ -31,6 +31,7 @@ from conf.money import MICRO
 from conf.offer import Segment
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
 from models.assignment.solve import NoPlan
+from models.hashing import draw_keys
 from planning.instance.decision_inputs import VERSION, DecisionInputs
 from planning.instance.plan_files import write_plan
 from planning.instance.run_folder import RunFolder, freeze
@@ -137,12 +138,12 @@ def frozen_inputs(night: Night) -> RunFolder:
 
 
 def population_of(night: Night) -> pa.Table:
-    """Every active customer: role, masks, reasons, and the columns that limits look at; ascending."""
+    """Every active customer: draw key, role, masks, reasons, and the columns that limits look at; ascending."""
     eligible = (
         night.lake.arrow(
             "eligible",
             partition=night.partition,
-            columns=["customer_id", "masks", "reason", "outbound_reason", "eligible_hash"],
+            columns=["customer_id", "draw_key", "masks", "reason", "outbound_reason", "eligible_hash"],
         )
         .sort_by("customer_id")
         .combine_chunks()
@@ -154,8 +155,9 @@ def population_of(night: Night) -> pa.Table:
             remedy=f"cpc nightly --date {night.date} --until assign",
         )
     shares = night.settings.shares
-    customer = eligible["customer_id"].to_numpy()
-    role = roles(customer, night.date, night.settings.seed, shares.control, shares.explore)
+    keys = draw_keys(eligible)
+    eligible = eligible.set_column(1, "draw_key", pa.array(keys))
+    role = roles(keys, night.date, night.settings.seed, shares.control, shares.explore)
     columns = DeclaredLimits.from_catalogue(night.catalogue).columns(read_limit_attributes(night, eligible))
     eligible = columns.onto(eligible.append_column("role", pa.array(role)))
     width = len(night.catalogue.channels)

@@ -173,6 +173,7 @@ def build_eligible(rows: pa.Table, date: dt.date, shape: Shape) -> tuple[pa.Tabl
     table = pa.table(
         {
             "customer_id": rows["customer_id"],
+            "draw_key": rows["draw_key"],
             "recent_milli": rows["recent_milli"],
             "masks": pa.ListArray.from_arrays(offsets, masks, type=element),
             "reason": pa.array(arcs.first_empty(left.arcs, shape.names), pa.string()),
@@ -214,14 +215,14 @@ def with_state(night: Night) -> DataFrame:
 
 
 def removals(rows: DataFrame, rules: Sequence[RuleStep]) -> DataFrame:
-    """``customer_id, recent_milli, removed``: recent contacts, and the bits that each step removes, alone.
+    """``customer_id, draw_key, recent_milli, removed``: recent contacts, and the bits that each step removes, alone.
 
     Raises:
         UserError: a predicate that Spark does not understand; names its file and line.
     """
     try:
         bits = sf.expr(f"array({', '.join(step.sql for step in rules)})").alias("removed")
-        return rows.select("customer_id", "recent_milli", bits)
+        return rows.select("customer_id", "draw_key", "recent_milli", bits)
     except (AnalysisException, ParseException) as error:
         raise_all(misunderstood(rows, clauses_of(rules, tuple(rows.dtypes))))
         raise UserError(reason_of(error), where="rules.yml", remedy="`cpc check` compiles each rule") from error

@@ -1,11 +1,15 @@
 """A keyed hash of ids, compiled and for arrays: the same draws on every machine, whoever draws.
 
-``synth`` has its own (it imports no model); tests hold both to the published generator.
+What is drawn of a customer is hashed from its ``draw_key``, never from its id
+(docs/decisions/0017-ids-and-draws-hang-on-the-number.md). ``synth`` has its own hash (it imports no model); tests hold
+both to the published generator.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numba import njit
 from numpy.typing import NDArray
 
@@ -31,3 +35,13 @@ def hashes(ids: Ints, key: int) -> NDArray[np.uint64]:
 def uniform(ids: Ints, key: int) -> Floats:
     """(ids,) a number in [0, 1) each, from the id and the key."""
     return (hashes(ids, key) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def draw_keys(rows: pa.Table) -> Ints:
+    """(rows,) what draws of the customers of ``customer_id`` are hashed from: ``draw_key``, their id where none was kept.
+
+    Rows, and whole tables, of a release that kept none are drawn from as they were then.
+    """
+    ids = rows["customer_id"]
+    keys = pc.coalesce(rows["draw_key"], ids) if "draw_key" in rows.column_names else ids
+    return np.asarray(keys.to_numpy(), np.int64)

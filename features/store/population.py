@@ -34,7 +34,7 @@ def population(
         known: the night by whose cut-off rows must have arrived; None: that of each date itself.
 
     Returns:
-        ``as_of, customer_id``, ``refused`` (profiling) and one column an attribute.
+        ``as_of, customer_id, draw_key``, ``refused`` (profiling) and one column an attribute.
     """
     from pyspark.sql import functions as f
 
@@ -52,6 +52,7 @@ def population(
     return in_force.join(refused, ["as_of", "customer_id"], "left").selectExpr(
         "as_of",
         "customer_id",
+        "coalesce(draw_key, customer_id) as draw_key",
         "coalesce(refused, false) as refused",
         *(f"{attribute_sql(a)} as `{a.name}`" for a in attributes),
     )

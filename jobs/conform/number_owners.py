@@ -1,8 +1,9 @@
 """Who held a number when, and what was true of a customer from when on.
 
 A *stint* is one owner of one number: a number with another opening date has another owner. A customer is a
-stint; ids are allotted once, in the order in which stints are first told, and never change. All functions are
-frames → frames.
+stint; ids are allotted once and never change, a night's new ones in the order of pseudonyms, so that no order of
+lines, files or feeds decides them. What is drawn of a customer hangs on its ``draw_key``
+(docs/decisions/0017-ids-and-draws-hang-on-the-number.md). All functions are frames → frames.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: The opening of a number of which no profile ever told one.
 UNTOLD = "date'1970-01-01'"
+#: The draw key of a number that is new: 60 bits of a hash of its keyed hash, so that no order of ids follows it.
+DRAW_KEY = "cast(conv(substr(sha2(concat(cast('draw_key' as binary), _phone), 256), 1, 15), 16, 10) as bigint)"
 #: Order in which records were told.
 TOLD = ("data_date", "feed", "_file", "line")
 
@@ -51,7 +54,9 @@ def stints(records: DataFrame) -> DataFrame:
 
 
 def subscribers(openings: DataFrame, known: DataFrame, highest: int, key_version: int) -> DataFrame:
-    """The map of numbers to customers: known owners keep their id, new ones get the next ones in order of telling.
+    """The map of numbers to customers: known owners keep id and draw key, new ones get the next ids by pseudonym.
+
+    A customer known by two pseudonyms has one draw key; one of a release that kept none has its id for it.
 
     Args:
         openings: `stints` of the profiles.
@@ -60,23 +65,31 @@ def subscribers(openings: DataFrame, known: DataFrame, highest: int, key_version
         key_version: version of the key that made the pseudonyms of new owners.
 
     Returns:
-        ``phone_pseudonym, key_version, valid_from, valid_to, customer_id``.
+        ``phone_pseudonym, key_version, valid_from, valid_to, customer_id, draw_key``.
     """
     same = (openings["_phone"] == known["phone_pseudonym"]) & (openings["valid_from"] == known["valid_from"])
     new = openings.join(known, same, "left_anti")
-    rank = sf.row_number().over(Window.orderBy("_first", "_phone", "valid_from"))
+    rank = sf.row_number().over(Window.orderBy("_phone", "valid_from"))
     allotted = new.select(
         sf.col("_phone").alias("phone_pseudonym"),
         sf.lit(key_version).cast("int").alias("key_version"),
         "valid_from",
         (rank + sf.lit(highest)).cast("bigint").alias("customer_id"),
+        sf.expr(DRAW_KEY).alias("draw_key"),
     )
-    old = known.select("phone_pseudonym", "key_version", "valid_from", "customer_id")
+    kept = sf.min("draw_key").over(Window.partitionBy("customer_id"))
+    old = known.select(
+        "phone_pseudonym",
+        "key_version",
+        "valid_from",
+        "customer_id",
+        sf.coalesce(kept, "customer_id").alias("draw_key"),
+    )
     following = sf.lead("valid_from").over(Window.partitionBy("phone_pseudonym").orderBy("valid_from"))
     return (
         old.unionByName(allotted)
         .withColumn("valid_to", following)
-        .select("phone_pseudonym", "key_version", "valid_from", "valid_to", "customer_id")
+        .select("phone_pseudonym", "key_version", "valid_from", "valid_to", "customer_id", "draw_key")
     )
 
 
@@ -90,14 +103,14 @@ def history(records: DataFrame, openings: DataFrame, owners: DataFrame, columns:
         columns: what may be told of a customer (columns of the entity).
 
     Returns:
-        ``customer_id, valid_from, valid_to, arrived_at, feed, data_date`` and ``columns``.
+        ``customer_id, draw_key, valid_from, valid_to, arrived_at, feed, data_date`` and ``columns``.
     """
     stint = openings.join(
         owners,
         (openings["_phone"] == owners["phone_pseudonym"]) & (openings["valid_from"] == owners["valid_from"]),
-    ).select(openings["_phone"], "_opened", "customer_id", "valid_to", "_first")
+    ).select(openings["_phone"], "_opened", "customer_id", "draw_key", "valid_to", "_first")
     profiles = records.join(stint, ["_phone", "_opened"]).where("valid_to is null or event_time < valid_to")
-    facts = profiles.select("customer_id", "event_time", "arrived_at", *TOLD, *columns)
+    facts = profiles.select("customer_id", "draw_key", "event_time", "arrived_at", *TOLD, *columns)
     every = facts.unionByName(end_ownership(stint), allowMissingColumns=True)
     return _changes(every, columns)
 
@@ -110,6 +123,7 @@ def end_ownership(stint: DataFrame) -> DataFrame:
         .where("valid_to is not null and _next is not null")
         .select(
             "customer_id",
+            "draw_key",
             sf.col("valid_to").alias("event_time"),
             sf.col("_next.arrived_at").alias("arrived_at"),
             *(sf.col(f"_next.{name}").alias(name) for name in TOLD),
@@ -123,6 +137,7 @@ def _changes(facts: DataFrame, columns: Sequence[str]) -> DataFrame:
     so_far = order.rowsBetween(Window.unboundedPreceding, 0)
     filled = facts.select(
         "customer_id",
+        "draw_key",
         "event_time",
         "arrived_at",
         *TOLD,
@@ -136,6 +151,7 @@ def _changes(facts: DataFrame, columns: Sequence[str]) -> DataFrame:
     by_time = Window.partitionBy("customer_id").orderBy("valid_from")
     return placed.withColumn("valid_to", sf.lead("valid_from").over(by_time)).select(
         "customer_id",
+        "draw_key",
         "valid_from",
         "valid_to",
         "arrived_at",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Up to this many owners the map is sent to every task instead of shuffling the events.
 BROADCAST_OWNERS = 3_000_000
 #: Columns of `customer` that the job fills itself.
-NOT_TOLD = ("customer_id", "valid_from", "valid_to", "arrived_at", "feed", "data_date")
+NOT_TOLD = ("customer_id", "draw_key", "valid_from", "valid_to", "arrived_at", "feed", "data_date")
 #: Version of the pseudonyms' key that a number new to the map is recorded with.
 KEY_VERSION = 1
 

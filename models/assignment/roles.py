@@ -1,4 +1,4 @@
-"""Who is held out, who explores, who exploits: independent keyed hashes of the customer.
+"""Who is held out, who explores, who exploits: independent keyed hashes of the customer's draw key.
 
 *control* is drawn for a year, *explore* for a night; both are uniform hashes that nobody can steer.
 docs/developer/assignment.md, "Roles, exploration, pscore".
@@ -25,8 +25,8 @@ def key(seed: int, *words: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-def roles(customer: Ints, date: dt.date, seed: int, control: float, explore: float) -> npt.NDArray[np.int8]:
+def roles(draw_key: Ints, date: dt.date, seed: int, control: float, explore: float) -> npt.NDArray[np.int8]:
     """The role of each customer on a night."""
-    in_control = uniform(customer, key(seed, "control", date.year)) < control
-    curious = uniform(customer, key(seed, "explore", date)) < explore
+    in_control = uniform(draw_key, key(seed, "control", date.year)) < control
+    curious = uniform(draw_key, key(seed, "explore", date)) < explore
     return np.where(in_control, CONTROL, np.where(curious, EXPLORE, EXPLOIT)).astype(np.int8)

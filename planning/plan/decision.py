@@ -13,6 +13,7 @@ from models.arrays import Floats, Ints
 from models.assignment.problem import PICO
 from models.assignment.roles import EXPLOIT, NAMES
 from models.assignment.solve import Solution
+from models.hashing import draw_keys
 from planning.instance.decision_inputs import DecisionInputs
 from planning.instance.reader import Instance
 from planning.limits.arc_classes import Arcs
@@ -53,6 +54,11 @@ class Decision:
     def customer(self) -> Ints:
         """Ids of the population."""
         return self.population["customer_id"].to_numpy()
+
+    @property
+    def draw_key(self) -> Ints:
+        """What draws of the population are hashed from."""
+        return draw_keys(self.population)
 
     @property
     def role(self) -> np.ndarray:

@@ -84,7 +84,7 @@ def test_snapshot_table_follows_the_declarations():
     catalogue = frozen()
     table = catalogue.tables["customer_features"]
     names = [column.name for column in table.columns]
-    assert names[:4] == ["business_date", "customer_id", "city", "centre"]
+    assert names[:5] == ["business_date", "customer_id", "draw_key", "city", "centre"]
     assert "data_mb_sum_30d" in names
     assert "usage_month_staleness_days" in names
     assert {"minor", "group_id", "profiled"} <= catalogue.features.not_for_models

@@ -242,13 +242,15 @@ def test_snapshot_empties_profiles_and_unknown_families(tmp_path):
     types = {"string": pa.string(), "int": pa.int32(), "double": pa.float64(), "boolean": pa.bool_()}
     attributes = {a.name: pa.nulls(3, types[a.type]) for a in declared.attributes}
     attributes["minor"] = pa.array([False, True, False])
-    people = pa.table({"customer_id": pa.array([3, 1, 2], pa.int64()), "refused": [False, False, True], **attributes})
+    keys = {"customer_id": pa.array([3, 1, 2], pa.int64()), "draw_key": pa.array([30, 10, 20], pa.int64())}
+    people = pa.table({**keys, "refused": [False, False, True], **attributes})
     last = AS_OF - dt.timedelta(days=1)
     anchors = {f.family: Anchor(AS_OF, last, {"x": last}) for f in declared.families}
     anchors["visit"] = Anchor(AS_OF, None, {})
     anchors["order"] = Anchor(AS_OF, last - dt.timedelta(days=3), {"x": last})
     table = snapshot(people, {}, anchors, declared)
     assert table["customer_id"].to_pylist() == [1, 2, 3]
+    assert table["draw_key"].to_pylist() == [10, 20, 30]
     assert table["profiled"].to_pylist() == [False, False, True]  # a minor, a refusal, neither
     assert table["calls_10086_count_30d"].to_pylist() == [None, None, 0]  # profile
     assert table["complaints_count_30d"].to_pylist() == [0, 0, 0]  # service: holds for everyone

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from models.assignment.kernels import tie
-from models.hashing import hashes, mix, uniform
+from models.hashing import draw_keys, hashes, mix, uniform
 from synth import keyed
 
 #: The first outputs of splitmix64 from state 0 (Vigna's splitmix64.c).
@@ -31,3 +32,10 @@ def test_draws_are_uniform_and_independent_by_key() -> None:
     a, b = uniform(ids, 3), uniform(ids, 4)
     assert abs(np.corrcoef(a, b)[0, 1]) < 0.01
     assert np.abs(np.bincount((a * 20).astype(int), minlength=20) / 10_000 - 1).max() < 0.05
+
+
+def test_draws_hang_on_the_kept_key_and_on_the_id_where_none_was_kept() -> None:
+    ids = pa.array([1, 2, 3])
+    assert draw_keys(pa.table({"customer_id": ids})).tolist() == [1, 2, 3]  # a whole table of an earlier release
+    mixed = pa.table({"customer_id": ids, "draw_key": pa.array([7, None, 1 << 59])})
+    assert draw_keys(mixed).tolist() == [7, 2, 1 << 59]

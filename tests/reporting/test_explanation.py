@@ -44,7 +44,7 @@ def decided_night(night):
     removed[1][shape.names.index("opt_out")] = CHANNEL_BITS
     removed[0][shape.names.index("already_holds")] = 1 << 3
     people, recent = pa.array([1, 2, 3], pa.int64()), pa.array([0, 0, 0], pa.int32())
-    rows = pa.table({"customer_id": people, "recent_milli": recent, "removed": pa.array(removed)})
+    rows = pa.table({"customer_id": people, "draw_key": people, "recent_milli": recent, "removed": pa.array(removed)})
     table, counts = build_eligible(rows, night.date, shape)
     put(night, "eligible", table.to_pylist() and [r | {"business_date": night.date} for r in table.to_pylist()])
     put(night, "funnel", funnel_rows(found, counts, night.date))
