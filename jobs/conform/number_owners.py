@@ -77,13 +77,13 @@ def subscribers(openings: DataFrame, known: DataFrame, highest: int, key_version
         (rank + sf.lit(highest)).cast("bigint").alias("customer_id"),
         sf.expr(DRAW_KEY).alias("draw_key"),
     )
-    kept = sf.min("draw_key").over(Window.partitionBy("customer_id"))
+    own_key = sf.min("draw_key").over(Window.partitionBy("customer_id"))
     old = known.select(
         "phone_pseudonym",
         "key_version",
         "valid_from",
         "customer_id",
-        sf.coalesce(kept, "customer_id").alias("draw_key"),
+        sf.coalesce(own_key, "customer_id").alias("draw_key"),
     )
     following = sf.lead("valid_from").over(Window.partitionBy("phone_pseudonym").orderBy("valid_from"))
     return (

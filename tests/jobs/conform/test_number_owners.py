@@ -36,7 +36,8 @@ def own(spark: Any, rows: Sequence[Told], known: Sequence[tuple] = (), version: 
     """The map after the profiles ``rows`` are conformed on the map ``known``."""
     moment = [dt.datetime.combine(row[1], dt.time(4)) for row in rows]
     records = spark.createDataFrame(
-        [(row[0], at, at, row[2], row[1], row[3], row[4], row[5]) for row, at in zip(rows, moment, strict=True)], RECORDS
+        [(row[0], at, at, row[2], row[1], row[3], row[4], row[5]) for row, at in zip(rows, moment, strict=True)],
+        RECORDS,
     )
     openings = stints(with_opening(records))
     highest = max((row[4] for row in known), default=0)
@@ -103,5 +104,3 @@ def test_a_rotated_key_keeps_id_and_draws(spark: Any) -> None:
     now, before = by_number(rows, "customer_id", "draw_key"), {row[0]: (row[4], row[5]) for row in first}
     assert len(rows) == 20
     assert {number: now[turned[number]] for number in before} == before
-
-

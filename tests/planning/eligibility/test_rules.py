@@ -74,7 +74,9 @@ def test_rows_of_eligible_say_why_nothing_is_left(drawn):
     shape, removed = drawn
     people = pa.array(range(len(removed)), pa.int64())
     recent = pa.array([0] * len(removed), pa.int32())
-    rows = pa.table({"customer_id": people, "draw_key": people, "recent_milli": recent, "removed": pa.array(removed.tolist())})
+    rows = pa.table(
+        {"customer_id": people, "draw_key": people, "recent_milli": recent, "removed": pa.array(removed.tolist())}
+    )
     table, counts = build_eligible(rows, D, shape)
     for row in table.to_pylist():
         assert (row["reason"] is None) == any(row["masks"])
