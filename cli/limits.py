@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +14,18 @@ from conf.errors import UserError
 
 app = typer.Typer()
 RunOption = Annotated[str | None, typer.Option("--run", help="A night's run; the last one by default.")]
+
+
+@contextlib.contextmanager
+def _tell_unknown() -> Iterator[None]:
+    """What is not known ends with exit code 1: neither a plan nor a proof that there is none."""
+    from models.assignment.solve import NoPlan
+
+    try:
+        yield
+    except NoPlan as error:
+        console.print(f"no plan: {error}")
+        raise typer.Exit(1) from error
 
 
 def _base(env: str | None, run: str | None) -> Any:
@@ -43,7 +57,8 @@ def whatif(
     from planning.whatif.whatif import parse_changes, what_if
 
     base = _base(env, run)
-    answer = what_if(base, parse_changes(set_ or [], base))
+    with _tell_unknown():
+        answer = what_if(base, parse_changes(set_ or [], base))
     _show(answer.figures, as_json, {})
 
 
@@ -58,7 +73,9 @@ def goal(
     """The least amount of a limit that reaches a value. Example: cpc goal --limit sms_day --value 12000."""
     from planning.whatif.sensitivity import least_amount
 
-    search = least_amount(_base(env, run), limit, round(value * 1e6))
+    base = _base(env, run)
+    with _tell_unknown():
+        search = least_amount(base, limit, round(value * 1e6))
     figures = {
         "limit": limit,
         "least_amount": search.reached.amount,
@@ -91,7 +108,8 @@ def prices(
         limit_named(base, name)  # an unknown name is refused before an hour is spent on the others
     rows = []
     for name in names:
-        rows.append(price_row(base, name))
+        with _tell_unknown():
+            rows.append(price_row(base, name))
         if not as_json:
             console.print(f"{name}: solved on both sides")
     if as_json:
@@ -138,7 +156,8 @@ def sensitivity(
     base = _base(env, run)
     now = limit_named(base, limit).amount
     least, most = around(base, limit)
-    series = curve(base, limit, least if low is None else low, most if high is None else high, points)
+    with _tell_unknown():
+        series = curve(base, limit, least if low is None else low, most if high is None else high, points)
     files: dict[str, str] = {}
     if out is not None:
         from conf.settings import load_settings

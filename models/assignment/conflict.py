@@ -1,25 +1,31 @@
-"""Limits that no plan can keep: an irreducible set of them, proved by a ray.
+"""Limits that no plan can keep: an irreducible set of them, proved by a ray or by a look at all plans.
 
 A ray is prices p >= 0 with sum p b + sum over customers of max(0, max -p use) < 0 (no 0 where everybody must take
-an arc): multiplied by any factor it is a bound below any value. docs/developer/assignment.md, "Conflicts".
+an arc): multiplied by any factor it is a bound below any value. Whoever proposes it, an LP or Newton, it counts only
+where exact integers say so. Where no ray exists because only whole customers count, all plans are looked at, as far as
+they are few enough; else nothing is said. docs/developer/assignment.md, "Conflicts".
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from models.arrays import Ints
+from models.assignment.complete_search import search_all
 from models.assignment.dual import StoppingRule, descend
-from models.assignment.dual_evaluation import Dual, Local, best_arcs, evaluate
-from models.assignment.highs_models import Choice, whole_plan
-from models.assignment.problem import Block, Kinds, Limits, Problem
-from models.assignment.repair import gather, without
+from models.assignment.dual_evaluation import Dual, Local, evaluate
+from models.assignment.feasibility_lp import NOTHING, choose_arcs, find_patterns, least_excess
+from models.assignment.problem import LARGEST, Block, Kinds, Limits, Problem
+from models.assignment.repair import sum_uses
 from models.money import YUAN
 
-LARGE = 1 << 61
+#: Limits that are looked at together grow so many times by those that the LP's plan breaks.
+ROUNDS = 12
+#: Arcs up to which all plans are looked at.
+FEW = 5_000
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Infeasible(Exception):  # noqa: N818 - it is what happens
 
     Attributes:
         names: an irreducible set: without any one of them the others can be kept.
-        ray: the proof; None where only whole plans are impossible (the LP has a solution).
+        ray: the proof; None where all plans were looked at, because only whole plans are impossible.
     """
 
     def __init__(self, names: tuple[str, ...], ray: Ray | None) -> None:
@@ -43,34 +49,122 @@ class Infeasible(Exception):  # noqa: N818 - it is what happens
         self.names, self.ray = names, ray
 
 
-def conflict(problem: Problem) -> tuple[tuple[str, ...], Ray | None] | None:
-    """An irreducible set of conflicting limits and its ray; None where no conflict is shown."""
+def refuse_by_ray(problem: Problem, suspects: Sequence[int]) -> None:
+    """Refuse limits that cannot be kept together even by parts of customers, looking at ``suspects`` first.
+
+    Raises:
+        Infeasible: with the ray. Where there is none nothing is shown.
+    """
     zero = replace(problem, blocks=[_worthless(block) for block in problem.blocks], most=0)
-    ray = _ray(zero)
+    ray = _grow(zero, suspects)
     if ray is None:
-        return _whole_conflict(problem)
-    names = [m for m in range(len(problem.limits)) if ray.prices[m] > 0]
-    for m in list(names):
-        rest = [x for x in names if x != m]
-        smaller = _ray(_only(zero, rest)) if rest or problem.exactly_one else None
+        return
+    places = [int(m) for m in np.flatnonzero(ray.prices)]
+    for m in list(places):
+        rest = [x for x in places if x != m]
+        smaller = _ray_of(zero, rest) if rest or problem.exactly_one else None
         if smaller is not None:
-            names, ray = rest, Ray(_spread(smaller.prices, rest, len(problem.limits)), smaller.deficit)
-    return tuple(problem.limits.names[m] for m in names), ray
+            places, ray = [int(x) for x in np.flatnonzero(smaller.prices)], smaller
+    if problem.arcs <= FEW:  # whole customers may leave even less
+        for m in list(places):
+            rest = [x for x in places if x != m]
+            without = search_all(problem, rest)
+            if without.complete and without.arcs is None:
+                places, ray = rest, None
+    raise Infeasible(tuple(problem.limits.names[m] for m in places), ray)
+
+
+def refuse_by_descent(problem: Problem) -> None:
+    """The same where customers are too many and too different for an LP: Newton on the dual of a problem without values.
+
+    Raises:
+        Infeasible: with the ray.
+    """
+    zero = replace(problem, blocks=[_worthless(block) for block in problem.blocks], most=0)
+    ray = _descend(zero)
+    if ray is None:
+        return
+    places = [m for m in range(len(problem.limits)) if ray.prices[m] > 0]
+    for m in list(places):
+        rest = [x for x in places if x != m]
+        smaller = _descend(_only(zero, rest)) if rest or problem.exactly_one else None
+        if smaller is not None:
+            places, ray = rest, Ray(_spread(smaller.prices, rest, len(problem.limits)), smaller.deficit)
+    raise Infeasible(tuple(problem.limits.names[m] for m in places), ray)
+
+
+def refuse_by_search(problem: Problem, end: float = np.inf) -> list[Ints] | None:
+    """The best of all plans of a small problem; None where they are too many to look at.
+
+    Raises:
+        Infeasible: there is none; names an irreducible set.
+    """
+    if problem.arcs > FEW:
+        return None
+    everything = search_all(problem, None, end)
+    if not everything.complete or everything.arcs is not None:
+        return everything.arcs
+    places = list(range(len(problem.limits)))
+    for m in list(places):
+        rest = [x for x in places if x != m]
+        without = search_all(problem, rest, end)
+        if without.complete and without.arcs is None:
+            places = rest
+    raise Infeasible(tuple(problem.limits.names[m] for m in places), None)
 
 
 def _worthless(block: Block) -> Block:
     return replace(block, value=np.zeros_like(block.value))
 
 
-def _ray(zero: Problem) -> Ray | None:
+def _grow(zero: Problem, suspects: Sequence[int]) -> Ray | None:
+    """A ray over some limits: ``suspects``, and those that are broken by a plan which keeps the ones looked at."""
+    places = sorted({int(m) for m in suspects})
+    weight = 1.0 / np.maximum(np.abs(zero.limits.amount), zero.scale)
+    for _ in range(ROUNDS):
+        patterns = find_patterns(zero, places)
+        optimum = None if patterns is None else least_excess(zero, patterns)
+        if patterns is None or optimum is None:
+            return None
+        if optimum.cost > NOTHING:
+            return _make_whole(zero, places, optimum.prices)
+        used = sum_uses(zero, choose_arcs(zero, patterns, optimum, weight))
+        over = {m for m, use in enumerate(used) if use > int(zero.limits.amount[m])} - set(places)
+        if not over:
+            return None
+        places = sorted({*places, *over})
+    return None
+
+
+def _ray_of(zero: Problem, places: list[int]) -> Ray | None:
+    """A ray over these limits alone."""
+    patterns = find_patterns(zero, places)
+    optimum = None if patterns is None else least_excess(zero, patterns)
+    if optimum is None or optimum.cost <= NOTHING:
+        return None
+    return _make_whole(zero, places, optimum.prices)
+
+
+def _make_whole(zero: Problem, places: Sequence[int], scaled: np.ndarray) -> Ray | None:
+    """The prices as integers, as fine as 62 bits allow, if they prove what they shall in exact integers."""
+    prices = np.zeros(len(zero.limits), np.int64)
+    finest = (LARGEST >> 1) / max(1.0, float(scaled.sum()))
+    for factor in (float(YUAN), finest):
+        prices[list(places)] = np.rint(scaled * factor / zero.scale[list(places)])
+        ray = _exact(zero, prices.copy())
+        if ray is not None:
+            return ray
+    return None
+
+
+def _descend(zero: Problem) -> Ray | None:
     """A ray of the value-free problem: its dual goes below zero, found by Newton within prices of a yuan."""
-    start = np.rint(YUAN * 1e-3 / zero.scale).astype(np.int64) * 0
 
     def below(dual: Dual) -> bool:
         return dual.bound < 0
 
     floors = (zero.limits.amount < 0).astype(np.int64)
-    for first in (start, np.rint(floors * 0.01 * YUAN / zero.scale).astype(np.int64)):
+    for first in (np.zeros(len(zero.limits), np.int64), np.rint(floors * 0.01 * YUAN / zero.scale).astype(np.int64)):
         aim = StoppingRule(passes=300, gain=1e-9, width=0.05 * YUAN, least=1e-5 * YUAN, radius=0.1, until=below)
         descent = descend(zero, Local(zero), first, aim)
         if descent.best.bound < 0:
@@ -79,7 +173,9 @@ def _ray(zero: Problem) -> Ray | None:
 
 
 def _exact(zero: Problem, prices: Ints) -> Ray | None:
-    """The ray, scaled until its exact deficit (in pico-yuan, rounded against us) is clearly below zero."""
+    """The ray, if its exact deficit (micro-yuan, rounded against us) is below zero."""
+    if not zero.fits(prices):
+        return None
     dual = evaluate(zero, Local(zero), prices)
     return Ray(prices, dual.bound) if dual.bound < 0 else None
 
@@ -102,32 +198,3 @@ def _spread(prices: Ints, limits: list[int], count: int) -> Ints:
     full = np.zeros(count, np.int64)
     full[limits] = prices
     return full
-
-
-def _whole_conflict(problem: Problem) -> tuple[tuple[str, ...], Ray | None] | None:
-    """Small instances whose LP has a solution but no whole plan: a set found by leaving limits out one by one."""
-    if problem.arcs > 5_000:
-        return None
-
-    def impossible(limits: list[int]) -> bool:
-        some = _only(problem, limits)
-        zero = np.zeros(len(limits), np.int64)
-        arcs = best_arcs(some, zero)
-        options = gather(some, zero, LARGE, arcs)
-        if options is None:
-            return False
-        left = some.limits.amount - without(some, options, arcs)[1]  # by customers who have no other arc
-        if not len(options.group):
-            return bool((left < 0).any())
-        choice = Choice(options.group, options.kind, options.value * 0, left)
-        mip = whole_plan(choice, some.kinds, some.scale, start=None, gap=1.0, seconds=math.inf, nodes=200_000)
-        return mip.status == "Infeasible"
-
-    names = list(range(len(problem.limits)))
-    if not impossible(names):
-        return None
-    for m in list(names):
-        rest = [x for x in names if x != m]
-        if impossible(rest):
-            names = rest
-    return tuple(problem.limits.names[m] for m in names), None

@@ -122,6 +122,12 @@ class Kinds:
         np.add.at(total, self.limit, amounts)
         return [int(v) for v in total]
 
+    def tabulate_uses(self, limits: int) -> Ints:
+        """Uses as a table, int64 [K, limits]."""
+        table = np.zeros((len(self), limits), np.int64)
+        table[self.rows, self.limit] = self.use
+        return table
+
     def _large(self, counts: Ints) -> bool:
         most = int(np.abs(self.use).max(initial=0))
         return most * max(1, int(counts.sum())) >= LARGEST

@@ -15,12 +15,12 @@ import numpy as np
 from models.arrays import Ints
 from models.assignment.aggregated_lp import BUCKETS, ROUNDS, by_classes
 from models.assignment.boxstep import boxes
-from models.assignment.conflict import Infeasible, conflict
+from models.assignment.conflict import refuse_by_descent, refuse_by_ray, refuse_by_search
 from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Dual, Engine, Local, evaluate
 from models.assignment.highs_models import Choice, whole_plan
 from models.assignment.problem import LARGEST, PICO, Overflow, Problem
-from models.assignment.repair import Plan, away, gather, repair, settle_moves, without
+from models.assignment.repair import Plan, away, gather, repair, settle_moves, sum_uses, value_of, without
 from models.assignment.sample import samples
 from models.assignment.small_instances import SMALL, improve_plan
 from models.money import YUAN
@@ -141,11 +141,11 @@ def solve(problem: Problem, goal: SolveOptions, engine: Engine | None = None) ->
     if not run.enough(dual, plan) and goal.start is not None and run.left > 0:
         dual, plan = _cold(run, dual, plan)
     timed = bool(np.isfinite(goal.seconds))
-    if plan.excess > 0 and not timed:  # before anything is searched for what there is not
-        _conflict(problem)
-    if timed:
-        plan = _by_cores(run, dual, plan)
     claimed: int | None = None
+    if plan.excess > 0:  # before anything is searched for what there may not be
+        plan, claimed = _by_all_plans(run, dual, plan)
+    if timed and claimed is None:
+        plan = _by_cores(run, dual, plan)
     for most in MIP_OPTIONS:
         if run.enough(dual, plan) or claimed is not None or run.left <= 0:
             break
@@ -153,9 +153,9 @@ def solve(problem: Problem, goal: SolveOptions, engine: Engine | None = None) ->
     if not timed and (claimed is None or relative(claimed, plan.primal) > goal.gap):
         plan = _by_cores(run, dual, plan)
     if plan.excess > 0:
-        if timed:
-            _conflict(problem)
-        raise NoPlan("no plan that keeps every limit was found, and no conflict was shown")
+        if not timed:
+            refuse_by_descent(problem)
+        raise NoPlan("not known: no plan that keeps every limit was found, and no conflict was shown")
     took = time.perf_counter() - run.began
     moved = away(problem, dual.prices, plan.arcs)
     return Solution(plan, dual, " + ".join(run.steps), run.passes, took, claimed, moved)
@@ -172,10 +172,22 @@ def _by_cores(run: Run, dual: Dual, plan: Plan) -> Plan:
     return plan
 
 
-def _conflict(problem: Problem) -> None:
-    conflicting = conflict(problem)
-    if conflicting is not None:
-        raise Infeasible(*conflicting)
+def _by_all_plans(run: Run, dual: Dual, plan: Plan) -> tuple[Plan, int | None]:
+    """The best of all plans of a small instance, with its value as the bound; the plan so far where they are too many."""
+    problem = run.problem
+    arcs = refuse_by_search(problem, time.perf_counter() + 0.4 * run.left)
+    if arcs is None:
+        return plan, None
+    value = value_of(problem, arcs)
+    best = Plan(arcs, value, sum_uses(problem, arcs))
+    run.steps.append("all plans")
+    run.tell("all plans", dual, best)
+    return best, value if value < dual.bound else None
+
+
+def _suspects(problem: Problem, plan: Plan) -> list[int]:
+    """Limits that a plan breaks."""
+    return [m for m, use in enumerate(plan.used) if use > int(problem.limits.amount[m])]
 
 
 def _first(run: Run) -> tuple[Dual, Plan]:
@@ -184,6 +196,8 @@ def _first(run: Run) -> tuple[Dual, Plan]:
     plan = plan_near(run, dual, max(LEAST_MOVERS, run.problem.customers // ONE_MOVER_IN))
     if not len(run.problem.limits) or run.enough(dual, plan) or run.left <= 0:
         return dual, plan
+    if plan.excess > 0:
+        refuse_by_ray(run.problem, _suspects(run.problem, plan))
     return _by_boxes(run, dual, plan)
 
 

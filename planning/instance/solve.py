@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,32 +12,72 @@ from certify.limits import InstanceRefused
 from conf.errors import UserError
 from models.assignment.conflict import Infeasible
 from models.assignment.dual_evaluation import Engine
+from models.assignment.least_amount import nearest_amount
 from models.assignment.problem import Overflow
 from models.assignment.solve import Solution, SolveOptions, solve
 from planning.instance.certificate import Checked
 from planning.instance.reader import Instance
 
 
-def solve_instance(instance: Instance, goal: SolveOptions, where: str, engine: Engine | None = None) -> Solution:
+def tell_integer(name: str, amount: int) -> str:
+    """An amount as `cpc solve` has it: an integer."""
+    return str(amount)
+
+
+def solve_instance(
+    instance: Instance,
+    goal: SolveOptions,
+    where: str,
+    engine: Engine | None = None,
+    *,
+    changed: Sequence[str] = (),
+    tell: Callable[[str, int], str] = tell_integer,
+) -> Solution:
     """The solution of an instance.
+
+    Args:
+        instance: the instance.
+        goal: what to aim at.
+        where: the instance lies.
+        engine: makes the passes.
+        changed: limits that somebody changed: of a conflict the nearest feasible amounts of these are told, else of each.
+        tell: an amount of a limit, by name, in words.
 
     Raises:
         UserError: the limits conflict, or integers are too large.
-        NoPlan: no plan was found in time.
+        NoPlan: no plan was found in time, and no conflict was shown.
+    """
+    with tell_conflicts(instance, where, changed, tell):
+        return solve(instance.problem, goal, engine)
+
+
+@contextlib.contextmanager
+def tell_conflicts(
+    instance: Instance, where: str, changed: Sequence[str], tell: Callable[[str, int], str] = tell_integer
+) -> Iterator[None]:
+    """Whatever refuses the instance's limits or integers does so in the words of the command line.
+
+    Raises:
+        UserError: the limits conflict, or integers are too large.
     """
     try:
-        return solve(instance.problem, goal, engine)
+        yield
     except Overflow as error:
         raise UserError(str(error), where=where, remedy="scale values or uses down") from error
     except Infeasible as error:
-        raise UserError(describe_conflict(error), where=where, remedy=loosen(error, instance)) from error
+        remedy = loosen(error, instance, changed, tell)
+        raise UserError(describe_conflict(error), where=where, remedy=remedy) from error
 
 
 def describe_conflict(error: Infeasible) -> str:
-    """The conflict in a sentence, with its ray."""
+    """The conflict in a sentence, with its proof."""
     names = ", ".join(error.names)
     if error.ray is None:
-        return f"no whole plan keeps these limits together: {names}" if names else "no plan gives everybody an arc"
+        return (
+            f"these limits cannot be kept together: {names}; all plans were looked at"
+            if names
+            else "no plan gives everybody an arc"
+        )
     prices = [int(p) for p in error.ray.prices if p]
     ray = ", ".join(f"{name} {price}" for name, price in zip(error.names, prices, strict=False))
     return (
@@ -44,17 +86,33 @@ def describe_conflict(error: Infeasible) -> str:
     )
 
 
-def loosen(error: Infeasible, instance: Instance) -> str:
-    """What could be changed so that the limits can be kept."""
-    written = {limit.name: limit for limit in instance.limits.limits}
-    ways = [
-        f"lower {name} below {written[name].amount}"
-        if written[name].sign < 0
-        else f"raise {name} above {written[name].amount}"
-        for name in error.names
-        if name in written
-    ]
-    return "any one of these loosens it: " + "; ".join(ways) if ways else "give every customer an arc that fits"
+def loosen(error: Infeasible, instance: Instance, changed: Sequence[str], tell: Callable[[str, int], str]) -> str:
+    """What could be changed so that the limits can be kept: the nearest feasible amounts, the others as declared."""
+    named = [name for name in error.names if name in changed] or list(error.names)
+    ways = [_loosen_one(instance, name, error.names, changed, tell) for name in named]
+    lead = "one of these loosens it: " if len(ways) > 1 else ""
+    return lead + "; ".join(ways) if ways else "give every customer an arc that fits"
+
+
+def _loosen_one(
+    instance: Instance, name: str, names: Sequence[str], changed: Sequence[str], tell: Callable[[str, int], str]
+) -> str:
+    """The nearest amount of a limit at which there is a plan, in words."""
+    limits = instance.problem.limits
+    place, others = limits.names.index(name), [limits.names.index(other) for other in names if other != name]
+    sign, declared = int(limits.sign[place]), tell(name, int(limits.sign[place] * limits.amount[place]))
+    verb, than = ("lower", "most") if sign < 0 else ("raise", "least")
+    near, beside = nearest_amount(instance.problem, place, others), ""
+    if near is None:  # another limit that somebody changed may be too much by itself
+        ignored = [limits.names.index(other) for other in changed if other != name]
+        near = nearest_amount(instance.problem, place, [m for m in others if m not in ignored], ignored)
+        beside = f", whatever {' and '.join(limits.names[m] for m in ignored)} may be" if ignored else ""
+    if near is None:
+        return f"{verb} {name} from {declared} (how far is not known: the other limits leave no plan that was found)"
+    amount = tell(name, sign * near.amount)
+    if near.amount == near.beyond:
+        return f"{verb} {name} from {declared} to {amount}, the {than} that can be kept{beside}"
+    return f"{verb} {name} from {declared} to {amount}, where there is a plan (none beyond {tell(name, sign * near.beyond)}){beside}"
 
 
 def check_plan(instance: Path, out: Path) -> Checked:

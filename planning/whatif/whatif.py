@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from conf.errors import UserError
 from models.arrays import Ints
 from models.assignment.active_set import ROOMS, Active, active_set, box_of
+from models.assignment.conflict import refuse_by_ray
 from models.assignment.problem import Limits, Problem
 from models.assignment.repair import Plan, sum_uses, value_of
 from models.assignment.resolve import solve_again
@@ -27,7 +28,7 @@ from planning.instance.certificate import Certificate, read_certificate
 from planning.instance.plan_files import read_chosen, records
 from planning.instance.reader import Instance, read_instance
 from planning.instance.run_folder import RunFolder
-from planning.instance.solve import solve_instance, with_start
+from planning.instance.solve import solve_instance, tell_conflicts, with_start
 from planning.limits.in_force import LimitsInForce
 from planning.whatif.active_sets import key_of, read_active, round_change, write_active
 
@@ -165,8 +166,17 @@ def what_if(
     instance = change_amounts(base.instance, amounts)
     first = inputs.start if same else dict(start or base.prices)
     goal = with_start(SolveOptions(gap=inputs.gap), instance, first)
+    changed = [name for name, amount in amounts.items() if before[name] != amount]
+    where = str(base.run.instance)
+    broken = [m for m, use in enumerate(base.plan.used) if use > int(instance.problem.limits.amount[m])]
+    if broken:  # before everybody is looked at for what there may not be
+        with tell_conflicts(instance, where, changed):
+            refuse_by_ray(instance.problem, broken)
     quick = None if same else by_active_set(base, instance.problem, goal)
-    solution, looked = quick or (solve_instance(instance, goal, str(base.run.instance)), instance.problem.customers)
+    solution, looked = quick or (
+        solve_instance(instance, goal, where, changed=changed),
+        instance.problem.customers,
+    )
     if not same:
         solution = with_incumbent(solution, instance.problem, base.plan)
         for arcs in plans:

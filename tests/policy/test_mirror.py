@@ -8,7 +8,7 @@ from pathlib import Path
 HOUSE = Path(__file__).resolve().parents[2]
 LIST = Path(__file__).with_name("without_test_file.txt")
 #: How many modules were on the list when it was last shortened: it only shrinks.
-MOST = 182
+MOST = 181
 NOT_PRODUCT = {"tests", "benchmarks", "docs", "dags"}
 
 
