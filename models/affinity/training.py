@@ -50,7 +50,7 @@ class TrainingSample:
 
     Attributes:
         X: (rows, features) encoded snapshot, NaN missing.
-        customer, day: ids and ordinal dates.
+        customer: draw keys, one a person; day: ordinal dates.
         role: EXPLOIT, EXPLORE or CONTROL.
         product, channel: ids, −1 where none.
         pscore: probability of the choice.

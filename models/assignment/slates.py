@@ -31,7 +31,9 @@ class Slates:
     probability: Floats
 
 
-def slates(cell: Ints, score: Ints, label: Ints, number: int, temperature: float, places: int) -> Slates:
+def slates(
+    cell: Ints, score: Ints, label: Ints, number: int, temperature: float, places: int, hashed: Ints | None = None
+) -> Slates:
     """Draw the slate of each cell.
 
     Args:
@@ -41,6 +43,7 @@ def slates(cell: Ints, score: Ints, label: Ints, number: int, temperature: float
         number: the key of the draw.
         temperature: micro-yuan; at 0 offers stand by score (ties by label) and every slate has probability 1.
         places: offers a slate at most.
+        hashed: what stands for the cell in the draw, int64 [n]; the cell itself where not given.
     """
     if temperature <= 0:
         order = np.lexsort((label, -score, cell))
@@ -48,7 +51,7 @@ def slates(cell: Ints, score: Ints, label: Ints, number: int, temperature: float
         shown = rank <= places
         return Slates(order[shown], rank[shown], np.ones(int(shown.sum())))
     strength = score / temperature
-    order = np.lexsort((label, -(strength + gumbel(cell, label, number)), cell))
+    order = np.lexsort((label, -(strength + gumbel(cell if hashed is None else hashed, label, number)), cell))
     rank = _rank(cell[order])
     begin = np.flatnonzero(rank == 1)
     sizes = np.diff(np.append(begin, len(order)))

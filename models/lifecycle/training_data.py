@@ -1,13 +1,13 @@
 """What training reads: a bounded sample of matured decisions, each with the snapshot of its time.
 
-Partitions are streamed by Arrow in the order of dates and customers; who is kept depends on a hash of customer and
+Partitions are streamed by Arrow in the order of dates and customers; who is kept depends on a hash of draw key and
 date, so the same tables give the same sample on any machine. Every conversion is kept; the weights undo the rest.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +20,8 @@ from conf.errors import UserError
 from models.affinity.encode import EncodedFeature, changes, encode, learn
 from models.affinity.signals import HEARD, INTERESTED, MISSED, REFUSED, UNKNOWN
 from models.affinity.training import CONTROL, ROLES, TrainingSample
-from models.arrays import Floats
-from models.hashing import uniform
+from models.arrays import Floats, Ints
+from models.hashing import draw_keys, uniform
 from runtime.night import Night
 
 _COLUMNS = (
@@ -102,16 +102,17 @@ def kinds(rows: pa.Table) -> NDArray[np.int64]:
     return np.where(contact, 0, np.where(control, 1, 2))
 
 
-def sample_rows(rows: pa.Table, date: dt.date, rates: Floats, seed: int) -> tuple[pa.Table, Floats]:
+def sample_rows(rows: pa.Table, keys: Ints, date: dt.date, rates: Floats, seed: int) -> tuple[pa.Table, Floats]:
     """The rows that a hash keeps (conversions always), and the weights that undo it.
 
     Args:
         rows: decisions of one date.
+        keys: (rows,) the draw keys of their customers.
         date: their date.
         rates: (3,) share of each kind to keep.
         seed: of the hash.
     """
-    draw = uniform(rows["customer_id"].to_numpy(), date.toordinal() * 1_000_003 + seed)
+    draw = uniform(keys, date.toordinal() * 1_000_003 + seed)
     rate = rates[kinds(rows)]
     answer = rows["ordered"].to_numpy() != 0
     certain = answer & (kinds(rows) < 2)  # orders of contacts and of control nights are rare and all kept
@@ -184,7 +185,8 @@ def _join_snapshots(
     night: Night, group: Sequence[Used], features: tuple[EncodedFeature, ...], rates: Floats
 ) -> TrainingSample:
     """The sampled decisions of the nights that share a snapshot, joined to it."""
-    picked = [(date, *sample_rows(part, date, rates, night.settings.seed)) for date, part, _ in group]
+    key_of = read_draw_keys(night, group[0][2])
+    picked = [(date, *sample_rows(part, key_of(part), date, rates, night.settings.seed)) for date, part, _ in group]
     wanted = pa.array(np.unique(np.concatenate([rows["customer_id"].to_numpy() for _, rows, _ in picked])))
     names = ["customer_id", *(feature.name for feature in features)]
     snapshot = partition(night, "customer_features", group[0][2], names, wanted)
@@ -195,11 +197,24 @@ def _join_snapshots(
         at = np.searchsorted(known, customer)
         match = (at < len(known)) & (known[np.minimum(at, len(known) - 1)] == customer) if len(known) else at < 0
         contacts = rows.filter(pa.array(match))
-        samples.append(_sample(contacts, X[at[match]], date, weight[match]))
+        samples.append(_sample(contacts, key_of(contacts), X[at[match]], date, weight[match]))
     return _stack(samples)
 
 
-def _sample(rows: pa.Table, X: Floats, date: dt.date, weight: Floats) -> TrainingSample:
+def read_draw_keys(night: Night, date: dt.date) -> Callable[[pa.Table], Ints]:
+    """What gives the draw keys of rows by a snapshot; who is not in it, or an older one, is drawn by id."""
+    snapshot = partition(night, "customer_features", date, ["customer_id", "draw_key"])
+    ids, keys = snapshot["customer_id"].to_numpy(), draw_keys(snapshot)
+
+    def key_of(rows: pa.Table) -> Ints:
+        customer = rows["customer_id"].to_numpy()
+        at = np.minimum(np.searchsorted(ids, customer), max(0, len(ids) - 1))
+        return np.where(ids[at] == customer, keys[at], customer) if len(ids) else customer
+
+    return key_of
+
+
+def _sample(rows: pa.Table, keys: Ints, X: Floats, date: dt.date, weight: Floats) -> TrainingSample:
     def flags(name: str) -> NDArray[np.bool_]:
         return pc.fill_null(rows[name], False).to_numpy(zero_copy_only=False)
 
@@ -209,7 +224,7 @@ def _sample(rows: pa.Table, X: Floats, date: dt.date, weight: Floats) -> Trainin
     roles = pc.index_in(rows["role"], value_set=pa.array(ROLES)).to_numpy(zero_copy_only=False).astype(np.int64)
     return TrainingSample(
         X=X,
-        customer=rows["customer_id"].to_numpy(),
+        customer=keys,
         day=np.full(rows.num_rows, date.toordinal(), np.int64),
         role=roles,
         product=ids("product"),

@@ -48,7 +48,8 @@ def inbound_offers(night: Decision, inbound: pa.Table, inputs: DecisionInputs) -
     pays = pays[np.lexsort((product[pays], channel[pays], row[pays]))]
     row, product, channel, value, score, accept = (x[pays] for x in (row, product, channel, value, score, accept))
     number = key(inputs.seed, "slate", inputs.date) >> 2
-    drawn = slates(night.customer[row] * 64 + channel, score, product, number, float(inputs.slate_temperature), RANKS)
+    cell, drawn_of = night.customer[row] * 64 + channel, night.draw_key[row] * 64 + channel  # beyond 64 bits it wraps
+    drawn = slates(cell, score, product, number, float(inputs.slate_temperature), RANKS, drawn_of)
     at = drawn.order
     return _rows(night, inputs, row[at], channel[at], drawn.rank, product[at], value[at], drawn.probability, accept[at])
 

@@ -69,6 +69,11 @@ def test_draws_come_from_key_cell_and_label_alone() -> None:
     first = cell[whole.order] < 150
     assert np.array_equal(whole.order[first], half.order)
     assert np.array_equal(whole.probability[first], half.probability)
+    named = slates(
+        cell * 1_000 + 7, score, label, 3, TEMPERATURE, 3, cell
+    )  # an id stands in rows, another thing is drawn of
+    assert np.array_equal(named.order, whole.order)
+    assert np.array_equal(named.probability, whole.probability)
     other = slates(cell, score, label, 4, TEMPERATURE, 3)
     assert not np.array_equal(whole.order, other.order)
     swapped = np.lexsort((-label, cell))  # the same offers in another order within their cells
