@@ -291,14 +291,16 @@ def release(
     env: EnvOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Release deliveries that a failed check holds back. Example: cpc feeds release topup_bank --why 'codes agreed'."""
+    """Release deliveries that a check holds back, or whose refusals stop all contacts. Example: cpc feeds release topup_bank --why 'codes agreed'."""
     from jobs.rebuild import release as lift
+    from runtime.holds import read_unowned_refusals
     from runtime.runner import lease
 
     settings = load_settings(env)
     night = Night(dt.date.max, settings, settings.landing)
-    holds = read_holds(night.lake, night.catalogue)
-    chosen = [hold for hold in holds.values() if not what or what in (hold.delivery_id, hold.feed)]
+    unowned = read_unowned_refusals(night.lake, night.catalogue, night.date)
+    holds = [*read_holds(night.lake, night.catalogue).values(), *unowned]
+    chosen = [hold for hold in holds if not what or what in (hold.delivery_id, hold.feed)]
     if what and not chosen:
         remedy = "`cpc feeds release` lists what is"
         raise UserError(f"nothing of {what!r} is held back", where="cpc feeds release", remedy=remedy)

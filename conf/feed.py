@@ -48,7 +48,8 @@ class Feed(Strict):
 
     ``unit_code`` is the 5-digit code in file names and is unique; ``stand_in_days`` is how long the last good
     data of an optional feed may stand in; ``quarantine_threshold`` is the share of bad records above which a
-    delivery is refused whole; ``deadline`` is Shanghai time of the day after the data date (of the 3rd day of
+    delivery is refused whole; ``without_owner_threshold`` is the share of a delivery's records about numbers that
+    nobody holds above which it alarms, and above which, of refusals, nobody is contacted; ``deadline`` is Shanghai time of the day after the data date (of the 3rd day of
     the next month for monthly feeds). ``rows_per_1000`` is the volume to expect: rows a period (an hour, a day, a
     month) and 1000 customers. ``holds`` narrows code fields of the schema to what this feed sends (a centre's feed
     holds its own centre): a promise of the source that quality checks. ``holds_all_but`` says it by what others send: a
@@ -86,6 +87,7 @@ class Feed(Strict):
     empty_ok: bool = True
     bounds: Bounds = Bounds()
     quarantine_threshold: float = Key(default=0.01, ge=0, le=1)
+    without_owner_threshold: float = Key(default=0.01, ge=0, le=1)
     retention_days: int = Key(default=400, ge=1)
     rows_per_1000: float = Key(default=5.0, gt=0)
     holds: dict[str, tuple[str, ...]] = {}

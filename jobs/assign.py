@@ -37,6 +37,7 @@ from planning.instance.plan_files import write_plan
 from planning.instance.run_folder import RunFolder, freeze
 from planning.limits.declared import DeclaredLimits
 from planning.limits.evaluator import select_arcs, take_units
+from planning.limits.floors import waive_floors
 from planning.plan import column_generation
 from planning.plan.churn import stability
 from planning.plan.decide import fill_known_values
@@ -95,7 +96,7 @@ def frozen_inputs(night: Night) -> RunFolder:
     catalogue, settings = night.catalogue, night.settings
     declared = DeclaredLimits.from_catalogue(catalogue)
     population = population_of(night)
-    limits = declared.in_force(night, population)
+    limits = waive_floors(night, declared.in_force(night, population))
     run_id = identity.run_id(night)
     cost = round(settings.solve.switch_cost * MICRO)
     stays = stays_of(read_last_assignment(night) if cost else None, cost)

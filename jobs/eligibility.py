@@ -2,7 +2,8 @@
 
 The snapshot of D is joined with the state of the customer (`planning/eligibility/customer_state.py`); each rule becomes the bits it
 removes; what is left is one mask of products a channel. The bits of every rule are kept, so that an
-explanation of this night needs neither Spark nor tonight's rules.
+explanation of this night needs neither Spark nor tonight's rules. While too many refusals are of numbers that nobody
+holds, whom not to contact is not known, and nobody is contacted.
 
 *Reads* `customer_features` of D, `consent`, `complaint`, `order`, `contact` as the night may see them.
 *Writes* `eligible` (a row for every active customer) and `funnel` (a row for every rule).
@@ -34,6 +35,7 @@ from planning.eligibility.rules import RuleStep, shape_of, steps
 from runtime import spark_tables
 from runtime.clauses import Clause, Columns, columns_of, misunderstood, reason_of
 from runtime.figures import EligibilityFigures
+from runtime.holds import read_unowned_refusals
 from runtime.night import Night
 from runtime.parquet_files import WrittenFile, write_file
 
@@ -42,9 +44,11 @@ if TYPE_CHECKING:
 
 READS = ("customer_features", "consent", "complaint", "order", "contact")
 WRITES = ("eligible", "funnel")
-READS_PREVIOUS: tuple[str, ...] = ()
+READS_PREVIOUS = ("ops_reconciliation", "ops_release")
 
 
+#: The step that removes all outbound contacts while refusals have no owner.
+STOPPED = "refusals_without_owner"
 #: Up to this many customers are decided in this process; more are spread as tasks that get file names.
 ALONE = 2_000_000
 
@@ -52,7 +56,7 @@ ALONE = 2_000_000
 def run(night: Night) -> EligibilityFigures:
     """Write the arcs of every active customer, and the funnel."""
     catalogue = night.catalogue
-    rules = steps(catalogue, night.date)
+    rules, stop = funnel_steps(night), read_unowned_refusals(night.lake, catalogue, night.date)
     shape = shape_of(rules, catalogue.products, catalogue.channels)
     if not night.lake.files("customer_features", night.partition):
         raise UserError(
@@ -85,7 +89,26 @@ def run(night: Night) -> EligibilityFigures:
         customers_with_an_outbound_arc=int(counts[3, -1]),
         arcs=int(counts[0, -1]),
         arcs_considered=int(counts[0, 0]),
+        outbound_stopped="; ".join(f"{hold.feed}: {', '.join(hold.checks)}" for hold in stop) or None,
     )
+
+
+def funnel_steps(night: Night) -> list[RuleStep]:
+    """The funnel of a night: what conf says, and at its end the stop of all outbound contacts where refusals ask for it."""
+    catalogue = night.catalogue
+    order = steps(catalogue, night.date)
+    stop = read_unowned_refusals(night.lake, catalogue, night.date)
+    if not stop:
+        return order
+    refusals, feeds = sum(hold.records for hold in stop), ", ".join(sorted({hold.feed for hold in stop}))
+    outbound = sum(1 << channel.id for channel in catalogue.channels if channel.direction == "outbound")
+    reason = f"nobody is contacted: whose {refusals:,} refusals of {feeds} are is not known"
+    return [
+        *order,
+        RuleStep(
+            STOPPED, "customer", "outbound", f"{outbound}L", reason, f"{feeds} 的 {refusals:,} 条拒绝无法匹配客户"
+        ),
+    ]
 
 
 def recount(night: Night) -> dict[str, Any]:
@@ -96,7 +119,7 @@ def recount(night: Night) -> dict[str, Any]:
         left by all of them, then and now.
     """
     catalogue = night.catalogue
-    rules = steps(catalogue, night.date)
+    rules = funnel_steps(night)
     shape = shape_of(rules, catalogue.products, catalogue.channels)
     with tempfile.TemporaryDirectory(dir=night.settings.home) as folder:
         staged = spark_tables.stage(removals(with_state(night), rules), Path(folder), ())

@@ -22,12 +22,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from conf.dates import first_night_of
 from features.anchor import feeds_of
 from jobs import conform, partials
+from jobs.conform.reconciliation import count_rows
 from jobs.conform.work import PROFILE, sources_by_entity, work_of
 from runtime.deliveries import TAKEN, first_night
 from runtime.deliveries import deliveries as ledger_of
@@ -143,24 +142,13 @@ def find_left_out(night: Night, entities: Mapping[str, Collection[dt.date]]) -> 
         if entity == PROFILE:
             continue  # it keeps what is true of a customer, not who said so
         schemas = {source.schema.name for source in sources[entity]}
-        there = count_rows(night, entity, dates)
+        there = count_rows(night.lake, entity, dates)
         rows += [
             LeftOut(entity, d.feed, d.data_date, d.delivery_id, d.records, d.delivery_id in released)
             for d in current
             if d.data_date in dates and d.records and schema_of.get(d.feed) in schemas and d.delivery_id not in there
         ]
     return tuple(sorted(rows, key=lambda row: (row.entity, row.feed, row.data_date, row.delivery_id)))
-
-
-def count_rows(night: Night, entity: str, dates: Collection[dt.date]) -> Counter[str]:
-    """Rows of an entity's data dates by delivery."""
-    counts: Counter[str] = Counter()
-    for file in night.lake.live_files(entity):
-        if file.partition["data_date"] in dates:
-            column = pq.read_table(file.path, columns=["delivery_id"], partitioning=None)["delivery_id"]
-            for row in pc.value_counts(column).to_pylist():
-                counts[row["values"]] += row["counts"]
-    return counts
 
 
 def entity_dates(night: Night) -> dict[str, tuple[dt.date, ...]]:
@@ -252,7 +240,7 @@ def count_taken_in(night: Night, plan: RebuildPlan) -> dict[str, dict[str, int]]
     """Rows that the deliveries left out before have in their entities, by entity and feed."""
     taken: dict[str, Counter[str]] = {}
     for entity in sorted({delivery.entity for delivery in plan.left_out}):
-        there = count_rows(night, entity, plan.entities[entity])
+        there = count_rows(night.lake, entity, plan.entities[entity])
         taken[entity] = Counter()
         for delivery in plan.left_out:
             if delivery.entity == entity:

@@ -101,6 +101,9 @@ class ConformFigures(JobFigures):
     unmatched: int | None
     unmatched_by_feed: dict[str, int] | None
     incomplete_by_feed: dict[str, int] | None
+    repeated_by_feed: dict[str, int] | None
+    lost_by_feed: dict[str, int] | None
+    refusals_without_owner: dict[str, int] | None
 
 
 class PartialsFigures(JobFigures):
@@ -136,6 +139,12 @@ class EligibilityFigures(JobFigures):
     customers_with_an_outbound_arc: int | None
     arcs: int | None
     arcs_considered: int | None
+    outbound_stopped: str | None = None
+
+    @property
+    def served_by_less(self) -> str | None:
+        """Which refusals without owner stopped all outbound contacts."""
+        return f"no outbound contact tonight: {self.outbound_stopped}" if self.outbound_stopped else None
 
 
 class ScoreFigures(JobFigures):

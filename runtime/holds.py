@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import pyarrow.compute as pc
 
 from conf.catalogue import Catalogue
+from conf.feed import Feed
+from runtime.deliveries import first_night
 from runtime.lake import Lake
 
 #: The entity of refusals of contact: deliveries that become rows of it are never held back.
@@ -30,12 +32,14 @@ class Hold:
         feed: its feed.
         night: the decision date of the last night that judged it.
         checks: what failed, by the names of ``ops_quality``.
+        records: how many it is about, where they are counted.
     """
 
     delivery_id: str
     feed: str
     night: dt.date
     checks: tuple[str, ...]
+    records: int = 0
 
 
 def refusal_feeds(catalogue: Catalogue) -> frozenset[str]:
@@ -46,6 +50,34 @@ def refusal_feeds(catalogue: Catalogue) -> frozenset[str]:
         if any(conform.entity == REFUSALS for conform in schema.conform)
     }
     return frozenset(code for code, feed in catalogue.feeds.items() if feed.schema_name in schemas)
+
+
+def tolerate_unowned(feed: Feed, records: int) -> int:
+    """So many records of a delivery may be about numbers that nobody holds: a share, and one whatever the share is.
+
+    None may where the share is 0.
+    """
+    return int(max(1.0, feed.without_owner_threshold * records)) if feed.without_owner_threshold else 0
+
+
+def read_unowned_refusals(lake: Lake, catalogue: Catalogue, night: dt.date) -> list[Hold]:
+    """Deliveries of refusals, as a night sees them, of which too many are of numbers that nobody holds.
+
+    Who refused is not known then, so nobody may be contacted until the numbers are put right (by a resend, a profile, a
+    prefix declared) or somebody who looked at them releases the delivery.
+    """
+    released = set(lake.arrow("ops_release", columns=["delivery_id"])["delivery_id"].to_pylist())
+    rows = lake.arrow("ops_reconciliation")
+    rows = rows.filter(pc.and_(pc.equal(rows["entity"], REFUSALS), pc.greater(rows["unmatched"], 0)))
+    stops = []
+    for row in rows.to_pylist():
+        feed, meant = catalogue.feeds.get(row["feed"]), row["records"] - row["not_meant"]
+        if feed is None or row["delivery_id"] in released or first_night(row["data_date"], row["arrived_at"]) > night:
+            continue
+        if row["unmatched"] > tolerate_unowned(feed, meant):
+            words = f"{row['unmatched']:,} of {meant:,} refusals of {row['data_date']} without owner"
+            stops.append(Hold(row["delivery_id"], row["feed"], night, (words,), row["unmatched"]))
+    return sorted(stops, key=lambda hold: (hold.feed, hold.delivery_id))
 
 
 def read_holds(lake: Lake, catalogue: Catalogue) -> Mapping[str, Hold]:

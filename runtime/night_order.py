@@ -92,6 +92,12 @@ def derive(names: Sequence[str]) -> list[JobStep]:
                     remedy="one writer a table",
                 )
             writer[table] = name
+        if early := set(getattr(module, "ADDS", ())) - set(module.READS):
+            raise UserError(
+                f"{name} adds to {', '.join(sorted(early))}, and might do so before it is written",
+                where=f"jobs/{name}.py",
+                remedy="what a job adds to is among what it READS",
+            )
     after = {
         name: sorted({writer[table] for table in module.READS if writer.get(table, name) != name})
         for name, module in modules.items()

@@ -2,19 +2,23 @@
 
 What a record becomes is written in its schema (`conform:`); this job unions the interfaces of an entity, finds
 the customer who held the number at the time, and replaces the data dates whose deliveries differ from what was
-conformed last. Numbers that belong to nobody stay out and are counted.
+conformed last. Numbers that belong to nobody stay out, are counted, and are tried again when a number gets an owner. An
+event that the file before told already counts once. What became of every record is accounted for, by feed and entity.
 
 *Reads* `raw` of the touched dates (profiles: all dates), `ops_delivery`, `ops_quality` (deliveries held back), `ops_release`.
-*Writes* `subscriber`, `customer`, and the entities of events, one commit each; `ops_conform` remembers from what.
+*Writes* `subscriber`, `customer`, and the entities of events, one commit each; `ops_conform` remembers from what, `ops_reconciliation` what
+became of each delivery's records; its checks are added to `ops_quality`.
 *Cost* grows with the records of the touched dates, and with the profiles kept (one window a customer).
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 
@@ -23,12 +27,13 @@ from conf.errors import UserError
 from jobs.conform import events
 from jobs.conform.mapping import clauses_of
 from jobs.conform.profiles import Profiles, conform_profiles, keep_owners
+from jobs.conform.reconciliation import account, account_profiles, judge_accounts, keep_accounts, keep_checks
 from jobs.conform.work import PROFILE, EntityRebuild, KnownDelivery, deliveries_of, sources_by_entity, work_of
 from runtime import spark_tables
 from runtime.clauses import Clause
 from runtime.deliveries import deliveries
 from runtime.figures import ConformFigures
-from runtime.holds import read_holds
+from runtime.holds import read_holds, read_unowned_refusals
 from runtime.night import Night
 from runtime.spark_tuning import interpret, narrow
 
@@ -48,8 +53,11 @@ WRITES = (
     "usage",
     "visit",
     "ops_conform",
+    "ops_reconciliation",
 )
-READS_PREVIOUS = ("subscriber", "ops_conform", "ops_release")
+#: Its checks of what became of records stand beside those of `quality`, in the same table and night.
+ADDS = ("ops_quality",)
+READS_PREVIOUS = ("subscriber", "ops_conform", "ops_release", "ops_reconciliation")
 #: Entities written at the same time: planning and commits of one overlap with the tasks of another.
 AT_ONCE = 3
 
@@ -68,14 +76,19 @@ def run(night: Night) -> ConformFigures:
         EntityRebuild(entity, (), tuple(sorted(known[entity])), (), {}) for entity in sorted(set(known) - set(sources))
     ]
     profiles = conform_profiles(night, works, current)
-    works = [widen_dates(work, profiles.touched.get(work.entity, set()), current, schema_of) for work in works]
+    works = [widen_dates(work, profiles.touched.get(work.entity, set()), current) for work in works]
     todo = [work for work in works if work.entity != PROFILE and work.dates]
     with interpret(night.spark, sum(work.records for work in todo)), ThreadPoolExecutor(AT_ONCE) as pool:
-        made = pool.map(lambda work: conform_events(night, work, profiles), todo)
+        made = pool.map(lambda work: conform_events(night, work, profiles, current), todo)
         counts = dict(zip((work.entity for work in todo), made, strict=True))
+        accounts = [row for work in todo for row in account(night, work, counts[work.entity])]
+    accounts += [
+        row for work in works if work.entity == PROFILE and work.dates for row in account_profiles(work, profiles.heard)
+    ]
     keep_owners(night, profiles)
+    keep_checks(night, judge_accounts(night, keep_accounts(night, works, accounts)))
     remember(night, works)
-    return figures(night, works, counts)
+    return figures(night, works, counts, accounts)
 
 
 def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[Clause]:
@@ -93,7 +106,8 @@ def deliveries_in_force(night: Night) -> list[KnownDelivery]:
     """
     ledger = deliveries(night.lake, ["delivery_id", "feed", "data_date", "arrived_at", "loaded"])
     holds = read_holds(night.lake, night.catalogue)
-    return [delivery for delivery in deliveries_of(ledger) if delivery.delivery_id not in holds]
+    schema_of = {feed.code: feed.schema_name for feed in night.catalogue.feeds.values()}
+    return [delivery for delivery in deliveries_of(ledger, schema_of) if delivery.delivery_id not in holds]
 
 
 def fingerprints(night: Night) -> dict[str, dict[dt.date, str]]:
@@ -104,28 +118,31 @@ def fingerprints(night: Night) -> dict[str, dict[dt.date, str]]:
     return by_entity
 
 
-def widen_dates(
-    work: EntityRebuild, also: set[dt.date], deliveries: Sequence[KnownDelivery], schema_of: Mapping[str, str]
-) -> EntityRebuild:
+def widen_dates(work: EntityRebuild, also: set[dt.date], deliveries: Sequence[KnownDelivery]) -> EntityRebuild:
     """The work with more dates to rebuild."""
     if not also:
         return work
     dates = tuple(sorted({*work.dates, *also}))
     names = {source.schema.name for source in work.sources}
-    relevant = tuple(d for d in deliveries if schema_of.get(d.feed) in names and d.data_date in dates)
+    relevant = tuple(d for d in deliveries if d.schema in names and d.data_date in dates)
     return replace(work, dates=dates, deliveries=relevant)
 
 
-def conform_events(night: Night, work: EntityRebuild, profiles: Profiles) -> events.EventCounts:
+def conform_events(
+    night: Night, work: EntityRebuild, profiles: Profiles, current: Sequence[KnownDelivery]
+) -> events.EventCounts:
     """Replace the touched dates of one entity in one commit."""
     table = night.lake.table(work.entity)
-    rows = events.union(night.spark, night.lake, night.catalogue, work)
+    rows = events.union(night.spark, night.lake, night.catalogue, work, marked=True)
     if rows is None:
         night.lake.commit_files(work.entity, [], replace=[{"data_date": date} for date in work.dates])
-        return events.EventCounts(0, {}, {})
+        return events.EventCounts()
+    around = with_dates_before(work, current)
+    two_days = events.union(night.spark, night.lake, night.catalogue, around, marked=True)
+    rows = events.without_repeats(rows, rows if two_days is None else two_days, around.records)
     if any(column.name == "customer_id" for column in table.columns):
         rows = events.with_customer(rows, profiles.owners, broadcast=profiles.few)
-    good, observation = events.split_writable(rows, table)
+    good, observation = events.split_writable(rows, table, len(work.deliveries))
     try:
         dates = [{"data_date": date} for date in work.dates]
         placed = events.laid_out(narrow(good, work.records), table, work)
@@ -133,6 +150,12 @@ def conform_events(night: Night, work: EntityRebuild, profiles: Profiles) -> eve
     except Exception as error:
         raise explain_fault(work, error) from error
     return events.counts_of(observation)
+
+
+def with_dates_before(work: EntityRebuild, current: Sequence[KnownDelivery]) -> EntityRebuild:
+    """The work with the data date before each of its own, on which an event may have been told already."""
+    dates = {*work.dates, *(date - dt.timedelta(days=1) for date in work.dates)}
+    return widen_dates(work, dates, current)
 
 
 def explain_fault(work: EntityRebuild, error: Exception) -> Exception:
@@ -160,20 +183,30 @@ def remember(night: Night, works: Sequence[EntityRebuild]) -> None:
         night.lake.replace_arrow("ops_conform", pa.Table.from_pylist(rows, schema=schema))
 
 
-def figures(night: Night, works: Sequence[EntityRebuild], counts: Mapping[str, events.EventCounts]) -> ConformFigures:
+def figures(
+    night: Night,
+    works: Sequence[EntityRebuild],
+    counts: Mapping[str, events.EventCounts],
+    accounts: Sequence[Mapping[str, Any]],
+) -> ConformFigures:
     """What was done, for the run record."""
-    unmatched: dict[str, int] = {}
-    incomplete: dict[str, int] = {}
-    for count in counts.values():
-        for total, part in ((unmatched, count.unmatched), (incomplete, count.incomplete)):
-            for feed, rows in part.items():
-                total[feed] = total.get(feed, 0) + rows
+    by_feed: dict[str, Counter[str]] = {name: Counter() for name in (*events.FAULTS, "lost")}
+    for row in accounts:
+        for name, feeds in by_feed.items():
+            if row[name]:
+                feeds[row["feed"]] += row[name]
+    refusals: Counter[str] = Counter()
+    for hold in read_unowned_refusals(night.lake, night.catalogue, night.date):
+        refusals[hold.feed] += hold.records
     return ConformFigures(
         rows=sum(count.rows for count in counts.values()),
         rows_by_entity={entity: counts[entity].rows for entity in sorted(counts)},
         dates=len({date for work in works for date in work.dates}),
         owners_of_numbers=night.lake.delta("subscriber").count(),
-        unmatched=sum(unmatched.values()),
-        unmatched_by_feed=dict(sorted(unmatched.items())),
-        incomplete_by_feed=dict(sorted(incomplete.items())),
+        unmatched=by_feed["unmatched"].total(),
+        unmatched_by_feed=dict(sorted(by_feed["unmatched"].items())),
+        incomplete_by_feed=dict(sorted(by_feed["incomplete"].items())),
+        repeated_by_feed=dict(sorted(by_feed["repeated"].items())),
+        lost_by_feed=dict(sorted(by_feed["lost"].items())),
+        refusals_without_owner=dict(sorted(refusals.items())),
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from pyspark.sql import Observation
+from pyspark.sql import Observation, Window
 from pyspark.sql import functions as sf
 
 from conf.catalogue import Catalogue
@@ -16,15 +16,17 @@ from conf.table import Table
 from jobs.conform.mapping import arrivals, raw_paths, read_raw, rows_of
 from jobs.conform.work import EntityRebuild, EntitySource
 from runtime.lake import Lake
-from runtime.spark_tuning import few
+from runtime.spark_tuning import few, narrow
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 #: Rows a file at most: a date of an entity is cut into so many files, whatever the number of cores.
 ROWS_A_FILE = 4_000_000
-#: Items that the sketch of faults keeps apart: a fault and a feed each.
-_TRACKED = 2048
+#: What can be wrong with a row of an entity, worst first.
+FAULTS = ("incomplete", "repeated", "unmatched")
+#: Items that the sketch of faults keeps apart, at least and at most: a fault and a delivery each.
+_TRACKED = (2048, 1 << 19)
 
 
 @dataclass(frozen=True)
@@ -33,19 +35,26 @@ class EventCounts:
 
     Attributes:
         rows: rows made.
-        unmatched: rows left out because nobody held the number then, by feed.
-        incomplete: rows left out for want of a time or of a column that must be there, by feed.
+        faults: rows left out, by delivery, of each of `FAULTS`.
     """
 
-    rows: int
-    unmatched: Mapping[str, int]
-    incomplete: Mapping[str, int]
+    rows: int = 0
+    faults: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def union(
-    spark: SparkSession, lake: Lake, catalogue: Catalogue, work: EntityRebuild, extra: Sequence[str] = ()
+    spark: SparkSession,
+    lake: Lake,
+    catalogue: Catalogue,
+    work: EntityRebuild,
+    extra: Sequence[str] = (),
+    *,
+    marked: bool = False,
 ) -> DataFrame | None:
-    """Rows of all mappings of an entity over the touched dates with ``arrived_at``; None if no record has landed."""
+    """Rows of all mappings of an entity over the touched dates with ``arrived_at``; None if no record has landed.
+
+    ``marked`` ones have ``_event``, which is the same for the same event told twice (`mark_sql`).
+    """
     table = catalogue.tables[work.entity]
     paths: dict[str, list[str]] = {}
     frames: list[DataFrame] = []
@@ -55,11 +64,27 @@ def union(
             paths[name] = raw_paths(lake, name, work.dates)
         if paths[name]:
             raw = read_raw(spark, lake, source, paths[name])
-            frames.append(rows_of(raw, source, table, catalogue, extra))
+            frames.append(rows_of(raw, source, table, catalogue, extra, marked=marked))
     if not frames:
         return None
     rows = reduce(lambda left, right: left.union(right), frames)  # all in the order of the entity
     return rows.join(sf.broadcast(arrivals(spark, work.deliveries)), "delivery_id")  # only deliveries in force
+
+
+def without_repeats(rows: DataFrame, around: DataFrame, records: int) -> DataFrame:
+    """Rows with ``_repeated``: the same event stands earlier on that data date, or on the one before.
+
+    Args:
+        rows: of the touched dates.
+        around: the same, and those of each date before.
+        records: how many they are at most.
+    """
+    order = Window.partitionBy("feed", "_event").orderBy("data_date", "_hour", "delivery_id", "line")
+    before = sf.lag("data_date").over(order)
+    events = narrow(around.select("feed", "_event", "data_date", "_hour", "delivery_id", "line"), records)
+    repeats = events.withColumn("_repeated", sf.datediff("data_date", before) <= 1).where("_repeated")
+    named = sf.broadcast(repeats.select("delivery_id", "line", "_event", "_repeated"))
+    return rows.join(named, ["delivery_id", "line", "_event"], "left")
 
 
 def with_customer(rows: DataFrame, subscribers: DataFrame, *, broadcast: bool) -> DataFrame:
@@ -81,21 +106,22 @@ def complete(table: Table) -> str:
     return " and ".join(f"`{name}` is not null" for name in needed) or "true"
 
 
-def split_writable(rows: DataFrame, table: Table) -> tuple[DataFrame, Observation]:
+def split_writable(rows: DataFrame, table: Table, deliveries: int) -> tuple[DataFrame, Observation]:
     """The rows that may be written, and counts taken in the same pass of those that may not.
 
-    Feeds are many: one sketch of (fault, feed) instead of a count each. It is exact as long as there are fewer
-    different items than three quarters of ``_TRACKED``; there are two for each feed, and null for rows without fault.
+    Deliveries are many: one sketch of (fault, delivery) instead of a count each. It is exact as long as there are fewer
+    different items than three quarters of those tracked; null stands for rows without fault.
     """
     observation = Observation()
     about_customers = any(column.name == "customer_id" for column in table.columns)
     has_owner = "customer_id is not null" if about_customers else "true"
     # judged once a row: both counts look at it
-    judged = rows.withColumn(
-        "_fault",
-        sf.expr(f"case when not ({complete(table)}) then 'incomplete' when not ({has_owner}) then 'unmatched' end"),
-    )
-    faults = f"approx_top_k(concat(_fault, ' ', feed), {_TRACKED // 2}, {_TRACKED})"
+    when = {"incomplete": f"not ({complete(table)})", "repeated": "_repeated", "unmatched": f"not ({has_owner})"}
+    fault = f"case {' '.join(f'when {when[name]} then {name!r}' for name in FAULTS)} end"
+    judged = rows.withColumn("_fault", sf.expr(fault))
+    least, most = _TRACKED
+    tracked = min(most, max(least, 1 << (2 * len(FAULTS) * deliveries).bit_length()))
+    faults = f"approx_top_k(concat(_fault, ' ', delivery_id), {tracked // 2}, {tracked})"
     counts = [sf.expr("count_if(_fault is null)").alias("rows"), sf.expr(faults).alias("faults")]
     return judged.observe(observation, *counts).where("_fault is null").drop("_fault"), observation
 
@@ -103,13 +129,12 @@ def split_writable(rows: DataFrame, table: Table) -> tuple[DataFrame, Observatio
 def counts_of(observation: Observation) -> EventCounts:
     """What an observation saw, once its frame has been written."""
     seen = observation.get
-    parts: dict[str, dict[str, int]] = {"incomplete": {}, "unmatched": {}}
+    faults: dict[str, dict[str, int]] = {name: {} for name in FAULTS}
     for item, count in seen["faults"]:
         if item is not None:  # rows without a fault
-            fault, feed = item.split(" ", 1)
-            parts[fault][feed] = count
-    unmatched, incomplete = (dict(sorted(parts[kind].items())) for kind in ("unmatched", "incomplete"))
-    return EventCounts(int(seen["rows"]), unmatched, incomplete)
+            fault, delivery = item.split(" ", 1)
+            faults[fault][delivery] = int(count)
+    return EventCounts(int(seen["rows"]), faults)
 
 
 def laid_out(rows: DataFrame, table: Table, work: EntityRebuild) -> DataFrame:

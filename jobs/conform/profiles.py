@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as sf
@@ -41,12 +41,14 @@ class Profiles:
         new: the map differs from what `subscriber` holds.
         few: the map is small enough to be sent to every task.
         touched: data dates of entities on which numbers appear that changed hands.
+        heard: of the touched profiles by delivery: how many, and how many of them lack a number or a time.
     """
 
     owners: DataFrame
     new: bool
     few: bool
     touched: Mapping[str, set[dt.date]]
+    heard: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def conform_profiles(night: Night, works: Sequence[EntityRebuild], deliveries: Sequence[KnownDelivery]) -> Profiles:
@@ -88,6 +90,7 @@ def write_changed_profiles(
         size: profiles and owners that are read at most.
     """
     old = narrow(spark_tables.read(night.spark, night.lake, PROFILE), size)
+    heard = count_heard(rows, work.dates)
     if highest:
         numbers = narrow(numbers_concerned(rows, known, old, work.dates), size).cache()
         if few(size):
@@ -106,8 +109,16 @@ def write_changed_profiles(
         history = history.unionByName(old.join(theirs, "customer_id", "left_anti"))
     spark_tables.replace(night.lake, PROFILE, order_history(history, size))
     now = theirs.unionByName(others) if highest else theirs
-    touched = dates_of_new_owners(night, concerned, theirs, works) if highest else {}
-    return Profiles(now.cache(), True, now.count() <= BROADCAST_OWNERS, touched)
+    touched = dates_of_new_owners(night, concerned, theirs, works)
+    return Profiles(now.cache(), True, now.count() <= BROADCAST_OWNERS, touched, heard)
+
+
+def count_heard(rows: DataFrame, dates: Sequence[dt.date]) -> dict[str, tuple[int, int]]:
+    """Profiles of the touched dates by delivery: how many, and how many of them lack a number or a time."""
+    lacking = sf.expr("count_if(_phone is null or event_time is null)").alias("lacking")
+    counts = rows.where(sf.col("data_date").isin(list(dates))).groupBy("delivery_id")
+    counted = counts.agg(sf.count("*").alias("profiles"), lacking).collect()
+    return {row["delivery_id"]: (row["profiles"], row["lacking"]) for row in counted}
 
 
 def owners_so_far(night: Night) -> tuple[int, int]:

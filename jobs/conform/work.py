@@ -31,6 +31,7 @@ class KnownDelivery:
     data_date: dt.date
     arrived_at: dt.datetime
     records: int = 0
+    schema: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,12 @@ def sources_by_entity(catalogue: Catalogue) -> dict[str, tuple[EntitySource, ...
     return {entity: tuple(by_entity[entity]) for entity in sorted(by_entity)}
 
 
-def deliveries_of(ledger: pa.Table) -> list[KnownDelivery]:
-    """Deliveries of the ledger's rows (one a file), in order of date, feed, id."""
+def deliveries_of(ledger: pa.Table, schema_of: Mapping[str, str]) -> list[KnownDelivery]:
+    """Deliveries of the ledger's rows (one a file), in order of date, feed, id; ``schema_of`` tells schemas by feed."""
     rows = ledger.group_by(["delivery_id", "feed", "data_date"]).aggregate([("arrived_at", "max"), ("loaded", "sum")])
     rows = rows.rename_columns(["delivery_id", "feed", "data_date", "arrived_at", "records"])
     rows = rows.set_column(4, "records", pc.fill_null(rows["records"], 0))
-    deliveries = [KnownDelivery(**row) for row in rows.to_pylist()]
+    deliveries = [KnownDelivery(**row, schema=schema_of.get(row["feed"], "")) for row in rows.to_pylist()]
     return sorted(deliveries, key=lambda delivery: (delivery.data_date, delivery.feed, delivery.delivery_id))
 
 
@@ -128,6 +129,9 @@ def work_of(
     }
     touched = {date for date, (print_, _) in fingerprints.items() if known.get(date) != print_}
     touched |= set(known) - set(fingerprints)  # its deliveries are gone
-    touched |= set(also) & set(fingerprints)
+    if entity != PROFILE:  # an event that is told again on the next date counts once: what it repeats has changed
+        touched |= {date + dt.timedelta(days=1) for date in touched}
+    touched |= set(also)
+    touched &= set(fingerprints) | set(known)
     dates = tuple(sorted(touched))
     return EntityRebuild(entity, sources, dates, tuple(d for d in relevant if d.data_date in touched), fingerprints)

@@ -85,14 +85,15 @@ def test_a_resend_touches_its_entities_dates_and_families_only(settled: tuple[Ni
     plan = rebuild.plan_of(night, DAYS[0])
     assert plan.deliveries == ((feed, day, -1, 1),)
     schema = night.catalogue.schemas[night.catalogue.feeds[feed].schema_name]
-    assert dict(plan.entities) == dict.fromkeys(sorted({one.entity for one in schema.conform}), (day,))
+    # the date after as well: what it tells again of this one counts once
+    assert dict(plan.entities) == dict.fromkeys(sorted({one.entity for one in schema.conform}), (day, DAYS[1]))
     reading = {
         family.family
         for family in night.catalogue.features.families
         if feed in feeds_of(family, night.catalogue) or family.source in plan.entities
     }
     assert set(plan.families) <= reading
-    first_seen = {DAYS[0] + dt.timedelta(1), DAYS[2]}  # where it was, and where it is now
+    first_seen = {DAYS[0] + dt.timedelta(1), DAYS[2]}  # where it was, and where it is now (and what came the day after)
     assert all(set(nights) <= first_seen for nights in plan.families.values())
     assert plan.snapshots == ()
     assert rebuild.plan_of(night, LAST).deliveries == ()  # restated before the nights looked at
@@ -146,7 +147,7 @@ def test_what_a_stop_held_back_is_named_by_the_plan_once_it_is_released(
     settled: tuple[Night, list[dict[str, Any]]],
 ) -> None:
     night, _ = settled
-    feed, day = held_feed(night), DAYS[1]
+    feed, day = held_feed(night), DAYS[2]
     name = hold_back(night, feed, day)
     schema_of = {one.code: one.schema_name for one in night.catalogue.feeds.values()}
     current = conform.deliveries_in_force(night)

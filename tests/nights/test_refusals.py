@@ -15,6 +15,7 @@ from conf.dates import SHANGHAI
 from dialects import write_delivery
 from dialects.hmac import Keyed
 from jobs import conform, ingest, quality, scan
+from jobs.eligibility import funnel_steps
 from runtime.keys import pseudonym_key
 from runtime.night import Night
 from tests.nights.published import put
@@ -44,13 +45,13 @@ def people(night: Night, count: int) -> None:
 
 
 def send_refusals(
-    night: Night, numbers: Sequence[str], day: dt.date, arrived: dt.datetime, feed: str = FEED, resend: int = 0
+    night: Night, numbers: Sequence[str], day: dt.date, arrived: dt.datetime, stated: dt.date | None = None
 ) -> None:
-    """A delivery of refusals of all marketing, stated at noon of ``day``."""
-    n, noon = len(numbers), dt.datetime.combine(day, dt.time(12), SHANGHAI)
+    """A delivery of refusals of all marketing, stated at noon of ``day`` or as said."""
+    n, noon = len(numbers), dt.datetime.combine(stated or day, dt.time(12), SHANGHAI)
     words = {"consent_kind": "marketing", "consent_channel": "all", "stated_via": "call"}
     columns = {
-        "consent_no": pa.array([f"R{day:%m%d}{k:06d}" for k in range(n)]),
+        "consent_no": pa.array([f"R{stated or day:%m%d}{k:06d}" for k in range(n)]),
         "holder_no": pa.array(numbers, pa.string()),
         "stated_at": pa.array([noon] * n, pa.timestamp("us", "UTC")),
         "is_granted": pa.array([False] * n),
@@ -60,8 +61,7 @@ def send_refusals(
     kinds = {"date": pa.date32(), "bool": pa.bool_(), "timestamp": pa.timestamp("us", "UTC")}
     nothing = {f.name: pa.nulls(n, kinds.get(f.type, pa.string())) for f in schema.fields if f.name not in columns}
     table = pa.table(columns | nothing).select([f.name for f in schema.fields])
-    contract = night.catalogue.feeds[feed]
-    write_delivery(contract, schema, table, night.landing, day, created=arrived, resend=resend)
+    write_delivery(night.catalogue.feeds[FEED], schema, table, night.landing, day, created=arrived)
 
 
 def live(night: Night) -> None:
@@ -122,3 +122,68 @@ def test_refusals_of_numbers_written_with_a_prefix_arrive_and_make_no_second_cus
     consents = tonight.lake.arrow("consent", columns=["customer_id"])
     assert sorted(consents["customer_id"].to_pylist()) == [1, 2, 3, 4]
     assert tonight.lake.arrow("subscriber").num_rows == 4
+
+
+def check_of(night: Night, subject: str, begins: str) -> list[tuple[bool, float]]:
+    rows = night.lake.arrow("ops_quality", partition=night.partition).to_pylist()
+    return [(r["success"], r["observed"]) for r in rows if r["subject"] == subject and r["check"].startswith(begins)]
+
+
+def test_refusals_without_owner_are_kept_named_and_stop_outbound_until_they_are_released(
+    night: Callable[..., Night],
+) -> None:
+    tonight = night(D)
+    people(tonight, 40)
+    strange = [f"139{n:08d}" for n in range(2)]
+    send_refusals(tonight, [number(n) for n in range(40)] + strange, D - dt.timedelta(days=1), at(D, 1))
+    scan.run(tonight)
+    ingest.run(tonight)
+    quality.run(tonight)
+    figures = conform.run(tonight)
+    assert refusals(tonight) == 40
+    assert figures.unmatched_by_feed == {FEED: 2}
+    assert figures.refusals_without_owner == {FEED: 2}
+    assert check_of(tonight, FEED, "without owner · consent") == [(False, 2.0)]
+    assert check_of(tonight, FEED, "reconciled · consent") == [(True, 0.0)]
+    assert check_of(tonight, "consent", "rows of the table") == [(True, 0.0)]
+    last = funnel_steps(tonight)[-1]
+    assert (last.name, last.direction) == ("refusals_without_owner", "outbound")
+    assert "2 refusals of consent_hotline" in last.reason
+
+    later = night(D + dt.timedelta(days=1))  # nothing was mended: it is told again, and nobody is contacted again
+    assert conform.run(later).refusals_without_owner == {FEED: 2}
+    assert check_of(later, FEED, "without owner · consent") == [(False, 2.0)]
+    assert funnel_steps(later)[-1].name == "refusals_without_owner"
+    done = CliRunner().invoke(app, ["feeds", "release", FEED, "--why", "numbers of another operator"])
+    assert done.exit_code == 0, done.output
+    assert funnel_steps(later)[-1].name != "refusals_without_owner"
+
+
+def test_one_stray_refusal_stops_nobody(night: Callable[..., Night]) -> None:
+    tonight = night(D)
+    people(tonight, 3)
+    send_refusals(tonight, [number(0), number(1), "13999999999"], D - dt.timedelta(days=1), at(D, 1))
+    live(tonight)
+    assert refusals(tonight) == 2
+    assert check_of(tonight, FEED, "without owner · consent") == [(True, 1.0)]
+    assert funnel_steps(tonight)[-1].name != "refusals_without_owner"
+
+
+def test_a_refusal_told_again_in_the_next_file_counts_once(night: Callable[..., Night]) -> None:
+    tonight, later = night(D), night(D + dt.timedelta(days=1))
+    people(tonight, 5)
+    noon = D - dt.timedelta(days=1)
+    send_refusals(tonight, [number(n) for n in range(3)], noon, at(D, 1))
+    live(tonight)
+    send_refusals(later, [number(n) for n in range(5)], D, at(D + dt.timedelta(1), 1), stated=noon)
+    scan.run(later)
+    ingest.run(later)
+    quality.run(later)
+    figures = conform.run(later)
+    assert figures.repeated_by_feed == {FEED: 3}
+    assert figures.lost_by_feed == {}
+    rows = later.lake.arrow("consent").to_pylist()
+    assert sorted((row["customer_id"], row["data_date"]) for row in rows) == [
+        *((n + 1, noon) for n in range(3)),
+        *((n + 1, D) for n in range(3, 5)),
+    ]

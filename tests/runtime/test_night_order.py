@@ -64,6 +64,14 @@ def test_two_writers_of_one_table_are_refused(house) -> None:
         night_order.derive(names)
 
 
+def test_what_a_job_adds_to_it_reads(house) -> None:
+    names = house(job("one", (), ("t",)), job("two", (), ("u",), ADDS=("t",)))
+    with pytest.raises(UserError, match="two adds to t"):
+        night_order.derive(names)
+    names = house(job("one", (), ("t",)), job("two", ("t",), ("u",), ADDS=("t",)))
+    assert [step.job for step in night_order.derive(names)] == ["one", "two"]
+
+
 def test_an_unknown_job_names_the_known_ones() -> None:
     with pytest.raises(UserError) as caught:
         night_order.load("nonsense")
