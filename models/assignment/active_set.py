@@ -8,15 +8,16 @@ customers' arcs that may win, and is exact to the last integer. docs/developer/a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from models.arrays import Floats, Ints
 from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Dual, Local, over_blocks
-from models.assignment.kernels import best_choice, difference, kind_base, least_value
+from models.assignment.kernels import KindUses, best_choice, difference, kind_base, least_value
 from models.assignment.problem import BLOCK, NO_GROUP, Apart, Block, Limits, Problem
 from models.assignment.sample import draw_customers, join, sample
 from models.money import YUAN
@@ -142,13 +143,13 @@ def active_set(problem: Problem, prices: Ints, box: Box) -> Active | None:
         arc, best = np.empty(len(block.value), np.int32), np.empty(len(block), np.int32)
         counts = np.zeros(len(kinds), np.int64)
         active, arcs, value = uncertain(
-            *block.arrays,
+            block.arrays,
             price,
             kinds.label,
             problem.exactly_one,
-            (kinds.first, kinds.limit, kinds.use),
-            (up, down, widest),
-            (place, first, arc, best, counts),
+            KindUses(kinds.first, kinds.limit, kinds.use),
+            BoxReach(up, down, widest),
+            BoxChoices(place, first, arc, best, counts),
         )
         place, arc = place[:active].copy(), arc[:arcs].copy()
         part = Block(
@@ -169,25 +170,48 @@ def active_set(problem: Problem, prices: Ints, box: Box) -> Active | None:
     return Active(blocks, place, arc, best, sums, box.middle, draw_customers(blocks, FEW))
 
 
+class BoxReach(NamedTuple):
+    """What a box of prices can change: each price's way up and down, int64 [M], each kind's charge at most, [K]."""
+
+    up: Ints
+    down: Ints
+    widest: Ints
+
+
+class BoxChoices(NamedTuple):
+    """What ``uncertain`` fills in.
+
+    Attributes:
+        place: of the customers found, int32 [n].
+        begin: where each one's arcs begin, [n + 1].
+        arc: their arcs that may win, the best and those that may beat it, int32 [arcs].
+        best: everybody's arc at the prices, -1 for none, int32 [n].
+        counts: arcs of the others by kind, int64 [K].
+    """
+
+    place: npt.NDArray[np.int32]
+    begin: npt.NDArray[np.integer]
+    arc: npt.NDArray[np.int32]
+    best: npt.NDArray[np.int32]
+    counts: Ints
+
+
 @njit(cache=True, nogil=True)
-def uncertain(customer, first, value, kind, group, width, price, label, must, uses, reach, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def uncertain(arcs, price, label, must, uses, reach, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """The customers whose best arc may be beaten within a box of prices, and by which arcs.
 
     At other prices the margin over arc a is r_best - r_a - sum over m of (p'_m - p_m) (use_best,m - use_a,m), least in
     a corner of the box: a choice is certain where it stays above 0 there, or where the uses are the same.
 
     Args:
-        customer, first, value, kind, group, width, price, label, must: as in ``kernels.sweep``.
-        uses: first, limit and use of the kinds.
-        reach: how far each price may rise, how far it may fall, int64 [M], and what the box can change of each kind's
-            charge at most, int64 [K].
-        out: filled with the places of these customers, int32 [n]; where each one's arcs begin, [n + 1]; their arcs that
-            may win, the best and those that may beat it, int32 [arcs]; everybody's arc at the prices, -1 for none, int32
-            [n]; and, added to, the arcs of the others by kind, int64 [K].
+        arcs, price, label, must, uses: as in ``kernels.sweep``.
+        reach: of the box.
+        out: filled, ``counts`` added to.
 
     Returns:
         Customers found, arcs kept, value of the others' arcs.
     """
+    customer, first, value, kind, group, width = arcs
     ptr, lim, use = uses
     up, down, widest = reach
     place, begin, arc, best, counts = out

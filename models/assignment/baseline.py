@@ -9,30 +9,40 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numba import njit
 
-from models.arrays import Ints
+from models.arrays import Flags, Ints
+from models.assignment.kernels import KindUses
 from models.assignment.problem import Limits, Problem
 from models.hashing import hashes
 
 
+class PlanState(NamedTuple):
+    """Uses so far, amounts and which limits are caps, [M]; each customer's arc, -1 for none, int64 [n]."""
+
+    used: Ints
+    amount: Ints
+    capped: Flags
+    chosen: Ints
+
+
 @njit(cache=True, nogil=True)
-def _fits(k, ptr, lim, use, used, amount, capped):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _fits(k, uses, state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Whether every cap has room for an arc of kind ``k``."""
-    for y in range(ptr[k], ptr[k + 1]):
-        m = lim[y]
-        if capped[m] and used[m] + use[y] > amount[m]:
+    for y in range(uses.ptr[k], uses.ptr[k + 1]):
+        m = uses.limit[y]
+        if state.capped[m] and state.used[m] + uses.use[y] > state.amount[m]:
             return False
     return True
 
 
 @njit(cache=True, nogil=True)
-def _book(k, ptr, lim, use, used):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    for y in range(ptr[k], ptr[k + 1]):
-        used[lim[y]] += use[y]
+def _book(k, uses, state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    for y in range(uses.ptr[k], uses.ptr[k + 1]):
+        state.used[uses.limit[y]] += uses.use[y]
 
 
 @njit(cache=True, nogil=True)
@@ -50,35 +60,35 @@ def _find_floor_arcs(first, kind, by_value, floor, ptr, lim, chosen, best):  # t
 
 
 @njit(cache=True, nogil=True)
-def _fill(order, best, kind, floor, ptr, lim, use, used, amount, capped, chosen):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _fill(order, best, kind, floor, uses, state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Give a floor its contacts, customer by customer, as far as the caps let it."""
     for i in order:
-        if used[floor] <= amount[floor]:
+        if state.used[floor] <= state.amount[floor]:
             return
-        if best[i] >= 0 and _fits(kind[best[i]], ptr, lim, use, used, amount, capped):
-            _book(kind[best[i]], ptr, lim, use, used)
-            chosen[i] = best[i]
+        if best[i] >= 0 and _fits(kind[best[i]], uses, state):
+            _book(kind[best[i]], uses, state)
+            state.chosen[i] = best[i]
 
 
 @njit(cache=True, nogil=True)
-def _arbitrate(order, first, value, kind, by_value, ptr, lim, use, used, amount, capped, chosen):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _arbitrate(order, first, value, kind, by_value, uses, state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Each customer in turn takes its best arc of some value that fits."""
     for i in order:
         x = first[i]
-        while chosen[i] < 0 and x < first[i + 1] and value[by_value[x]] > 0:
-            if _fits(kind[by_value[x]], ptr, lim, use, used, amount, capped):
-                _book(kind[by_value[x]], ptr, lim, use, used)
-                chosen[i] = by_value[x]
+        while state.chosen[i] < 0 and x < first[i + 1] and value[by_value[x]] > 0:
+            if _fits(kind[by_value[x]], uses, state):
+                _book(kind[by_value[x]], uses, state)
+                state.chosen[i] = by_value[x]
             x += 1
 
 
 @njit(cache=True, nogil=True)
-def _take(order, owner, kind, ptr, lim, use, used, amount, capped, chosen):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _take(order, owner, kind, uses, state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Arcs in turn: one is taken where its customer has none and every cap has room."""
     for a in order:
-        if chosen[owner[a]] < 0 and _fits(kind[a], ptr, lim, use, used, amount, capped):
-            _book(kind[a], ptr, lim, use, used)
-            chosen[owner[a]] = a
+        if state.chosen[owner[a]] < 0 and _fits(kind[a], uses, state):
+            _book(kind[a], uses, state)
+            state.chosen[owner[a]] = a
 
 
 class Baseline:
@@ -100,7 +110,7 @@ class Baseline:
         )
         self.owner = np.repeat(np.arange(len(self.customer)), np.diff(self.first))
         self.by_value = np.lexsort((np.arange(len(self.value)), -self.value, self.owner))
-        self.uses = problem.kinds.first, problem.kinds.limit, problem.kinds.use
+        self.uses = KindUses(problem.kinds.first, problem.kinds.limit, problem.kinds.use)
         gives, takes = _signs(problem)
         self.floors = gives & ~takes & (problem.limits.amount < 0)
         self.capped = ~gives
@@ -108,9 +118,9 @@ class Baseline:
         self.chosen = np.full(len(self.customer), -1, np.int64)
 
     @property
-    def state(self) -> tuple[Ints, Ints, np.ndarray, Ints]:
-        """Uses so far, amounts, which limits are caps, and the plan."""
-        return self.used, self.problem.limits.amount, self.capped, self.chosen
+    def state(self) -> PlanState:
+        """The plan as it stands."""
+        return PlanState(self.used, self.problem.limits.amount, self.capped, self.chosen)
 
     def turn(self, scores: Ints) -> Ints:
         """The order in which customers come."""
@@ -122,7 +132,7 @@ class Baseline:
         best = np.empty(len(self.customer), np.int64)
         for floor in np.flatnonzero(self.floors):
             _find_floor_arcs(self.first, self.kind, self.by_value, floor, *self.uses[:2], self.chosen, best)
-            _fill(self.turn(self.value[best]), best, self.kind, floor, *self.uses, *self.state)
+            _fill(self.turn(self.value[best]), best, self.kind, floor, self.uses, self.state)
 
     def report(self) -> tuple[int, list[str]]:
         """Value in micro-yuan, and the limits that the plan breaks."""
@@ -146,7 +156,7 @@ def arbitrate(problem: Problem, order: Literal["score", "arrival"] = "score") ->
     field = Baseline(problem, order)
     field.fill_floors()
     turn = field.turn(field.value[field.by_value[field.first[:-1]]])
-    _arbitrate(turn, field.first, field.value, field.kind, field.by_value, *field.uses, *field.state)
+    _arbitrate(turn, field.first, field.value, field.kind, field.by_value, field.uses, field.state)
     return field
 
 
@@ -169,7 +179,7 @@ def greedy(problem: Problem, by: Literal["value", "density"] = "value") -> tuple
         score /= 1e-12 + np.bincount(kinds.rows, parts, len(kinds))[field.kind]
     worth = np.flatnonzero(field.value > 0)
     order = worth[np.lexsort((hashes(worth, 6), -score[worth]))]
-    _take(order, field.owner, field.kind, *field.uses, *field.state)
+    _take(order, field.owner, field.kind, field.uses, field.state)
     return field.report()
 
 

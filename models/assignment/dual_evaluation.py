@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from models.arrays import Floats, Ints
-from models.assignment.kernels import WEIGHT, choose, options, sweep
+from models.assignment.kernels import WEIGHT, KindUses, choose, options, sweep
 from models.assignment.problem import PICO, Block, Kinds, Problem
 from models.cores import cores
 
@@ -88,7 +88,16 @@ def sum_block(block: Block, kinds: Kinds, price: Ints, grains: Ints, limits: int
     """One block's part of a pass: what a thread or a task of a cluster does."""
     counts = np.zeros(len(kinds) + 1, np.int64)
     curve = np.zeros((limits, limits), np.int64)
-    total, near = sweep(*block.arrays, price, kinds.label, must, shift, kinds.first, kinds.limit, grains, counts, curve)
+    total, near = sweep(
+        block.arrays,
+        price,
+        kinds.label,
+        must,
+        shift,
+        KindUses(kinds.first, kinds.limit, grains),
+        counts,
+        curve,
+    )
     return Sum(int(total), counts[:-1], curve, int(near))
 
 
@@ -170,7 +179,7 @@ def choices(problem: Problem, prices: Ints) -> list[tuple[Ints, Ints, Ints]]:
 
     def task(block: Block) -> tuple[Ints, Ints, Ints]:
         arc, reduced, margin = (np.empty(len(block), np.int64) for _ in range(3))
-        choose(*block.arrays, price, problem.kinds.label, problem.exactly_one, arc, reduced, margin)
+        choose(block.arrays, price, problem.kinds.label, problem.exactly_one, arc, reduced, margin)
         return arc, reduced, margin
 
     return over_blocks(task, problem.blocks)
@@ -183,7 +192,7 @@ def best_arcs(problem: Problem, prices: Ints) -> list[Ints]:
     def task(block: Block) -> Any:
         arc: Any = np.empty(len(block), np.int32)  # half the memory of 90 M customers' plans
         spare = np.empty(len(block), np.int64)
-        choose(*block.arrays, price, problem.kinds.label, problem.exactly_one, arc, spare, spare)
+        choose(block.arrays, price, problem.kinds.label, problem.exactly_one, arc, spare, spare)
         return arc
 
     return over_blocks(task, problem.blocks)
@@ -199,7 +208,7 @@ def near_options(problem: Problem, prices: Ints, width: int, arcs: Sequence[Ints
     numbered = list(zip(problem.blocks, arcs, strict=True))
 
     def task(block: Block, arc: Ints, rows: Ints, fill: bool) -> int:
-        return options(*block.arrays, price, problem.kinds.label, problem.exactly_one, arc, np.int64(width), rows, fill)
+        return options(block.arrays, price, problem.kinds.label, problem.exactly_one, arc, np.int64(width), rows, fill)
 
     counts = over_blocks(lambda pair: task(*pair, np.empty((0, 4), np.int64), False), numbered)
     if sum(counts) > most:

@@ -6,14 +6,37 @@ value, then by a keyed hash of customer and arc: rows in another order give the 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
+from models.arrays import Ints
 from models.hashing import STEP, mix
 
 #: Kernel weights run from 0 to 256.
 WEIGHT = 256
 _NONE = -(1 << 62)
+
+
+class ArcArrays(NamedTuple):
+    """A block of customers and arcs as the passes read it: the attributes of ``problem.Block``."""
+
+    customer: Ints
+    first: npt.NDArray[np.integer]
+    value: npt.NDArray[np.integer]
+    kind: npt.NDArray[np.integer]
+    group: npt.NDArray[np.integer]
+    width: int
+
+
+class KindUses(NamedTuple):
+    """Uses of kinds as sparse rows: kind k has ``limit[ptr[k]:ptr[k + 1]]`` and, of each, ``use``."""
+
+    ptr: Ints
+    limit: Ints
+    use: Ints
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -84,21 +107,23 @@ def best_choice(customer, lo, hi, base, value, kind, price, label, least):  # ty
 
 
 @njit(cache=True, nogil=True)
-def sweep(customer, first, value, kind, group, width, price, label, must, shift, ptr, lim, use, counts, curve):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def sweep(arcs, price, label, must, shift, uses, counts, curve):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """One pass: the customers' part of the dual, chosen arcs by kind, and curvature of the margin kernel.
 
     Args:
-        customer, first, value, kind, group, width: the block.
+        arcs: the block.
         price, label: of each kind.
         must: a customer must take an arc.
         shift: margins below 2^(shift + 8) pico-yuan count, with weight 256 - (margin >> shift); < 0: none do.
-        ptr, lim, use: scaled uses of kinds, int64 sparse rows.
+        uses: scaled uses of kinds, int64.
         counts: int64 [K + 1], added to; the last counts who takes nothing.
         curve: int64 [M, M], added to: sum of weight x d d' (d: scaled uses of best less second-best).
 
     Returns:
         Sum over customers of the best reduced value, each rounded up to micro-yuan; customers within the kernel.
     """
+    customer, first, value, kind, group, width = arcs
+    ptr, lim, use = uses
     total = np.int64(0)
     near = np.int64(0)
     within = np.int64(1) << (shift + 8) if shift >= 0 else np.int64(0)
@@ -159,8 +184,9 @@ def difference(kind, other, ptr, lim, use, d_lim, d_use):  # type: ignore[no-unt
 
 
 @njit(cache=True, nogil=True)
-def choose(customer, first, value, kind, group, width, price, label, must, arc, reduced, margin):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def choose(arcs, price, label, must, arc, reduced, margin):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Each customer's choice at the prices: arc (-1: none), reduced value and margin to the next best, pico-yuan."""
+    customer, first, value, kind, group, width = arcs
     least = least_value(must)
     lo = np.uint64(first[0])
     for i in range(np.uint64(len(customer))):
@@ -174,13 +200,13 @@ def choose(customer, first, value, kind, group, width, price, label, must, arc, 
 
 
 @njit(cache=True, nogil=True)
-def options(customer, first, value, kind, group, width, price, label, must, current, within, out, fill):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def options(arcs, price, label, must, current, within, out, fill):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Customers who may move, and their choices that lose less than ``within`` against their best.
 
     Who may move: whose margin is below ``within``, or who holds another arc than the best.
 
     Args:
-        customer, first, value, kind, group, width, price, label, must: as in ``sweep``.
+        arcs, price, label, must: as in ``sweep``.
         current: the arc that each customer holds (-1: none), int; it is among the choices whatever it loses.
         within: pico-yuan.
         out: int64 [n, 4], filled with (customer's place in the block, arc or -1, loss, 1 for the arc held).
@@ -189,6 +215,7 @@ def options(customer, first, value, kind, group, width, price, label, must, curr
     Returns:
         Number of rows.
     """
+    customer, first, value, kind, group, width = arcs
     n = 0
     least = least_value(must)
     lo = np.uint64(first[0])

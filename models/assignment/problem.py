@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.arrays import Floats, Ints
+from models.assignment.kernels import ArcArrays
 
 PICO = 1_000_000  # pico-yuan in a micro-yuan
 #: Exact integers: 10^6 |value| + sum |price| |use| stays below this.
@@ -59,9 +60,9 @@ class Block:
         return len(self.customer)
 
     @property
-    def arrays(self) -> tuple[Any, ...]:
+    def arrays(self) -> ArcArrays:
         """What the compiled passes take."""
-        return self.customer, self.first, self.value, self.kind, self.group, self.width
+        return ArcArrays(self.customer, self.first, self.value, self.kind, self.group, self.width)
 
     @property
     def nbytes(self) -> int:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from models.arrays import Ints
 from models.assignment.dual_evaluation import choices
 from models.assignment.explore import BEST_ARCS
-from models.assignment.kernels import choose
+from models.assignment.kernels import ArcArrays, choose
 from models.assignment.problem import NO_GROUP, PICO
 from models.assignment.roles import CONTROL, EXPLORE
 from models.assignment.solve import Solution, SolveOptions
@@ -116,7 +116,7 @@ def _others(run: RunFolder, night: Decision) -> None:
     label = np.tile(night.arcs.product * (1 << 16) + night.arcs.channel, len(night.arcs.centre))
     kind = (night.arcs.classes[row] * width + arc).astype(np.uint32)
     best, reduced, margin = (np.empty(len(who), np.int64) for _ in range(3))
-    choose(night.customer[who], begin, value, kind, NO_GROUP, 0, price, label, False, best, reduced, margin)
+    choose(ArcArrays(night.customer[who], begin, value, kind, NO_GROUP, 0), price, label, False, best, reduced, margin)
     night.greedy[who] = np.where(best >= 0, arc[np.maximum(best, 0)], -1)
     night.marginal[who] = margin < MARGINAL
     night.left[who] = np.where(best >= 0, reduced // PICO, 0)
