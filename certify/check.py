@@ -3,7 +3,8 @@
 *Feasible*: every customer of the instance once, every chosen arc there with its value, every limit kept.
 *Bound*: ceil(sum price x amount / 10^6) + sum over customers of ceil(best reduced value / 10^6), the reduced value of
 an arc being 10^6 x value - sum price x use, with 0 as a choice unless everybody must take an arc. By weak duality
-no feasible plan is worth more, whatever the prices.
+no feasible plan is worth more, whatever the prices. An arc that even with all negative uses of the other customers
+cannot fit an at-most limit is in no feasible plan: a certificate may leave such arcs out of its bound, or not.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class _Tally:
     customers: int = 0
     arcs: int = 0
     primal: int = 0
-    reduced: int = 0
+    reduced: int | None = 0  # None: reduced values leave 62 bits
     used: list[int] = field(default_factory=list)
     digest: Any = field(default_factory=hashlib.sha256)
 
@@ -48,12 +49,59 @@ def check(instance: Path, out: Path) -> dict[str, Any]:
     """
     must, plain = read_limits(instance / "limits.yml")
     certificate, limits = read_certificate(out / "certificate.json", plain)
+    tally = _pass(instance, out, limits, must, None)
+    if tally.reduced is None or _bound(limits, tally) != certificate["bound"]:
+        tally = _pass(instance, out, limits, must, _relief(instance, limits))
+        if tally.reduced is None:
+            raise InstanceRefused("reduced values leave 62 bits", "certificate.json")
+    return _compare(certificate, limits, tally)
+
+
+def _pass(instance: Path, out: Path, limits: list[CheckedLimit], must: bool, relief: list[int] | None) -> _Tally:
+    """Judge all arcs and the plan; with ``relief`` the bound leaves out the arcs that fit no at-most limit."""
     tally = _Tally(used=[0] * len(limits))
     plan = _plan(out / "assignment")
     for rows in _whole_customers(instance / "arcs", _columns(limits)):
-        _judge(rows, limits, must, plan, tally)
+        _judge(rows, limits, must, plan, tally, relief)
     plan.refuse_rest()
-    return _compare(certificate, limits, tally)
+    return tally
+
+
+def _relief(instance: Path, limits: list[CheckedLimit]) -> list[int]:
+    """Of each limit the sum over all customers of their most negative use, at most 0."""
+    relief = [0] * len(limits)
+    for rows in _whole_customers(instance / "arcs", _columns(limits)):
+        first, _ = _starts(rows["customer"])
+        kind, classes, distinct = _kinds(rows, _class_key(limits))
+        for m, limit in enumerate(limits):
+            use = _use(distinct, classes, limit)
+            if limit.side > 0 and int(use.min()) < 0:
+                relief[m] += _exact_sum(np.minimum(np.minimum.reduceat(use[kind], first), 0))
+    return relief
+
+
+def _starts(customer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each customer's arcs begin, and how many they are."""
+    first = np.concatenate(([0], np.flatnonzero(customer[1:] != customer[:-1]) + 1))
+    return first, np.diff(np.append(first, len(customer)))
+
+
+def _fits(
+    kind: np.ndarray,
+    uses: list[np.ndarray],
+    limits: list[CheckedLimit],
+    starts: tuple[np.ndarray, np.ndarray],
+    relief: list[int],
+) -> np.ndarray:
+    """Which arcs could fit every at-most limit if the other customers gave all the room that they can."""
+    fits = np.ones(len(kind), bool)
+    for limit, use, other in zip(limits, uses, relief, strict=True):
+        if limit.side > 0:
+            by_arc = use[kind]
+            own = np.minimum(np.minimum.reduceat(by_arc, starts[0]), 0)
+            room = [min(max(limit.amount - other + int(u), -_MOST * 2), _MOST * 2 - 1) for u in own.tolist()]
+            fits &= by_arc <= np.repeat(np.array(room, np.int64), starts[1])
+    return fits
 
 
 def _class_key(limits: list[CheckedLimit]) -> list[str]:
@@ -169,24 +217,24 @@ class _plan:  # noqa: N801 - a reader with a place in its files
             raise InstanceRefused("the plan has rows beyond the instance's customers", "assignment")
 
 
-def _judge(rows: dict[str, np.ndarray], limits: list[CheckedLimit], must: bool, plan: _plan, tally: _Tally) -> None:
+def _judge(
+    rows: dict[str, np.ndarray],
+    limits: list[CheckedLimit],
+    must: bool,
+    plan: _plan,
+    tally: _Tally,
+    relief: list[int] | None,
+) -> None:
     """One piece: the arcs' reduced values for the bound, the chosen arcs for feasibility."""
     customer = rows["customer"]
     for name in ("product", "channel"):
         if int(rows[name].min()) < 0:
             raise InstanceRefused(f"a {name} below 0, which means none in a plan", "arcs")
-    first = np.concatenate(([0], np.flatnonzero(customer[1:] != customer[:-1]) + 1))
-    size = np.diff(np.append(first, len(customer)))
+    first, size = _starts(customer)
     kind, classes, distinct = _kinds(rows, _class_key(limits))
     uses = [_use(distinct, classes, limit) for limit in limits]
-    _within(rows["value"], limits, uses)
-    charge = np.zeros(classes, np.int64)
-    for limit, use in zip(limits, uses, strict=True):
-        charge += limit.price * use
-    reduced = rows["value"] * 1_000_000 - charge[kind]
-    best = np.maximum.reduceat(reduced, first)
-    best = best if must else np.maximum(best, 0)
-    tally.reduced += _exact_sum(-((-best) // 1_000_000))
+    fits = np.ones(len(kind), bool) if relief is None else _fits(kind, uses, limits, (first, size), relief)
+    tally.reduced = _add_best(rows["value"], kind, fits, limits, uses, first, must, tally.reduced)
     chosen = plan.take(len(first))
     if (chosen["customer"] != customer[first]).any():
         raise InstanceRefused("the plan's customers are not the instance's, in order", "assignment")
@@ -196,7 +244,7 @@ def _judge(rows: dict[str, np.ndarray], limits: list[CheckedLimit], must: bool, 
     tally.customers += len(first)
     tally.arcs += len(customer)
     tally.primal += _exact_sum(rows["value"][arc])
-    counts = np.bincount(kind[arc], minlength=len(charge))
+    counts = np.bincount(kind[arc], minlength=classes)
     for m, use in enumerate(uses):
         tally.used[m] += _exact_product(use, counts)
     records = np.empty(len(first), _RECORD)
@@ -256,13 +304,41 @@ def _size(values: np.ndarray) -> int:
     return max(abs(int(values.max())), abs(int(values.min()))) if len(values) else 0
 
 
-def _within(value: np.ndarray, limits: list[CheckedLimit], uses: list[np.ndarray]) -> None:
-    """10^6 x max|value| + sum |price| x max|use| must stay below 2^62, or integers would overflow unseen."""
-    total = 1_000_000 * _size(value)
+def _add_best(
+    value: np.ndarray,
+    kind: np.ndarray,
+    fits: np.ndarray,
+    limits: list[CheckedLimit],
+    uses: list[np.ndarray],
+    first: np.ndarray,
+    must: bool,
+    total: int | None,
+) -> int | None:
+    """``total`` and the customers' best reduced values over arcs that fit; None where they leave 62 bits.
+
+    10^6 x max|value| + sum |price| x max|use| must stay below 2^62, or integers would overflow unseen.
+    """
+    there = np.bincount(kind[fits], minlength=len(uses[0]) if uses else 1) > 0
+    largest = 1_000_000 * _size(value[fits])
+    charge = np.zeros(len(there), np.int64)
     for limit, use in zip(limits, uses, strict=True):
-        total += abs(limit.price) * _size(use)
-    if total >= _MOST:
-        raise InstanceRefused("reduced values leave 62 bits", "certificate.json")
+        largest += abs(limit.price) * _size(use[there])
+    if total is None or largest >= _MOST:
+        return None
+    for limit, use in zip(limits, uses, strict=True):
+        charge[there] += limit.price * use[there]
+    reduced = np.where(fits, np.where(fits, value, 0) * 1_000_000 - charge[kind], -_MOST)
+    best = np.maximum.reduceat(reduced, first)
+    if must and (best == -_MOST).any():
+        raise InstanceRefused("a customer has no arc that fits under exactly_one", "arcs")
+    best = best if must else np.maximum(best, 0)
+    return total + _exact_sum(-((-best) // 1_000_000))
+
+
+def _bound(limits: list[CheckedLimit], tally: _Tally) -> int:
+    """What limits charge for their amounts, and what customers' best arcs leave, micro-yuan."""
+    amounts = sum(limit.price * limit.amount for limit in limits)
+    return -((-amounts) // 1_000_000) + (tally.reduced or 0)
 
 
 def _exact_sum(values: np.ndarray) -> int:
@@ -295,8 +371,7 @@ def _find(
 
 def _compare(certificate: dict[str, Any], limits: list[CheckedLimit], tally: _Tally) -> dict[str, Any]:
     """What the certificate says against what was found."""
-    amounts = sum(limit.price * limit.amount for limit in limits)
-    bound = -((-amounts) // 1_000_000) + tally.reduced
+    bound = _bound(limits, tally)
     for limit, used in zip(limits, tally.used, strict=True):
         if limit.used_said != used:
             raise InstanceRefused(f"limit {limit.name}: {used} is used, not {limit.used_said}", "certificate.json")

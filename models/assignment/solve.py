@@ -8,17 +8,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from models.arrays import Ints
 from models.assignment.aggregated_lp import BUCKETS, ROUNDS, by_classes
 from models.assignment.boxstep import boxes
-from models.assignment.conflict import refuse_by_descent, refuse_by_ray, refuse_by_search
+from models.assignment.conflict import Infeasible, refuse_by_descent, refuse_by_ray, refuse_by_search
 from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Dual, Engine, Local, evaluate
 from models.assignment.highs_models import Choice, whole_plan
+from models.assignment.impossible_arcs import drop_impossible
 from models.assignment.problem import LARGEST, PICO, Overflow, Problem
 from models.assignment.repair import Plan, away, gather, repair, settle_moves, sum_uses, value_of, without
 from models.assignment.sample import samples
@@ -127,13 +128,25 @@ class Run:
 
 
 def solve(problem: Problem, goal: SolveOptions, engine: Engine | None = None) -> Solution:
-    """The best plan found and the bound that proves it.
+    """The best plan found and the bound that proves it, without the arcs that no plan can hold.
+
+    Where there are such arcs, ``engine``, which makes its passes over all, is not asked.
 
     Raises:
         Overflow: integers would leave 62 bits.
         Infeasible: no plan keeps the limits; names an irreducible set with its ray.
         NoPlan: none was found in time.
     """
+    possible = drop_impossible(problem)
+    if possible is None:
+        return _solve(problem, goal, engine)
+    solution = _solve(possible.problem, goal, None)
+    return replace(solution, plan=replace(solution.plan, arcs=possible.place(solution.plan.arcs)))
+
+
+def _solve(problem: Problem, goal: SolveOptions, engine: Engine | None) -> Solution:
+    if problem.exactly_one and any((np.diff(block.first) == 0).any() for block in problem.blocks):
+        raise Infeasible((), None)
     if not problem.fits(np.zeros(len(problem.limits), np.int64)):
         raise Overflow(f"10^6 x the largest value must stay below {LARGEST}")
     run = Run(problem, goal, engine or Local(problem))

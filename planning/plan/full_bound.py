@@ -7,7 +7,7 @@ dropped arcs that win are taken back (`planning.plan.column_generation`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,6 +31,7 @@ from planning.instance.run_folder import RunFolder
 from planning.limits.arc_classes import Arcs
 from planning.limits.declared import DeclaredLimits
 from planning.limits.evaluator import Evaluator
+from planning.limits.in_force import LimitInForce
 from planning.plan.switching_cost import mark_favoured
 from planning.scoring import ScoredBlock, ScoringTask, blocks, plan
 from runtime.night import Night
@@ -100,6 +101,7 @@ def evaluate_file(task: ScoringTask, path: str, *, folder: str, prices: tuple[tu
     population, inputs = run.table("population"), run.inputs()
     limits = run.limits().limits
     arcs = Evaluator(inputs.arcs, limits).arcs(population)
+    arcs_out = find_impossible(arcs, limits)
     signed = dict(prices)
     charge = arcs.price(np.array([signed[limit.name] * limit.sign for limit in limits], np.int64))
     customer, role = population["customer_id"].to_numpy(), population["role"].to_numpy()
@@ -116,12 +118,33 @@ def evaluate_file(task: ScoringTask, path: str, *, folder: str, prices: tuple[tu
     for scored in blocks(task, path):
         block = staying(replace(scored, eligible=scored.eligible & possible), all_, stays, cost)
         row = np.searchsorted(customer, block.customers)
+        block = replace(block, eligible=block.eligible & ~spread(arcs_out[arcs.classes[row]], places))
         exploit = role[row] == EXPLOIT
         best, able = best_reduced(block, arcs.classes[row], charge, places, exploit)
         total += int((-((-best) // PICO)).sum())
         count += able
         winners.append(find_dropped_winners(block, arcs, charge[arcs.classes[row]], places, marks(stored, block, arcs)))
     return Seen(total, count, pa.concat_tables(winners))
+
+
+def find_impossible(arcs: Arcs, limits: Sequence[LimitInForce]) -> np.ndarray:
+    """Outbound arcs that use more of an at-most limit than there is, bool [classes, A]: out of the bound, as in `solve`.
+
+    Of a limit with negative uses nothing is said: a bound over more arcs is one too.
+    """
+    out = np.zeros(arcs.uses.shape[1:], bool)
+    for limit, use in zip(limits, arcs.uses, strict=True):
+        if limit.sign > 0 and int(use.min(initial=0)) >= 0:
+            out |= use > limit.amount
+    return out
+
+
+def spread(flags: np.ndarray, places: Ints) -> np.ndarray:
+    """Flags of outbound arcs [n, A] onto the arcs of the menu, False where these are inbound."""
+    onto = np.zeros((len(flags), len(places)), bool)
+    out = np.flatnonzero(places >= 0)
+    onto[:, out] = flags[:, places[out]]
+    return onto
 
 
 def staying(block: ScoredBlock, menu_: Menu, stays: pa.Table, cost: int) -> ScoredBlock:

@@ -20,6 +20,7 @@ from conf.errors import UserError
 from models.arrays import Ints
 from models.assignment.active_set import ROOMS, Active, active_set, box_of
 from models.assignment.conflict import refuse_by_ray
+from models.assignment.impossible_arcs import drop_impossible
 from models.assignment.problem import Limits, Problem
 from models.assignment.repair import Plan, sum_uses, value_of
 from models.assignment.resolve import solve_again
@@ -203,6 +204,8 @@ def by_active_set(base: Base, problem: Problem, goal: SolveOptions) -> tuple[Sol
     wide = round_change(base.instance.problem.limits, problem.limits, base.plan.used)
     if wide is None or problem.customers < FEWEST:
         return None
+    if any(drop_impossible(each) is not None for each in (base.instance.problem, problem)):
+        return None  # a set is of all arcs, whose bound is another one
     for room in ROOMS:
         active = active_of(base, wide, room)
         if active is None:

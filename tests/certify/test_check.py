@@ -222,7 +222,7 @@ def test_an_arc_that_is_not_there_is_refused(made: tuple[Path, Path], row: tuple
         (ARCS, {"value": pa.float64()}, "column 'value' is double"),
         (ARCS, {"product": pa.int32()}, "column 'product' is int32"),
         (ARCS, {"cost": pa.float32()}, "column 'cost' is float"),
-        ([(c, p, ch, v + (1 << 50), x) for c, p, ch, v, x in ARCS], {}, "leave 62 bits"),
+        ([(c, p, ch, v + (1 << 50), x) for c, p, ch, v, x in ARCS], {}, "leave 62 bits|not the arc's"),
     ],
 )
 def test_wrong_arcs_are_refused(
@@ -371,6 +371,7 @@ class Slow:
     must: bool
     prices: list[int]
     plan: dict[int, dict[str, int] | None]
+    without_impossible: bool = False
 
     def by_customer(self) -> dict[int, list[dict[str, int]]]:
         found: dict[int, list[dict[str, int]]] = {}
@@ -381,6 +382,15 @@ class Slow:
     def used(self) -> list[int]:
         return [sum(use_of(arc, limit) for arc in self.plan.values() if arc is not None) for limit in self.limits]
 
+    def may_fit(self, arc: dict[str, int]) -> bool:
+        """Whether all other customers together can give the room that an arc needs of every at-most limit."""
+        for limit in self.limits:
+            others = [own for c, own in self.by_customer().items() if c != arc["customer"]]
+            room = sum(min(0, *(use_of(other, limit) for other in own)) for own in others)
+            if "at_most" in limit and use_of(arc, limit) + room > limit["at_most"]:
+                return False
+        return True
+
     def bound(self) -> int:
         total = sum(
             p * limit.get("at_most", limit.get("at_least")) for p, limit in zip(self.prices, self.limits, strict=True)
@@ -390,7 +400,8 @@ class Slow:
             reduced = [
                 10**6 * arc["value"] - sum(p * use_of(arc, m) for p, m in zip(self.prices, self.limits, strict=True))
                 for arc in own
-            ]
+                if not self.without_impossible or self.may_fit(arc)
+            ] or [0]
             bound += -(-max(reduced if self.must else [*reduced, 0]) // 10**6)
         return bound
 
@@ -445,7 +456,7 @@ def hostile(seed: int) -> Slow:
     arcs = hostile_arcs(random)
     limits = [hostile_limit(random, m, arcs) for m in range(random.randint(0, 4))]
     prices = [random.choice([0, random.randint(0, 5_000_000)]) * (1 if "at_most" in m else -1) for m in limits]
-    case = Slow(arcs, limits, random.random() < 0.4, prices, {})
+    case = Slow(arcs, limits, random.random() < 0.4, prices, {}, without_impossible=random.random() < 0.5)
     for _ in range(30):  # a right plan where one comes up, else one that breaks something
         for customer, own in case.by_customer().items():
             case.plan[customer] = random.choice(own if case.must else [*own, None])
@@ -468,7 +479,7 @@ def test_no_hostile_instance_fools_the_checker(tmp_path: Path) -> None:
                 check(instance, out)
         else:
             wrong += 1
-            with pytest.raises(InstanceRefused, match=r"is broken|without an arc"):
+            with pytest.raises(InstanceRefused, match=r"is broken|without an arc|no arc that fits"):
                 check(instance, out)
     assert right > 100
     assert wrong > 100
@@ -480,3 +491,16 @@ def test_a_plan_that_breaks_a_limit_on_customers_is_refused(tmp_path: Path) -> N
     case = Slow(arcs, limits, False, [0], {arc["customer"]: arc for arc in arcs})
     with pytest.raises(InstanceRefused, match="these is broken: 3 against 1"):
         check(*case.write(tmp_path))
+
+
+def test_an_arc_that_cannot_fit_may_be_out_of_the_bound_and_of_the_62_bits(tmp_path: Path) -> None:
+    arcs = [{"customer": c, "product": p, "channel": 0, "value": 10 + p, "cost": 3} for c in range(4) for p in range(2)]
+    arcs[1] |= {"cost": 1 << 61, "value": 1 << 41}
+    limits = [{"name": "budget", "at_most": 6, "counts": "cost", "where": {}}]
+    plan: dict[int, dict[str, int] | None] = {0: None, 1: None, 2: arcs[5], 3: arcs[7]}
+    case = Slow(arcs, limits, False, [3_000_000], plan, without_impossible=True)
+    assert check(*case.write(tmp_path / "out"))["bound"] == case.bound() == 18 + 1 + 3 * 2
+    case.prices = [0]
+    assert check(*case.write(tmp_path / "none"))["bound"] == 10 + 3 * 11
+    case.without_impossible = False  # as certificates of earlier releases have it: a bound too, if a poor one
+    assert check(*case.write(tmp_path / "in"))["bound"] == (1 << 41) + 33

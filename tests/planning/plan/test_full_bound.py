@@ -16,7 +16,10 @@ from jobs import assign, prove
 from models.affinity.prune import prune
 from models.lifecycle.arcs import menu
 from planning.instance.run_folder import open_run
+from planning.limits.arc_classes import Arcs
+from planning.limits.in_force import LimitInForce
 from planning.plan import column_generation, full_bound
+from planning.plan.full_bound import find_impossible, spread
 from planning.scoring import ScoredBlock
 from planning.whatif.replay import replay
 from runtime.lake import arrow_schema, nullable
@@ -140,3 +143,13 @@ def test_a_plan_that_pruning_may_have_spoilt_is_refused(filled: Night, monkeypat
     with pytest.raises(UserError, match="pruned arcs may be worth") as caught:
         prove.run(filled)
     assert "solve.keep_arcs=16" in caught.value.remedy
+
+
+def test_arcs_that_use_more_than_there_is_are_out_of_the_full_bound() -> None:
+    zero = np.zeros(2, np.int64)
+    uses = np.array([[[180, 0]], [[50, -50]]])
+    arcs = Arcs(zero, zero, np.zeros((1, 1), np.int64), np.zeros(3, np.int64), uses, np.zeros(1, np.int64))
+    limits = [LimitInForce(name="seconds", at_most=100, counts="s"), LimitInForce(name="share", at_most=0, counts="u")]
+    out = find_impossible(arcs, limits)
+    assert out.tolist() == [[True, False]]
+    assert spread(out[np.array([0, 0])], np.array([-1, 1, 0])).tolist() == [[False, False, True]] * 2
