@@ -50,6 +50,8 @@ class ResponsePreset(Strict):
     cannibalisation: float = Key(default=0.3, ge=0, le=1)
     cancel_organic: float = Key(default=0.04, ge=0, le=1)
     cancel_pushed: float = Key(default=0.10, ge=0, le=1)
+    lapse_organic: float = Key(default=0.012, ge=0, lt=1)  # chance a month, from the second, that a holding ends
+    lapse_pushed: float = Key(default=0.03, ge=0, lt=1)  # the same where a contact led to it
     opt_out: float = Key(default=0.0015, ge=0, le=1)  # a contact's mean hazard
     complaint: float = Key(default=0.0008, ge=0, le=1)
     fatigue: float = Key(default=0.8, ge=0, le=1)  # factor of the push for each contact of the last 14 days

@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from synth.events import AWAKE, Table, hours, stack, take
-from synth.keyed import stream, uniform
+from synth.keyed import Draws, stream, uniform
 from synth.plan import Floats, Ints
 from synth.world import World
 
 ACTIONS = ("subscribe", "cancel", "renew", "change")
 STEPS = ("open", "progress", "closed", "reopened")
 KINDS = ("complaint", "fault")
+SEVERITIES = (1, 2, 3, 4)
+SEVERITY_SHARES = (0.4, 0.35, 0.2, 0.05)
 CONSENTS = ("marketing", "personalisation", "profiling")
 ALL_CHANNELS = -1
+STRAYS = 0.003  # refusals and returns a customer and month without a reason that the operator knows
 
 
 def cancellations(world: World, orders: Table) -> Table:
@@ -54,17 +57,11 @@ def time_cancellations(world: World, time: Ints, draws: tuple[Floats, Floats], p
 
 
 def complaints(world: World, provoked: Table) -> Table:
-    """Complaints and network faults, each step a row: opened, worked on, closed, some reopened, some still open."""
+    """Complaints and network faults, each step a row, those to come after the last data date among them."""
     plan = world.plan
     span = plan.end_day - plan.first_day
     rng = stream(plan.seed, "complaints")
-    irritable = world["irritable"].astype(float)
-    tables = []
-    for kind, monthly in enumerate((0.006, 0.008)):
-        rate = monthly * span / 30 * np.exp((0.8, 0.2)[kind] * irritable - (0.32, 0.02)[kind])
-        who = np.repeat(np.arange(world.size), rng.poisson(rate))
-        time = (plan.first_day + rng.integers(0, span, size=len(who))) * 86400 + hours(rng, len(who), AWAKE)
-        tables.append({"customer": who, "time": time, "kind": np.full(len(who), kind)})
+    tables = draw_complaints(world, plan.first_day, span, rng)
     tables.append(
         {"customer": provoked["customer"], "time": provoked["time"], "kind": np.zeros(len(provoked["time"]), dtype=int)}
     )
@@ -74,13 +71,37 @@ def complaints(world: World, provoked: Table) -> Table:
     order = np.lexsort((opened["customer"], opened["time"]))
     opened = take(opened, order) | {
         "ticket": np.arange(n),
-        "severity": rng.choice([1, 2, 3, 4], n, p=[0.4, 0.35, 0.2, 0.05]),
+        "severity": rng.choice(SEVERITIES, n, p=SEVERITY_SHARES),
     }
+    return follow_tickets(world, opened, rng)
+
+
+def draw_complaints(world: World, first: int, days: int, rng: np.random.Generator) -> list[Table]:
+    """Complaints and network faults that nobody provoked, in ``days`` from ``first``: ``customer, time, kind``."""
+    irritable = world["irritable"].astype(float)
+    tables = []
+    for kind, monthly in enumerate((0.006, 0.008)):
+        rate = monthly * days / 30 * np.exp((0.8, 0.2)[kind] * irritable - (0.32, 0.02)[kind])
+        who = np.repeat(np.arange(world.size), rng.poisson(rate))
+        time = (first + rng.integers(0, days, size=len(who))) * 86400 + hours(rng, len(who), AWAKE)
+        tables.append({"customer": who, "time": time, "kind": np.full(len(who), kind)})
+    return tables
+
+
+def follow_tickets(world: World, opened: Table, draws: Draws) -> Table:
+    """The steps of tickets: opened, worked on, closed, some reopened; a row a step, whenever it comes.
+
+    Args:
+        world: the province.
+        opened: ``customer, time, kind, ticket, severity`` of the openings.
+        draws: of each ticket.
+    """
+    plan, n = world.plan, len(opened["time"])
     rows = [opened | {"step": np.zeros(n, dtype=int)}]
     again = opened["time"]
     for step, (chance, days) in enumerate(((0.7, 1.5), (0.93, 4.0), (0.04, 3.0)), start=1):
-        again = again + 600 + (rng.exponential(days, n) * 86400).astype(np.int64)
-        goes = rng.random(n) < chance
+        again = again + 600 + (draws.exponential(days, n) * 86400).astype(np.int64)
+        goes = draws.random(n) < chance
         rows.append(take(opened | {"time": again, "step": np.full(n, step)}, goes))
     table = stack(rows)
     table["satisfied"] = uniform(table["ticket"], plan.seed, "satisfied") < 0.7
@@ -88,7 +109,7 @@ def complaints(world: World, provoked: Table) -> Table:
     table["compensation"] = np.where((table["step"] == 2) & (paid < 0.15), np.floor(paid * 300) * 1_000_000, 0).astype(
         np.int64
     )
-    return take(table, table["time"] < plan.end_day * 86400)
+    return table
 
 
 def consents(world: World, optouts: Table) -> Table:
@@ -101,23 +122,26 @@ def consents(world: World, optouts: Table) -> Table:
         _consent(rows, time, kind, ALL_CHANNELS, granted)
         for kind, granted in enumerate((~world["opted_out"], world["consent_personal"], world["consent_profiling"]))
     ]
-    narrow = uniform(optouts["customer"], plan.seed, "narrow") < 0.4
-    channel = np.where(narrow, optouts["channel"], ALL_CHANNELS)
-    tables.append(_consent(optouts["customer"], optouts["time"], 0, channel, np.zeros(len(narrow), dtype=bool)))
-    tables.append(_strays(world))
+    tables.append(refuse(world, optouts))
+    span = plan.end_day - plan.first_day
+    rng = stream(plan.seed, "strays")
+    tables.append(stray(world, plan.first_day + 1, span, int(world.size * STRAYS * span / 30), rng))
     table = stack(tables)
     inside = table["time"] < plan.end_day * 86400
     return take(table, inside & world.is_living(table["customer"], table["time"] // 86400))
 
 
-def _strays(world: World) -> Table:
-    """Refusals and returns for no reason that the operator knows: 2 and 1 in 1,000 customers a month."""
-    plan = world.plan
-    rng = stream(plan.seed, "strays")
-    span = plan.end_day - plan.first_day
-    n = int(world.size * 0.003 * span / 30)
+def refuse(world: World, optouts: Table) -> Table:
+    """Opt-outs as statements: of the channel that provoked them, or of all."""
+    narrow = uniform(optouts["customer"], world.plan.seed, "narrow") < 0.4
+    channel = np.where(narrow, optouts["channel"], ALL_CHANNELS)
+    return _consent(optouts["customer"], optouts["time"], 0, channel, np.zeros(len(narrow), dtype=bool))
+
+
+def stray(world: World, first: int, days: int, n: int, rng: np.random.Generator) -> Table:
+    """``n`` refusals and returns (two to one) for no reason that the operator knows, in ``days`` from ``first``."""
     who = rng.integers(0, world.size, size=n)
-    time = (plan.first_day + 1 + rng.integers(0, span, size=n)) * 86400 + hours(rng, n, AWAKE)
+    time = (first + rng.integers(0, days, size=n)) * 86400 + hours(rng, n, AWAKE)
     return _consent(who, time, 0, ALL_CHANNELS, rng.random(n) < 1 / 3)
 
 

@@ -20,8 +20,8 @@ from synth.plan import Floats, Ints
 from synth.response import find_discount_base, lift, organic
 from synth.world import World
 
-#: How a contact touches an order that would have come anyway within 30 days.
-DISCOUNTED, LOST, REPLACED, DISPLACED = 0, 1, 2, 3
+#: How a contact touches an order that would have come anyway: within 30 days, and later what a customer then has.
+DISCOUNTED, LOST, REPLACED, DISPLACED, FORESTALLED = 0, 1, 2, 3, 4
 TOUCH_DAYS = 30
 
 
@@ -55,7 +55,15 @@ def organic_of(world: World, orders: Table) -> Organic:
 
 
 def contact(
-    world: World, day: int, who: Ints, product: Ints, channel: Ints, fatigue: np.ndarray, coming: Organic, luck: Luck
+    world: World,
+    day: int,
+    who: Ints,
+    product: Ints,
+    channel: Ints,
+    fatigue: np.ndarray,
+    coming: Organic,
+    luck: Luck,
+    has: np.ndarray | None = None,
 ) -> tuple[Table, Table, Table]:
     """Contact customers on a day; orders in ``coming`` are discounted, lost, replaced or displaced (in place).
 
@@ -68,6 +76,7 @@ def contact(
         fatigue: fading count of each one's contacts before (n).
         coming: what would come anyway.
         luck: where draws come from.
+        has: whether each has the product already, and is not moved by its offer (None: nobody).
 
     Returns:
         contacts (a row one of ``who``); the orders they cause (``contact`` is their row of the first); touches (a row
@@ -79,6 +88,8 @@ def contact(
     p0 = organic(world, who, np.arange(len(plan.products)), world.is_boosted(who, day))[np.arange(n), product]
     delta = lift(world, who, product, channel, p0, reached=reached.astype(float))
     delta *= r.fatigue ** np.minimum(fatigue, 5.0)
+    if has is not None:
+        delta = np.where(has, 0.0, delta)
     chance = draws.random(n)
     converted = chance < delta
     seconds = np.array([h.seconds for h in plan.habits])[channel]

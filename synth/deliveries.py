@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from conf.dates import SHANGHAI, month_end
@@ -44,6 +44,22 @@ def deliveries(plan: LoggedPlan) -> list[SynthDelivery]:
             late = code in tardy and period.day == plan.end_day - 1
             outgoing.extend(_draw_sendings(plan, feed, period, late))
     return sorted(outgoing, key=lambda d: (d.period.day, d.feed, d.period.hour, d.resend))
+
+
+def later_deliveries(plan: LoggedPlan, codes: Iterable[str], first: int, last: int) -> list[SynthDelivery]:
+    """What the named feeds send of the days ``[first, last)`` after the province's own: all of it, once and in time."""
+    outgoing = []
+    for code in sorted(codes):
+        feed = plan.catalogue.feeds[code]
+        for day in range(first, last):
+            spans = [Period(day, day + 1, day, hour) for hour in (range(24) if feed.granularity == "hourly" else (-1,))]
+            if feed.granularity == "monthly":
+                ends = month_end(date_of(day)) == date_of(day)
+                spans = [Period(day_of(date_of(day).replace(day=1)), day + 1, day)] if ends else []
+            for period in spans:
+                part = stream(plan.seed, "arrival", code, period.day, period.hour).random()
+                outgoing.append(SynthDelivery(code, period, _arrival(feed, period, part, late=False)))
+    return sorted(outgoing, key=lambda d: (d.period.day, d.feed, d.period.hour))
 
 
 def periods(plan: LoggedPlan, feed: Feed) -> Iterator[Period]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from synth.events import AWAKE, OFFICE, Table, first_of, hours, sort_by, stack, take
 from synth.keyed import Draws, stream
-from synth.plan import BLOCK, Ints
+from synth.plan import BLOCK, Floats, Ints
 from synth.response import organic
 from synth.world import World
 
@@ -26,14 +26,8 @@ def organic_orders(world: World) -> Table:
         before = (rng.random(p0.shape) < 1 - np.exp(-8 * p0)) & lasting & (plan.launch_day < plan.first_day)
         i, p = np.nonzero(before & (world["opened"][block] < plan.first_day)[:, None])
         tables.append(orders_of(world, block[i], p, plan.first_day + rng.integers(0, 6, size=len(i)), rng))
-        i, p = np.nonzero(rng.poisson(p0 * span / 30.0))
-        tables.append(orders_of(world, block[i], p, plan.first_day + rng.integers(0, span, size=len(i)), rng))
-        days = world["event_day"][block]
-        for k in range(days.shape[1]):
-            boosted = world.is_boosted(block, days[:, k]) & (days[:, [k]] >= 0)
-            extra = p0 * (plan.preset.response.event_boost - 1) * boosted[:, plan.need_of]
-            i, p = np.nonzero(rng.random(p0.shape) < extra)
-            tables.append(orders_of(world, block[i], p, days[i, k] + rng.integers(0, 30, size=len(i)), rng))
+        tables.append(draw_steady(world, block, p0, plan.first_day, span, rng))
+        tables.extend(draw_boosted(world, block, p0, rng))
     orders = sort_by(stack(tables), "time", "customer", "product")
     day = orders["time"] // 86400
     rows, product = orders["customer"], orders["product"]
@@ -42,6 +36,24 @@ def organic_orders(world: World) -> Table:
     repeat = ~lasting[orders["product"]]
     orders = take(orders, first_of(key_of(world, orders)) | repeat)
     return sort_by(orders, "customer", "product", "time") | {}
+
+
+def draw_steady(world: World, block: Ints, p0: Floats, first: int, days: int, rng: np.random.Generator) -> Table:
+    """Orders of a block's customers in ``days`` from ``first`` at their usual rate (n × products, of 30 days)."""
+    i, p = np.nonzero(rng.poisson(p0 * days / 30.0))
+    return orders_of(world, block[i], p, first + rng.integers(0, days, size=len(i)), rng)
+
+
+def draw_boosted(world: World, block: Ints, p0: Floats, rng: np.random.Generator) -> list[Table]:
+    """Orders that life events add in the 30 days after each."""
+    plan, tables = world.plan, []
+    days = world["event_day"][block]
+    for k in range(days.shape[1]):
+        boosted = world.is_boosted(block, days[:, k]) & (days[:, [k]] >= 0)
+        extra = p0 * (plan.preset.response.event_boost - 1) * boosted[:, plan.need_of]
+        i, p = np.nonzero(rng.random(p0.shape) < extra)
+        tables.append(orders_of(world, block[i], p, days[i, k] + rng.integers(0, 30, size=len(i)), rng))
+    return tables
 
 
 def orders_of(world: World, customers: Ints, products: Ints, days: Ints, rng: Draws) -> Table:

@@ -51,6 +51,17 @@ class Course:
     touches: Table
     decided: int
 
+    @classmethod
+    def uneventful(cls, coming: Organic) -> Course:
+        """A course without a contact."""
+        nothing: Ints = np.zeros(0, dtype=np.int64)
+        contacts = dict.fromkeys(_CONTACT, nothing)
+        contacts |= dict.fromkeys(("reached", "converted", "refused"), nothing.astype(bool))
+        touches = dict.fromkeys(("order", "contact", "kind", "discount"), nothing)
+        answers = take(coming.orders, nothing)
+        feelings = contacts | {"contact": nothing}
+        return cls(coming, answers | {"contact": nothing}, contacts, feelings, feelings, touches, 0)
+
     def orders(self) -> Table:
         """Orders that came about, in the order of the ledger; ``origin`` is the row of organic orders, then answers."""
         organic = self.coming.orders
@@ -79,6 +90,7 @@ def make_history(world: World, folder: Path) -> tuple[Course, dict[str, int]]:
         "consent": consents(world, course.optouts),
         "complaint": complaints(world, course.protests),
     }
+    ledgers["complaint"] = take(ledgers["complaint"], ledgers["complaint"]["time"] < world.plan.end_day * 86400)
     for name, table in ledgers.items():
         arrays: dict[str, Any] = dict(sort_by(table, "time", "customer"))
         np.savez(folder / f"{name}.npz", **arrays)
@@ -130,7 +142,7 @@ def live(world: World, save: Callable[[int, PolicyNight, np.ndarray], None] | No
             piles[name].append(table | {"contact": table["contact"] + before})
         before += len(who)
     if not piles["contacts"]:
-        return _uneventful(coming)
+        return Course.uneventful(coming)
     return Course(coming, **{name: stack(pile) for name, pile in piles.items()}, decided=decided)
 
 
@@ -138,18 +150,6 @@ def _luck(seed: int, name: str, day: int) -> Luck:
     """Luck of a past night: one stream in the order of its contacts, another for the orders they displace."""
     rng, displace = stream(seed, name, day), stream(seed, "displace", day)
     return Luck(lambda who: rng, lambda orders: displace.random(len(orders)))
-
-
-def _uneventful(coming: Organic) -> Course:
-    """A course without a night."""
-    nothing: Ints = np.zeros(0, dtype=np.int64)
-    contacts = dict.fromkeys(_CONTACT, nothing) | dict.fromkeys(
-        ("reached", "converted", "refused"), nothing.astype(bool)
-    )
-    feelings = contacts | {"contact": nothing}
-    touches = dict.fromkeys(("order", "contact", "kind", "discount"), nothing)
-    answers = take(coming.orders, np.zeros(0, dtype=int)) | {"contact": nothing}
-    return Course(coming, answers, contacts, feelings, feelings, touches, 0)
 
 
 def _save_night(path: Path, night: PolicyNight, living: np.ndarray) -> None:

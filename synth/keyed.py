@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,37 +58,50 @@ class Draws(Protocol):
         """Gumbel numbers."""
 
 
-class RowDraws:
-    """Draws of some rows of a table, each of which has its own whichever others are asked for.
+class KeyedDraws:
+    """Draws of some rows, each by its own key: the same whichever other rows are asked for.
 
-    Every call draws for all rows of the table and hands out those asked for: O(rows of the table) a call.
+    Args:
+        keys: a number of each row's own.
+        seed: of everything.
+        names: what the draws are of.
+        calls: numbers the calls, so that each is another draw; shared where several draws follow one another.
     """
 
-    def __init__(self, rng: np.random.Generator, of: int, rows: npt.NDArray[np.int64]) -> None:
-        self._rng, self._of, self._rows = rng, of, rows
+    def __init__(
+        self, keys: npt.NDArray[np.int64], seed: int, *names: object, calls: Iterator[int] | None = None
+    ) -> None:
+        self._keys, self._seed, self._names = keys, seed, names
+        self._calls = itertools.count() if calls is None else calls
 
     def random(self, size: Any = None) -> Any:
         """Uniform numbers in [0, 1)."""
-        return self._rng.random(self._all(size))[self._rows]
+        return self._draw(size)
 
     def integers(self, low: Any, high: Any = None, size: Any = None) -> Any:
         """Whole numbers in [low, high)."""
-        return self._rng.integers(low, high, size=self._all(size))[self._rows]
+        return low + np.floor(self._draw(size) * (high - low)).astype(np.int64)
 
     def exponential(self, scale: Any = 1.0, size: Any = None) -> Any:
         """Exponential numbers with mean ``scale``."""
-        return self._rng.exponential(scale, self._all(size))[self._rows]
+        return -scale * np.log1p(-self._draw(size))
 
     def gamma(self, shape: Any, scale: Any = 1.0, size: Any = None) -> Any:
-        """Gamma numbers."""
-        return self._rng.gamma(shape, scale, self._all(size))[self._rows]
+        """Gamma numbers of a whole ``shape``: a sum of exponential ones."""
+        if int(shape) != shape:
+            raise ValueError(f"a gamma of shape {shape} is not drawn by key")
+        return np.sum([self.exponential(scale, size) for _ in range(int(shape))], axis=0)
 
     def gumbel(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> Any:
         """Gumbel numbers."""
-        return self._rng.gumbel(loc, scale, self._all(size))[self._rows]
+        return loc - scale * np.log(-np.log(np.maximum(self._draw(size), 2.0**-54)))
 
-    def _all(self, size: Any) -> tuple[int, ...]:
-        shape = (size,) if isinstance(size, int | np.integer) else tuple(size)
-        if shape[0] != len(self._rows):
-            raise ValueError(f"{shape[0]} draws are asked of {len(self._rows)} rows")
-        return (self._of, *shape[1:])
+    def _draw(self, size: Any) -> npt.NDArray[np.float64]:
+        rows, *columns = (size,) if isinstance(size, int | np.integer) else tuple(size)
+        if rows != len(self._keys):
+            raise ValueError(f"{rows} draws are asked of {len(self._keys)} rows")
+        call = next(self._calls)
+        if not columns:
+            return uniform(self._keys, self._seed, *self._names, call)
+        across = [uniform(self._keys, self._seed, *self._names, call, k) for k in range(columns[0])]
+        return np.stack(across, axis=1)

@@ -16,14 +16,19 @@ from synth.aftermath import cancel_draws, time_cancellations
 from synth.contacts import DISCOUNTED
 from synth.events import Table
 from synth.history import Course
-from synth.plan import Ints
+from synth.plan import Floats, Ints
 from synth.world import World
 
 NEVER = -1
 
 
-def orders_of_both(world: World, course: Course) -> Table:
+def orders_of_both(world: World, course: Course, draws: tuple[Floats, Floats] | None = None) -> Table:
     """A row an order that is in one world at least: organic orders as in ``course.coming``, then answers.
+
+    Args:
+        world: the province.
+        course: what happened.
+        draws: two uniform numbers a row, whether it is cancelled early and when (None: by number in the ledger).
 
     Returns:
         ``customer, product, channel, time``; ``contact`` (row of contacts that led to it or met it, −1 where none);
@@ -38,14 +43,10 @@ def orders_of_both(world: World, course: Course) -> Table:
     number = np.full(m + n, NEVER)
     number[ledger] = np.arange(len(ledger))
     here, twin = number >= 0, np.arange(m + n) < m
-    alone = cancel_draws(world, m + n, "cancel in the twin")
-    draws = tuple(
-        np.where(here, known[np.maximum(number, 0)], own) if len(ledger) else own
-        for known, own in zip(cancel_draws(world, len(ledger)), alone, strict=True)
-    )
+    luck = _draw_by_number(world, number) if draws is None else draws
     pushed = np.concatenate([organic["night"] >= 0, np.ones(n, dtype=bool)])
     if_pushed, if_not = (
-        time_cancellations(world, both["time"], (draws[0], draws[1]), np.full(m + n, state)) for state in (True, False)
+        time_cancellations(world, both["time"], luck, np.full(m + n, state)) for state in (True, False)
     )
     met = np.full(m, NEVER)
     given = course.touches["kind"] == DISCOUNTED
@@ -60,6 +61,16 @@ def orders_of_both(world: World, course: Course) -> Table:
         "twin_cancelled": np.where(twin, if_not, NEVER),
         "pushed_cancelled": if_pushed,
     }
+
+
+def _draw_by_number(world: World, number: Ints) -> tuple[Floats, Floats]:
+    """Draws of cancellation: those of the ledger's order, own ones where an order is in the twin alone (−1)."""
+    ledger = cancel_draws(world, int(number.max(initial=NEVER)) + 1)
+    own = cancel_draws(world, len(number), "cancel in the twin")
+    known = np.flatnonzero(number != NEVER)
+    for of_ledger, drawn in zip(ledger, own, strict=True):
+        drawn[known] = of_ledger[number[known]]
+    return own
 
 
 @dataclass(frozen=True)
@@ -99,7 +110,6 @@ def effects(world: World, course: Course, both: Table) -> Table:
         np.add.at(total[name], course.touches["contact"], change)
     for name, table in (("optouts", course.optouts), ("complaints", course.protests)):
         counts = world.is_living(table["customer"], table["time"] // 86400)
-        counts &= table["time"] < world.plan.end_day * 86400
         np.add.at(total[name], table["contact"][counts], 1)
     some = np.flatnonzero(np.any([column != 0 for column in total.values()], axis=0))
     return {"contact": some} | {name: column[some] for name, column in total.items()}

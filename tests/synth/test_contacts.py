@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from synth.contacts import DISCOUNTED, DISPLACED, LOST, REPLACED, Luck, contact,
 from synth.demand import organic_orders
 from synth.events import Table
 from synth.history import live
-from synth.keyed import RowDraws, stream
+from synth.keyed import KeyedDraws
 from synth.plan import Ints
 from synth.world import World, make_world
 from tests.synth.conftest import plan_of
@@ -20,9 +22,9 @@ def easy() -> World:
     return make_world(plan_of("easy", customers=3000))
 
 
-def own_luck(world: World) -> Luck:
-    rng = stream(1, "answers")
-    return Luck(lambda who: RowDraws(rng, world.size, who), lambda orders: np.zeros(len(orders)))
+def own_luck() -> Luck:
+    calls = itertools.count()
+    return Luck(lambda who: KeyedDraws(who, 1, "answers", calls=calls), lambda orders: np.zeros(len(orders)))
 
 
 def try_contacts(world: World, who: Ints) -> tuple[Table, Table, Table]:
@@ -30,7 +32,7 @@ def try_contacts(world: World, who: Ints) -> tuple[Table, Table, Table]:
     product = who % len(world.plan.products)
     channel = world.plan.outbound[who % len(world.plan.outbound)]
     coming = organic_of(world, organic_orders(world))
-    luck = own_luck(world)
+    luck = own_luck()
     contacts, answers, _ = contact(world, day, who, product, channel, np.zeros(len(who)), coming, luck)
     return contacts, answers, provoke(world, contacts, luck)[0]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth.keyed import RowDraws, hash64, key, stream, uniform
+from synth.keyed import KeyedDraws, hash64, key, stream, uniform
 from tests.examples import examples
 
 
@@ -37,20 +37,34 @@ def test_uniform_is_uniform_and_independent_by_name() -> None:
     assert np.abs(np.bincount((a * 20).astype(int), minlength=20) / 10_000 - 1).max() < 0.05
 
 
-def test_draws_of_a_row_are_its_own_whichever_rows_are_asked_for() -> None:
-    def all_kinds(rows: np.ndarray) -> list[np.ndarray]:
-        draws = RowDraws(stream(3, "rows"), 50, rows)
-        n = len(rows)
-        return [
-            draws.random(n),
-            draws.integers(0, 10**9, size=n),
-            draws.exponential(1.2, size=n),
-            draws.gamma(3, 1 / 3, n),
-            draws.gumbel(size=(n, 4)),
-        ]
+def all_kinds(rows: np.ndarray) -> list[np.ndarray]:
+    draws, n = KeyedDraws(rows, 3, "rows"), len(rows)
+    return [
+        draws.random(n),
+        draws.integers(60, 10**6, size=n),
+        draws.exponential(1.2, size=n),
+        draws.gamma(3, 1 / 3, n),
+        draws.gumbel(size=(n, 4)),
+        draws.random(n),
+    ]
 
+
+def test_draws_of_a_row_are_its_own_whichever_rows_are_asked_for() -> None:
     rows = np.array([3, 17, 41])
     for everyone, some in zip(all_kinds(np.arange(50)), all_kinds(rows), strict=True):
         assert np.array_equal(everyone[rows], some)
     with pytest.raises(ValueError, match="5 draws are asked of 3 rows"):
-        RowDraws(stream(3, "rows"), 50, rows).random(5)
+        KeyedDraws(rows, 3, "rows").random(5)
+    with pytest.raises(ValueError, match=r"shape 2\.5"):
+        KeyedDraws(rows, 3, "rows").gamma(2.5, 1, 3)
+
+
+def test_keyed_draws_have_the_moments_of_the_generator_s() -> None:
+    first, whole, late, worked, liked, second = all_kinds(np.arange(40_000))
+    assert first.mean() == pytest.approx(0.5, abs=0.01)
+    assert (whole.min() >= 60) & (whole.max() < 10**6)
+    assert (late.mean(), late.std()) == (pytest.approx(1.2, rel=0.03), pytest.approx(1.2, rel=0.03))
+    assert (worked.mean(), worked.var()) == (pytest.approx(1.0, rel=0.02), pytest.approx(1 / 3, rel=0.05))
+    assert liked.mean() == pytest.approx(0.5772, abs=0.02)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.02
+    assert abs(np.corrcoef(liked.T) - np.eye(4)).max() < 0.02
