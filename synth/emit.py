@@ -16,7 +16,7 @@ from synth.fill import Context, fill
 from synth.frame import Column, Frame
 from synth.inverse import InverseSource
 from synth.keyed import stream
-from synth.ledger_columns import attempts, complaint, consent, decision, order
+from synth.ledger_columns import attempts, complaint, consent, decision, order, reply
 from synth.plan import date_of
 from synth.registers import find_last_change, profile, shift
 from synth.routes import Mapping, mappings
@@ -37,7 +37,7 @@ MAKERS = {
     "customer": profile,
     "shift": shift,
 }
-TOLD = {"contact": attempts}
+TOLD = {"contact": attempts, "visit": reply}
 #: What the past shown on banners has not: it was no slate of ours.
 NO_SLATE = ("slot", "slate_probability")
 
@@ -52,10 +52,25 @@ def table_of(world: World, feed: Feed, period: Period, folder: Path, scale: floa
         folder: where the ledgers lie.
         scale: factor of drawn volume (not of registers and ledgers).
     """
-    catalogue = world.plan.catalogue
-    schema = catalogue.schemas[feed.schema_name]
+    schema = world.plan.catalogue.schemas[feed.schema_name]
     rng = stream(world.plan.seed, "feed", feed.code, period.day, period.hour)
-    rows = rows_of(world, feed, schema, period, folder, rng, scale)
+    return records(world, feed, period, rows_of(world, feed, schema, period, folder, rng, scale), rng)
+
+
+def records(
+    world: World, feed: Feed, period: Period, rows: EventRows, rng: np.random.Generator, first: int = 0
+) -> pa.Table:
+    """Records of a feed about given customers and times, typed as stored.
+
+    Args:
+        world: the province.
+        feed: which feed.
+        period: which delivery of it.
+        rows: who and when, and the ledger's columns where there are such.
+        rng: draws of what the rows do not say.
+        first: records of the delivery before these (their keys are counted).
+    """
+    schema = world.plan.catalogue.schemas[feed.schema_name]
     maps = mappings(feed, schema)
     columns: dict[str, pa.Array] = {}
     absent: set[str] = set()
@@ -71,12 +86,14 @@ def table_of(world: World, feed: Feed, period: Period, folder: Path, scale: floa
             continue  # a second entity of a drawn record: its fields are filled
         if position and entity == "contact" and rows.ledger is not None and "reached" not in rows.ledger:
             maker = inbound
+        if entity == "visit" and rows.ledger is not None and "reply" not in rows.ledger:
+            maker = visit
         _place(columns, schema, mapping, maker(own), rng)
         _place_time(columns, schema, mapping, rows)
     _place_subjects(columns, schema, maps, frame)
     _place_needs(columns, maps, frame)
     tag = f"{feed.unit_code}{date_of(period.day):%y%m%d}{max(period.hour, 0):02d}"
-    context = Context(world, schema, rng, rows.customer, rows.time, dict(feed.holds), tag)
+    context = Context(world, schema, rng, rows.customer, rows.time, dict(feed.holds), tag, first)
     if "ends_at" in schema.by_name and rows.ledger is not None and "shift" in rows.ledger:
         columns["ends_at"] = instants(rows.time + 8 * 3600)
     arrays = [

@@ -35,7 +35,8 @@ class Context:
 
     Attributes:
         customer: position of the customer (−1 where a row is about none); time: local seconds.
-        holds: field → codes that this feed may send; tag: unique digits of feed and date for keys.
+        holds: field → codes that this feed may send; tag: unique digits of feed and date for keys;
+            first: number of the first row in such keys.
     """
 
     world: World
@@ -45,6 +46,7 @@ class Context:
     time: Ints
     holds: dict[str, tuple[str, ...]]
     tag: str
+    first: int = 0
 
     @property
     def size(self) -> int:
@@ -114,7 +116,9 @@ def _string(field: Field, context: Context, position: int) -> pa.Array:
     if field.name in context.schema.key[:1]:
         room = field.max_length or field.width or 99
         return wording.make_codes(
-            context.tag[-max(room - 6, 0) :] if room > 6 else "", np.arange(n), width=min(6, room)
+            context.tag[-max(room - 6, 0) :] if room > 6 else "",
+            np.arange(context.first, context.first + n),
+            width=min(6, room),
         )
     if field.personal == "free_text":
         return wording.texts(rng, n, longest, context.world.plan.preset.faults.dirty_text)

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth.aftermath import ACTIONS, CONSENTS, KINDS, STEPS
-from synth.behaviour import MIX
+from synth.behaviour import MIX, visit
+from synth.events import Table
 from synth.frame import Column, Frame
 from synth.keyed import uniform
 from synth.plan import Ints, date_of
@@ -21,6 +22,15 @@ def decision_ids(day: Ints, customer: Ints) -> pa.Array:
     names = pa.array([f"L{date_of(int(d)):%Y%m%d}-" if d >= 0 else None for d in known], pa.string())
     digits = pc.utf8_lpad(pa.array(customer).cast(pa.string()), 8, "0")
     return pc.binary_join_element_wise(names.take(pa.array(np.searchsorted(known, day))), digits, "")
+
+
+def _decisions(rows: Table, night: Ints) -> pa.Array:
+    """The decision that each row names: ours (``decision``, empty where none), else the logged one of its night."""
+    logged = decision_ids(night, rows["customer"])
+    if "decision" not in rows:
+        return logged
+    ours = pa.array(rows["decision"].tolist(), pa.string())
+    return pc.if_else(pc.equal(ours, ""), logged, ours)
 
 
 def _codes(values: list[str], index: Ints) -> pa.Array:
@@ -38,7 +48,7 @@ def attempts(frame: Frame) -> dict[str, Column]:
     return {
         "direction": take_words(["out"], np.zeros(frame.size, dtype=int)),
         "channel": _codes([c.code for c in plan.channels], rows["channel"]),
-        "decision_id": decision_ids(rows["night"], rows["customer"]),
+        "decision_id": _decisions(rows, rows["night"]),
         "product": _codes([p.code for p in plan.products], rows["product"]),
         "topic": make_codes("C", rows["product"] * 10 + rows["channel"] % 10, width=4),
         "result": _codes(["accepted", "interested", "reached", "refused", "no_answer"], result),
@@ -49,6 +59,23 @@ def attempts(frame: Frame) -> dict[str, Column]:
         "hops": 1 + frame.rng.poisson(0.3, frame.size).clip(max=7),
         "centre": pa.array(centre.tolist(), pa.string()),
         "agent": make_codes("A", np.where(human, frame.rng.integers(1000, 1999, frame.size), 0)),
+    }
+
+
+#: What a customer answers to a message of ours, and the codes that may say so, the fittest first.
+REPLIES = {"take": ("yes", "take"), "no": ("no",), "stop": ("stop", "never")}
+
+
+def reply(frame: Frame) -> dict[str, Column]:
+    """Answers to our messages, as the ledger has them, told on top of what a customer does there anyway."""
+    rows, plan = frame.ledger or {}, frame.world.plan
+    known = frame.choices.get("result", ())
+    words = [next((code for code in codes if code in known), None) for codes in REPLIES.values()]
+    return visit(frame) | {
+        "channel": _codes([c.code for c in plan.channels], rows["channel"]),
+        "product": _codes([p.code for p in plan.products], rows["product"]),
+        "result": pa.array(words, pa.string()).take(pa.array(rows["reply"])),
+        "decision_id": pa.array(rows["decision"].tolist(), pa.string()),
     }
 
 
@@ -65,7 +92,7 @@ def order(frame: Frame) -> dict[str, Column]:
         "action": _codes(list(ACTIONS), rows["action"]),
         "price_micro": plan.price_micro[rows["product"]],
         "margin_micro": rows["margin"],
-        "decision_id": decision_ids(np.where(rows["action"] == 0, rows["night"], -1), rows["customer"]),
+        "decision_id": _decisions(rows, np.where(rows["action"] == 0, rows["night"], -1)),
         "effective_time": rows["time"] + 300,
         "end_time": rows["time"] + np.maximum(months, 1) * 30 * 86400,
     }

@@ -69,7 +69,7 @@ def write_origin(plan: LoggedPlan, preset: str, folder: Path) -> None:
     (folder / "province.json").write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
 
 
-def write_caused(world: World, course: Course, decision_id: pa.Array, folder: Path) -> None:
+def write_caused(world: World, course: Course, decision_id: pa.Array, folder: Path, both: Table | None = None) -> None:
     """Write what contacts caused (``decision.parquet``) and the orders of both worlds (``order.parquet``).
 
     Args:
@@ -77,8 +77,10 @@ def write_caused(world: World, course: Course, decision_id: pa.Array, folder: Pa
         course: what happened.
         decision_id: of each contact.
         folder: where to.
+        both: orders of both worlds (None: those of the course by number; with ``lapsed`` where it is known).
     """
-    both, contacts, plan = orders_of_both(world, course), course.contacts, world.plan
+    both = orders_of_both(world, course) if both is None else both
+    contacts, plan = course.contacts, world.plan
     caused = effects(world, course, both)
     rows = caused["contact"]
     products = pa.array([p.code for p in plan.products], pa.string())
@@ -105,11 +107,12 @@ def write_caused(world: World, course: Course, decision_id: pa.Array, folder: Pa
         "channel": channels.take(pa.array(both["channel"])),
         "time": both["time"],
         "decision_id": decision_id.take(pa.array(led, mask=led < 0)),
-    } | {name: both[name] for name in _BOTH}
+    } | {name: both[name] for name in (*_BOTH, *_LAPSES) if name in both}
     pq.write_table(pa.table(orders), folder / "order.parquet", compression="zstd")
 
 
 _BOTH = ("here", "margin", "cancelled", "twin", "twin_margin", "twin_cancelled")
+_LAPSES = ("lapsed", "twin_lapsed")
 
 
 def read_margins(folder: Path, window: Window) -> tuple[Ints, Ints]:
