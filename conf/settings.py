@@ -144,6 +144,12 @@ class Settings(Strict):
         home = Path(os.environ.get("CPC_HOME", "var")).resolve()
         return home / "demo" / self.demo if self.demo else home
 
+    def at_home(self, home: Path) -> Settings:
+        """The same settings with all data in another folder."""
+        moved = self.model_copy()
+        moved.__dict__["home"] = home.resolve()  # where `cached_property` keeps it
+        return moved
+
     @property
     def lake(self) -> Path:
         """The folder of Delta tables."""

@@ -14,7 +14,6 @@ import argparse
 import datetime as dt
 import filecmp
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -303,12 +302,11 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--every-feed", action="store_true", help="all feeds of these dates, not only answers")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     asked = parser.parse_args(argv)
-    if asked.home is not None:
-        os.environ["CPC_HOME"] = str(asked.home)
     try:
         if not 1 <= asked.days <= MOST_DAYS:
             raise UserError(f"{asked.days} days", where="--days", remedy=f"choose 1 to {MOST_DAYS}")
         settings = load_settings()
+        settings = settings if asked.home is None else settings.at_home(asked.home)
         night = Night(date_of_run(asked.run), settings, settings.landing)
         summary = answer(night, asked.run, asked.out.resolve(), asked.days, asked.every_feed)
     except UserError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from conf.errors import UserError
@@ -34,3 +36,13 @@ def test_addresses_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("name", ["local", "compose", "cluster"])
 def test_every_environment_file_is_valid(name: str) -> None:
     assert load_settings(name).name == name
+
+
+def test_settings_at_another_home_have_all_data_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CPC_HOME", str(tmp_path / "one"))
+    monkeypatch.delenv("CPC_LANDING", raising=False)
+    settings = load_settings("local")
+    moved = settings.at_home(tmp_path / "other")
+    assert (settings.home, moved.home) == (tmp_path / "one", tmp_path / "other")
+    assert (moved.lake, moved.landing) == (tmp_path / "other" / "lake", tmp_path / "other" / "landing")
+    assert moved == settings

@@ -133,9 +133,10 @@ def test_what_cannot_be_answered_is_said(box: Box, tmp_path: Path) -> None:
 
 
 def test_the_command_line_answers_and_tells_what_is_wrong(
-    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = box.publish()
+    monkeypatch.delenv("CPC_HOME")
     home = str(box.home.settings.home)
     assert main(["--run", run_id, "--out", str(tmp_path / "out"), "--home", home, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["run_id"] == run_id
