@@ -40,7 +40,7 @@ from synth.events import Table, sort_by, stack, take
 from synth.history import Course, make_history
 from synth.keyed import stream
 from synth.plan import LoggedPlan, date_of, day_of
-from synth.published import date_of_run, published_run, read_plan
+from synth.published import date_of_run, find_published_run, read_plan
 from synth.routes import fits, ledger_of, mappings
 from synth.rows import EventRows
 from synth.sequel import PublishedPlan, Sequel, live_on
@@ -165,7 +165,7 @@ def earlier_plans(night: Night, world: World) -> list[PublishedPlan]:
     plans = []
     for day in range(world.plan.end_day, day_of(night.date)):
         eve = Night(date_of(day), night.settings, night.landing)
-        if (run_id := published_run(eve)) is not None:
+        if (run_id := find_published_run(eve)) is not None:
             plans.append(read_plan(eve, world, run_id))
     return plans
 

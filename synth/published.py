@@ -35,7 +35,7 @@ def date_of_run(run_id: str) -> dt.date:
         raise UserError(f"{run_id!r} is no run", where="--run", remedy=remedy) from error
 
 
-def published_run(night: Night) -> str | None:
+def find_published_run(night: Night) -> str | None:
     """The run whose plan of the night was handed out; None where none was."""
     runs = night.lake.arrow("serving", partition=night.partition, columns=["run_id"])["run_id"]
     return min(pc.unique(runs).to_pylist(), default=None)
@@ -47,7 +47,7 @@ def read_plan(night: Night, world: World, run_id: str) -> PublishedPlan:
     Raises:
         UserError: the run was not published, another has taken its place, or its customers are not this province's.
     """
-    handed_out = published_run(night)
+    handed_out = find_published_run(night)
     if handed_out != run_id:
         state = f"run {handed_out} was" if handed_out else "none was"
         raise UserError(
@@ -60,7 +60,7 @@ def read_plan(night: Night, world: World, run_id: str) -> PublishedPlan:
     plan = world.plan
     pushed = pa.array([plan.channels[c].id for c in plan.outbound], pa.int16())
     rows = rows.filter(pc.and_(pc.equal(rows["run_id"], run_id), pc.is_in(rows["channel"], value_set=pushed)))
-    if (sent := _written_decisions(night)) is not None:
+    if (sent := _list_decisions(night)) is not None:
         rows = rows.filter(pc.is_in(rows["decision_id"], value_set=pa.array(sorted(sent), pa.string())))
     customer = positions(night, world, rows["customer_id"].to_numpy())
     order = np.argsort(customer, kind="stable")
@@ -81,7 +81,7 @@ def _place(ids: list[int], wanted: np.ndarray) -> Ints:
     return np.asarray(order[np.searchsorted(np.array(ids)[order], wanted)], dtype=np.int64)
 
 
-def _written_decisions(night: Night) -> set[str] | None:
+def _list_decisions(night: Night) -> set[str] | None:
     """Decisions in the night's files for outbound channels; None where no such file is there (any more)."""
     files = sorted((night.settings.home / "published" / night.date.isoformat()).rglob("contacts-*.csv"))
     decisions: set[str] = set()
@@ -103,20 +103,20 @@ def positions(night: Night, world: World, customers: Ints) -> Ints:
     key = pseudonym_key(night.settings.home)
     names = [hmac.digest(key, str(phone).encode(), "sha256") for phone in world["phone"][living].tolist()]
     columns = ["phone_pseudonym", "valid_from", "valid_to", "customer_id"]
-    held = night.lake.arrow("subscriber", columns=columns)
-    at = pa.scalar(night.day_start, held["valid_from"].type)
-    ends = pc.fill_null(pc.greater(held["valid_to"], at), True)
-    held = held.filter(pc.and_(pc.less_equal(held["valid_from"], at), ends))
-    place = pc.index_in(held["phone_pseudonym"], value_set=pa.array(names, held["phone_pseudonym"].type))
-    held = held.append_column("place", place).filter(pc.is_valid(place))
-    ids, rows = held["customer_id"].to_numpy(), living[held["place"].to_numpy()]
+    holders = night.lake.arrow("subscriber", columns=columns)
+    at = pa.scalar(night.day_start, holders["valid_from"].type)
+    ends = pc.fill_null(pc.greater(holders["valid_to"], at), True)
+    holders = holders.filter(pc.and_(pc.less_equal(holders["valid_from"], at), ends))
+    place = pc.index_in(holders["phone_pseudonym"], value_set=pa.array(names, holders["phone_pseudonym"].type))
+    holders = holders.append_column("place", place).filter(pc.is_valid(place))
+    ids, rows = holders["customer_id"].to_numpy(), living[holders["place"].to_numpy()]
     order = np.argsort(ids, kind="stable")
-    found = np.minimum(np.searchsorted(ids[order], customers), max(len(ids) - 1, 0))
-    strange = np.ones(len(customers), dtype=bool) if not len(ids) else ids[order][found] != customers
+    nearest = np.minimum(np.searchsorted(ids[order], customers), max(len(ids) - 1, 0))
+    strange = np.ones(len(customers), dtype=bool) if not len(ids) else ids[order][nearest] != customers
     if strange.any():
         raise UserError(
             f"{int(strange.sum())} of {len(customers)} customers of the plan hold no number of this province",
             where=str(night.settings.home),
             remedy="name the landing folder of the province that this home was made of",
         )
-    return np.asarray(rows[order[found]], dtype=np.int64)
+    return np.asarray(rows[order[nearest]], dtype=np.int64)

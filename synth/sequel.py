@@ -238,8 +238,8 @@ def time_lapses(start: Ints, draws: tuple[Floats, Floats], monthly: Floats) -> I
     survival = np.log(np.maximum(draws[0], 1e-300))
     month = np.where(monthly > 0, survival / np.minimum(np.log1p(-np.minimum(monthly, 0.999)), -1e-12), np.inf)
     ends = month < LAPSE_MONTHS - 1
-    whole = np.where(ends, np.floor(month), 0).astype(np.int64)
-    return np.where(ends, start + ((whole + 1) * 30 + (draws[1] * 30)).astype(np.int64) * 86400, NEVER)
+    full = np.where(ends, np.floor(month), 0).astype(np.int64)
+    return np.where(ends, start + ((full + 1) * 30 + (draws[1] * 30)).astype(np.int64) * 86400, NEVER)
 
 
 def _orders(world: World, past: Course, both: Table, decision: np.ndarray) -> Table:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from conf.errors import UserError
-from synth.published import date_of_run, positions, published_run, read_plan
+from synth.published import date_of_run, find_published_run, positions, read_plan
 from tests.synth.answered import DAY, Box
 
 
 def test_contacts_are_of_those_who_hold_the_numbers(box: Box) -> None:
     run_id = box.publish()
     plan = read_plan(box.night(), box.world, run_id)
-    assert plan.run_id == run_id == published_run(box.night())
+    assert plan.run_id == run_id == find_published_run(box.night())
     assert len(plan.customer) > 300
     assert (np.diff(plan.customer) > 0).all()
     assert (plan.customer % 2 == 0).all()

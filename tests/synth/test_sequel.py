@@ -119,12 +119,12 @@ def test_holdings_end_within_the_year_more_often_where_a_contact_led_to_them(eas
     assert (age < 30 * LAPSE_MONTHS * 86400).all()
     led = both["contact"] != NEVER
     assert ends[lasts & led].mean() > 1.4 * ends[lasts & ~led].mean() > 0
-    told = lived.ledgers["order"]
-    ours = told["number"][(told["action"] == 1) & (told["number"] >= 10**9)]
+    ledger = lived.ledgers["order"]
+    ours = ledger["number"][(ledger["action"] == 1) & (ledger["number"] >= 10**9)]
     early = both["here"] & (both["cancelled"] != NEVER) & (both["cancelled"] < until * 86400)
     late = both["here"] & ends & (both["lapsed"] < until * 86400)
     assert len(ours) == early.sum() + late.sum()
-    assert np.isin(ours, told["number"][told["action"] == 0]).all()
+    assert np.isin(ours, ledger["number"][ledger["action"] == 0]).all()
 
 
 def test_months_of_a_holding_are_geometric() -> None:
