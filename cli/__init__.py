@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "solve": ("assignment", "solve an assignment instance from files"),
     "certify": ("assignment", "check a plan and its bound, independently"),
     "publish": ("publish", "publish a run: serving store, campaign files, report"),
+    "campaigns": ("campaigns", "campaign files of a night: list, fetch a channel before its wave"),
     "offers": ("offers", "inbound offers of the day: show, accept, stock, hourly refresh"),
     "export": ("publish", "export recommendations"),
     "doctor": ("doctor", "what is wrong with Java, Spark, jars, disk, ports, keys, configuration"),

@@ -21,8 +21,10 @@ from runtime.atomic_files import write_atomic
 #: Position that stands for every channel in a stop key; channel ids end at 31.
 EVERY = 63
 SPAN = 64
-#: A cell that begins so is run as a formula by spreadsheets.
-_FORMULA = r"^([=+\-@\t\r])"
+#: A cell that begins so is run as a formula by spreadsheets: a sign, in full or small width too (Chinese versions run
+#: these), behind whatever they skip (blanks of any kind, line feeds, marks without width); or a character that breaks
+#: a line or a column. RE2's classes: Z are separators, C control and format characters.
+_FORMULA = r"^([\p{Z}\p{C}]*[=+\-@＝＋－＠﹦﹢﹣﹫−]|[\t\r\n])"
 
 
 def stop_list(consent: pa.Table, stopped: pa.Table, channels: Sequence[Channel]) -> pa.Array:
@@ -118,11 +120,14 @@ def message(channel: Channel, product: Product) -> str:
 
 def neutral(rows: pa.Table) -> pa.Table:
     """The same rows; text that a spreadsheet would run as a formula is led by an apostrophe."""
-    columns = [
-        pc.replace_substring_regex(column, _FORMULA, r"'\1") if pa.types.is_string(column.type) else column
-        for column in rows.columns
-    ]
-    return pa.table(columns, names=rows.column_names)
+    return pa.table([_neutralise(column) for column in rows.columns], names=rows.column_names)
+
+
+def _neutralise(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        return column
+    return pc.replace_substring_regex(column.cast(pa.large_string()), _FORMULA, r"'\1")
 
 
 def write_csv(path: Path, rows: pa.Table, mode: int) -> str:
@@ -133,3 +138,11 @@ def write_csv(path: Path, rows: pa.Table, mode: int) -> str:
     data = sink.getvalue()
     write_atomic(path, data, mode)
     return hashlib.sha256(data).hexdigest()
+
+
+def name_campaign(run_id: str, channel: Channel) -> str:
+    """The id of a night's campaign on a channel: one for all its waves, another for another run of the same date.
+
+    It fits the 20 characters that the interfaces have for ``campaign_no``: ``260109-01-0123456789``.
+    """
+    return f"{run_id[2:10].replace('-', '')}-{channel.id:02d}-{run_id[11:21]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import getpass
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from conf.offer import Channel
 from conf.table import Column
 from runtime import audit
 from runtime import run_id as identity
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
-from serving import campaign_files, stock
+from serving import campaign_files, manifest, stock
 from serving import store as serving
 from serving.store_comments import comment
 
@@ -100,42 +102,61 @@ def stop_keys(night: Night) -> pa.Array:
     return campaign_files.stop_list(consent, stopped, night.catalogue.channels)
 
 
-def write_files(night: Night, plan: Publication, folder: Path) -> tuple[dict[str, tuple[int, str]], int]:
-    """A CSV a channel: contacts with numbers for outbound ones (mode 600), ranked offers for inbound ones.
+def write_files(
+    night: Night, plan: Publication, folder: Path, only: Channel | None = None
+) -> tuple[dict[str, tuple[int, str]], int]:
+    """A release of the campaign folder: contacts with numbers for outbound channels (mode 600), offers for inbound ones.
+
+    Args:
+        night: the night.
+        plan: its plan.
+        folder: the campaign folder.
+        only: the one channel whose file is written; else all, and the folder holds nothing else of the plan.
 
     Returns:
         rows and SHA-256 by target, and how many contacts have no number to reach them.
     """
     from serving.phone_numbers import numbers_of
 
-    folder.mkdir(parents=True, exist_ok=True)
-    phones = numbers_of(night, plan.contacts["customer_id"])
+    why = f"campaign of run {plan.run_id}"
+    channels = [channel for channel in night.catalogue.channels if only in (None, channel)]
+    outbound = [channel for channel in channels if channel.id in plan.outbound]
+    contacts = plan.contacts.filter(pc.is_in(plan.contacts["channel"], pa.array([c.id for c in outbound], pa.int16())))
+    phones = numbers_of(night, contacts["customer_id"])
     now = dt.datetime.now(dt.UTC)
-    files: dict[str, tuple[int, str]] = {}
-    events = []
-    for channel in plan.outbound.values():
-        contacts = plan.contacts.filter(pc.equal(plan.contacts["channel"], channel.id)).drop_columns(["channel"])
-        rows = campaign_files.campaign(contacts, phones, channel, night.catalogue.products)
-        name = f"contacts-{channel.code}.csv"
-        files[f"file:{name}"] = (rows.num_rows, campaign_files.write_csv(folder / name, rows, 0o600))
-        events.append(
-            {
-                "at": now,
-                "who": "job publish",
-                "what": f"numbers written to {name} of {night.date}",
-                "why": f"campaign of run {plan.run_id}",
-                "rows": rows.num_rows,
-            }
-        )
-    audit.append(night.lake, events)
-    missing = plan.contacts.num_rows - sum(count for count, _ in files.values())
-    return files | offers(night, plan, folder), missing
+    with manifest.release(folder, plan.run_id, who=getpass.getuser(), why=why, only=only is not None) as wave:
+        files, events = {}, []
+        for channel in outbound:
+            rows = contacts.filter(pc.equal(contacts["channel"], channel.id)).drop_columns(["channel"])
+            rows = campaign_files.campaign(rows, phones, channel, night.catalogue.products)
+            name = name_file(channel)
+            campaign = campaign_files.name_campaign(plan.run_id, channel)
+            files[f"file:{name}"] = wave.add(name, rows, 0o600, channel=channel.code, campaign=campaign)
+            events.append(
+                {
+                    "at": now,
+                    "who": "job publish",
+                    "what": f"numbers written to {name} of {night.date}",
+                    "why": why,
+                    "rows": rows.num_rows,
+                }
+            )
+        audit.append(night.lake, events)
+        missing = contacts.num_rows - sum(count for count, _ in files.values())
+        return files | _write_offers(night, plan, wave, [c for c in channels if c.direction == "inbound"]), missing
 
 
-def offers(night: Night, plan: Publication, folder: Path) -> dict[str, tuple[int, str]]:
+def name_file(channel: Channel) -> str:
+    """The file of a channel in the campaign folder."""
+    return f"{'contacts' if channel.direction == 'outbound' else 'offers'}-{channel.code}.csv"
+
+
+def _write_offers(
+    night: Night, plan: Publication, wave: manifest.Release, channels: Sequence[Channel]
+) -> dict[str, tuple[int, str]]:
     """A CSV an inbound channel: who comes is shown these, best first; no numbers."""
     columns = ["decision_id", "customer_id", "channel", "rank", "product", "value_micro", WITHDRAWN.name]
-    batches = [batch.select(columns) for batch in plan.batches("recommendation")]
+    batches = [batch.select(columns) for batch in plan.batches("recommendation")] if channels else []
     files: dict[str, tuple[int, str]] = {}
     if not batches:
         return files
@@ -147,14 +168,15 @@ def offers(night: Night, plan: Publication, folder: Path) -> dict[str, tuple[int
             "product_code": [p.code for p in night.catalogue.products],
         }
     )
-    for channel in night.catalogue.channels:
+    for channel in channels:
         rows = table.filter(pc.equal(table["channel"], channel.id))
-        if channel.id in plan.outbound or not rows.num_rows:
+        if not rows.num_rows:
             continue
         rows = rows.join(codes, "product").sort_by([("customer_id", "ascending"), ("rank", "ascending")])
         rows = rows.select(["decision_id", "customer_id", "rank", "product_code", "value_micro"])
-        name = f"offers-{channel.code}.csv"
-        files[f"file:{name}"] = (rows.num_rows, campaign_files.write_csv(folder / name, rows, 0o640))
+        campaign = campaign_files.name_campaign(plan.run_id, channel)
+        name = name_file(channel)
+        files[f"file:{name}"] = wave.add(name, rows, 0o640, channel=channel.code, campaign=campaign)
     return files
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.atomic_files import file_draft, folder_draft, write_atomic
+from runtime import atomic_files
+from runtime.atomic_files import exchange, file_draft, folder_draft, write_atomic
 
 
 def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
@@ -65,3 +66,32 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [each.name for each in path.iterdir()] == ["b"]
     with folder_draft(path) as draft:
         assert list(draft.iterdir()) == []  # what the error left is gone
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_two_folders_change_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, able: bool) -> None:
+    if not able:  # a file system or a system without it
+        monkeypatch.setattr(atomic_files.ctypes, "CDLL", lambda name, use_errno: object())
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    exchange(tmp_path / "one", tmp_path / "other")
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["other"]
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["one"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "other"]
+
+
+def test_a_folder_is_never_absent_while_it_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, gone = tmp_path / "run", []
+    path.mkdir()
+    remove = atomic_files.shutil.rmtree
+
+    def watch(which: Path, **how: bool) -> None:
+        remove(which, **how)
+        gone.append(path.exists())
+
+    monkeypatch.setattr(atomic_files.shutil, "rmtree", watch)
+    with folder_draft(path) as draft:
+        (draft / "new").touch()
+    assert all(gone)
+    assert [each.name for each in path.iterdir()] == ["new"]
