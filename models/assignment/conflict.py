@@ -8,6 +8,7 @@ they are few enough; else nothing is said. docs/developer/assignment.md, "Confli
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -49,14 +50,14 @@ class Infeasible(Exception):  # noqa: N818 - it is what happens
         self.names, self.ray = names, ray
 
 
-def refuse_by_ray(problem: Problem, suspects: Sequence[int]) -> None:
+def refuse_by_ray(problem: Problem, suspects: Sequence[int], seconds: float = np.inf) -> None:
     """Refuse limits that cannot be kept together even by parts of customers, looking at ``suspects`` first.
 
     Raises:
         Infeasible: with the ray. Where there is none nothing is shown.
     """
     zero = replace(problem, blocks=[_worthless(block) for block in problem.blocks], most=0)
-    ray = _grow(zero, suspects)
+    ray = _grow(zero, suspects, seconds)
     if ray is None:
         return
     places = [int(m) for m in np.flatnonzero(ray.prices)]
@@ -117,13 +118,15 @@ def _worthless(block: Block) -> Block:
     return replace(block, value=np.zeros_like(block.value))
 
 
-def _grow(zero: Problem, suspects: Sequence[int]) -> Ray | None:
+def _grow(zero: Problem, suspects: Sequence[int], seconds: float) -> Ray | None:
     """A ray over some limits: ``suspects``, and those that are broken by a plan which keeps the ones looked at."""
     places = sorted({int(m) for m in suspects})
     weight = 1.0 / np.maximum(np.abs(zero.limits.amount), zero.scale)
+    end = time.perf_counter() + seconds
     for _ in range(ROUNDS):
-        patterns = find_patterns(zero, places)
-        optimum = None if patterns is None else least_excess(zero, patterns)
+        left = end - time.perf_counter()
+        patterns = None if left <= 0 else find_patterns(zero, places)
+        optimum = None if patterns is None else least_excess(zero, patterns, left)
         if patterns is None or optimum is None:
             return None
         if optimum.cost > NOTHING:

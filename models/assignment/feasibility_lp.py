@@ -109,9 +109,9 @@ def _sets_of(block: Block, vector: Ints, words: int, nothing: int | None) -> np.
     return sets
 
 
-def least_excess(problem: Problem, patterns: Patterns) -> LeastExcess | None:
-    """By how much limits are exceeded at least, all together; None where HiGHS did not finish."""
-    return _solve(problem, patterns, None, None)
+def least_excess(problem: Problem, patterns: Patterns, seconds: float = np.inf) -> LeastExcess | None:
+    """By how much limits are exceeded at least, all together; None where HiGHS did not finish in time."""
+    return _solve(problem, patterns, None, None, seconds)
 
 
 def least_use(problem: Problem, patterns: Patterns, limit: int, *, integer: bool) -> LeastExcess | None:
@@ -122,7 +122,9 @@ def least_use(problem: Problem, patterns: Patterns, limit: int, *, integer: bool
     return _solve(problem, patterns, patterns.limits.index(limit), integer)
 
 
-def _solve(problem: Problem, patterns: Patterns, free: int | None, integer: bool | None) -> LeastExcess | None:
+def _solve(
+    problem: Problem, patterns: Patterns, free: int | None, integer: bool | None, seconds: float = np.inf
+) -> LeastExcess | None:
     """Minimise the excess over all limits, or the use of the one at place ``free``."""
     places = list(patterns.limits)
     scale, must = problem.scale[places], problem.exactly_one
@@ -160,6 +162,8 @@ def _solve(problem: Problem, patterns: Patterns, free: int | None, integer: bool
     if integer:
         solver.setOptionValue("mip_max_nodes", 2_000)
         solver.setOptionValue("mip_allow_restart", False)
+    if np.isfinite(seconds):
+        solver.setOptionValue("time_limit", seconds)
     solver.passModel(lp)
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:

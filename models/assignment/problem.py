@@ -256,6 +256,23 @@ class Problem:
         total = sum(abs(int(p)) * u for p, u in zip(prices, largest, strict=True))
         return PICO * self.most + total < LARGEST
 
+    def wide_limit(self) -> str | None:
+        """A limit whose use by all customers together may leave 62 bits; None where there is none."""
+        for m, largest in enumerate(self.kinds.largest.tolist()):
+            if largest * max(1, self.everybody) < LARGEST:
+                continue
+            use = np.zeros(len(self.kinds) + 1, np.int64)
+            here = self.kinds.limit == m
+            use[self.kinds.rows[here]] = np.abs(self.kinds.use[here])
+            total = 0
+            for block in self.blocks:
+                for i in range(len(block)):
+                    arcs = np.arange(int(block.first[i]), int(block.first[i + 1]))
+                    total += int(use[block.kinds_of(np.full(len(arcs), i), arcs)].max(initial=0))
+            if total >= LARGEST:
+                return self.limits.names[m]
+        return None
+
     @property
     def shape(self) -> str:
         """Size in words."""

@@ -149,6 +149,13 @@ def _solve(problem: Problem, goal: SolveOptions, engine: Engine | None) -> Solut
         raise Infeasible((), None)
     if not problem.fits(np.zeros(len(problem.limits), np.int64)):
         raise Overflow(f"10^6 x the largest value must stay below {LARGEST}")
+    wide = problem.wide_limit()
+    if wide is not None:
+        raise Overflow(f"sums of uses of limit {wide} must stay below {LARGEST}")
+    if (np.abs(problem.limits.amount) > LARGEST).any():  # what no sum of uses reaches
+        amount = np.clip(problem.limits.amount, -LARGEST, LARGEST)
+        within = _solve(replace(problem, limits=replace(problem.limits, amount=amount)), goal, engine)
+        return replace(within, dual=evaluate(problem, engine or Local(problem), within.dual.prices))
     run = Run(problem, goal, engine or Local(problem))
     dual, plan = _first(run)
     if not run.enough(dual, plan) and goal.start is not None and run.left > 0:
@@ -210,7 +217,7 @@ def _first(run: Run) -> tuple[Dual, Plan]:
     if not len(run.problem.limits) or run.enough(dual, plan) or run.left <= 0:
         return dual, plan
     if plan.excess > 0:
-        refuse_by_ray(run.problem, _suspects(run.problem, plan))
+        refuse_by_ray(run.problem, _suspects(run.problem, plan), run.left)
     return _by_boxes(run, dual, plan)
 
 

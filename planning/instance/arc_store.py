@@ -108,7 +108,7 @@ class _Array:
         """Leave nothing behind."""
         self.pieces = []
         if self.path is not None:
-            self.path.unlink()
+            self.path.unlink(missing_ok=True)
 
 
 class ArcStore:

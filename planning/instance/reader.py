@@ -183,6 +183,13 @@ def _integers(batch: pa.RecordBatch, names: list[str], path: Path, row: int) -> 
                 "a null", where=f"{path.name}, row {row + at}, column {name}", remedy="every cell must have an integer"
             )
     table = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in names}
+    for name in ("product", "channel"):
+        if name in table and len(table[name]) and int(table[name].min()) < 0:
+            raise UserError(
+                f"a {name} below 0",
+                where=f"{path.name}, row {row + int(table[name].argmin())}, column {name}",
+                remedy="number products and channels from 0: below 0 means none in a plan",
+            )
     for name, column in table.items():
         if column.dtype == np.int64 and len(column) and int(column.min()) == -(1 << 63):
             raise UserError(

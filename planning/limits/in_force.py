@@ -28,7 +28,7 @@ class LimitInForce(Strict):
     def _one_side(self) -> LimitInForce:
         if (self.at_most is None) == (self.at_least is None):
             raise ValueError("give exactly one of at_most and at_least, an integer")
-        if not -(1 << 63) <= self.amount < 1 << 63:
+        if not -(1 << 63) < self.amount < 1 << 63:
             raise ValueError("the amount does not fit 64 bits")
         if self.counts == 1 and self.amount < 0:
             raise ValueError("a number of arcs cannot be negative")

@@ -6,6 +6,7 @@ import itertools
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -255,3 +256,65 @@ def test_a_plan_that_the_checker_refuses_is_exit_2(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"primal": ', '"primal": 1'))
     with pytest.raises(UserError, match="refused: primal is"):
         CliRunner().invoke(app, ["certify", str(instance), str(tmp_path / "out")], catch_exceptions=False)
+
+
+def test_products_and_channels_below_zero_are_refused_with_their_row(tmp_path: Path) -> None:
+    for name in ("product", "channel"):
+        table = put(name, 5, -1)
+        with pytest.raises(UserError, match=f"a {name} below 0") as caught:
+            read_instance(write(tmp_path / name, table))
+        assert f"row 5, column {name}" in str(caught.value.where)
+
+
+def test_an_instance_without_rows_has_a_plan_of_nothing_that_certifies(tmp_path: Path) -> None:
+    cap = {"name": "a", "at_most": 3, "counts": 1}
+    instance = write(tmp_path / "a", arcs(20).slice(0, 0), limits=[cap])
+    for command in (
+        ["solve", str(instance), "--out", str(tmp_path / "o")],
+        ["certify", str(instance), str(tmp_path / "o")],
+    ):
+        ended = CliRunner().invoke(app, command, catch_exceptions=False)
+        assert ended.exit_code == 0, ended.output
+    floor = write(tmp_path / "b", arcs(20).slice(0, 0), limits=[{"name": "a", "at_least": 3, "counts": 1}])
+    with pytest.raises(UserError, match="cannot be kept together: a"):
+        CliRunner().invoke(app, ["solve", str(floor), "--out", str(tmp_path / "p")], catch_exceptions=False)
+
+
+def test_uses_whose_sums_leave_62_bits_are_refused_and_large_amounts_are_not(tmp_path: Path) -> None:
+    few = arcs(20)
+    large = few.set_column(5, "cost", pa.array([3 * 10**18] * few.num_rows))
+    limits = [{"name": "a", "at_most": 9 * 10**18, "counts": "cost"}]
+    instance = write(tmp_path / "a", large, limits=limits)
+    with pytest.raises(UserError, match="sums of uses of limit a") as caught:
+        CliRunner().invoke(app, ["solve", str(instance), "--out", str(tmp_path / "o")], catch_exceptions=False)
+    assert str(instance) in str(caught.value.where)
+    for number, side in enumerate(({"at_most": (1 << 63) - 1}, {"at_least": 1 - (1 << 63)})):
+        loose = write(tmp_path / f"l{number}", few, limits=[{"name": "a", "counts": "cost", **side}])
+        out = str(tmp_path / f"lo{number}")
+        for command in (["solve", str(loose), "--out", out], ["certify", str(loose), out]):
+            ended = CliRunner().invoke(app, command, catch_exceptions=False)
+            assert ended.exit_code == 0, ended.output
+
+
+def test_an_unknown_column_is_told_with_those_there_are(tmp_path: Path) -> None:
+    for limit in ({"counts": "costs"}, {"counts": 1, "where": {"costs": [1]}}):
+        instance = write(tmp_path / str(limit["counts"]), arcs(20), limits=[{"name": "a", "at_most": 3, **limit}])
+        with pytest.raises(UserError, match="no column 'costs'") as caught:
+            read_instance(instance)
+        assert "cost" in str(caught.value.remedy)
+
+
+def test_seconds_hold_reading_included(tmp_path: Path) -> None:
+    """Equations that take HiGHS for ever: what is found by then, or not known."""
+    random = np.random.default_rng(1)
+    few = arcs(60)
+    hard = few.set_column(5, "cost", pa.array(random.integers(1, 1 << 40, few.num_rows)))
+    amount = int(hard["cost"].to_numpy().sum()) // 6
+    limits = [{"name": side, side: amount, "counts": "cost"} for side in ("at_most", "at_least")]
+    instance = write(tmp_path / "a", hard, limits=limits)
+    read_instance(instance)
+    before = time.process_time()
+    ended = CliRunner().invoke(app, ["solve", str(instance), "--out", str(tmp_path / "o"), "--seconds", "2"])
+    assert ended.exit_code == 1, ended.output
+    assert "not known" in ended.output
+    assert time.process_time() - before < 4.0
