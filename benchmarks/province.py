@@ -119,7 +119,6 @@ def _values(box: ProvinceBox, scorer: Scorer, scores: Scores, data: training_dat
     predicted, realised = box.worth(mine, scores.effect), box.worth(mine, box.effect)
     value = np.rint(tables["model"] - cost).astype(np.int64)
     unpruned = box.worth(box.plan(value, keep=0), box.effect - cost)
-    unreserved = box.worth(box.plan(value, reserve=False), box.effect - cost)
     found: dict[str, Any] = {f"V_{name}": paid[name] for name in tables}
 
     def share(worth: float, oracle: str) -> float | None:
@@ -137,7 +136,6 @@ def _values(box: ProvinceBox, scorer: Scorer, scores: Scores, data: training_dat
         "realised": realised,
         "realised_over_predicted": realised / predicted if predicted > 1.0 else None,
         "lost_to_model": paid["observable"] - paid["model"],
-        "lost_to_reserve": unreserved - paid["model"],
         "lost_to_pruning": unpruned - paid["model"],
         "gap": mine.gap,
     }

@@ -36,7 +36,6 @@ def main() -> None:
         f"seed={asked.seed}",
         f"shares.control={policy.control}",
         f"shares.explore={policy.explore}",
-        f"shares.explore_reserve={round(1.2 * policy.explore, 4)}",
         f"affinity.rows={max(150_000, 5 * asked.customers)}",
     ]
     settings = load_settings("local", tuple(sets))

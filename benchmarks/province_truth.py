@@ -72,13 +72,12 @@ class ProvinceBox:
         share = self.night.settings.outcome.conversion_days / 30
         return np.clip(self.delta + share * np.repeat(self.p0, len(self.menu.ways), axis=1), 0, 1)
 
-    def plan(self, value: Ints, *, keep: int = 8, reserve: bool = True, gap: float | None = None) -> Chosen:
-        """The night's own optimizer on a table of values, on the limits less the explorers' reserve.
+    def plan(self, value: Ints, *, keep: int = 8, gap: float | None = None) -> Chosen:
+        """The night's own optimizer on a table of values, on the whole limits.
 
         Args:
             value: (customers, arcs) micro-元.
             keep: arcs a customer kept by value, as pruning does on a first night; 0 keeps all.
-            reserve: whether the explorers' reserve is taken off the limits.
             gap: how near the optimum; as the night by default.
         """
         declared = DeclaredLimits.from_catalogue(self.night.catalogue)
@@ -100,7 +99,7 @@ class ProvinceBox:
             folder = Path(scratch)
             (folder / "arcs").mkdir()
             pq.write_table(table, folder / "arcs" / "arcs.parquet")
-            write_limits(folder / "limits.yml", self.limits(declared, reserve=reserve))
+            write_limits(folder / "limits.yml", self.limits(declared))
             instance = read_instance(folder)
         found = solve(instance.problem, SolveOptions(gap=gap or self.night.settings.solve.gap, seconds=60))
         rows, arcs = [], []
@@ -118,12 +117,10 @@ class ProvinceBox:
         where = {pair: k for k, pair in enumerate(zip(self.menu.product(), self.menu.channel(), strict=True))}
         return np.array([where[pair] for pair in zip(product, channel, strict=True)], np.int64)
 
-    def limits(self, declared: DeclaredLimits, *, reserve: bool) -> LimitsInForce:
+    def limits(self, declared: DeclaredLimits) -> LimitsInForce:
         """The limits in force as the instance has them."""
-        settings = self.night.settings
         everyone = self.night.lake.arrow("eligible", partition=self.night.partition, columns=["customer_id"]).num_rows
-        kept = settings.shares.explore_reserve if reserve else 0.0
-        return declared.at(everyone, shifts(self.night), self.night.date, kept).limits
+        return declared.at(everyone, shifts(self.night), self.night.date).limits
 
     def worth(self, chosen: Chosen, table: Ints) -> float:
         """Sum of a table over a plan, 元."""

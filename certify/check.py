@@ -74,7 +74,7 @@ def _relief(instance: Path, limits: list[CheckedLimit]) -> list[int]:
         first, _ = _starts(rows["customer"])
         kind, classes, distinct = _kinds(rows, _class_key(limits))
         for m, limit in enumerate(limits):
-            use = _use(distinct, classes, limit)
+            use = limit.use(distinct, classes)
             if limit.side > 0 and int(use.min()) < 0:
                 relief[m] += _exact_sum(np.minimum(np.minimum.reduceat(use[kind], first), 0))
     return relief
@@ -232,7 +232,7 @@ def _judge(
             raise InstanceRefused(f"a {name} below 0, which means none in a plan", "arcs")
     first, size = _starts(customer)
     kind, classes, distinct = _kinds(rows, _class_key(limits))
-    uses = [_use(distinct, classes, limit) for limit in limits]
+    uses = [limit.use(distinct, classes) for limit in limits]
     fits = np.ones(len(kind), bool) if relief is None else _fits(kind, uses, limits, (first, size), relief)
     tally.reduced = _add_best(rows["value"], kind, fits, limits, uses, first, must, tally.reduced)
     chosen = plan.take(len(first))
@@ -284,13 +284,6 @@ def _dense(code: np.ndarray) -> tuple[np.ndarray, int]:
     there[code] = True
     number = np.cumsum(there) - 1
     return number[code], int(number[-1]) + 1
-
-
-def _use(rows: dict[str, np.ndarray], classes: int, limit: CheckedLimit) -> np.ndarray:
-    mask = np.ones(classes, bool)
-    for name, values in limit.where.items():
-        mask &= np.isin(rows[name], np.array([v for v in values if -(1 << 63) <= v < 1 << 63], np.int64))
-    return np.where(mask, 1 if limit.counts is None else rows[limit.counts], 0)
 
 
 def _exact_product(use: np.ndarray, counts: np.ndarray) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 _LIMIT_KEYS = {"name", "at_most", "at_least", "counts", "where"}
@@ -46,6 +47,13 @@ class CheckedLimit:
     where: dict[str, tuple[int, ...]]
     price: int = 0
     used_said: int = 0
+
+    def use(self, rows: dict[str, np.ndarray], count: int) -> np.ndarray:
+        """What it takes of each of ``count`` arcs, int64."""
+        mask = np.ones(count, bool)
+        for name, values in self.where.items():
+            mask &= np.isin(rows[name], np.array([v for v in values if -(1 << 63) <= v < 1 << 63], np.int64))
+        return np.where(mask, 1 if self.counts is None else rows[self.counts], 0)
 
 
 def integer(value: Any, what: str, where: str) -> int:

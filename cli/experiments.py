@@ -36,7 +36,7 @@ def ope(
     rows = [(name, value, *result.intervals[name]) for name, value in result.values.items()]
     print_table("Value a round", ("estimator", "value", "low", "high"), rows)
     console.print(
-        f"rounds {result.rounds:,}; effective sample {result.ess:,.0f}; unsupported mass {result.unsupported_mass:.2%}; "
+        f"rounds {result.rounds:,} ({result.without_pscore:,} without pscore left out); effective sample {result.ess:,.0f}; unsupported mass {result.unsupported_mass:.2%}; "
         f"largest weight {result.max_weight:,.1f}"
     )
 

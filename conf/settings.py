@@ -32,11 +32,22 @@ class Spark(Strict):
 
 
 class Shares(Strict):
-    """Roles of customers: ``control`` is stable for a year, ``explore`` is drawn nightly; the rest exploit."""
+    """Labels of customers: ``control`` is stable for a year, ``explore`` is drawn nightly; the rest exploit."""
 
     control: float = Key(default=0.10, ge=0, lt=1)  # never contacted, drawn anew each year
-    explore: float = Key(default=0.05, ge=0, lt=1)  # get a random eligible contact, drawn each night
-    explore_reserve: float = Key(default=0.06, ge=0, lt=1)  # share of each limit kept for explorers
+    explore: float = Key(default=0.05, ge=0, lt=1)  # get a contact by chance, or none, drawn each night
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_reserve(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "explore_reserve" in data:
+            raise Misfit(
+                "explore_reserve is no setting any more: nothing is kept back for explorers, what they use is taken off "
+                "the limits",
+                "explore_reserve",
+                remedy="delete this line (release 0.3)",
+            )
+        return data
 
     @model_validator(mode="after")
     def _leaves_some(self) -> Shares:

@@ -1,7 +1,7 @@
 """Who gets what tonight: the best plan within every limit, with its proof, explorers' draws and inbound offers.
 
-Roles come first. The optimizer solves for exploiters on the limits less the explorers' reserve; what it decides on
-is frozen below ``runs/<run_id>/`` before it starts, and the decision is a pure function of that folder. Arcs that pruning
+Labels come first: controls, explorers with what they draw, and all others, for whom the optimizer solves on what explorers
+leave of the limits. What it decides on is frozen below ``runs/<run_id>/`` before it starts, and the decision is a pure function of that folder. Arcs that pruning
 dropped and that win at the final prices are taken back into it (`planning.plan.column_generation`).
 
 *Reads* candidate, eligible, customer_features, shift, contact (calls of the last weeks); of earlier nights limit_price,
@@ -35,21 +35,25 @@ from models.hashing import draw_keys
 from planning.instance.decision_inputs import VERSION, DecisionInputs
 from planning.instance.plan_files import write_plan
 from planning.instance.run_folder import RunFolder, freeze
+from planning.instance.solve import LimitsConflict
 from planning.limits.declared import DeclaredLimits
 from planning.limits.evaluator import select_arcs, take_units
 from planning.limits.floors import waive_floors
 from planning.plan import column_generation
 from planning.plan.churn import stability
-from planning.plan.decide import fill_known_values
+from planning.plan.decide import fill_known_values, leave
 from planning.plan.decision import Decision, assignment_table, table_hash
 from planning.plan.exploration_cost import learning
 from planning.plan.lift import lift_figures
 from planning.plan.offers import alternates, inbound_offers
+from planning.plan.published import write_published
+from planning.plan.reasons import AT_A_LOSS
 from planning.plan.switching_cost import stays_of, with_cost
 from planning.scoring import prices_before
 from runtime import clauses, spark_tables
 from runtime import run_id as identity
 from runtime.figures import AssignFigures
+from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
 
 READS = ("candidate", "eligible", "customer_features", "shift", "contact")
@@ -57,42 +61,70 @@ READS_PREVIOUS = ("limit_price", "assignment", "candidate")
 WRITES = ("assignment", "recommendation", "limit_price")
 #: What the solves aim at that are only compared with arbitrate-then-cap: a lift is told in tenths of a percent.
 LIFT_GAP = 1e-3
+#: Columns of ``assignment`` that only rows of releases up to 0.2 fill.
+FORMER = ("ghost_product", "ghost_channel")
+#: Said of a night on which explorers got nothing.
+NO_DRAWS = "the limits cannot be kept together with what explorers drew: explorers get nothing tonight"
 
 
 def run(night: Night) -> AssignFigures:
     """Freeze what goes in, decide, write."""
-    run = frozen_inputs(night)
+    run, decision, widened = settle(night)
     inputs = run.inputs()
+    lever = fill_known_values(decision, run)
+    table = assignment_table(decision, inputs)
+    write_plan(run.plan, decision.instance.problem, decision.solution)
+    write_published(decision, run)
+    (run.path / "assignment.sha256").write_text(table_hash(table) + "\n")
+    offers = inbound_offers(decision, run.table("inbound"), inputs)
+    others = alternates(decision, run, inputs)
+    moved = stability_of(night, table)
+    for name in FORMER:
+        table = table.append_column(name, pa.nulls(table.num_rows, pa.int16()))
+    night.lake.replace_arrow("assignment", table, partition=night.partition)
+    night.lake.replace_arrow("recommendation", pa.concat_tables([offers, others]), partition=night.partition)
+    night.lake.replace_arrow("limit_price", price_rows(decision, inputs, night), partition=night.partition)
+    drawn = int(decision.value[(decision.role != EXPLOIT) & (decision.given >= 0)].sum())
+    money = (decision.solution.plan.primal - lever + drawn) * 1e-6
+    extra = {**moved, **learning(decision, inputs), **widened}
+    return figures(decision, inputs, night, money, offers.num_rows, others.num_rows, extra)
+
+
+def settle(night: Night) -> tuple[RunFolder, Decision, dict[str, Any]]:
+    """Freeze what goes in and decide; where the limits conflict with what explorers drew, without their draws.
+
+    Raises:
+        UserError: the limits conflict, or no plan was found.
+    """
+    run = frozen_inputs(night)
     try:
-        decision, widened = column_generation.generate_columns(
-            night, run, DeclaredLimits.from_catalogue(night.catalogue).beside
-        )
+        return run, *_decide(night, run)
+    except LimitsConflict:
+        run = frozen_inputs(night, draws=False)
+        return run, *_decide(night, run)
+
+
+def _decide(night: Night, run: RunFolder) -> tuple[Decision, dict[str, Any]]:
+    try:
+        return column_generation.generate_columns(night, run, DeclaredLimits.from_catalogue(night.catalogue).beside)
     except NoPlan as error:
         raise UserError(
             f"no plan was found: {error}",
             where=str(run.instance),
             remedy="loosen the narrowest limits in conf/limits.yml: cpc whatif --set limits.NAME.amount=V",
         ) from error
-    lever = fill_known_values(decision, run)
-    table = assignment_table(decision, inputs)
-    write_plan(run.plan, decision.instance.problem, decision.solution)
-    (run.path / "assignment.sha256").write_text(table_hash(table) + "\n")
-    offers = inbound_offers(decision, run.table("inbound"), inputs)
-    others = alternates(decision, run, inputs)
-    moved = stability_of(night, table)
-    night.lake.replace_arrow("assignment", table, partition=night.partition)
-    night.lake.replace_arrow("recommendation", pa.concat_tables([offers, others]), partition=night.partition)
-    night.lake.replace_arrow("limit_price", price_rows(decision, inputs, night), partition=night.partition)
-    money = decision.solution.plan.primal * 1e-6 - lever * 1e-6
-    extra = {**moved, **learning(decision, inputs), **widened}
-    return figures(decision, inputs, night, money, offers.num_rows, others.num_rows, extra)
 
 
 # -- what goes in ----------------------------------------------------------------------------------------------
 
 
-def frozen_inputs(night: Night) -> RunFolder:
-    """Read the night's tables and freeze what the decision needs of them."""
+def frozen_inputs(night: Night, *, draws: bool = True) -> RunFolder:
+    """Read the night's tables and freeze what the decision needs of them.
+
+    Args:
+        night: tonight.
+        draws: whether explorers get what they draw; without, all of them get none.
+    """
     catalogue, settings = night.catalogue, night.settings
     declared = DeclaredLimits.from_catalogue(catalogue)
     population = population_of(night)
@@ -117,22 +149,23 @@ def frozen_inputs(night: Night) -> RunFolder:
         gap=settings.solve.gap,
         switch_cost=cost,
         start=prices_before(night)[0],
-        notes=limits.notes,
+        notes=limits.notes if draws else (*limits.notes, NO_DRAWS),
         arcs=declared.units,
         amounts=limits.amounts,
-        reserves=limits.reserves,
         capped=limits.capped,
+        draws=draws,
     )
-    columns = ["customer", "product", "channel", "value"]
+    out = out.drop_columns(["p_convert"])
     return freeze(
         settings.home / "runs" / run_id,
         inputs,
         limits.limits,
-        out.filter(pa.array(is_exploit)).drop_columns(["p_convert"]),
+        leave(population, out, limits.limits, inputs),
+        out.filter(pa.array(is_exploit)),
         {
             "population": population,
-            "others": out.filter(pa.array(~is_exploit)).select(columns),
-            "inbound": inbound.select([*columns, "p_convert"]),
+            "others": out.filter(pa.array(~is_exploit)),
+            "inbound": inbound.select(["customer", "product", "channel", "value", "p_convert"]),
             "stays": stays,
         },
     )
@@ -220,10 +253,10 @@ def recount(night: Night) -> list[dict[str, Any]]:
     """
     declared = DeclaredLimits.from_catalogue(night.catalogue)
     population = population_of(night)
-    then = {row["limit"]: row for row in night.lake.arrow("limit_price", partition=night.partition).to_pylist()}
-    names = ["customer_id", "product", "channel", "role"]
-    plan = night.lake.arrow("assignment", partition=night.partition, columns=names)
-    plan = plan.filter(pc.and_(pc.is_valid(plan["product"]), pc.equal(plan["role"], "exploit"))).drop_columns(["role"])
+    priced = night.lake.arrow("limit_price", partition=night.partition).to_pylist()
+    then = {row["limit"]: _count_whole(row) for row in priced}
+    plan = night.lake.arrow("assignment", partition=night.partition, columns=["customer_id", "product", "channel"])
+    plan = plan.filter(pc.is_valid(plan["product"]))
     plan = declared.beside(plan.rename_columns(["customer", "product", "channel"]), population)
     seen, shape = {name: plan[name].to_numpy() for name in plan.column_names}, (plan.num_rows,)
     changed = []
@@ -234,6 +267,14 @@ def recount(night: Night) -> list[dict[str, Any]]:
             beyond = max(0, (used - limit.amount) * limit.sign)
             changed.append(_limit_change(limit.name, was, limit.amount, used, beyond, contacts))
     return changed + [_limit_change(name, was, None, None, 0, 0) for name, was in then.items()]
+
+
+def _count_whole(row: dict[str, Any]) -> dict[str, Any]:
+    """Whole amount and use of all that is published; nights of releases up to 0.2 kept the exploiters' and a reserve apart."""
+    return {
+        "amount": row["amount"] + (row["reserve"] or 0),
+        "used": row["used"] + (row["used_explore"] or 0),
+    }
 
 
 def _limit_change(
@@ -280,7 +321,7 @@ def stability_of(night: Night, table: pa.Table) -> dict[str, Any]:
 
 
 def price_rows(decision: Decision, inputs: DecisionInputs, night: Night) -> pa.Table:
-    """Rows of ``limit_price``: amounts of the exploiters' problem, their use, the price, and explorers' part."""
+    """Rows of ``limit_price``: whole amounts, the price, and what each part of the plan uses."""
     solution, written = decision.solution, decision.instance.limits.limits
     units = {limit.name: limit.unit for limit in night.catalogue.limits}
     explored = np.flatnonzero((decision.role == EXPLORE) & (decision.given >= 0))
@@ -294,15 +335,14 @@ def price_rows(decision: Decision, inputs: DecisionInputs, night: Night) -> pa.T
                 "limit": limit.name,
                 "kind": "at_most" if limit.sign > 0 else "at_least",
                 "unit": units[limit.name],
-                "amount": limit.amount,
+                "amount": inputs.amounts[m] * limit.sign,
                 "used": solution.plan.used[m] * limit.sign,
                 "price_pico": price,
                 "price_yuan": price * 1e-12,
-                "reserve": inputs.reserves[m],
                 "used_explore": int(use.sum()) * limit.sign,
             }
         )
-    return pa.Table.from_pylist(rows, schema=night.lake.arrow("limit_price").schema)
+    return pa.Table.from_pylist(rows, schema=nullable(arrow_schema(night.lake.table("limit_price"))))
 
 
 def figures(
@@ -325,6 +365,8 @@ def figures(
         alternates: to outbound contacts.
         extra: churn, the cost of learning and what was taken back, by the names of their figures.
     """
+    lost = {reason: (decision.reason == reason) for reason in AT_A_LOSS}
+    support = decision.exploration.support(decision.population) if decision.exploration else {}
     solution, role, given = decision.solution, decision.role, decision.given
     code = {channel.id: channel.code for channel in night.catalogue.channels}
     channel = decision.arcs.channel[given[given >= 0]]
@@ -348,6 +390,10 @@ def figures(
             "explore": int((role == EXPLORE).sum()),
             "control": int((role == CONTROL).sum()),
         },
+        at_a_loss={reason: int(rows.sum()) for reason, rows in lost.items() if rows.any()},
+        loss_yuan={reason: -int(decision.value[rows].sum()) * 1e-6 for reason, rows in lost.items() if rows.any()},
+        marginal=int((decision.marginal & (given >= 0)).sum()),
+        support={code[channel]: counts for channel, counts in support.items()},
         explored=int(((role == EXPLORE) & (given >= 0)).sum()),
         withdrawn=decision.withdrawn,
         arcs=decision.instance.problem.arcs,

@@ -14,6 +14,7 @@ window; of several decisions for one product the last before the order gets it, 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,15 @@ READS_PREVIOUS = ("assignment", "outcome")
 WRITES = ("outcome",)
 
 _TAKES = "('subscribe', 'renew', 'change')"
+#: What a decision says of how it was drawn; null where it was not logged.
+LABELLED = {
+    "role": "string",
+    "pscore": "double",
+    "marginal": "boolean",
+    "arm": "string",
+    "greedy_product": "smallint",
+    "greedy_channel": "smallint",
+}
 _START = START_OF_DAY_SQL.format(date="business_date")
 
 
@@ -42,7 +52,7 @@ _START = START_OF_DAY_SQL.format(date="business_date")
 class Sources:
     """The frames that outcomes come from; events are those the night may see."""
 
-    decisions: DataFrame  # decision_id, run_id, business_date, customer_id, role, product, channel (ids), pscore
+    decisions: DataFrame  # decision_id, run_id, business_date, customer_id, product, channel (ids), and LABELLED
     contact: DataFrame
     order: DataFrame
     consent: DataFrame
@@ -66,26 +76,33 @@ def read_logged_decisions(decisions: DataFrame, catalogue: Catalogue) -> DataFra
     """Decisions that came as feeds, once each, in the form of ``assignment``."""
     products = {product.code: product.id for product in catalogue.products}
     channels = {channel.code: channel.id for channel in catalogue.channels}
+    known = [name for name in LABELLED if name in decisions.columns]
     once = decisions.groupBy("decision_id").agg(
-        *_last("business_date", "customer_id", "role", "product", "channel", "pscore", "feed")
+        *_last("business_date", "customer_id", "product", "channel", "feed", *known)
     )
+    own = {"greedy_product": products, "greedy_channel": channels}
+    read = {name: ids(own[name], name) if name in own else name for name in known}
     return once.selectExpr(
         "decision_id",
         "concat('logged:', feed) as run_id",
         "business_date",
         "customer_id",
-        "role",
         f"{ids(products, 'product')} as product",
         f"{ids(channels, 'channel')} as channel",
-        "pscore",
+        *label_columns(read),
     )
 
 
 def ours(assignments: DataFrame) -> DataFrame:
     """Decisions of this system, in the same form."""
-    return assignments.select(
-        "decision_id", "run_id", "business_date", "customer_id", "role", "product", "channel", "pscore"
-    )
+    known = {name: name for name in LABELLED if name in assignments.columns}
+    own = ("decision_id", "run_id", "business_date", "customer_id", "product", "channel")
+    return assignments.selectExpr(*own, *label_columns(known))
+
+
+def label_columns(known: Mapping[str, str]) -> list[str]:
+    """Spark SQL of what `LABELLED` names, from what is known of it; the rest is null: a release before did not log it."""
+    return [f"cast({known.get(name, 'null')} as {kind}) as {name}" for name, kind in LABELLED.items()]
 
 
 def orders(events: DataFrame, catalogue: Catalogue) -> DataFrame:
@@ -199,10 +216,9 @@ def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.
             "run_id",
             "business_date",
             "customer_id",
-            "role",
             "product",
             "channel",
-            "pscore",
+            *LABELLED,
             f"coalesce({recent}, 0) as recent_milli",
             *(f"coalesce({name}, false) as {name}" for name in ("attempted", "reached", "refused", "interested")),
             "coalesce(converted, false) as converted",

@@ -1,7 +1,8 @@
 """Proves tonight's plan by the independent checker before anyone may publish it.
 
-The checker re-derives value, uses and bound from the frozen arcs, limits and integer prices; then the table is held
-against the plan: one row for every active customer, exploiters' rows equal to what was proved.
+The checker re-derives value, uses and bound from the frozen arcs, limits and integer prices, and counts what all that is
+published uses of the whole limits, explorers included; then the table is held against the plan: one row for every active
+customer, exploiters' rows equal to what was proved.
 
 Then every eligible arc is scored once more at the final prices, so that the gap is known over all arcs and not only
 over those that pruning kept; where those that `assign` did not take back could matter, the plan is refused.
@@ -33,7 +34,6 @@ WRITES = ("ops_run",)  # through the run record
 def run(night: Night) -> ProveFigures:
     """Check the certificate and the table; raise if either is not so."""
     run_id = identity.run_id(night)
-    proof = certify_run(night.settings, run_id)
     rows = night.lake.arrow(
         "assignment", partition=night.partition, columns=["run_id", "customer_id", "product", "channel", "role"]
     )
@@ -45,6 +45,7 @@ def run(night: Night) -> ProveFigures:
             where=f"run {run_id}",
             remedy=f"cpc nightly --date {night.date} --from assign",
         )
+    proof = certify_run(night.settings, run_id)
     prices = night.lake.arrow("limit_price", partition=night.partition, columns=["limit", "price_pico"])
     every = bound_of_all_arcs(
         night,
@@ -75,6 +76,9 @@ def run(night: Night) -> ProveFigures:
         gap_micro_a_customer=(proof.bound - proof.primal) / max(1, proof.customers),
         sha256=proof.assignment_sha256,
         covers=proof.covers,
+        published=proof.published,
+        contacts=proof.contacts,
+        published_bound=proof.published_bound,
         **every,
     )
 

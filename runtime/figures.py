@@ -210,6 +210,13 @@ class AssignFigures(JobFigures):
     pruning_passes: int | None
     pruning: str | None = None
     pruning_loss: float | None = None
+    #: By reason, contacts whose mean value is negative and what they cost.
+    at_a_loss: dict[str, int] | None = None
+    loss_yuan: dict[str, float] | None = None
+    #: Contacts whose propensity hangs on a tie or on the repair.
+    marginal: int | None = None
+    #: By channel, arcs of those who may explore: eligible, kept, supported (a draw can give them).
+    support: dict[str, dict[str, int]] | None = None
 
 
 class ProveFigures(JobFigures):
@@ -232,6 +239,9 @@ class ProveFigures(JobFigures):
     arcs_all: int | None = None
     gap_all_arcs: float | None = None
     pruning_loss: float | None = None
+    published: str | None = None
+    contacts: int | None = None
+    published_bound: int | None = None
     reason: str | None = None
 
 

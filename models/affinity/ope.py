@@ -118,7 +118,11 @@ def bootstrap(by_cluster: Floats, repeats: int, seed: int) -> Floats:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a log says of a policy."""
+    """What a log says of a policy.
+
+    Attributes:
+        without_pscore: rounds of the log that no draw gave; they are not among ``rounds``.
+    """
 
     rounds: int
     values: dict[str, float]
@@ -126,6 +130,7 @@ class Evaluation:
     ess: float
     unsupported_mass: float
     max_weight: float
+    without_pscore: int = 0
 
 
 def evaluate(sums: Sums, *, repeats: int = 500, level: float = 0.95, seed: int = 0) -> Evaluation:

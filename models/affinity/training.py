@@ -37,8 +37,8 @@ from models.affinity.trees import parse, score_rows
 from models.arrays import Flags, Floats, Ints
 from models.money import MICRO
 
-EXPLOIT, EXPLORE, CONTROL = 0, 1, 2
-ROLES = ("exploit", "explore", "control")
+EXPLOIT, EXPLORE, CONTROL, USUAL = 0, 1, 2, 3
+ROLES = ("exploit", "explore", "control", "usual")
 _NEGATIVES = 1  # products per night that were neither offered nor ordered
 _MAX_WEIGHT = 50.0  # 1 / pscore is clipped here for hazards,
 _MAX_LIFT_WEIGHT = 1000.0  # and here for lifts
@@ -51,9 +51,9 @@ class TrainingSample:
     Attributes:
         X: (rows, features) encoded snapshot, NaN missing.
         customer: draw keys, one a person; day: ordinal dates.
-        role: EXPLOIT, EXPLORE or CONTROL.
+        role: EXPLOIT, EXPLORE, CONTROL or USUAL.
         product, channel: ids, −1 where none.
-        pscore: probability of the choice.
+        pscore: probability of the choice; NaN where no draw gave it.
         recent: contacts of the days before, each halved every week.
         ordered: mask of products ordered within the window.
         answer: how a contact was answered, as ``models.affinity.signals`` codes it.
@@ -82,6 +82,11 @@ class TrainingSample:
     def take(self, mask: Flags) -> TrainingSample:
         """The rows of a mask."""
         return TrainingSample(**{name: value[mask] for name, value in vars(self).items()})
+
+    @property
+    def by_chance(self) -> Flags:
+        """(rows,) explorers' decisions whose probability is known: those that may stand for anybody's."""
+        return np.asarray((self.role == EXPLORE) & ~np.isnan(self.pscore))
 
     @property
     def fold(self) -> Ints:
@@ -129,7 +134,7 @@ def learn(
     columns = tuple(features[k] for k in response.positions)
     p_convert, p_base = _cross_fit(met, menu, prior, response)
     reversals = _reversals(met)
-    by_chance = met.role == EXPLORE
+    by_chance = met.by_chance
     explored = _draw_lifts(met, p_convert, p_base).take(by_chance)
     lifts = _lifts(met.take(by_chance), explored, menu)
     left = _fit_kept(sample, met, menu, list(response.positions), knobs)
@@ -306,7 +311,7 @@ def _groups(met: TrainingSample, menu: Menu) -> tuple[Ints, list[str]]:
 
 
 def _draw_lifts(met: TrainingSample, p_convert: Floats, p_base: Floats) -> Drawn:
-    """What came of contacts against what the response expects of them."""
+    """What came of contacts against what the response expects of them; a weight means something `by_chance` alone."""
     return Drawn(
         residual=met.converted - p_base,
         predicted=p_convert - p_base,
@@ -353,7 +358,7 @@ def _reversals(met: TrainingSample) -> dict[str, float]:
 
 def _hazards(sample: TrainingSample) -> tuple[Hazard, Hazard]:
     """What a contact adds to opt-outs and complaints: from explorers, where chance chose."""
-    drawn = sample.take(sample.role == EXPLORE)
+    drawn = sample.take(sample.by_chance)
     weight = np.minimum(1 / np.maximum(drawn.pscore, 1e-9), _MAX_WEIGHT) * drawn.weight
     return (
         hazard(drawn.opted_out, drawn.channel, weight),

@@ -1,6 +1,7 @@
-"""Who is held out, who explores, who exploits: independent keyed hashes of the customer's draw key.
+"""The labels of customers: who is held out, who is served as before, who explores, who exploits.
 
-*control* is drawn for a year, *explore* for a night; both are uniform hashes that nobody can steer.
+Each customer of a night has one label, drawn before anything is solved, by keyed hashes that nobody can steer: *control*
+and *usual* (the operator's old rule) for a year, *explore* for a night; all others *exploit*, in an *arm*.
 docs/developer/assignment.md, "Roles, exploration, pscore".
 """
 
@@ -15,8 +16,10 @@ import numpy.typing as npt
 from models.arrays import Ints
 from models.hashing import uniform
 
-EXPLOIT, EXPLORE, CONTROL = 0, 1, 2
-NAMES = ("exploit", "explore", "control")
+EXPLOIT, EXPLORE, CONTROL, USUAL = 0, 1, 2, 3
+NAMES = ("exploit", "explore", "control", "usual")
+#: Whose values exploiters are given by.
+CHAMPION = "champion"
 
 
 def key(seed: int, *words: object) -> int:
@@ -25,8 +28,19 @@ def key(seed: int, *words: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-def roles(draw_key: Ints, date: dt.date, seed: int, control: float, explore: float) -> npt.NDArray[np.int8]:
-    """The role of each customer on a night."""
-    in_control = uniform(draw_key, key(seed, "control", date.year)) < control
+def roles(
+    draw_key: Ints, date: dt.date, seed: int, control: float, explore: float, usual: float = 0.0
+) -> npt.NDArray[np.int8]:
+    """The label of each customer on a night.
+
+    Args:
+        draw_key: what draws of customers are hashed of, int64 [n].
+        date: of the night.
+        seed: of all draws.
+        control, explore, usual: shares; the latter two of those whom no label before takes.
+    """
+    drawn = uniform(draw_key, key(seed, "control", date.year))
     curious = uniform(draw_key, key(seed, "explore", date)) < explore
-    return np.where(in_control, CONTROL, np.where(curious, EXPLORE, EXPLOIT)).astype(np.int8)
+    role = np.where(curious, EXPLORE, EXPLOIT)
+    role = np.where(drawn < control + usual, USUAL, role)
+    return np.where(drawn < control, CONTROL, role).astype(np.int8)

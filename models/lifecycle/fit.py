@@ -97,6 +97,7 @@ def _facts(night: Night, data: Data) -> dict[str, Any]:
         "decisions": data.decisions,
         "sampled": len(data.sample.day),
         "without_snapshot": data.without_snapshot,
+        "without_pscore": data.without_pscore,
         "snapshots": [date.isoformat() for date in data.snapshots],
         "outcome_version": night.lake.version("outcome"),
         "features_version": night.lake.version("customer_features"),

@@ -2,7 +2,8 @@
 
 Eligible sets come from ``eligible`` of the decision's night where it is stored, otherwise from the nearest stored
 night (the log keeps a hash only); the verdict says from how many nights. Control nights are left out: their arm was
-fixed. Explorers' and exploiters' nights count with their logged pscore.
+fixed. Explorers' and exploiters' nights count with their logged pscore; decisions without one (served as
+before, or taken back by a limit) are left out, and the verdict says how many.
 """
 
 from __future__ import annotations
@@ -44,13 +45,14 @@ def evaluate(night: Night, version: str) -> dict[str, Any]:
     candidate = version_of(night.settings, version)
     old, new = champion(night.settings), fetch(night.settings, candidate)
     before, after = load(old.folder), load(new.folder)
-    rounds, own = _rounds(night, before, after)
+    rounds, own, lost = _rounds(night, before, after)
     checks = judge(rounds, _calibration(after), PromotionBounds(**night.settings.gate.model_dump()))
     return {
         "version": candidate.version,
         "champion": old.version,
         "rounds": len(rounds.logged),
         "nights_with_own_masks": own,
+        "without_pscore": lost,
         "passed": all(check.passed for check in checks),
         "checks": [asdict(check) for check in checks],
     }
@@ -60,7 +62,7 @@ def _calibration(bundle: Bundle) -> dict[str, float]:
     return {name: float(bundle.facts.get("metrics", {}).get(f"{name}_contact", np.nan)) for name in ("ratio", "slope")}
 
 
-def _rounds(night: Night, before: Bundle, after: Bundle) -> tuple[Rounds, int]:
+def _rounds(night: Night, before: Bundle, after: Bundle) -> tuple[Rounds, int, int]:
     offered, snapshots = night.lake.dates("eligible"), night.lake.dates("customer_features")
     known = [date for date in night.lake.dates("outcome") if latest(snapshots, date) is not None]
     dates = [date for date in known if _is_matured(night, date)][-_NIGHTS:]
@@ -70,18 +72,23 @@ def _rounds(night: Night, before: Bundle, after: Bundle) -> tuple[Rounds, int]:
             where="tables outcome, eligible, customer_features",
             remedy="run `cpc job feedback --date D`; it needs matured decisions, snapshots and an eligible night",
         )
-    parts = []
+    parts, lost = [], 0
     for date in dates:
         masks_date = date if date in offered else min(offered, key=lambda other: (abs((other - date).days), other))
         snapshot = latest(snapshots, date)
         assert snapshot is not None
-        parts.append(_night(night, date, snapshot, masks_date, before, after))
+        names = ["customer_id", "role", "product", "channel", "pscore", "margin_micro", "recent_milli"]
+        rows = partition(night, "outcome", date, names)
+        rows = rows.filter(pc.not_equal(rows["role"], "control"))
+        drawn = rows.filter(pc.is_valid(rows["pscore"]))
+        lost += rows.num_rows - drawn.num_rows
+        parts.append(_night(night, drawn, snapshot, masks_date, before, after))
     joined = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("customer", "logged", "pscore", "reward", "champion", "challenger")
     }
     slices = {name: np.concatenate([part.slices[name] for part in parts]) for name in parts[0].slices}
-    return Rounds(**joined, slices=slices), sum(date in offered for date in dates)
+    return Rounds(**joined, slices=slices), sum(date in offered for date in dates), lost
 
 
 def _is_matured(night: Night, date: Any) -> bool:
@@ -89,10 +96,7 @@ def _is_matured(night: Night, date: Any) -> bool:
     return bool(next(pq.ParquetFile(path).iter_batches(1, columns=["matured"]))["matured"][0].as_py())
 
 
-def _night(night: Night, date: Any, snapshot_date: Any, masks_date: Any, before: Bundle, after: Bundle) -> Rounds:
-    names = ["customer_id", "role", "product", "channel", "pscore", "margin_micro", "recent_milli"]
-    rows = partition(night, "outcome", date, names)
-    rows = rows.filter(pc.not_equal(rows["role"], "control"))
+def _night(night: Night, rows: pa.Table, snapshot_date: Any, masks_date: Any, before: Bundle, after: Bundle) -> Rounds:
     columns = dict.fromkeys(["customer_id", *(f.name for b in (before, after) for f in b.features), *_SLICES])
     snapshot = partition(night, "customer_features", snapshot_date, list(columns))
     eligible = partition(night, "eligible", masks_date, ["customer_id", "masks"])

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from conf.errors import UserError
 from models.affinity.encode import EncodedFeature, changes, encode, learn
 from models.affinity.signals import HEARD, INTERESTED, MISSED, REFUSED, UNKNOWN
-from models.affinity.training import CONTROL, ROLES, TrainingSample
+from models.affinity.training import CONTROL, EXPLORE, ROLES, TrainingSample
 from models.arrays import Floats, Ints
 from models.hashing import draw_keys, uniform
 from runtime.night import Night
@@ -50,7 +50,12 @@ _SHARES = (0.6, 0.15, 0.25)
 
 @dataclass(frozen=True)
 class Data:
-    """The sample, how it was encoded, and what it stands for."""
+    """The sample, how it was encoded, and what it stands for.
+
+    Attributes:
+        without_snapshot: decisions left out for want of a snapshot.
+        without_pscore: explorers' decisions that no draw gave (a limit took the draw back): they teach no weighted figure.
+    """
 
     sample: TrainingSample
     features: tuple[EncodedFeature, ...]
@@ -59,6 +64,7 @@ class Data:
     last: dt.date
     snapshots: tuple[dt.date, ...]
     without_snapshot: int
+    without_pscore: int
 
 
 def latest(dates: Sequence[dt.date], at: dt.date) -> dt.date | None:
@@ -158,7 +164,14 @@ def read(night: Night) -> Data:
         used[-1][0],
         tuple(sorted({snapshot for _, _, snapshot in used})),
         dropped,
+        sum(count_without_pscore(part) for _, part, _ in used),
     )
+
+
+def count_without_pscore(rows: pa.Table) -> int:
+    """Explorers' decisions whose probability is not known."""
+    lost = pc.and_(pc.is_null(rows["pscore"]), pc.equal(rows["role"], ROLES[EXPLORE]))
+    return int(pc.sum(lost).as_py() or 0)
 
 
 def _select_matured(night: Night, dates: Sequence[dt.date]) -> Iterator[tuple[dt.date, pa.Table]]:
@@ -229,7 +242,7 @@ def _sample(rows: pa.Table, keys: Ints, X: Floats, date: dt.date, weight: Floats
         role=roles,
         product=ids("product"),
         channel=ids("channel"),
-        pscore=rows["pscore"].to_numpy(),
+        pscore=pc.cast(pc.fill_null(rows["pscore"], np.nan), pa.float64()).to_numpy(),
         recent=recent_of(rows),
         ordered=ids("ordered"),
         answer=_answers(rows),

@@ -102,7 +102,10 @@ class Checked(BaseModel):
     Attributes:
         run_id: the night's run; None of a plan that is no night's.
         covers: which arcs the bound is over, where that is to be said.
-        used: use by limit.
+        used: use by limit; of a night, by all that is published, where that was checked.
+        published: whether the limits hold for all that is published; why that was not checked. None of a plan that is no night's.
+        contacts: published, of all labels.
+        published_bound: what no plan with these draws is worth more than, micro-yuan.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -116,6 +119,9 @@ class Checked(BaseModel):
     assignment_sha256: str
     gap: float
     used: dict[str, int]
+    published: str | None = None
+    contacts: int | None = None
+    published_bound: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What the command prints."""

@@ -13,7 +13,9 @@ from conf.errors import UserError
 from planning.limits.arc_units import ArcUnits
 
 #: The form that is written now; those of releases before are read.
-VERSION = 2
+VERSION = 3
+#: Since this form labels come first and one solve has what explorers leave; before, a part of limits was reserved for them.
+LABELS_FIRST = 3
 _FLAT = ("products", "channels", "shares_of")  # of version 1, which release 0.1 wrote without a number
 
 
@@ -33,11 +35,12 @@ class DecisionInputs(Strict):
         notes: what is odd about tonight's amounts.
         arcs: products, channels and their units.
         amounts: of each limit, whole, in the at-most form.
-        reserves: what of it is kept for explorers.
         capped: whether explorers must stay within it: at most, and no share.
+        draws: whether explorers were given what they drew; not where the limits conflicted with it.
+        reserves: what of each limit was kept for explorers, in runs of releases up to 0.2.
     """
 
-    version: Literal[2]
+    version: Literal[2, 3]
     run_id: str
     date: dt.date
     code: str = ""
@@ -50,8 +53,14 @@ class DecisionInputs(Strict):
     notes: tuple[str, ...] = ()
     arcs: ArcUnits
     amounts: tuple[int, ...]
-    reserves: tuple[int, ...]
     capped: tuple[bool, ...]
+    draws: bool = True
+    reserves: tuple[int, ...] = ()
+
+    @property
+    def labels_first(self) -> bool:
+        """Whether one solve has what explorers leave; else the run is of a release that reserved a part of limits."""
+        return self.version >= LABELS_FIRST
 
     @model_validator(mode="before")
     @classmethod
@@ -64,7 +73,7 @@ class DecisionInputs(Strict):
             for row in data["channels"]
         ]
         arcs = {"products": data["products"], "channels": channels, "shares": data["shares_of"]}
-        return {**{k: v for k, v in data.items() if k not in _FLAT}, "version": VERSION, "arcs": arcs}
+        return {**{k: v for k, v in data.items() if k not in _FLAT}, "version": 2, "arcs": arcs}
 
 
 def read_inputs(path: Path) -> DecisionInputs:

@@ -1,13 +1,16 @@
 """The frozen inputs of a night's decision, in ``$CPC_HOME/runs/<run_id>/``: what a replay, a what-if and the checker read.
 
-``instance/`` is the exploiters' problem as `cpc solve` reads it; ``plan/`` what was solved and proved;
-``population.parquet`` every active customer with role, masks and what limits see of them; ``others.parquet`` the arcs
-of explorers and controls; ``inbound.parquet`` scored offers of inbound channels; ``inputs.json`` the rest.
+``whole.yml`` has tonight's limits; ``instance/`` the exploiters' problem as `cpc solve` reads it, on what explorers leave of
+them; ``plan/`` what was solved and proved, ``published.json`` what all parts of the plan use together;
+``population.parquet`` every active customer with label, masks and what limits see of them; ``others.parquet`` the arcs
+of explorers and controls; ``taken_back.parquet`` arcs that pruning had dropped, from which nobody draws;
+``inbound.parquet`` scored offers of inbound channels; ``inputs.json`` the rest.
 ``active/`` is what what-ifs made for the next ones (`planning.whatif.active_sets`).
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +23,10 @@ from conf.settings import Settings
 from models.assignment.roles import EXPLOIT
 from planning.instance.certificate import Checked
 from planning.instance.decision_inputs import DecisionInputs, read_inputs, write_inputs
-from planning.instance.solve import check_plan
+from planning.instance.solve import check_plan, check_published_plan
 from planning.limits.in_force import LimitsInForce, read_limits, write_limits
 from runtime.atomic_files import file_draft, folder_draft
+from runtime.lake import Lake
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,23 @@ class RunFolder:
         """The exploiters' limits."""
         return read_limits(self.instance / "limits.yml")
 
+    def whole_limits(self) -> LimitsInForce:
+        """The limits with their whole amounts, of exploiters and explorers together."""
+        inputs = self.inputs()
+        if inputs.labels_first:
+            return read_limits(self.path / "whole.yml")
+        limits = self.limits()
+        pairs = zip(limits.limits, inputs.amounts, strict=True)
+        return LimitsInForce(choose=limits.choose, limits=tuple(x.with_amount(x.sign * whole) for x, whole in pairs))
+
+    def kept(self) -> pa.Table:
+        """``customer, product, channel`` of the outbound arcs that pruning kept, of every label, in no order."""
+        columns = ["customer", "product", "channel"]
+        sources = (self.instance / "arcs", self.path / "others.parquet")
+        arcs = pa.concat_tables([pq.read_table(source, columns=columns) for source in sources])
+        late = self.path / "taken_back.parquet"
+        return arcs.join(pq.read_table(late), columns, join_type="left anti") if late.exists() else arcs
+
     def table(self, name: str) -> pa.Table:
         """``population``, ``others`` or ``inbound``."""
         return pq.read_table(self.path / f"{name}.parquet")
@@ -76,13 +97,28 @@ def open_run(settings: Settings, run: str) -> RunFolder:
 
 
 def freeze(
-    folder: Path, inputs: DecisionInputs, limits: LimitsInForce, arcs: pa.Table, tables: dict[str, pa.Table]
+    folder: Path,
+    inputs: DecisionInputs,
+    whole: LimitsInForce,
+    left: LimitsInForce,
+    arcs: pa.Table,
+    tables: dict[str, pa.Table],
 ) -> RunFolder:
-    """Write a run's inputs, whole or not at all; what an earlier attempt left is replaced."""
+    """Write a run's inputs, whole or not at all; what an earlier attempt left is replaced.
+
+    Args:
+        folder: of the run.
+        inputs: what goes into ``inputs.json``.
+        whole: tonight's limits.
+        left: what explorers leave of them.
+        arcs: of exploiters.
+        tables: the rest, by name.
+    """
     with folder_draft(folder) as draft:
         (draft / "instance" / "arcs").mkdir(parents=True)
         pq.write_table(arcs, draft / "instance" / "arcs" / "part-00000.parquet", compression="zstd")
-        write_limits(draft / "instance" / "limits.yml", limits)
+        write_limits(draft / "instance" / "limits.yml", left)
+        write_limits(draft / "whole.yml", whole)
         for name, rows in tables.items():
             pq.write_table(rows, draft / f"{name}.parquet", compression="zstd")
         write_inputs(draft / "inputs.json", inputs)
@@ -108,14 +144,42 @@ def take_back(run: RunFolder, arcs: pa.Table) -> None:
         joined = pa.concat_tables([rows, more.select(rows.column_names).cast(rows.schema)]).sort_by(order)
         with file_draft(path) as draft:
             pq.write_table(joined, draft, compression="zstd")
+    late, more = run.path / "taken_back.parquet", arcs.select(["customer", "product", "channel"])
+    before = [pq.read_table(late)] if late.exists() else []
+    with file_draft(late) as draft:
+        pq.write_table(pa.concat_tables([*before, more]), draft, compression="zstd")
 
 
 def certify_run(settings: Settings, run: str) -> Checked:
     """The checker's figures on a run's frozen instance and plan (the stored set of arcs: what pruning kept).
 
+    Of a run whose rows are in the lake, all limits are counted again over what is published, explorers included; runs of
+    releases up to 0.2 kept to the limits part by part and have no such proof.
+
     Raises:
         UserError: there is no such run, or the checker refuses its plan.
     """
     folder = open_run(settings, run)
-    verdict = check_plan(folder.instance, folder.plan)
-    return verdict.model_copy(update={"run_id": run, "covers": "stored arcs"})
+    verdict = check_plan(folder.instance, folder.plan).model_copy(update={"run_id": run, "covers": "stored arcs"})
+    inputs = folder.inputs()
+    if not inputs.labels_first:
+        return verdict.model_copy(update={"published": "not checked: of a release that reserved limits for explorers"})
+    rows = published_contacts(settings, inputs.date)
+    if others := sorted(set(rows["run_id"].to_pylist()) - {run}):
+        return verdict.model_copy(update={"published": f"not checked: the night was decided again by run {others[0]}"})
+    found = check_published_plan(folder.path, rows.drop_columns(["run_id"]), verdict.bound)
+    used = {limit["name"]: sum(limit["used"].values()) for limit in found["limits"]}
+    contacts = sum(found["contacts"].values())
+    return verdict.model_copy(
+        update={"published": "accepted", "contacts": contacts, "published_bound": found["bound"], "used": used}
+    )
+
+
+def published_contacts(settings: Settings, date: dt.date) -> pa.Table:
+    """``customer, product, channel, value, role, run_id`` of a night's contacts in the lake, customers ascending."""
+    names = ["customer_id", "product", "channel", "decision_value", "role", "run_id"]
+    rows = Lake(settings.lake, settings.catalogue).arrow("assignment", partition={"business_date": date})
+    rows = rows.filter(pc.is_valid(rows["product"])).sort_by("customer_id")
+    for name in set(names) - set(rows.column_names):  # a table that no night of this release has written yet
+        rows = rows.append_column(name, pa.nulls(rows.num_rows, pa.int64()))
+    return rows.select(names).rename_columns(["customer", "product", "channel", "value", "role", "run_id"])

@@ -6,9 +6,13 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from certify.check import check
 from certify.limits import InstanceRefused
+from certify.published import check_published
 from conf.errors import UserError
 from models.assignment.conflict import Infeasible
 from models.assignment.dual_evaluation import Engine
@@ -17,6 +21,10 @@ from models.assignment.problem import Overflow
 from models.assignment.solve import Solution, SolveOptions, solve
 from planning.instance.certificate import Checked
 from planning.instance.reader import Instance
+
+
+class LimitsConflict(UserError):  # noqa: N818 - what is found
+    """No plan keeps the limits together."""
 
 
 def tell_integer(name: str, amount: int) -> str:
@@ -44,7 +52,8 @@ def solve_instance(
         tell: an amount of a limit, by name, in words.
 
     Raises:
-        UserError: the limits conflict, or integers are too large.
+        LimitsConflict: no plan keeps the limits together.
+        UserError: integers are too large.
         NoPlan: no plan was found in time, and no conflict was shown.
     """
     with tell_conflicts(instance, where, changed, tell):
@@ -58,7 +67,8 @@ def tell_conflicts(
     """Whatever refuses the instance's limits or integers does so in the words of the command line.
 
     Raises:
-        UserError: the limits conflict, or integers are too large.
+        LimitsConflict: no plan keeps the limits together.
+        UserError: integers are too large.
     """
     try:
         yield
@@ -66,7 +76,7 @@ def tell_conflicts(
         raise UserError(str(error), where=where, remedy="scale values or uses down") from error
     except Infeasible as error:
         remedy = loosen(error, instance, changed, tell)
-        raise UserError(describe_conflict(error), where=where, remedy=remedy) from error
+        raise LimitsConflict(describe_conflict(error), where=where, remedy=remedy) from error
 
 
 def describe_conflict(error: Infeasible) -> str:
@@ -126,6 +136,22 @@ def check_plan(instance: Path, out: Path) -> Checked:
     except InstanceRefused as error:
         raise UserError(
             f"refused: {error.what}", where=error.where, remedy="solve the instance again; do not use this plan"
+        ) from error
+
+
+def check_published_plan(run: Path, contacts: pa.Table, bound: int) -> dict[str, Any]:
+    """What the checker counts over all contacts that are published.
+
+    Raises:
+        UserError: the checker refuses them.
+    """
+    try:
+        return check_published(run, contacts, bound)
+    except InstanceRefused as error:
+        raise UserError(
+            f"refused: {error.what}",
+            where=error.where,
+            remedy="decide the night again (--from assign); do not use this plan",
         ) from error
 
 

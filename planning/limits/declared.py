@@ -28,22 +28,19 @@ class InForce:
     """Tonight's limits.
 
     Attributes:
-        limits: with what exploiters may use of them.
-        reserves: of each, what is kept for explorers (0 for floors and shares).
+        limits: with their whole amounts.
         capped: of each, whether explorers are held within it.
         notes: on amounts that are not what the calendar says.
     """
 
     limits: LimitsInForce
-    reserves: tuple[int, ...]
     capped: tuple[bool, ...]
     notes: tuple[str, ...]
 
     @property
     def amounts(self) -> tuple[int, ...]:
         """Whole amounts, in the at-most form."""
-        pairs = zip(self.limits.limits, self.reserves, strict=True)
-        return tuple((limit.amount + reserve) * limit.sign for limit, reserve in pairs)
+        return tuple(limit.amount * limit.sign for limit in self.limits.limits)
 
 
 @dataclass(frozen=True)
@@ -138,32 +135,26 @@ class DeclaredLimits:
             population: every active customer, with the columns of `columns`.
         """
         work = demand(night, self.limits, population)
-        reserve = night.settings.shares.explore_reserve
-        return self.at(population.num_rows, shifts(night), night.date, reserve, work)
+        return self.at(population.num_rows, shifts(night), night.date, work)
 
-    def at(
-        self, customers: int, calendar: pa.Table, date: dt.date, reserve: float, work: Demand | None = None
-    ) -> InForce:
+    def at(self, customers: int, calendar: pa.Table, date: dt.date, work: Demand | None = None) -> InForce:
         """The same, of what is given.
 
         Args:
             customers: active ones.
             calendar: of shifts.
             date: decision date.
-            reserve: share of a capacity that is kept for explorers.
             work: what agents who answer have to do anyway.
         """
-        limits, reserves, notes = [], [], []
+        limits, notes = [], []
         for declared in self.limits:
             amount, note = amount_of(declared.limit, customers, calendar, date, work or Demand())
             if note:
                 notes.append(f"{declared.name}: {note}")
-            reserved = int(amount * reserve) if declared.capped and amount > 0 else 0
-            side = {declared.limit.side: amount - reserved}
+            side = {declared.limit.side: amount}
             limits.append(LimitInForce(name=declared.name, counts=declared.counts, where=declared.where, **side))
-            reserves.append(reserved)
         capped = tuple(declared.capped for declared in self.limits)
-        return InForce(LimitsInForce(limits=tuple(limits)), tuple(reserves), capped, tuple(notes))
+        return InForce(LimitsInForce(limits=tuple(limits)), capped, tuple(notes))
 
     # -- pruning: the arcs of the scorer's menu, products outermost -------------------------------------------------
 

@@ -1,7 +1,7 @@
 """From a night's frozen inputs to who gets what: a pure function of the folder, so a replay gives the same bytes.
 
-Exploiters by the optimizer on the limits less the reserve; explorers by their logged draw; controls get none. Every
-active customer gets a row with a reason and the probability of what it was given.
+Explorers by their logged draw; exploiters by the optimizer on what explorers leave of the limits; controls get none. Every
+active customer gets a row with a reason, and the probability of what it was given where a draw gave it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,8 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from models.arrays import Ints
 from models.assignment.dual_evaluation import choices
-from models.assignment.explore import BEST_ARCS
 from models.assignment.kernels import ArcArrays, choose
 from models.assignment.problem import NO_GROUP, PICO
 from models.assignment.roles import CONTROL, EXPLORE
@@ -28,8 +25,11 @@ from planning.instance.run_folder import RunFolder
 from planning.instance.solve import solve_instance, with_start
 from planning.limits.arc_classes import Arcs
 from planning.limits.evaluator import Evaluator
+from planning.limits.in_force import LimitsInForce
 from planning.plan.decision import Decision
-from planning.plan.exploration import explore
+from planning.plan.exploration import Exploration, explore, take_off
+from planning.plan.reasons import tell_losses
+from planning.plan.reserved_exploration import explore_within_reserves, rank_best_arcs
 from planning.plan.switching_cost import without_cost
 
 #: A choice whose best alternative is closer than this, pico-yuan, is marked marginal.
@@ -45,14 +45,26 @@ def decide(run: RunFolder, tell: Callable[[str, float, int, int | None], None] |
         goal = replace(goal, report=tell)
     solution = solve_instance(instance, with_start(goal, instance, inputs.start), str(run.instance))
     population = run.table("population")
-    arcs = Evaluator(inputs.arcs, instance.limits.limits).arcs(population)
-    night = _empty(population, arcs, solution, instance)
-    best = _best_arcs(run, night, inputs)
-    _exploit(night)
-    _others(run, night)
-    explore(night, best, inputs)
+    if not inputs.labels_first:
+        arcs = Evaluator(inputs.arcs, instance.limits.limits).arcs(population)
+        night = _empty(population, arcs, solution, instance)
+        _exploit(night)
+        _others(run, night)
+        explore_within_reserves(night, rank_best_arcs(run, night, inputs), inputs)
+    else:
+        drawn = explore(population, run.kept(), run.whole_limits(), inputs)
+        night = _empty(population, drawn.arcs, solution, instance)
+        _exploit(night)
+        _others(run, night)
+        _explore(night, drawn)
+        night.pscore = drawn.pscore(inputs.explore, night.greedy, night.given, night.role)
     _reasons(night)
     return night
+
+
+def leave(population: pa.Table, kept: pa.Table, limits: LimitsInForce, inputs: DecisionInputs) -> LimitsInForce:
+    """What explorers' draws leave of the limits for those who are solved; arguments as of `explore`."""
+    return take_off(limits, explore(population, kept, limits, inputs).used())
 
 
 def _empty(population: pa.Table, arcs: Arcs, solution: Solution, instance: Instance) -> Decision:
@@ -70,6 +82,7 @@ def _empty(population: pa.Table, arcs: Arcs, solution: Solution, instance: Insta
         np.full(n, "", object),
         np.ones(n),
         0,
+        np.zeros(n, np.int64),
         np.zeros(n, np.int64),
     )
 
@@ -96,17 +109,9 @@ def _exploit(night: Decision) -> None:
         )
 
 
-def _arc_rows(table: pa.Table, night: Decision) -> tuple[Ints, Ints, Ints]:
-    """Row in the population, place of the arc and value of each arc of a table, sorted by row and arc label."""
-    row = np.searchsorted(night.customer, table["customer"].to_numpy())
-    product, channel = (table[name].to_numpy().astype(np.int64) for name in ("product", "channel"))
-    order = np.lexsort((channel, product, row))
-    return row[order], night.arcs.of(product, channel)[order], table["value"].to_numpy()[order]
-
-
 def _others(run: RunFolder, night: Decision) -> None:
     """What explorers and controls would get as exploiters."""
-    row, arc, value = _arc_rows(run.table("others"), night)
+    row, arc, value = night.arc_rows(run.table("others"))
     if not len(row):
         return
     begin = np.concatenate(([0], np.flatnonzero(np.diff(row)) + 1, [len(row)]))
@@ -122,24 +127,15 @@ def _others(run: RunFolder, night: Decision) -> None:
     night.left[who] = np.where(best >= 0, reduced // PICO, 0)
 
 
-def _best_arcs(run: RunFolder, night: Decision, inputs: DecisionInputs) -> Ints:
-    """The five best outbound arcs of each customer at last night's prices, int64 [n, 5]; -1 where fewer."""
-    start = inputs.start
-    limits = night.instance.problem.limits
-    prices = np.array([start.get(n, 0) * int(s) for n, s in zip(limits.names, limits.sign, strict=True)], np.int64)
-    own = ["customer", "product", "channel", "value"]
-    exploit = pq.read_table(run.instance / "arcs", columns=own)
-    table = pa.concat_tables([exploit, run.table("others").select(own)])
-    row, arc, value = _arc_rows(table, night)
-    reduced = value * PICO - night.arcs.price(prices)[night.arcs.classes[row], arc]
-    order = np.lexsort((arc, -reduced, row))
-    row, arc = row[order], arc[order]
-    first = np.searchsorted(row, row)
-    rank = np.arange(len(row)) - first
-    best = np.full((night.population.num_rows, BEST_ARCS), -1, np.int64)
-    top = rank < BEST_ARCS
-    best[row[top], rank[top]] = arc[top]
-    return best
+def _explore(night: Decision, drawn: Exploration) -> None:
+    """What explorers drew."""
+    night.exploration = drawn
+    night.withdrawn = int(drawn.withdrawn.sum())
+    night.marginal |= drawn.withdrawn
+    who = night.role == EXPLORE
+    night.given[who] = drawn.given[who]
+    night.reason[who] = np.where(drawn.given[who] >= 0, "explored", "explore_none")
+    night.reason[drawn.withdrawn] = "explore_withdrawn"
 
 
 def _reasons(night: Decision) -> None:
@@ -155,10 +151,17 @@ def _reasons(night: Decision) -> None:
 def fill_known_values(night: Decision, run: RunFolder) -> int:
     """Fill in the scored value of what explorers were given, where the arc was kept by pruning; values become money.
 
+    What was decided on stays in ``decision_value``; whose contact is made at a loss is given the reason why.
+
     Returns:
         what the plan's value holds of the cost of switching, micro-yuan.
     """
-    row, arc, value = _arc_rows(run.table("others"), night)
+    row, arc, value = night.arc_rows(run.table("others"))
     match = (night.given[row] == arc) & (night.role[row] == EXPLORE)
     night.value[row[match]], night.known[row[match]] = value[match], True
-    return without_cost(night, run)
+    night.decision_value = night.value.copy()
+    lever = without_cost(night, run)
+    inputs = run.inputs()
+    if inputs.labels_first:
+        tell_losses(night, inputs.arcs.shares)
+    return lever

@@ -1,192 +1,149 @@
-"""What explorers are given tonight, and the propensity of every row: draws, quotas, reserves.
+"""What explorers are given tonight, before anything is solved, and the propensity of every row.
 
+Explorers draw over the arcs that pruning kept and none. What they use is taken off every limit, share and floor in whole
+units, and all others are solved on what is left. Draws are thinned so that explorers use of a limit about what they are
+of the customers, or as little as lets an arc be learnt from; should chance exceed a whole limit all the same, the last draws
+by hash are withdrawn, and no propensity is told of them.
 docs/developer/assignment.md, "Roles, exploration, pscore".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
-from models.assignment import explore as ex
-from models.assignment.roles import CONTROL, EXPLORE, key
-from models.hashing import hashes, uniform
+from models.assignment.explore import DEVIATIONS, PARTS, Offered, offer_evenly, pscore, thin, thin_to_limit
+from models.assignment.roles import CONTROL, EXPLORE, USUAL, key
+from models.hashing import draw_keys, hashes
 from planning.instance.decision_inputs import DecisionInputs
 from planning.limits.arc_classes import Arcs, eligible_arcs
-from planning.plan.decision import Decision
+from planning.limits.evaluator import Evaluator
+from planning.limits.in_force import LimitsInForce
 
-BATCH = 1 << 16
-
-
-def explore(night: Decision, best: Ints, inputs: DecisionInputs) -> None:
-    """Give explorers what they draw, and say of all who could have been one how probable their row was.
-
-    Args:
-        night: roles, prices and what everybody gets as an exploiter; its rows are filled in.
-        best: up to five arcs of each customer, the best at last night's prices, int64 [n, 5]; -1 where fewer.
-        inputs: the frozen inputs.
-    """
-    arcs, role = night.arcs, night.role
-    epsilon = inputs.explore
-    masks = night.population["masks"].combine_chunks().flatten().to_numpy().reshape(len(role), -1)
-
-    def weights(part: slice) -> Floats:
-        marks = np.zeros((len(role[part]), len(arcs.product) + 1), bool)
-        np.put_along_axis(marks, np.where(best[part] >= 0, best[part], len(arcs.product)), True, 1)
-        weight = ex.draw_weights(eligible_arcs(masks[part], arcs), marks[:, :-1])
-        weight[role[part] == CONTROL] = 0.0
-        return weight
-
-    expected = np.zeros(arcs.uses.shape[1:])
-    for part in _parts(len(role)):
-        np.add.at(expected, arcs.classes[part], epsilon * weights(part))
-    order = {c: i for i, c in enumerate(dict.fromkeys(arcs.channel.tolist()))}
-    channels = np.array([order[c] for c in arcs.channel.tolist()], np.int64)
-    thinning = hold_within(arcs, expected, np.array(inputs.reserves, np.int64), np.array(inputs.capped, bool), channels)
-    drew = _draw_arcs(night, weights, thinning, inputs)
-    passing = _pass_probability(night, drew, thinning, channels)
-    _give(night, drew, thinning, channels, inputs)
-    for part in _parts(len(role)):
-        chances = ex.propensity(weights(part), thinning.thin[arcs.classes[part]], channels, passing[part])
-        score = ex.pscore(epsilon, night.greedy[part], night.given[part], chances)
-        able = (role[part] != CONTROL) & eligible_arcs(masks[part], arcs).any(1)
-        night.pscore[part] = np.where(able, score, 1.0)
-
-
-def _parts(rows: int) -> Iterator[slice]:
-    return (slice(lo, lo + BATCH) for lo in range(0, rows, BATCH))
-
-
-def _draw_arcs(night: Decision, weights: Callable[[slice], Floats], thinning: Thinning, inputs: DecisionInputs) -> Ints:
-    """The arc that each explorer draws before quotas, thinned; -1 none."""
-    drew = np.full(len(night.role), -1, np.int64)
-    number = key(inputs.seed, "draw", inputs.date)
-    for part in _parts(len(drew)):
-        drew[part] = ex.draw(
-            weights(part) * thinning.thin[night.arcs.classes[part]], uniform(night.customer[part], number)
-        )
-    drew[night.role != EXPLORE] = -1
-    return drew
-
-
-def _pass_probability(night: Decision, drew: Ints, thinning: Thinning, channels: Ints) -> Floats:
-    """P(a draw of the customer in a cell passes its quota), given what the others drew tonight, [n, C].
-
-    Of 1 + X drawers the K smallest hashes stay, and the customer's own rank is uniform: P = min(1, K / (1 + X)).
-    What the others drew is known when this is logged, and nobody's own role or draw is in it but by the count of others.
-    """
-    count, centres = thinning.quota.shape
-    centre, channel = night.arcs.centre[night.arcs.classes], np.where(drew >= 0, channels[drew], -1)
-    has = drew >= 0
-    drawers = np.bincount(channel[has] * centres + centre[has], minlength=count * centres).reshape(count, centres)
-    others = drawers[:, centre].T - (channel[:, None] == np.arange(count))
-    return np.minimum(1.0, thinning.quota[:, centre].T / (1.0 + others))
-
-
-def _give(night: Decision, drew: Ints, thinning: Thinning, channels: Ints, inputs: DecisionInputs) -> None:
-    """Give explorers what they drew as far as quotas and limits allow; ``withdrawn`` counts whom a limit refused."""
-    arcs, arc = night.arcs, drew.copy()
-    night.reason[night.role == EXPLORE] = "explore_none"
-    order = hashes(night.customer, key(inputs.seed, "quota", inputs.date))
-    centre = arcs.centre[arcs.classes]
-    for c, z in np.ndindex(*thinning.quota.shape):
-        rows = np.flatnonzero((arc >= 0) & (channels[arc] == c) & (centre == z))
-        out = rows[~ex.keep_smallest(order[rows], int(thinning.quota[c, z]))]
-        arc[out] = -1
-        night.reason[out] = "explore_quota"
-    amount, used = np.array(inputs.amounts, np.int64), np.array(night.solution.plan.used, np.int64)
-    for m in np.flatnonzero(inputs.capped):
-        who = np.flatnonzero(arc >= 0)
-        who = who[np.argsort(order[who], kind="stable")]
-        use = arcs.uses[m][arcs.classes[who], arc[who]]
-        out = who[(np.cumsum(use) + used[m] > amount[m]) & (use > 0)]
-        arc[out] = -1
-        night.reason[out] = "explore_withdrawn"
-        night.marginal[out] = True
-        night.withdrawn += len(out)
-    has = np.flatnonzero(arc >= 0)
-    night.given[has] = arc[has]
-    night.reason[has] = "explored"
-
-
-#: Share of a reserve that expected draws may take where quotas hold it exactly.
-SPARE = 0.9
+_BATCH = 1 << 16
 
 
 @dataclass(frozen=True)
-class Thinning:
-    """How exploration is held within its reserve.
+class Exploration:
+    """The draws of a night.
 
     Attributes:
-        thin: probability that a draw is kept, [classes, A].
-        quota: places of each cell (arc's channel, centre), int64 [channels, centres].
-        expected: expected use of each limit by explorers before thinning.
+        arcs: outbound arcs and classes of customers, with what the limits take of them.
+        offered: what explorers draw from, of everybody; nothing of who cannot be one.
+        given: arc that each explorer is given (place in ``arcs``; -1 none), int64 [n].
+        withdrawn: whose draw a limit could not carry, bool [n].
     """
 
-    thin: Floats
-    quota: Ints
-    expected: Floats
+    arcs: Arcs
+    offered: Offered
+    given: Ints
+    withdrawn: NDArray[np.bool_]
+
+    def used(self) -> Ints:
+        """What explorers use of each limit, in the at-most form, int64 [limits]."""
+        some = np.flatnonzero(self.given >= 0)
+        return self.arcs.uses[:, self.arcs.classes[some], self.given[some]].sum(axis=1)
+
+    def pscore(self, epsilon: float, greedy: Ints, given: Ints, role: NDArray[np.int8]) -> Floats:
+        """Probability of what each customer was given; NaN where it is not one of a draw.
+
+        Args:
+            epsilon: share who explore.
+            greedy: what exploiting gives each customer at the night's prices, -1 none.
+            given: what each was given, -1 none.
+            role: labels.
+        """
+        chance = pscore(epsilon, given == greedy, self.offered.parts_of(given))
+        return np.where((role == CONTROL) | (role == USUAL) | self.withdrawn, np.nan, chance)
+
+    def support(self, population: pa.Table) -> dict[int, dict[str, int]]:
+        """By channel id, arcs of those who might explore: how many passed the rules, were kept, and can be drawn tonight."""
+        arcs, offered = self.arcs, self.offered
+        role = population["role"].to_numpy()
+        able = (role != CONTROL) & (role != USUAL)
+        masks = population["masks"].combine_chunks().flatten().to_numpy().reshape(population.num_rows, -1)
+        passed = np.zeros(len(arcs.product), np.int64)
+        for low in range(0, len(role), _BATCH):
+            part = slice(low, low + _BATCH)
+            passed += eligible_arcs(masks[part][able[part]], arcs).sum(axis=0)
+        kept = np.bincount(offered.place[able[offered.row]], minlength=len(passed))
+        drawn = np.bincount(offered.place[offered.parts > 0], minlength=len(passed))
+        return {
+            channel: {
+                name: int(count[arcs.channel == channel].sum())
+                for name, count in (("eligible", passed), ("kept", kept), ("supported", drawn))
+            }
+            for channel in dict.fromkeys(arcs.channel.tolist())
+        }
 
 
-def hold_within(arcs: Arcs, drawn: Floats, reserve: Ints, capped: np.ndarray, channels: Ints) -> Thinning:
-    """Thin draws where a reserve would not last, and give each cell (channel x centre) its places.
+def explore(population: pa.Table, kept: pa.Table, limits: LimitsInForce, inputs: DecisionInputs) -> Exploration:
+    """Draw for the explorers of a night.
 
     Args:
-        arcs: arcs and classes.
-        drawn: expected draws by explorers, [classes, A].
-        reserve: of each limit.
-        capped: limits to hold: at most, no shares, bool [M].
-        channels: the channel of each arc as 0 .. C-1.
+        population: every active customer, ascending, with label and the columns that limits look at.
+        kept: outbound arcs that pruning kept, of every label: ``customer, product, channel``, in any order.
+        limits: with their whole amounts.
+        inputs: the frozen inputs.
     """
-    units = np.maximum(arcs.uses, 0)
-    expected = np.tensordot(units, drawn, axes=([1, 2], [0, 1])).astype(float)
-    count, centres = int(channels.max(initial=-1)) + 1, int(arcs.centre.max(initial=0)) + 1
-    parts = {(c, z): np.ix_(arcs.centre == z, channels == c) for c in range(count) for z in range(centres)}
-    thin = np.ones_like(drawn)
-    for m in np.flatnonzero(capped):
-        use = units[m].astype(float)
-        by_quota = all((use[part] > 0).all() or not use[part].any() for part in parts.values())
-        most = _ceiling(use, drawn, float(reserve[m]), by_quota=by_quota)
-        thin = np.minimum(thin, np.divide(most, use, out=np.ones_like(use), where=use > most))
-    thinned = drawn * thin
-    quota = np.full((count, centres), 1 << 40, np.int64)
-    for m in np.flatnonzero(capped):
-        total = float((units[m] * thinned).sum())
-        for (c, z), part in parts.items():
-            use = units[m][part]
-            if use.size and (use > 0).all():
-                share = float((use * thinned[part]).sum()) / total if total > 0 else 0.0
-                quota[c, z] = min(int(quota[c, z]), int(reserve[m] * share / use.max()))
-    return Thinning(thin, quota, expected)
+    arcs = Evaluator(inputs.arcs, limits.limits).arcs(population)
+    role = population["role"].to_numpy()
+    row = np.searchsorted(population["customer_id"].to_numpy(), kept["customer"].to_numpy())
+    place = arcs.of(*(kept[name].to_numpy().astype(np.int64) for name in ("product", "channel")))
+    order = np.lexsort((place, row))
+    even = offer_evenly(row[order], place[order], (role != CONTROL) & (role != USUAL))
+    offered = _thin(even, arcs, inputs)
+    keys = draw_keys(population)
+    drew = np.where(role == EXPLORE, offered.draw(hashes(keys, key(inputs.seed, "draw", inputs.date))), -1)
+    withdrawn = _exceeding(drew, arcs, hashes(keys, key(inputs.seed, "withdraw", inputs.date)), inputs)
+    if not inputs.draws:
+        withdrawn = role == EXPLORE
+    return Exploration(arcs, offered, np.where(withdrawn, -1, drew), withdrawn)
 
 
-def _ceiling(use: Floats, drawn: Floats, reserve: float, *, by_quota: bool) -> float:
-    """The most that an arc may use of a reserve in expectation, so that the reserve outlasts what is drawn.
+def _thin(even: Offered, arcs: Arcs, inputs: DecisionInputs) -> Offered:
+    """What is offered, thinned to what limits carry of it."""
+    drawn = np.zeros(arcs.uses.shape[1:], np.int64)
+    of_class = arcs.classes[even.row]
+    np.add.at(drawn, (of_class, even.place), even.parts)
+    expected = (drawn * (inputs.explore / PARTS)).astype(np.float64)
+    fair: Floats = np.ones(expected.shape)
+    most: Floats = np.ones(expected.shape)
+    for m in np.flatnonzero(np.array(inputs.capped, bool)):
+        use, amount = np.maximum(arcs.uses[m], 0).astype(np.float64), float(inputs.amounts[m])
+        fair = np.minimum(fair, thin_to_limit(use, expected, inputs.explore * amount, 0.0))
+        most = np.minimum(most, thin_to_limit(use, expected, amount, DEVIATIONS))
+    kept = thin(even.parts, fair[of_class, even.place], most[of_class, even.place], inputs.explore)
+    return replace(even, parts=kept)
 
-    An arc that uses u is kept with probability min(1, c / u): a call worth fifty messages is drawn the less often, and a money
-    reserve is not eaten up by the dearest channel. Draws of many customers are nearly Poisson, so c is the largest for
-    which mean + 2.33 sd stay within the reserve (once in a hundred times it does not last); where quotas hold it exactly the mean
-    may take nine tenths.
+
+def _exceeding(drew: Ints, arcs: Arcs, order: NDArray[np.uint64], inputs: DecisionInputs) -> NDArray[np.bool_]:
+    """Whose draws exceed a limit, the last by hash: so many that what is left of them keeps every cap."""
+    left, out = drew.copy(), np.zeros(len(drew), bool)
+    for m in np.flatnonzero(np.array(inputs.capped, bool)):
+        who = np.flatnonzero(left >= 0)
+        who = who[np.argsort(order[who], kind="stable")]
+        use = arcs.uses[m][arcs.classes[who], left[who]]
+        beyond = who[(np.cumsum(use) > inputs.amounts[m]) & (use > 0)]
+        left[beyond], out[beyond] = -1, True
+    return out
+
+
+def take_off(limits: LimitsInForce, used: Ints) -> LimitsInForce:
+    """The limits less what is used of them already: what is left for those who are solved.
+
+    A floor on a number of contacts that is met already asks for none: its amount stays at 0.
 
     Args:
-        use: units that an arc uses, [classes, A].
-        drawn: expected draws, [classes, A].
-        reserve: units.
-        by_quota: whether every cell uses it with all its arcs or none.
+        limits: with their whole amounts.
+        used: of each, in the at-most form.
     """
-
-    def estimate_use(most: float) -> float:
-        each = np.minimum(use, most) * drawn
-        mean = float(each.sum())
-        return mean / SPARE if by_quota else mean + 2.33 * float((each * use).sum()) ** 0.5
-
-    low, high = 0.0, float(use.max(initial=0.0))
-    if estimate_use(high) <= reserve:
-        return high
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if estimate_use(middle) <= reserve else (low, middle)
-    return low
+    rows = []
+    for limit, use in zip(limits.limits, used.tolist(), strict=True):
+        left = limit.amount - use * limit.sign
+        rows.append(limit.with_amount(max(0, left) if limit.counts == 1 else left))
+    return LimitsInForce(choose=limits.choose, limits=tuple(rows))

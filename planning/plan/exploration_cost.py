@@ -2,9 +2,9 @@
 
 By weak duality at the plan's own prices p, had everybody exploited on the whole limits, no plan could be worth more than
 
-    L(p) + sum p_m R_m + sum over explorers and controls of max(0, their best reduced value),
+    L(p) + sum p_m U_m + sum over explorers and controls of max(0, their best reduced value),
 
-R_m what is kept for explorers. So the reserve's price and what explorers could have left are what exploration gives up,
+U_m what explorers use of the limits. So the price of that and what they could have left are what exploration gives up,
 at most; what they drew is worth something too and is taken off. Controls give up theirs.
 """
 
@@ -23,13 +23,14 @@ from planning.plan.decision import Decision
 def learning(decision: Decision, inputs: DecisionInputs) -> dict[str, Any]:
     """``learning_yuan`` and ``control_yuan`` at most, and how many of the arcs drawn have a known value.
 
-    An arc drawn from outside the kept ones has no score: its value counts as 0 and is not among ``explored_known``.
+    Of releases up to 0.2 an arc drawn from outside the kept ones has no score: its value counts as 0.
     """
     prices = decision.solution.dual.prices
-    reserve = sum(int(p) * int(r) for p, r in zip(prices, inputs.reserves, strict=True)) / PICO
+    left = decision.instance.problem.limits.amount
+    apart = sum(int(p) * (whole - int(b)) for p, whole, b in zip(prices, inputs.amounts, left, strict=True)) / PICO
     role, drawn = decision.role, (decision.role == EXPLORE) & (decision.given >= 0)
     known = drawn & decision.known
-    given_up = int(decision.left[role == EXPLORE].sum()) + reserve - int(decision.value[known].sum())
+    given_up = int(decision.left[role == EXPLORE].sum()) + apart - int(decision.value[known].sum())
     return {
         "learning_yuan": given_up * 1e-6,
         "control_yuan": int(decision.left[role == CONTROL].sum()) * 1e-6,

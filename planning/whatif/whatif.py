@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,12 @@ class Base:
         """Final prices by limit."""
         return self.certificate.prices
 
+    @cached_property
+    def apart(self) -> dict[str, int]:
+        """By limit, what of the whole amount those take who are not solved; of releases up to 0.2 what was reserved for them."""
+        pairs = zip(self.run.whole_limits().limits, self.instance.limits.limits, strict=True)
+        return {whole.name: whole.amount - left.amount for whole, left in pairs}
+
     def largest(self, name: str) -> int:
         """The largest use of a limit by one arc, at least 1."""
         return int(self.instance.problem.scale[self.instance.problem.limits.names.index(name)])
@@ -97,13 +104,12 @@ def _places(problem: Problem, block: Any, product: Ints, channel: Ints) -> Ints:
 
 
 def parse_changes(texts: list[str], base: Base) -> dict[str, int]:
-    """``limits.NAME.amount=V`` → amounts of the exploiters' problem: V less the explorers' reserve in proportion.
+    """``limits.NAME.amount=V``, V whole → amounts of the exploiters' problem: V less what explorers take of it.
 
     Raises:
         UserError: another form, an unknown limit, or no integer.
     """
     amounts: dict[str, int] = {}
-    reserves = dict(zip((x.name for x in base.instance.limits.limits), base.run.inputs().reserves, strict=True))
     for text in texts:
         path, _, value = text.partition("=")
         parts = path.strip().split(".")
@@ -119,9 +125,15 @@ def parse_changes(texts: list[str], base: Base) -> dict[str, int]:
         except ValueError as error:
             raise UserError(f"{value!r} is no integer", where="--set", remedy="amounts are integers") from error
         limit = known[parts[1]]
-        all_of = limit.amount + reserves[limit.name]
-        reserve = total * reserves[limit.name] // all_of if all_of else 0
-        amounts[limit.name] = total - reserve
+        left = total - base.apart[limit.name]
+        amounts[limit.name] = max(0, left) if limit.counts == 1 and limit.sign < 0 else left
+        is_share = limit.counts in base.run.inputs().arcs.shares
+        if limit.sign > 0 and not is_share and amounts[limit.name] < 0 <= total:
+            raise UserError(
+                f"explorers take {base.apart[limit.name]} of {limit.name} already: {total} is less",
+                where="--set",
+                remedy=f"give {base.apart[limit.name]} or more",
+            )
     return amounts
 
 
@@ -248,6 +260,7 @@ def _figures(base: Base, instance: Instance, solution: Solution) -> dict[str, An
     contacts_was = sum(int((a >= 0).sum()) for a in base.arcs)
     sha = plan_sha(instance.problem, solution.plan)
     signs = instance.problem.limits.sign
+    explored = base.apart if base.run.inputs().labels_first else dict.fromkeys(base.apart, 0)
     return {
         "value_yuan": primal * 1e-6,
         "change_yuan": change,
@@ -265,10 +278,10 @@ def _figures(base: Base, instance: Instance, solution: Solution) -> dict[str, An
         "limits": [
             {
                 "limit": row.name,
-                "amount_was": row.amount,
-                "amount": int(b * s),
-                "used_was": row.used,
-                "used": u * int(s),
+                "amount_was": row.amount + base.apart[row.name],
+                "amount": int(b * s) + base.apart[row.name],
+                "used_was": row.used + explored[row.name],
+                "used": u * int(s) + explored[row.name],
                 "price_yuan_was": row.price_pico * 1e-12,
                 "price_yuan": int(p * s) * 1e-12,
             }

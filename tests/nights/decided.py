@@ -110,7 +110,7 @@ def tonight_of(home: Path) -> Night:
         patch.setenv("CPC_HOME", str(home))
         patch.delenv("CPC_DEMO", raising=False)
         patch.delenv("CPC_LANDING", raising=False)
-        shares = Shares(control=0.1, explore=0.2, explore_reserve=0.4)
+        shares = Shares(control=0.1, explore=0.2)
         near = Solve(
             gap=0.03
         )  # so few customers have a true gap that only a MIP closes: tests/models/assignment/test_solve.py

@@ -12,20 +12,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from conf.catalogue import Catalogue
 from conf.errors import UserError
 from conf.offer import ShiftAmount
 from jobs import assign, prove
 from models.assignment.dual_evaluation import Local, evaluate
+from models.assignment.explore import LEAST
 from models.assignment.roles import EXPLORE
 from models.assignment.solve import SolveOptions, solve
 from planning.instance.reader import read_instance
-from planning.instance.run_folder import open_run
+from planning.instance.run_folder import certify_run, open_run
 from planning.limits.amounts import agent_minutes
-from planning.limits.declared import DeclaredLimits
-from planning.limits.in_force import LimitsInForce, write_limits
+from planning.limits.in_force import write_limits
 from planning.plan.customer_charges import charge_customer
 from planning.plan.decide import decide, fill_known_values
 from planning.plan.decision import assignment_table, table_hash
@@ -47,9 +46,10 @@ def test_a_night_is_decided_proved_and_replayed(decided: Night) -> None:
     assert plan["customer_id"].to_pylist() == sorted(set(plan["customer_id"].to_pylist()))
     assert set(plan["role"].to_pylist()) == {"exploit", "explore", "control"}
     assert not pc.any(pc.equal(plan["reason"], "")).as_py()
-    assert pc.min(plan["pscore"]).as_py() > 0
+    assert pc.min(plan["pscore"]).as_py() >= LEAST
     assert pc.max(plan["pscore"]).as_py() <= 1
     held = plan.filter(pc.equal(plan["role"], "control"))
+    assert held["pscore"].null_count == held.num_rows == plan["pscore"].null_count
     assert held["product"].null_count == held.num_rows
     assert figures["gap"] <= decided.settings.solve.gap
     claimed = figures["bound_claimed"] or figures["bound"]
@@ -66,17 +66,19 @@ def test_a_night_is_decided_proved_and_replayed(decided: Night) -> None:
 def test_limits_hold_for_exploiters_and_explorers_together(decided: Night) -> None:
     prices = decided.lake.arrow("limit_price", partition=decided.partition).to_pylist()
     assert len(prices) == len(decided.catalogue.limits)
-    shares = {limit.name for limit in decided.catalogue.limits if limit.share}
     for row in prices:
+        used = row["used"] + row["used_explore"]
         if row["kind"] == "at_most":
-            assert row["used"] <= row["amount"], row
+            assert used <= row["amount"], row
             assert row["price_pico"] >= 0
-            if row["limit"] not in shares:
-                assert row["used"] + row["used_explore"] <= row["amount"] + row["reserve"], row
         else:
-            assert row["used"] >= row["amount"], row
+            assert used >= row["amount"], row
             assert row["price_pico"] <= 0
     assert any(row["price_pico"] for row in prices)
+    assert any(row["used_explore"] for row in prices)
+    verdict = certify_run(decided.settings, run_id(decided))
+    assert verdict.published == "accepted"
+    assert verdict.used == {row["limit"]: row["used"] + row["used_explore"] for row in prices}
 
 
 def test_inbound_offers_are_ranked_and_eligible(decided: Night) -> None:
@@ -242,16 +244,11 @@ def test_what_learning_costs_bounds_what_everybody_exploiting_could_add(decided:
     assert told["control_yuan"] > 0
     assert 0 < told["explored_known"] <= json.loads((decided.settings.home / "figures.json").read_text())["explored"]
     own = pq.read_table(run.instance / "arcs")
-    extra = DeclaredLimits.from_catalogue(decided.catalogue).beside(run.table("others"), run.table("population"))
-    rows = pa.concat_tables([own, extra.select(own.column_names).cast(own.schema)])
+    rows = pa.concat_tables([own, run.table("others")])
     rows = rows.sort_by([(name, "ascending") for name in ("customer", "product", "channel")])
     (tmp_path / "all" / "arcs").mkdir(parents=True)
     pq.write_table(rows, tmp_path / "all" / "arcs" / "part.parquet")
-    limits = yaml.safe_load((run.instance / "limits.yml").read_text())
-    for row, reserve in zip(limits["limits"], inputs.reserves, strict=True):
-        if reserve:
-            row["at_most"] += reserve
-    write_limits(tmp_path / "all" / "limits.yml", LimitsInForce.model_validate(limits))
+    write_limits(tmp_path / "all" / "limits.yml", run.whole_limits())
     everybody = read_instance(tmp_path / "all").problem
     whole = solve(everybody, SolveOptions(gap=0.05, start=decision.solution.dual.prices)).plan.primal
     drawn = int(decision.value[(decision.role == EXPLORE) & decision.known].sum())
@@ -279,6 +276,7 @@ def test_only_a_changed_limit_is_told_against_the_plan(
     monkeypatch.setattr(Night, "catalogue", property(lambda self: changed))
     (told,) = assign.recount(decided)
     assert told["limit"] == name
-    assert (told["amount_then"], told["used_then"]) == (prices[name]["amount"], prices[name]["used"])
-    assert (told["amount_now"], told["beyond"]) == (0, prices[name]["used"])
+    used = prices[name]["used"] + prices[name]["used_explore"]
+    assert (told["amount_then"], told["used_then"]) == (prices[name]["amount"], used)
+    assert (told["amount_now"], told["beyond"]) == (0, used)
     assert told["contacts"] > 0

@@ -49,7 +49,7 @@ def day(planned: Callable[..., Night], monkeypatch: pytest.MonkeyPatch) -> Calla
                     "unit": "contacts",
                     "amount": left,
                     "used": 1,
-                    "reserve": 2,
+                    "reserve": 2,  # of a night of release 0.2
                     "used_explore": 1,
                     "price_pico": 0,
                     "price_yuan": 0.0,

@@ -27,7 +27,11 @@ _OWN = {"round", "action", "reward", "pscore", "position", "eligible", *_CLUSTER
 
 @dataclass(frozen=True)
 class Log:
-    """A log in memory: a row a round; actions are positions in ``actions``."""
+    """A log in memory: a row a round that a draw gave; actions are positions in ``actions``.
+
+    Attributes:
+        without_pscore: rounds that no draw gave (no pscore); they are left out.
+    """
 
     path: Path
     rounds: pa.Array  # text
@@ -39,17 +43,22 @@ class Log:
     cluster: Ints
     eligible: list[NDArray[np.int64]] | None
     context: pa.Table
+    without_pscore: int
 
 
 def read_log(path: Path) -> Log:
-    """Read and check a log.
+    """Read and check a log; rounds whose pscore is empty are left out and counted.
 
     Raises:
-        UserError: a column is missing, a pscore is not in (0, 1], a round is given twice.
+        UserError: a column is missing, a pscore is not in (0, 1], a round is given twice, or no round has a pscore.
     """
     table = read(path)
     need(table, path, ("round", "action", "reward", "pscore"))
-    pscore = numbers(table, path, "pscore")
+    drawn = pc.is_valid(table["pscore"])
+    place = table.column_names.index("pscore")
+    pscore = numbers(
+        table.set_column(place, "pscore", pc.fill_null(table["pscore"].cast(pa.float64()), 1.0)), path, "pscore"
+    )
     wrong = np.flatnonzero((pscore <= 0) | (pscore > 1))
     if len(wrong):
         raise UserError(
@@ -57,6 +66,11 @@ def read_log(path: Path) -> Log:
             where=f"{path}, row {wrong[0] + 1}, column pscore",
             remedy="log the probability with which the action was chosen",
         )
+    numbers(table, path, "reward")
+    known = drawn.to_numpy(zero_copy_only=False)
+    table, pscore = table.filter(drawn), pscore[known]
+    if not table.num_rows:
+        raise UserError("no round has a pscore", where=f"{path}, column pscore", remedy="log it where a draw decided")
     rounds, action = texts(table, "round").combine_chunks(), texts(table, "action").combine_chunks()
     position, _ = (
         _codes(texts(table, "position").combine_chunks()) if "position" in table.column_names else _zeros(len(rounds))
@@ -80,6 +94,7 @@ def read_log(path: Path) -> Log:
         cluster,
         [_at(each, actions) for each in lists] if lists is not None else None,
         table.select([c for c in table.column_names if c not in _OWN]),
+        int((~known).sum()),
     )
 
 

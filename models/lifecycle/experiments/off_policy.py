@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def off_policy(
         sums = Sums(tau, lam)
         for batch in rounds(log, policy, reward, chunk, str(policy_path)):
             sums.add(batch)
-    return evaluate(sums, repeats=repeats, seed=seed)
+    return replace(evaluate(sums, repeats=repeats, seed=seed), without_pscore=log.without_pscore)
 
 
 def _from_file(
@@ -96,6 +97,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """The contract's JSON."""
     return {
         "rounds": evaluation.rounds,
+        "without_pscore": evaluation.without_pscore,
         "estimators": {
             name: {"value": value, "ci": list(evaluation.intervals[name])} for name, value in evaluation.values.items()
         },

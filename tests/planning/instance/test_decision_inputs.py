@@ -34,9 +34,11 @@ INPUTS = DecisionInputs(
         shares={"share_low": ShareUnits(of={"s_low": [1]}, percent=20)},
     ),
     amounts=(9, -4),
-    reserves=(1, 0),
     capped=(True, False),
+    draws=False,
 )
+#: What release 0.1 froze, as this one reads it.
+READ_0_1 = INPUTS.model_copy(update={"version": 2, "draws": True, "reserves": (1, 0)})
 #: The same as release 0.1 wrote it.
 OF_0_1 = {
     "run_id": "2026-01-09-0123456789ab",
@@ -70,15 +72,16 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_a_folder_of_release_0_1_is_read(tmp_path: Path) -> None:
     path = tmp_path / "inputs.json"
     path.write_text(json.dumps(OF_0_1))
-    assert read_inputs(path) == INPUTS
+    assert read_inputs(path) == READ_0_1
+    assert (READ_0_1.labels_first, INPUTS.labels_first) == (False, True)
     later = ("code", "slate_temperature", "switch_cost", "notes")  # what came during 0.1
     path.write_text(json.dumps({key: value for key, value in OF_0_1.items() if key not in later}))
-    assert read_inputs(path) == INPUTS.model_copy(update={"code": "", "slate_temperature": 0, "notes": ()})
+    assert read_inputs(path) == READ_0_1.model_copy(update={"code": "", "slate_temperature": 0, "notes": ()})
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
-    [({"version": 3}, "version"), ({"sead": 1}, "sead"), ({"gap": "small"}, "gap"), ({"channels": [{}]}, "arcs")],
+    [({"version": 4}, "version"), ({"sead": 1}, "sead"), ({"gap": "small"}, "gap"), ({"channels": [{}]}, "arcs")],
 )
 def test_another_form_is_refused_with_what_is_wrong(tmp_path: Path, change: dict[str, object], told: str) -> None:
     path = tmp_path / "inputs.json"

@@ -1,80 +1,77 @@
-"""Logged propensities are what happens: over many nights the mean of 1{A = j} / pscore is 1 for every customer and arc.
+"""Logged propensities are what happens: over many redraws of labels the mean of 1{A = j} / pscore is 1 for every choice.
 
-Roles and draws are new every night. Nights are independent, draws within a night are not (quotas tie customers
-together), so everything is tested across nights, with Bonferroni's correction over customers and arcs.
+Everything is decided anew with each redraw: draws, what they leave of the limits, prices, plan. Redraws are independent,
+customers of one are not (prices tie them together), so all is tested across redraws.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from scipy.stats import norm
 
-from models.arrays import Ints
+from models.assignment.explore import LEAST, PARTS
 from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
-from models.assignment.sample import join, pick
-from models.assignment.solve import SolveOptions
-from planning.instance.decision_inputs import DecisionInputs
-from planning.instance.reader import Instance, read_instance
+from planning.instance.decision_inputs import VERSION, DecisionInputs
 from planning.instance.run_folder import RunFolder, freeze
-from planning.instance.solve import solve_instance
 from planning.limits.arc_units import ArcUnits, ChannelUnits
-from planning.limits.evaluator import Evaluator
 from planning.limits.in_force import LimitsInForce
-from planning.plan import exploration
-from planning.plan.decide import decide
+from planning.plan.decide import decide, leave
 from planning.plan.decision import Decision
 from planning.plan.exploration import explore
 
-CUSTOMERS, PRODUCTS, CONTROL_SHARE, EXPLORE_SHARE = 36, 3, 0.1, 0.35
-CHANNELS = tuple(ChannelUnits(id=c, direction="outbound", units={"seconds": 1, "cost_micro": 0}) for c in (0, 1))
-#: name, at most, reserve, where
-LIMITS = [("calls", 9, 3, {"channel": [0]}), ("messages", 14, 4, {"channel": [1]}), ("stock", 7, 3, {"product": [2]})]
-ARCS = [(p, c) for p in range(PRODUCTS) for c in (0, 1)]
-PLACES = [(c, p) for c in (0, 1) for p in range(PRODUCTS)]  # the order of `Evaluator.arcs`
-IN_FORCE = LimitsInForce.model_validate(
-    {"limits": [{"name": n, "at_most": a - r, "counts": 1, "where": w} for n, a, r, w in LIMITS]}
+CUSTOMERS, PRODUCTS, CONTROL_SHARE, EXPLORE_SHARE = 900, 4, 0.1, 0.05
+CALL, SMS, WECHAT = 0, 1, 2
+COST = {CALL: 2_800_000, SMS: 50_000, WECHAT: 10_000}
+CHANNELS = tuple(
+    ChannelUnits(id=c, direction="outbound", units={"seconds": 180 if c == CALL else 0, "cost_micro": cost})
+    for c, cost in COST.items()
 )
+ARCS = [(p, c) for p in range(PRODUCTS) for c in COST]
+#: Calls, messages and stock bind; the floor is of what nobody wants.
+LIMITS = LimitsInForce.model_validate(
+    {
+        "limits": [
+            {"name": "calls", "at_most": 5_400, "counts": "seconds", "where": {"channel": [CALL]}},
+            {"name": "messages", "at_most": 240, "where": {"channel": [WECHAT]}},
+            {"name": "stock", "at_most": 45, "where": {"product": [2]}},
+            {"name": "budget", "at_most": 105_000_000, "counts": "cost_micro"},
+            {"name": "floor", "at_least": 60, "where": {"product": [3]}},
+        ]
+    }
+)
+CAPPED = (True, True, True, True, False)
 
 
-def inputs_of(date: dt.date, seed: int) -> DecisionInputs:
+def inputs_of(seed: int, limits: LimitsInForce = LIMITS, *, draws: bool = True) -> DecisionInputs:
     """What a night rests on beside its tables."""
     return DecisionInputs(
-        version=2,
+        version=VERSION,
         run_id="r",
-        date=date,
+        date=dt.date(2026, 1, 9),
         seed=seed,
         explore=EXPLORE_SHARE,
-        gap=0.02,
-        start={"calls": 300_000_000_000},
+        gap=5e-3,
+        start={"calls": 4_000_000_000},
         arcs=ArcUnits(products=tuple(range(PRODUCTS)), channels=CHANNELS, shares={}),
-        amounts=tuple(a for _, a, _, _ in LIMITS),
-        reserves=tuple(r for _, _, r, _ in LIMITS),
-        capped=(True,) * len(LIMITS),
+        amounts=tuple(limit.amount * limit.sign for limit in limits.limits),
+        capped=CAPPED,
+        draws=draws,
     )
 
 
-def province(seed: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ids, masks [n, 2] and values [n, products, channels]: some customers have few arcs, some none."""
+def people(seed: int = 3) -> tuple[np.ndarray, np.ndarray, pa.Table]:
+    """Ids, masks [n, 3] and arcs: some customers have few, some none; calls are worth most, product 3 loses money."""
     random = np.random.default_rng(seed)
-    masks = (random.random((CUSTOMERS, 2, PRODUCTS)) < 0.75) @ (1 << np.arange(PRODUCTS))
+    ids = np.arange(1, CUSTOMERS + 1) * 5
+    masks = (random.random((CUSTOMERS, len(COST), PRODUCTS)) < 0.6) @ (1 << np.arange(PRODUCTS))
     masks[::12] = 0
-    return np.arange(1, CUSTOMERS + 1) * 5, masks, random.integers(-200_000, 2_000_000, (CUSTOMERS, PRODUCTS, 2))
-
-
-def night(folder: Path, number: int) -> RunFolder:
-    """The frozen inputs of one night."""
-    ids, masks, value = province()
-    date = dt.date(2026, 1, 1) + dt.timedelta(days=number)
-    role = roles(ids, date, 11 + number, CONTROL_SHARE, EXPLORE_SHARE)  # controls too are drawn anew
+    base = np.array([8_000_000, 500_000, 300_000]) - np.array([*COST.values()])
+    value = base + (random.exponential(1.0, (CUSTOMERS, PRODUCTS, len(COST))) * 900_000).astype(np.int64)
+    value[:, 3] -= 2_000_000
     rows = [(i, p, c) for i in range(CUSTOMERS) for p, c in ARCS if masks[i, c] >> p & 1]
     arcs = pa.table(
         {
@@ -82,155 +79,165 @@ def night(folder: Path, number: int) -> RunFolder:
             "product": pa.array([p for _, p, _ in rows], pa.int16()),
             "channel": pa.array([c for _, _, c in rows], pa.int16()),
             "value": pa.array([int(value[i, p, c]) for i, p, c in rows]),
+            "seconds": pa.array([180 if c == CALL else 0 for _, _, c in rows]),
+            "cost_micro": pa.array([COST[c] for _, _, c in rows]),
         }
     )
-    mine = pa.array([bool(role[i] == EXPLOIT) for i, _, _ in rows])
-    population = pa.table(
+    return ids, masks, arcs
+
+
+IDS, MASKS, KEPT = people()
+
+
+def population_of(seed: int, control: float = CONTROL_SHARE) -> pa.Table:
+    return pa.table(
         {
-            "customer_id": ids,
-            "role": role,
-            "masks": pa.array(masks.tolist(), pa.list_(pa.int64())),
-            "outbound_reason": pa.array([None if m.any() else "rule" for m in masks], pa.string()),
-            "eligible_hash": [str(m) for m in masks],
+            "customer_id": IDS,
+            "role": roles(IDS, dt.date(2026, 1, 9), seed, control, EXPLORE_SHARE),
+            "masks": pa.array(MASKS.tolist(), pa.list_(pa.int64())),
+            "outbound_reason": pa.array([None if m.any() else "rule" for m in MASKS], pa.string()),
+            "eligible_hash": [str(m) for m in MASKS],
         }
     )
-    others = arcs.filter(pa.array([not m for m in mine.to_pylist()]))
-    tables = {"population": population, "others": others, "inbound": arcs.slice(0, 0)}
-    return freeze(folder, inputs_of(date, 11 + number), IN_FORCE, arcs.filter(mine), tables)
 
 
-def rejected(weight: np.ndarray, counts: np.ndarray, greedy: np.ndarray, level: float = 0.001) -> list[tuple[int, ...]]:
-    """Pairs whose mean of 1{A = j} / pscore over the nights that count is not 1, after Bonferroni; arcs pooled too.
+def frozen(folder: Path, seed: int, limits: LimitsInForce = LIMITS) -> RunFolder:
+    """The night of a redraw of labels."""
+    inputs, population = inputs_of(seed, limits), population_of(seed)
+    exploit = population["role"].to_numpy()[np.searchsorted(IDS, KEPT["customer"].to_numpy())] == EXPLOIT
+    tables = {"population": population, "others": KEPT.filter(pa.array(~exploit)), "inbound": KEPT.slice(0, 0)}
+    left = leave(population, KEPT, limits, inputs)
+    return freeze(folder, inputs, limits, left, KEPT.filter(pa.array(exploit)), tables)
 
-    Nights on which j is what the customer gets as an exploiter are a stratum of their own: there pscore is near 1,
-    elsewhere it is small, and one mean over both would have a tail that no normal distribution has.
+
+def weighted(decision: Decision, *, marginal: bool) -> dict[str, float]:
+    """Sum of 1{A = j} / pscore less the number of supported choices, by channel of j; what exploiting gives apart.
 
     Args:
-        weight: [nights, customers, choices].
-        counts: [nights, customers].
-        greedy: what the customer gets as an exploiter, [nights, customers], -1 none.
+        decision: a redraw.
+        marginal: whether rows that hang on a tie or the repair count.
     """
-    of = np.where(greedy >= 0, greedy, len(ARCS))[:, :, None] == np.arange(len(ARCS) + 1)
-    _, masks, _ = province()
-    able = np.array([[bool(masks[i, c] >> p & 1) for c, p in PLACES] + [True] for i in range(CUSTOMERS)])
-    tests: list[tuple[Any, ...]] = []
-    for kind, stratum in enumerate((of, ~of)):
-        mine = counts[:, :, None] & stratum & able
-        n = np.maximum(mine.sum(0), 1)
-        mean = np.where(mine, weight, 0.0).sum(0) / n
-        spread = np.sqrt((np.where(mine, weight - mean, 0.0) ** 2).sum(0)) / n
-        often = (mine & (weight > 0)).sum(0) >= 25  # where the normal approximation holds
-        z = np.where(often & (spread > 0), np.abs(mean - 1.0) / np.maximum(spread, 1e-12), 0.0)
-        pooled = np.where(mine, weight - 1.0, 0.0).sum(1)
-        z_pooled = np.abs(pooled.mean(0)) / np.maximum(pooled.std(0) / len(pooled) ** 0.5, 1e-12)
-        tests += [(kind, *map(int, pair), float(z[tuple(pair)])) for pair in np.argwhere(often)]
-        tests += [(kind, -1, j, float(z_pooled[j])) for j in range(len(z_pooled))]
-    assert len(tests) > 50
-    worst = norm.isf(level / 2 / len(tests))
-    return [test[:-1] for test in tests if test[-1] > worst]
+    drawn = decision.exploration
+    assert drawn is not None
+    counts = ~np.isnan(decision.pscore) & (marginal | ~decision.marginal)
+    given, greedy = decision.given, decision.greedy
+    channel = np.append(decision.arcs.channel, -1)
+    names = {CALL: "call", SMS: "sms", WECHAT: "wechat", -1: "none"}
+    offered = drawn.offered
+    some = (offered.parts > 0) & counts[offered.row] & (offered.place != greedy[offered.row])
+    none = counts & (greedy >= 0)  # none is always supported
+    sums = {}
+    for c, name in names.items():
+        choices = int((none if c < 0 else some & (channel[offered.place] == c)[: len(some)]).sum())
+        mine = counts & (channel[given] == c) & (given != greedy)
+        sums[name] = float((1 / decision.pscore[mine]).sum()) - choices
+        sums[f"greedy {name}"] = float((1 / decision.pscore[counts & (given == greedy) & (channel[given] == c)]).sum())
+        sums[f"greedy {name}"] -= int((counts & (channel[greedy] == c)).sum())
+    return sums
 
 
-def drawn(nights: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights, which rows count, and what exploiters get, where what everybody gets as an exploiter is the same every night."""
-    ids, masks, value = province()
-    table = np.array(
-        [[value[i, p, c] if masks[i, c] >> p & 1 else -(1 << 40) for c, p in PLACES] for i in range(CUSTOMERS)]
-    )
-    order = np.argsort(-table, axis=1)
-    best = np.where(np.take_along_axis(table, order, 1) > -(1 << 40), order, -1)[:, :3]
-    greedy = np.where(best[:, 0] % 3 == 0, -1, best[:, 0])
-    weight, counts = np.zeros((nights, CUSTOMERS, len(ARCS) + 1)), np.zeros((nights, CUSTOMERS), bool)
-    for number in range(nights):
-        date = dt.date(2026, 1, 1) + dt.timedelta(days=number)
-        role = roles(ids, date, number, CONTROL_SHARE, EXPLORE_SHARE)
-        population = pa.table(
-            {"customer_id": ids, "role": role, "masks": pa.array(masks.tolist(), pa.list_(pa.int64()))}
-        )
-        inputs = inputs_of(date, number)
-        arcs = Evaluator(inputs.arcs, IN_FORCE.limits).arcs(population)
-        n = CUSTOMERS
-        tonight = Decision(
-            population,
-            arcs,
-            SimpleNamespace(plan=SimpleNamespace(used=[0, 0, 0])),
-            None,  # type: ignore[arg-type]
-            np.where(role == EXPLOIT, greedy, -1),
-            greedy,
-            np.zeros(n, np.int64),
-            np.zeros(n, bool),
-            np.zeros(n, bool),
-            np.full(n, "", object),
-            np.ones(n),
-            0,
-            np.zeros(n, np.int64),
-        )
-        explore(tonight, best, inputs)
-        weight[number, np.arange(n), tonight.given] = 1.0 / tonight.pscore
-        counts[number] = (role != CONTROL) & ~tonight.marginal
-    return weight, counts, np.broadcast_to(greedy, counts.shape)
+@pytest.fixture(scope="module")
+def redraws(tmp_path_factory: pytest.TempPathFactory) -> list[Decision]:
+    folder = tmp_path_factory.mktemp("redraws")
+    return [decide(frozen(folder / "night", seed)) for seed in range(60)]
 
 
-@pytest.mark.whole
-def test_what_is_logged_is_how_probable_it_was() -> None:
-    weight, counts, greedy = drawn(1500)
-    assert counts.mean() > 0.85
-    assert not rejected(weight, counts, greedy)
+@pytest.mark.parametrize("marginal", [True, False])
+def test_what_is_logged_is_how_probable_it_was(redraws: list[Decision], marginal: bool) -> None:
+    rows = [weighted(decision, marginal=marginal) for decision in redraws]
+    assert all(np.mean([decision.solution.dual.prices[m] for decision in redraws]) > 0 for m in range(4))  # they bind
+    for name in rows[0]:
+        off = np.array([row[name] for row in rows])
+        assert off.std() > 0, name
+        assert abs(off.mean()) < 4 * off.std(ddof=1) / len(off) ** 0.5, name
 
 
-@pytest.mark.whole
-def test_a_propensity_that_forgets_the_quota_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exploration, "_pass_probability", lambda night, drew, held, channels: np.ones((len(drew), 2)))
-    assert rejected(*drawn(800))
+def test_a_propensity_that_forgets_the_thinning_is_found_out(redraws: list[Decision]) -> None:
+    rows = []
+    for decision in redraws:
+        assert decision.exploration is not None
+        offered = decision.exploration.offered
+        kept = np.where(offered.parts > 0, int(0.8 * PARTS) // np.diff(offered.first)[offered.row], 0)
+        calls = kept[(offered.parts > 0) & (decision.arcs.channel[offered.place] == CALL)]
+        mine = (decision.role == EXPLORE) & (decision.given >= 0) & (decision.given != decision.greedy)
+        mine &= decision.arcs.channel[decision.given] == CALL
+        unthinned = EXPLORE_SHARE * int(0.8 * PARTS) / np.diff(offered.first)[mine] / PARTS
+        rows.append((1 / unthinned).sum() - len(calls))
+    off = np.array(rows)
+    assert abs(off.mean()) > 6 * off.std(ddof=1) / len(off) ** 0.5
 
 
-def resolved(decision: Decision, whole: Instance, inputs: DecisionInputs) -> Ints:
-    """What each explorer would get as an exploiter: the exploiters' problem solved again with this one among them."""
-    greedy = decision.greedy.copy()
-    (block,) = join(list(whole.problem.blocks))
-    for row in np.flatnonzero(decision.role == EXPLORE):
-        with_this = decision.role == EXPLOIT
-        with_this[row] = True
-        part = pick(block, np.flatnonzero(with_this[np.searchsorted(decision.customer, block.customer)]))
-        problem = replace(whole.problem, blocks=[part])
-        goal = SolveOptions(gap=inputs.gap, start=np.array([inputs.start.get(n, 0) for n, *_ in LIMITS], np.int64))
-        plan = solve_instance(replace(whole, problem=problem), goal, "").plan.arcs[0]
-        at = np.searchsorted(part.customer, decision.customer[row])
-        arc = plan[at] if at < len(part) and part.customer[at] == decision.customer[row] else -1
-        kind = part.kind[arc]
-        kinds = problem.kinds
-        greedy[row] = decision.arcs.of(kinds.product[kind], kinds.channel[kind]) if arc >= 0 else -1
-    return greedy
+def test_few_contacts_hang_on_a_tie_and_every_chance_is_one_that_can_be_learnt_from(redraws: list[Decision]) -> None:
+    contacts = sum(int((decision.given >= 0).sum()) for decision in redraws)
+    assert sum(int((decision.marginal & (decision.given >= 0)).sum()) for decision in redraws) <= 0.02 * contacts
+    for decision in redraws:
+        drawn = decision.role != CONTROL
+        assert np.isnan(decision.pscore[~drawn]).all()
+        assert (decision.pscore[drawn & ~np.isnan(decision.pscore)] >= LEAST * (1 - 1e-6)).all()
 
 
-@pytest.mark.slow
-def test_over_nights_of_the_whole_decision_with_what_an_exploiter_gets_by_solving_again(tmp_path: Path) -> None:
-    nights = 400
-    weight, counts = np.zeros((nights, CUSTOMERS, len(ARCS) + 1)), np.zeros((nights, CUSTOMERS), bool)
-    best = np.zeros((nights, CUSTOMERS), np.int64)
-    same = explorers_seen = 0
-    for number in range(nights):
-        run = night(tmp_path / "night", number)
-        decision, inputs = decide(run), run.inputs()
-        whole = everybody(tmp_path / "whole", run)
-        greedy = resolved(decision, whole, inputs)
-        who = decision.role == EXPLORE
-        same, explorers_seen = same + int((greedy == decision.greedy)[who].sum()), explorers_seen + int(who.sum())
-        # the logged score with g_i by solving again in the place of the argmax at tonight's prices
-        change = (1.0 - EXPLORE_SHARE) * ((decision.given == greedy) * 1.0 - (decision.given == decision.greedy))
-        score = decision.pscore + np.where(decision.role == CONTROL, 0.0, change)
-        weight[number, np.arange(CUSTOMERS), decision.given] = 1.0 / score
-        best[number] = greedy
-        counts[number] = (decision.role != CONTROL) & (decision.reason != "explore_withdrawn")
-    assert not rejected(weight, counts, best)
-    assert same > 0.9 * explorers_seen  # prices say it of nine explorers in ten even here; `marginal` marks the rest
+def test_all_parts_keep_the_whole_limits_and_use_them_up(redraws: list[Decision]) -> None:
+    whole = np.array([limit.amount * limit.sign for limit in LIMITS.limits])
+    for decision in redraws:
+        some = np.flatnonzero(decision.given >= 0)
+        used = decision.arcs.uses[:, decision.arcs.classes[some], decision.given[some]].sum(1)
+        assert (used <= whole).all()
+        assert used[1] == whole[1]  # nothing is kept back
+    assert any(int((decision.role == EXPLORE).sum()) for decision in redraws)
 
 
-def everybody(folder: Path, run: RunFolder) -> Instance:
-    """The instance with the arcs of all customers."""
-    (folder / "arcs").mkdir(parents=True, exist_ok=True)
-    own = pq.read_table(run.instance / "arcs")
-    rows = pa.concat_tables([own, run.table("others").select(own.column_names)])
-    rows = rows.sort_by([("customer", "ascending"), ("product", "ascending"), ("channel", "ascending")])
-    pq.write_table(rows, folder / "arcs" / "part.parquet")
-    (folder / "limits.yml").write_bytes((run.instance / "limits.yml").read_bytes())
-    return read_instance(folder)
+def test_a_limit_that_is_nothing_is_not_drawn_from_and_one_of_few_never_exceeded() -> None:
+    narrow = LIMITS.limits[0].with_amount(0), LIMITS.limits[1].with_amount(3), *LIMITS.limits[2:]
+    limits = LimitsInForce(limits=narrow)
+    for seed in range(15):
+        drawn = explore(population_of(seed), KEPT, limits, inputs_of(seed, limits))
+        used = drawn.used()
+        assert used[0] == 0
+        assert used[1] <= 3
+        assert not (drawn.offered.parts[drawn.arcs.channel[drawn.offered.place] == CALL]).any()
+
+
+def test_draws_beyond_a_limit_are_withdrawn_and_have_no_propensity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("planning.plan.exploration.thin", lambda parts, fair, most, epsilon: parts)
+    limits = LimitsInForce(limits=(LIMITS.limits[0], LIMITS.limits[1].with_amount(2), *LIMITS.limits[2:]))
+    drawn = explore(population_of(1), KEPT, limits, inputs_of(1, limits))
+    assert drawn.used()[1] == 2
+    assert drawn.withdrawn.sum() > 3
+    none = np.full(CUSTOMERS, -1)
+    score = drawn.pscore(EXPLORE_SHARE, none, drawn.given, population_of(1)["role"].to_numpy())
+    assert np.isnan(score[drawn.withdrawn]).all()
+
+
+def test_what_explorers_meet_of_a_floor_is_not_asked_for_again() -> None:
+    population, inputs = population_of(2), inputs_of(2)
+    used = explore(population, KEPT, LIMITS, inputs).used()
+    left = leave(population, KEPT, LIMITS, inputs)
+    assert used[-1] < 0
+    assert [x.amount for x in left.limits] == [
+        5_400 - used[0],
+        240 - used[1],
+        45 - used[2],
+        105_000_000 - used[3],
+        60 + used[4],
+    ]
+    met = LimitsInForce(limits=(*LIMITS.limits[:-1], LIMITS.limits[-1].with_amount(1)))
+    assert leave(population, KEPT, met, inputs).limits[-1].amount == 0
+
+
+def test_nobody_is_given_anything_by_chance_where_draws_are_off() -> None:
+    drawn = explore(population_of(4), KEPT, LIMITS, inputs_of(4, draws=False))
+    role = population_of(4)["role"].to_numpy()
+    assert (drawn.given == -1).all()
+    assert (drawn.withdrawn == (role == EXPLORE)).all()
+    assert not drawn.used().any()
+
+
+def test_support_is_told_by_channel(redraws: list[Decision]) -> None:
+    decision = redraws[0]
+    assert decision.exploration is not None
+    told = decision.exploration.support(decision.population)
+    able = decision.role != CONTROL
+    passed = sum(int(MASKS[able, CALL].astype(np.uint64).astype(int)[k]).bit_count() for k in range(int(able.sum())))
+    assert told[CALL]["eligible"] == told[CALL]["kept"] == passed
+    assert 0 < told[CALL]["supported"] <= passed
+    assert told[SMS]["supported"] == told[SMS]["kept"]

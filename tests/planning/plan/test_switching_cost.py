@@ -71,7 +71,7 @@ def two_nights(filled: Night, cost: float) -> tuple[Night, dict[str, Any]]:
 def test_a_plan_moves_less_and_is_told_in_money(filled: Night) -> None:
     _, free = two_nights(filled, 0.0)
     later, dear = two_nights(filled, 0.5)
-    assert dear.churn < 0.7 * free.churn
+    assert dear.churn < 0.8 * free.churn
     assert dear.value_yuan < free.value_yuan  # the lever is no money
     scored = {
         (r["customer_id"], r["product"], r["channel"]): r["value_micro"]

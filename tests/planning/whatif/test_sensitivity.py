@@ -47,7 +47,7 @@ def base(decided_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Base:
 def test_a_price_is_a_difference_of_solved_plans_with_what_the_proofs_leave_open(base: Base) -> None:
     here, step = tonight(base, "wechat_day"), step_of(base, "wechat_day")
     left, right = sides(base, "wechat_day")
-    assert (left.tried, right.tried) == (here.amount - step, here.amount + step)
+    assert (left.tried, right.tried) == (max(0, here.amount - step), here.amount + step)
     less, more = (what_if(base, {"wechat_day": side.tried}).solution for side in (left, right))
     assert here.primal is not None
     assert left.price_yuan == pytest.approx((here.primal - less.plan.primal) / step * 1e-6)

@@ -65,9 +65,12 @@ def test_a_what_if_looks_at_those_who_may_change_their_mind_and_the_checker_acce
 
 
 def test_changes_are_read_strictly(base: Base) -> None:
-    reserve = dict(zip((x.name for x in base.instance.limits.limits), base.run.inputs().reserves, strict=True))
-    now = next(x.amount for x in base.instance.limits.limits if x.name == "sms_day") + reserve["sms_day"]
-    assert parse_changes([f"limits.sms_day.amount={now}"], base) == {"sms_day": now - reserve["sms_day"]}
+    taken = base.apart["sms_day"]
+    assert taken > 0
+    now = next(x.amount for x in base.run.whole_limits().limits if x.name == "sms_day")
+    assert parse_changes([f"limits.sms_day.amount={now}"], base) == {"sms_day": now - taken}
+    with pytest.raises(UserError, match=f"explorers take {taken} of sms_day already"):
+        parse_changes([f"limits.sms_day.amount={taken - 1}"], base)
     for text in ("sms_day=4", "limits.nothing.amount=4", "limits.sms_day.amount=four"):
         with pytest.raises(UserError):
             parse_changes([text], base)

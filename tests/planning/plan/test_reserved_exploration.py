@@ -1,4 +1,4 @@
-"""How exploration is held within what is kept for it."""
+"""How releases up to 0.2 held exploration within what was kept for it: their runs replay by this."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from planning.limits.arc_classes import Arcs
-from planning.plan.exploration import SPARE, hold_within
+from planning.plan.reserved_exploration import SPARE, hold_within
 
 
 def arcs(*uses: list[list[int]]) -> Arcs:

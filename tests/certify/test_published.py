@@ -1,0 +1,135 @@
+"""The checker of what is published, on an instance made by hand: a test a refusal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from certify.limits import InstanceRefused
+from certify.published import check_published
+
+#: customer, product, channel, value, cost: of those who are solved, and of explorers and controls
+SOLVED = [(1, 1, 0, 500, 3), (2, 2, 1, 400, 2), (4, 1, 0, 90, 1)]
+OTHERS = [(3, 2, 0, -50, 2), (5, 1, 1, 700, 5), (6, 2, 1, 10, 1)]
+CONTACTS = [(1, 1, 0, 500, "exploit"), (2, 2, 1, 400, "exploit"), (3, 2, 0, -50, "explore")]
+LIMITS = [
+    {"name": "budget", "at_most": 8, "counts": "cost"},
+    {"name": "floor_2", "at_least": 1, "where": {"product": [2]}},
+    {"name": "messages", "at_most": 2, "where": {"channel": [0]}},
+]
+#: What customer 3 leaves: 2 of the budget, the floor met, one message.
+LEFT = [6, 0, 1]
+
+
+def table(rows: list[tuple[int, ...]]) -> pa.Table:
+    names = ["customer", "product", "channel", "value", "cost"]
+    kinds = [pa.int64(), pa.int16(), pa.int16(), pa.int64(), pa.int64()]
+    return pa.table(
+        [pa.array(column, kind) for column, kind in zip(zip(*rows, strict=True), kinds, strict=True)], names=names
+    )
+
+
+def contacts(rows: list[tuple[Any, ...]]) -> pa.Table:
+    kinds = [pa.int64(), pa.int16(), pa.int16(), pa.int64(), pa.string()]
+    names = ["customer", "product", "channel", "value", "role"]
+    return pa.table([pa.array(c, k) for c, k in zip(zip(*rows, strict=True), kinds, strict=True)], names=names)
+
+
+def said(rows: list[tuple[Any, ...]]) -> dict[str, Any]:
+    digest = hashlib.sha256(b"".join(struct.pack("<qhhq", *row[:4]) for row in rows))
+    return {
+        "contacts": {"exploit": 2, "explore": 1, "usual": 0},
+        "value": {"exploit": 900, "explore": -50, "usual": 0},
+        "bound": 950,
+        "limits": [
+            {"name": "budget", "amount": 8, "used": {"exploit": 5, "explore": 2, "usual": 0}},
+            {"name": "floor_2", "amount": 1, "used": {"exploit": 1, "explore": 1, "usual": 0}},
+            {"name": "messages", "amount": 2, "used": {"exploit": 1, "explore": 1, "usual": 0}},
+        ],
+        "sha256": digest.hexdigest(),
+    }
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    (tmp_path / "instance" / "arcs").mkdir(parents=True)
+    (tmp_path / "plan" / "assignment").mkdir(parents=True)
+    pq.write_table(table(SOLVED), tmp_path / "instance" / "arcs" / "part-00000.parquet")
+    pq.write_table(table(OTHERS), tmp_path / "others.parquet")
+    plan = contacts([row for row in CONTACTS if row[4] == "exploit"]).drop_columns(["role"])
+    pq.write_table(plan, tmp_path / "plan" / "assignment" / "part-00000.parquet")
+    (tmp_path / "whole.yml").write_text(yaml.safe_dump({"limits": LIMITS}))
+    left = [{**row, next(k for k in row if k.startswith("at_")): b} for row, b in zip(LIMITS, LEFT, strict=True)]
+    (tmp_path / "instance" / "limits.yml").write_text(yaml.safe_dump({"limits": left}))
+    (tmp_path / "published.json").write_text(json.dumps(said(CONTACTS)))
+    return tmp_path
+
+
+def test_what_is_so_is_accepted(run: Path) -> None:
+    assert check_published(run, contacts(CONTACTS), 1000) == said(CONTACTS)
+
+
+def change(path: str, what: Callable[[Any], Any]) -> Callable[[Path], None]:
+    def do(run: Path) -> None:
+        file = run / path
+        load, dump = (json.loads, json.dumps) if path.endswith("json") else (yaml.safe_load, yaml.safe_dump)
+        file.write_text(dump(what(load(file.read_text()))))
+
+    return do
+
+
+def set_left(position: int, amount: int) -> Callable[[Any], Any]:
+    def what(document: Any) -> Any:
+        row = document["limits"][position]
+        row[next(k for k in row if k.startswith("at_"))] = amount
+        return document
+
+    return what
+
+
+@pytest.mark.parametrize(
+    ("alter", "rows", "told"),
+    [
+        (None, [*CONTACTS, (5, 1, 1, 700, "explore")], "limit budget is broken by what is published: 12"),
+        (None, [*CONTACTS, (6, 2, 1, 10, "control")], "label control"),
+        (None, [*CONTACTS, (6, 1, 1, 10, "explore")], "customer 6 has no such arc"),
+        (None, [*CONTACTS[:2], (3, 2, 0, -49, "explore")], "not the arc's"),
+        (None, [*CONTACTS[:2], (3, 2, 0, -50, "exploit")], "not the one that the solve saw"),
+        (None, [CONTACTS[0], CONTACTS[0], *CONTACTS[1:]], "contacted twice"),
+        (None, CONTACTS[:1] + CONTACTS[2:], "exploiters' customer differs"),
+        (None, [*CONTACTS, (6, 2, 1, 10, "explore")], "limit budget: 5 is left, not 6"),
+        (None, [*CONTACTS[:2], (3, 2, 0, None, "explore")], "without value"),
+        (change("instance/limits.yml", set_left(0, 7)), CONTACTS, "limit budget: 6 is left, not 7"),
+        (change("instance/limits.yml", lambda d: {"limits": d["limits"][:2]}), CONTACTS, "other limits"),
+        (change("whole.yml", set_left(2, 1)), CONTACTS, "limit messages is broken"),
+        (change("whole.yml", set_left(1, 3)), CONTACTS, "limit floor_2 is broken"),
+        (change("published.json", lambda d: d | {"bound": 951}), CONTACTS, "bound is 950, not 951"),
+        (change("published.json", lambda d: d | {"more": 1}), CONTACTS, "unknown keys"),
+        (change("published.json", lambda d: d | {"sha256": "0" * 64}), CONTACTS, "sha256 is"),
+    ],
+)
+def test_anything_else_is_refused(run: Path, alter: Callable[[Path], None] | None, rows: list[Any], told: str) -> None:
+    if alter:
+        alter(run)
+    with pytest.raises(InstanceRefused, match=told):
+        check_published(run, contacts(rows), 1000)
+
+
+def test_a_column_that_a_limit_counts_must_be_there(run: Path) -> None:
+    pq.write_table(table(OTHERS).drop_columns(["cost"]), run / "others.parquet")
+    with pytest.raises(InstanceRefused, match="no column 'cost'"):
+        check_published(run, contacts(CONTACTS), 1000)
+
+
+def test_a_night_without_contacts_is_checked_too(run: Path) -> None:
+    with pytest.raises(InstanceRefused, match="limit floor_2 is broken"):
+        check_published(run, contacts(CONTACTS).slice(0, 0), 1000)
