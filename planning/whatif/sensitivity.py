@@ -129,7 +129,7 @@ def point(base: Base, name: str, amount: int, near: Point | None = None, plans: 
         amount,
         solution.plan.primal,
         solution.dual.bound,
-        row["used"],
+        row["used"] - base.explored[name],
         row["price_yuan"],
         figures["contacts"],
         answer=answer,
@@ -155,10 +155,10 @@ def step_of(base: Base, name: str) -> int:
 def sides(base: Base, name: str) -> tuple[Side, Side]:
     """The price of a limit to the left (a smaller amount) and to the right (a larger one) of tonight's.
 
-    Where the limit is a share its amount is 0 and is moved in units of use to either side; elsewhere it stays at least 0.
+    Where the limit is a share its amount is moved in units of use to either side; elsewhere it stays at least 0.
     """
     limit, here, step = limit_named(base, name), tonight(base, name), step_of(base, name)
-    least = -(1 << 62) if limit.counts != 1 and here.amount == 0 else 0
+    least = -(1 << 62) if base.is_share(limit) else 0
     less = point(base, name, max(least, here.amount - step))
     more = point(base, name, here.amount + step)
     return side(here, less), side(here, more)
@@ -199,9 +199,10 @@ def price_row(base: Base, name: str) -> dict[str, Any]:
 
 
 def around(base: Base, name: str) -> tuple[int, int]:
-    """The range of a curve where none is given: from half to twice tonight's amount; of a share, whose amount is 0, some steps."""
-    now, step = limit_named(base, name).amount, step_of(base, name)
-    return (now // 2, 2 * now) if now > 0 else (now - 5 * step, now + 5 * step)
+    """The range of a curve where none is given: from half to twice tonight's amount; of a share some steps to either side."""
+    limit, step = limit_named(base, name), step_of(base, name)
+    now = limit.amount
+    return (now // 2, 2 * now) if now > 0 and not base.is_share(limit) else (now - 5 * step, now + 5 * step)
 
 
 def curve(base: Base, name: str, low: int, high: int, points: int = 9) -> list[Point]:

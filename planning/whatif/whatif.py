@@ -9,6 +9,7 @@ What a limit is worth, one amount after another: `planning.whatif.sensitivity`.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,7 +32,7 @@ from planning.instance.plan_files import read_chosen, records
 from planning.instance.reader import Instance, read_instance
 from planning.instance.run_folder import RunFolder
 from planning.instance.solve import solve_instance, tell_conflicts, with_start
-from planning.limits.in_force import LimitsInForce
+from planning.limits.in_force import LimitInForce, LimitsInForce
 from planning.whatif.active_sets import key_of, read_active, round_change, write_active
 
 #: Customers from which on it pays to look at some of them only.
@@ -71,6 +72,22 @@ class Base:
         """By limit, what of the whole amount those take who are not solved; of releases up to 0.2 what was reserved for them."""
         pairs = zip(self.run.whole_limits().limits, self.instance.limits.limits, strict=True)
         return {whole.name: whole.amount - left.amount for whole, left in pairs}
+
+    @cached_property
+    def explored(self) -> dict[str, int]:
+        """By limit, what those use who are not solved; of releases up to 0.2, whose folders do not tell it, 0."""
+        if not self.run.inputs().labels_first:
+            return dict.fromkeys(self.apart, 0)
+        said = json.loads((self.run.path / "published.json").read_text(encoding="utf-8"))
+        return {row["name"]: sum(row["used"].values()) - row["used"]["exploit"] for row in said["limits"]}
+
+    def is_share(self, limit: LimitInForce) -> bool:
+        """Whether a limit is a share of contacts: its amount, 0 for all parts together, may be anything for one."""
+        return limit.counts in self.run.inputs().arcs.shares
+
+    def tell_whole(self, name: str, amount: int) -> str:
+        """An amount of the exploiters' problem as the whole amount that it is part of."""
+        return str(amount + self.apart[name])
 
     def largest(self, name: str) -> int:
         """The largest use of a limit by one arc, at least 1."""
@@ -127,8 +144,7 @@ def parse_changes(texts: list[str], base: Base) -> dict[str, int]:
         limit = known[parts[1]]
         left = total - base.apart[limit.name]
         amounts[limit.name] = max(0, left) if limit.counts == 1 and limit.sign < 0 else left
-        is_share = limit.counts in base.run.inputs().arcs.shares
-        if limit.sign > 0 and not is_share and amounts[limit.name] < 0 <= total:
+        if limit.sign > 0 and not base.is_share(limit) and amounts[limit.name] < 0 <= total:
             raise UserError(
                 f"explorers take {base.apart[limit.name]} of {limit.name} already: {total} is less",
                 where="--set",
@@ -183,11 +199,11 @@ def what_if(
     where = str(base.run.instance)
     broken = [m for m, use in enumerate(base.plan.used) if use > int(instance.problem.limits.amount[m])]
     if broken:  # before everybody is looked at for what there may not be
-        with tell_conflicts(instance, where, changed):
+        with tell_conflicts(instance, where, changed, base.tell_whole):
             refuse_by_ray(instance.problem, broken)
     quick = None if same else by_active_set(base, instance.problem, goal)
     solution, looked = quick or (
-        solve_instance(instance, goal, where, changed=changed),
+        solve_instance(instance, goal, where, changed=changed, tell=base.tell_whole),
         instance.problem.customers,
     )
     if not same:
@@ -260,7 +276,7 @@ def _figures(base: Base, instance: Instance, solution: Solution) -> dict[str, An
     contacts_was = sum(int((a >= 0).sum()) for a in base.arcs)
     sha = plan_sha(instance.problem, solution.plan)
     signs = instance.problem.limits.sign
-    explored = base.apart if base.run.inputs().labels_first else dict.fromkeys(base.apart, 0)
+    explored = base.explored
     return {
         "value_yuan": primal * 1e-6,
         "change_yuan": change,

@@ -73,7 +73,7 @@ def test_calls_of_the_last_four_weeks_are_counted_by_day_in_shanghai(filled: Nig
 
 
 def amount_of(night: Night, name: str, work: Demand) -> tuple[int, str]:
-    found = DeclaredLimits.from_catalogue(night.catalogue).at(1_000_000, shifts(night), night.date, 0.0, work)
+    found = DeclaredLimits.from_catalogue(night.catalogue).at(1_000_000, shifts(night), night.date, work)
     note = next((text for text in found.notes if text.startswith(name)), "")
     return next(limit.amount for limit in found.limits.limits if limit.name == name), note
 

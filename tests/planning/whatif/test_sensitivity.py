@@ -104,8 +104,9 @@ def test_a_share_is_varied_around_nought(base: Base) -> None:
     now = tonight(base, "wechat_day").amount
     assert around(base, "wechat_day") == (now // 2, 2 * now)
     low, high = around(base, "share_low_arpu")
-    assert low == -high < 0
-    assert low % step_of(base, "share_low_arpu") == 0
+    now = tonight(base, "share_low_arpu").amount
+    assert now - low == high - now > 0
+    assert (now - low) % step_of(base, "share_low_arpu") == 0
 
 
 def test_a_picture_is_the_same_for_the_same_points() -> None:

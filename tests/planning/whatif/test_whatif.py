@@ -39,7 +39,8 @@ def test_no_change_returns_the_same_bytes_and_more_is_never_worth_less(base: Bas
     narrower = what_if(base, {"wechat_day": amount["wechat_day"] // 2})
     assert narrower.figures["value_yuan"] < base.certificate.primal * 1e-6
     row = next(r for r in narrower.figures["limits"] if r["limit"] == "wechat_day")
-    assert row["used"] <= amount["wechat_day"] // 2
+    assert row["used"] <= amount["wechat_day"] // 2 + base.apart["wechat_day"]
+    assert row["amount"] - base.apart["wechat_day"] == amount["wechat_day"] // 2
 
 
 def test_a_what_if_looks_at_those_who_may_change_their_mind_and_the_checker_accepts_it(
