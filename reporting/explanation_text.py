@@ -7,6 +7,7 @@ from typing import Any
 
 from conf.catalogue import Catalogue
 from conf.money import MICRO
+from planning.plan.reasons import REASONS
 
 Said = dict[str, str]
 
@@ -35,15 +36,18 @@ def of_decision(answer: Mapping[str, Any], catalogue: Catalogue) -> Said:
     known = decision["value_micro"] if decision["value_micro"] is not None else taken.get("value_micro")
     value, price = "an unknown number of" if known is None else yuan(known), yuan(decision["price_micro"])
     value_zh = "未知" if known is None else f"{value}元"
-    drawn = decision["role"] == "explore"
-    why = "drawn to learn from" if drawn else "the best that the limits allow"
-    why_zh = "为学习随机抽取" if drawn else "限制条件下最优"
+    why, why_zh = _reason(decision)
     return {
         "en": f"{product.label} by {channel.label}: {why}, worth {value} yuan; the scarce capacity that it takes is "
         f"priced at {price} yuan; {len(left)} of {len(outbound)} outbound arcs passed every rule.",
         "zh": f"通过{channel.label_zh}推荐{product.label_zh}：{why_zh}，价值{value_zh}，占用紧缺资源的价格{price}元；"
         f"{len(outbound)}个主动触达组合中{len(left)}个通过全部规则。",
     }
+
+
+def _reason(decision: Mapping[str, Any]) -> tuple[str, str]:
+    """The reason of a decision in English and Chinese; the code of one that has no words."""
+    return REASONS.get(decision["reason"], (decision["reason"], decision["reason"]))
 
 
 def nothing(
@@ -63,10 +67,12 @@ def nothing(
             "zh": f"不触达：没有组合通过规则，主要因为：{arc['reason_zh']}（{rule}）。",
         }
     if decision["role"] == "explore":
-        return {"en": "Not contacted: drawn to learn what happens without.", "zh": "不触达：为学习随机抽取为不触达。"}
+        why, why_zh = _reason(decision)
+        return {"en": f"Not contacted: {why}.", "zh": f"不触达：{why_zh}。"}
     priced = [arc for arc in left if arc.get("reduced_micro") is not None]
     if not priced:
-        return {"en": f"Not contacted: {decision['reason']}.", "zh": f"不触达：{decision['reason']}。"}
+        why, why_zh = _reason(decision)
+        return {"en": f"Not contacted: {why}.", "zh": f"不触达：{why_zh}。"}
     best = max(priced, key=lambda arc: arc["reduced_micro"])
     value, price = yuan(best["value_micro"]), yuan(best["price_micro"])
     return {
@@ -125,8 +131,7 @@ def _why(
             else ("it would not pay", "得不偿失")
         )
     if arc["state"] == "chosen":
-        drawn = decision["role"] == "explore"
-        return ("drawn to learn from", "为学习随机抽取") if drawn else ("chosen", "已选")
+        return ("chosen", "已选") if decision["reason"] == "best" else _reason(decision)
     if decision["role"] == "control":
         return "in the control group", "对照组客户"
     if decision["role"] == "explore":

@@ -10,6 +10,7 @@ from conf.catalogue import Catalogue
 from conf.figure import Figure
 from conf.money import MICRO
 from conf.offer import Channel, Product
+from planning.plan.reasons import REASONS
 from reporting.feed_status import STATES, FeedState, counts
 from reporting.figure_text import say
 from reporting.night_report import charts
@@ -245,7 +246,7 @@ def plan_section(
             label="contacts by product and channel",
         ),
         "roles": [(role, plan.roles[role], plan.roles[role] / max(plan.customers, 1)) for role in sorted(plan.roles)],
-        "reasons": plan.reasons.most_common(8),
+        "reasons": [(" ".join(REASONS.get(code, (code,))), count) for code, count in plan.reasons.most_common(8)],
         "offers": [
             (f"{channels[c].label} {channels[c].label_zh}", count)
             for c, count in facts.offers.items()
