@@ -167,11 +167,11 @@ def certify_run(settings: Settings, run: str) -> Checked:
     rows = published_contacts(settings, inputs.date)
     if others := sorted(set(rows["run_id"].to_pylist()) - {run}):
         return verdict.model_copy(update={"published": f"not checked: the night was decided again by run {others[0]}"})
-    found = check_published_plan(folder.path, rows.drop_columns(["run_id"]), verdict.bound)
-    used = {limit["name"]: sum(limit["used"].values()) for limit in found["limits"]}
-    contacts = sum(found["contacts"].values())
+    counted = check_published_plan(folder.path, rows.drop_columns(["run_id"]), verdict.bound)
+    used = {limit["name"]: sum(limit["used"].values()) for limit in counted["limits"]}
+    contacts = sum(counted["contacts"].values())
     return verdict.model_copy(
-        update={"published": "accepted", "contacts": contacts, "published_bound": found["bound"], "used": used}
+        update={"published": "accepted", "contacts": contacts, "published_bound": counted["bound"], "used": used}
     )
 
 
