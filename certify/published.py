@@ -41,12 +41,12 @@ def check_published(run: Path, contacts: pa.Table, bound: int) -> dict[str, Any]
     _, left = read_limits(run / "instance" / "limits.yml")
     rows = _contacts(contacts)
     used = _count(run, limits, rows)
-    whole = used.sum(axis=0)
+    total = used.sum(axis=0)
     for m, limit in enumerate(limits):
-        if limit.side * int(whole[m]) > limit.side * limit.amount:
+        if limit.side * int(total[m]) > limit.side * limit.amount:
             parts = ", ".join(f"{label} {int(used[k, m])}" for k, label in enumerate(LABELS) if used[k, m])
             what = (
-                f"limit {limit.name} is broken by what is published: {int(whole[m])} ({parts}) against {limit.amount}"
+                f"limit {limit.name} is broken by what is published: {int(total[m])} ({parts}) against {limit.amount}"
             )
             raise InstanceRefused(what, "assignment")
     _compare_left(limits, left, used)
@@ -125,11 +125,11 @@ def _arcs(run: Path, columns: list[str]) -> Iterator[tuple[bool, dict[str, np.nd
                 yield solved, {name: batch.column(name).to_numpy().astype(np.int64) for name in columns}
 
 
-def _compare_left(whole: list[CheckedLimit], left: list[CheckedLimit], used: np.ndarray) -> None:
+def _compare_left(declared: list[CheckedLimit], left: list[CheckedLimit], used: np.ndarray) -> None:
     """The solve must have had what the others leave, and the same limits otherwise."""
-    if [(x.name, x.side, x.counts, x.where) for x in whole] != [(x.name, x.side, x.counts, x.where) for x in left]:
+    if [(x.name, x.side, x.counts, x.where) for x in declared] != [(x.name, x.side, x.counts, x.where) for x in left]:
         raise InstanceRefused("the solve had other limits than the night", "instance/limits.yml")
-    for m, (limit, rest) in enumerate(zip(whole, left, strict=True)):
+    for m, (limit, rest) in enumerate(zip(declared, left, strict=True)):
         leaves = limit.amount - int(used[1:, m].sum())
         if rest.amount != (leaves if limit.counts is not None else max(0, leaves)):
             raise InstanceRefused(f"limit {limit.name}: {leaves} is left, not {rest.amount}", "instance/limits.yml")
@@ -139,23 +139,23 @@ def _compare_solved(folder: Path, rows: dict[str, np.ndarray]) -> None:
     """Contacts of the solved part must be those of the plan that was proved."""
     plan = pq.read_table(folder).to_pandas()
     plan = plan[plan["product"].notna()].sort_values("customer")
-    mine = rows["label"] == 0
+    solved = rows["label"] == 0
     for name in ("customer", "product", "channel", "value"):
-        if not np.array_equal(rows[name][mine], plan[name].to_numpy().astype(np.int64)):
+        if not np.array_equal(rows[name][solved], plan[name].to_numpy().astype(np.int64)):
             raise InstanceRefused(f"exploiters' {name} differs from the proved plan's", "assignment")
 
 
 def _compare(path: Path, derived: dict[str, Any]) -> None:
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        claims = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InstanceRefused("published.json cannot be read", str(path)) from error
-    if not isinstance(said, dict) or set(said) != _KEYS:
+    if not isinstance(claims, dict) or set(claims) != _KEYS:
         raise InstanceRefused("published.json has unknown keys or lacks some", path.name)
-    integer(said["bound"], "bound", path.name)
+    integer(claims["bound"], "bound", path.name)
     for key, value in derived.items():
-        if said[key] != value:
-            raise InstanceRefused(f"{key} is {value}, not {said[key]}", path.name)
+        if claims[key] != value:
+            raise InstanceRefused(f"{key} is {value}, not {claims[key]}", path.name)
 
 
 def _digest(rows: dict[str, np.ndarray]) -> str:

@@ -116,9 +116,9 @@ def thin(parts: Ints, fair: Floats, most: Floats, epsilon: float) -> Ints:
         epsilon: share who explore.
     """
     least = math.ceil(LEAST * PARTS / epsilon) if epsilon else PARTS
-    kept = np.maximum((parts * fair).astype(np.int64), np.minimum(parts, least))
-    kept = np.minimum(kept, (parts * most).astype(np.int64))
-    return np.where(kept >= least, kept, 0)
+    thinned = np.maximum((parts * fair).astype(np.int64), np.minimum(parts, least))
+    thinned = np.minimum(thinned, (parts * most).astype(np.int64))
+    return np.where(thinned >= least, thinned, 0)
 
 
 def pscore(epsilon: float, same: NDArray[np.bool_], parts: Ints) -> Floats:

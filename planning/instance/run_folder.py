@@ -64,9 +64,9 @@ class RunFolder:
             return read_limits(self.path / "whole.yml")
         limits = self.limits()
         pairs = zip(limits.limits, inputs.amounts, strict=True)
-        return LimitsInForce(choose=limits.choose, limits=tuple(x.with_amount(x.sign * whole) for x, whole in pairs))
+        return LimitsInForce(choose=limits.choose, limits=tuple(x.with_amount(x.sign * amount) for x, amount in pairs))
 
-    def kept(self) -> pa.Table:
+    def read_kept(self) -> pa.Table:
         """``customer, product, channel`` of the outbound arcs that pruning kept, of every label, in no order."""
         columns = ["customer", "product", "channel"]
         sources = (self.instance / "arcs", self.path / "others.parquet")
@@ -99,7 +99,7 @@ def open_run(settings: Settings, run: str) -> RunFolder:
 def freeze(
     folder: Path,
     inputs: DecisionInputs,
-    whole: LimitsInForce,
+    tonight: LimitsInForce,
     left: LimitsInForce,
     arcs: pa.Table,
     tables: dict[str, pa.Table],
@@ -109,7 +109,7 @@ def freeze(
     Args:
         folder: of the run.
         inputs: what goes into ``inputs.json``.
-        whole: tonight's limits.
+        tonight: the's limits.
         left: what explorers leave of them.
         arcs: of exploiters.
         tables: the rest, by name.
@@ -118,7 +118,7 @@ def freeze(
         (draft / "instance" / "arcs").mkdir(parents=True)
         pq.write_table(arcs, draft / "instance" / "arcs" / "part-00000.parquet", compression="zstd")
         write_limits(draft / "instance" / "limits.yml", left)
-        write_limits(draft / "whole.yml", whole)
+        write_limits(draft / "whole.yml", tonight)
         for name, rows in tables.items():
             pq.write_table(rows, draft / f"{name}.parquet", compression="zstd")
         write_inputs(draft / "inputs.json", inputs)
@@ -164,7 +164,7 @@ def certify_run(settings: Settings, run: str) -> Checked:
     inputs = folder.inputs()
     if not inputs.labels_first:
         return verdict.model_copy(update={"published": "not checked: of a release that reserved limits for explorers"})
-    rows = published_contacts(settings, inputs.date)
+    rows = read_published(settings, inputs.date)
     if others := sorted(set(rows["run_id"].to_pylist()) - {run}):
         return verdict.model_copy(update={"published": f"not checked: the night was decided again by run {others[0]}"})
     counted = check_published_plan(folder.path, rows.drop_columns(["run_id"]), verdict.bound)
@@ -175,7 +175,7 @@ def certify_run(settings: Settings, run: str) -> Checked:
     )
 
 
-def published_contacts(settings: Settings, date: dt.date) -> pa.Table:
+def read_published(settings: Settings, date: dt.date) -> pa.Table:
     """``customer, product, channel, value, role, run_id`` of a night's contacts in the lake, customers ascending."""
     names = ["customer_id", "product", "channel", "decision_value", "role", "run_id"]
     rows = Lake(settings.lake, settings.catalogue).arrow("assignment", partition={"business_date": date})

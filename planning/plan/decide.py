@@ -52,7 +52,7 @@ def decide(run: RunFolder, tell: Callable[[str, float, int, int | None], None] |
         _others(run, night)
         explore_within_reserves(night, rank_best_arcs(run, night, inputs), inputs)
     else:
-        drawn = explore(population, run.kept(), run.whole_limits(), inputs)
+        drawn = explore(population, run.read_kept(), run.whole_limits(), inputs)
         night = _empty(population, drawn.arcs, solution, instance)
         _exploit(night)
         _others(run, night)
@@ -62,9 +62,9 @@ def decide(run: RunFolder, tell: Callable[[str, float, int, int | None], None] |
     return night
 
 
-def leave(population: pa.Table, kept: pa.Table, limits: LimitsInForce, inputs: DecisionInputs) -> LimitsInForce:
+def leave(population: pa.Table, arcs: pa.Table, limits: LimitsInForce, inputs: DecisionInputs) -> LimitsInForce:
     """What explorers' draws leave of the limits for those who are solved; arguments as of `explore`."""
-    return take_off(limits, explore(population, kept, limits, inputs).used())
+    return take_off(limits, explore(population, arcs, limits, inputs).sum_uses())
 
 
 def _empty(population: pa.Table, arcs: Arcs, solution: Solution, instance: Instance) -> Decision:

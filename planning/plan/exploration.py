@@ -43,7 +43,7 @@ class Exploration:
     given: Ints
     withdrawn: NDArray[np.bool_]
 
-    def used(self) -> Ints:
+    def sum_uses(self) -> Ints:
         """What explorers use of each limit, in the at-most form, int64 [limits]."""
         some = np.flatnonzero(self.given >= 0)
         return self.arcs.uses[:, self.arcs.classes[some], self.given[some]].sum(axis=1)
@@ -70,30 +70,30 @@ class Exploration:
         for low in range(0, len(role), _BATCH):
             part = slice(low, low + _BATCH)
             passed += eligible_arcs(masks[part][able[part]], arcs).sum(axis=0)
-        kept = np.bincount(offered.place[able[offered.row]], minlength=len(passed))
+        candidates = np.bincount(offered.place[able[offered.row]], minlength=len(passed))
         drawn = np.bincount(offered.place[offered.parts > 0], minlength=len(passed))
         return {
             channel: {
                 name: int(count[arcs.channel == channel].sum())
-                for name, count in (("eligible", passed), ("kept", kept), ("supported", drawn))
+                for name, count in (("eligible", passed), ("kept", candidates), ("supported", drawn))
             }
             for channel in dict.fromkeys(arcs.channel.tolist())
         }
 
 
-def explore(population: pa.Table, kept: pa.Table, limits: LimitsInForce, inputs: DecisionInputs) -> Exploration:
+def explore(population: pa.Table, candidates: pa.Table, limits: LimitsInForce, inputs: DecisionInputs) -> Exploration:
     """Draw for the explorers of a night.
 
     Args:
         population: every active customer, ascending, with label and the columns that limits look at.
-        kept: outbound arcs that pruning kept, of every label: ``customer, product, channel``, in any order.
+        candidates: outbound arcs that pruning kept, of every label: ``customer, product, channel``, in any order.
         limits: with their whole amounts.
         inputs: the frozen inputs.
     """
     arcs = Evaluator(inputs.arcs, limits.limits).arcs(population)
     role = population["role"].to_numpy()
-    row = np.searchsorted(population["customer_id"].to_numpy(), kept["customer"].to_numpy())
-    place = arcs.of(*(kept[name].to_numpy().astype(np.int64) for name in ("product", "channel")))
+    row = np.searchsorted(population["customer_id"].to_numpy(), candidates["customer"].to_numpy())
+    place = arcs.of(*(candidates[name].to_numpy().astype(np.int64) for name in ("product", "channel")))
     order = np.lexsort((place, row))
     even = offer_evenly(row[order], place[order], (role != CONTROL) & (role != USUAL))
     offered = _thin(even, arcs, inputs)
@@ -117,8 +117,8 @@ def _thin(even: Offered, arcs: Arcs, inputs: DecisionInputs) -> Offered:
         use, amount = np.maximum(arcs.uses[m], 0).astype(np.float64), float(inputs.amounts[m])
         fair = np.minimum(fair, thin_to_limit(use, expected, inputs.explore * amount, 0.0))
         most = np.minimum(most, thin_to_limit(use, expected, amount, DEVIATIONS))
-    kept = thin(even.parts, fair[of_class, even.place], most[of_class, even.place], inputs.explore)
-    return replace(even, parts=kept)
+    parts = thin(even.parts, fair[of_class, even.place], most[of_class, even.place], inputs.explore)
+    return replace(even, parts=parts)
 
 
 def _exceeding(drew: Ints, arcs: Arcs, order: NDArray[np.uint64], inputs: DecisionInputs) -> NDArray[np.bool_]:

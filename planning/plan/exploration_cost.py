@@ -27,7 +27,7 @@ def learning(decision: Decision, inputs: DecisionInputs) -> dict[str, Any]:
     """
     prices = decision.solution.dual.prices
     left = decision.instance.problem.limits.amount
-    apart = sum(int(p) * (whole - int(b)) for p, whole, b in zip(prices, inputs.amounts, left, strict=True)) / PICO
+    apart = sum(int(p) * (amount - int(b)) for p, amount, b in zip(prices, inputs.amounts, left, strict=True)) / PICO
     role, drawn = decision.role, (decision.role == EXPLORE) & (decision.given >= 0)
     known = drawn & decision.known
     given_up = int(decision.left[role == EXPLORE].sum()) + apart - int(decision.value[known].sum())

@@ -54,7 +54,7 @@ def certify_parts(night: Decision, run: RunFolder) -> dict[str, Any]:
 
 def write_published(night: Decision, run: RunFolder) -> dict[str, Any]:
     """Write ``published.json`` of a run; returns what it says."""
-    said = certify_parts(night, run)
+    claims = certify_parts(night, run)
     with file_draft(run.path / "published.json") as draft:
-        draft.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-    return said
+        draft.write_text(json.dumps(claims, indent=1) + "\n", encoding="utf-8")
+    return claims

@@ -50,11 +50,11 @@ def tell_losses(night: Decision, shares: Collection[str]) -> None:
     if not len(rest):
         return
     night.reason[rest] = np.where(
-        night.decision_value[rest] >= 0, "stays", np.where(_asked_by_share(night, rest, shares), "share", "floor")
+        night.decision_value[rest] >= 0, "stays", np.where(_is_for_share(night, rest, shares), "share", "floor")
     )
 
 
-def _asked_by_share(night: Decision, rows: Ints, shares: Collection[str]) -> np.ndarray:
+def _is_for_share(night: Decision, rows: Ints, shares: Collection[str]) -> np.ndarray:
     """Whether it is a share that pays most for the contacts of some rows, bool [rows]; else a floor does.
 
     Where prices pay for none, the repair made the contact: whatever asks for it is named.

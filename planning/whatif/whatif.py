@@ -71,15 +71,15 @@ class Base:
     def apart(self) -> dict[str, int]:
         """By limit, what of the whole amount those take who are not solved; of releases up to 0.2 what was reserved for them."""
         pairs = zip(self.run.whole_limits().limits, self.instance.limits.limits, strict=True)
-        return {whole.name: whole.amount - left.amount for whole, left in pairs}
+        return {limit.name: limit.amount - left.amount for limit, left in pairs}
 
     @cached_property
     def explored(self) -> dict[str, int]:
         """By limit, what those use who are not solved; of releases up to 0.2, whose folders do not tell it, 0."""
         if not self.run.inputs().labels_first:
             return dict.fromkeys(self.apart, 0)
-        said = json.loads((self.run.path / "published.json").read_text(encoding="utf-8"))
-        return {row["name"]: sum(row["used"].values()) - row["used"]["exploit"] for row in said["limits"]}
+        claims = json.loads((self.run.path / "published.json").read_text(encoding="utf-8"))
+        return {row["name"]: sum(row["used"].values()) - row["used"]["exploit"] for row in claims["limits"]}
 
     def is_share(self, limit: LimitInForce) -> bool:
         """Whether a limit is a share of contacts: its amount, 0 for all parts together, may be anything for one."""

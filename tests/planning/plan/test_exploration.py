@@ -191,7 +191,7 @@ def test_a_limit_that_is_nothing_is_not_drawn_from_and_one_of_few_never_exceeded
     limits = LimitsInForce(limits=narrow)
     for seed in range(15):
         drawn = explore(population_of(seed), KEPT, limits, inputs_of(seed, limits))
-        used = drawn.used()
+        used = drawn.sum_uses()
         assert used[0] == 0
         assert used[1] <= 3
         assert not (drawn.offered.parts[drawn.arcs.channel[drawn.offered.place] == CALL]).any()
@@ -201,7 +201,7 @@ def test_draws_beyond_a_limit_are_withdrawn_and_have_no_propensity(monkeypatch: 
     monkeypatch.setattr("planning.plan.exploration.thin", lambda parts, fair, most, epsilon: parts)
     limits = LimitsInForce(limits=(LIMITS.limits[0], LIMITS.limits[1].with_amount(2), *LIMITS.limits[2:]))
     drawn = explore(population_of(1), KEPT, limits, inputs_of(1, limits))
-    assert drawn.used()[1] == 2
+    assert drawn.sum_uses()[1] == 2
     assert drawn.withdrawn.sum() > 3
     none = np.full(CUSTOMERS, -1)
     score = drawn.pscore(EXPLORE_SHARE, none, drawn.given, population_of(1)["role"].to_numpy())
@@ -210,7 +210,7 @@ def test_draws_beyond_a_limit_are_withdrawn_and_have_no_propensity(monkeypatch: 
 
 def test_what_explorers_meet_of_a_floor_is_not_asked_for_again() -> None:
     population, inputs = population_of(2), inputs_of(2)
-    used = explore(population, KEPT, LIMITS, inputs).used()
+    used = explore(population, KEPT, LIMITS, inputs).sum_uses()
     left = leave(population, KEPT, LIMITS, inputs)
     assert used[-1] < 0
     assert [x.amount for x in left.limits] == [
@@ -229,7 +229,7 @@ def test_nobody_is_given_anything_by_chance_where_draws_are_off() -> None:
     role = population_of(4)["role"].to_numpy()
     assert (drawn.given == -1).all()
     assert (drawn.withdrawn == (role == EXPLORE)).all()
-    assert not drawn.used().any()
+    assert not drawn.sum_uses().any()
 
 
 def test_support_is_told_by_channel(redraws: list[Decision]) -> None:
