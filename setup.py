@@ -28,6 +28,7 @@ setup(
         "conf": ["**/*.yml", "**/*.json"],
         "features": ["declared/*.yml"],
         "expectations": ["**/*.yml"],
+        "serving": ["migrations/*.sql"],
         "synth": ["real/data/*"],
         "reporting": ["**/*.html", "**/*.j2", "**/*.css"],
     },

@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "certify": ("assignment", "check a plan and its bound, independently"),
     "publish": ("publish", "publish a run: serving store, campaign files, report"),
     "campaigns": ("campaigns", "campaign files of a night: list, fetch a channel before its wave"),
+    "stop": ("stop", "leave a customer alone from this moment: add, remove, list"),
     "offers": ("offers", "inbound offers of the day: show, accept, stock, hourly refresh"),
     "export": ("publish", "export recommendations"),
     "doctor": ("doctor", "what is wrong with Java, Spark, jars, disk, ports, keys, configuration"),

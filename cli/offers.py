@@ -17,6 +17,7 @@ from conf.offer import Channel, Product
 from runtime.night import Night
 from serving import stock
 from serving import store as serving
+from serving.schema import Connection
 
 offers = typer.Typer(help="Inbound offers of the day: show, accept, stock, hourly refresh.", no_args_is_help=True)
 app = typer.Typer()
@@ -106,7 +107,7 @@ def refresh(
 
 
 @contextlib.contextmanager
-def _open_store(night: Night) -> Iterator[serving.Connection]:
+def _open_store(night: Night) -> Iterator[Connection]:
     """A transaction on the store beside all others.
 
     Raises:

@@ -7,26 +7,20 @@ import getpass
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conf.offer import Channel
-from conf.table import Column
+from conf.offer import Channel, Product
 from runtime import audit
 from runtime import run_id as identity
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
 from serving import campaign_files, manifest, stock
 from serving import store as serving
+from serving.schema import STORED, WITHDRAWN, Connection
 from serving.store_comments import comment
-
-#: The tables of the store, and what the store's rows say besides.
-STORED = ("assignment", "recommendation", "limit_price", "funnel", "kpi")
-
-
-WITHDRAWN = Column(name="withdrawn", type="boolean", doc="stopped by the customer since eligibility", nullable=False)
-
 
 #: Rows a batch: bounds memory at any size of the night.
 BATCH = 262_144
@@ -97,7 +91,7 @@ def stream(night: Night, table: str, columns: Sequence[str]) -> Iterator[pa.Reco
 def stop_keys(night: Night) -> pa.Array:
     """Who may not be contacted as of now: statements that have been loaded, stops and acceptances made on the store."""
     consent = night.lake.arrow("consent", columns=["customer_id", "event_time", "kind", "channel", "granted"])
-    with serving.connect(night.settings) as store:
+    with serving.connect(night.settings, alone=False) as store:
         stopped = pa.concat_tables([serving.stops(store), stock.stops(store, night.date, night.catalogue)])
     return campaign_files.stop_list(consent, stopped, night.catalogue.channels)
 
@@ -181,26 +175,40 @@ def _write_offers(
 
 
 def to_store(night: Night, plan: Publication, figures: pa.Table) -> dict[str, int]:
-    """Swap the night into the serving store; readers see last night's until all of it is there."""
+    """Put the night into the serving store; readers see what was there until all of it is, and none of them waits."""
+    return serving.publish_patiently(night.settings, lambda store: _fill(store, night, plan, figures))
+
+
+def _fill(store: Connection, night: Night, plan: Publication, figures: pa.Table) -> dict[str, int]:
     tables = {name: night.lake.table(name) for name in STORED}
     counts: dict[str, int] = {}
-    with serving.connect(night.settings) as store:
-        for name, table in tables.items():
-            if name in {"assignment", "recommendation"}:
-                counts[name] = serving.load(store, table, night.date, plan.batches(name), [WITHDRAWN])
-            else:
-                rows = figures if name == "kpi" else night.lake.arrow(name, partition=night.partition)
-                ordered = rows.select([column.name for column in table.columns])
-                counts[name] = serving.load(store, table, night.date, ordered.to_batches())
-        for table in tables.values():
-            serving.swap(store, table, night.date)
-        comment(store, tables.values(), night.catalogue.figures)
-        stock.open_day(store, night.date, night.lake.arrow("limit_price", partition=night.partition), night.catalogue)
-        labels = ("id", "code", "label", "label_zh")
-        for name, listed in (("product", night.catalogue.products), ("channel", night.catalogue.channels)):
-            serving.replace_listing(store, name, [{key: getattr(row, key) for key in labels} for row in listed])
-        serving.mark(store, night.date, plan.run_id, "published")
+    for name, table in tables.items():
+        if name in {"assignment", "recommendation"}:
+            counts[name] = serving.load(store, table, night.date, plan.batches(name), [WITHDRAWN])
+        else:
+            rows = figures if name == "kpi" else night.lake.arrow(name, partition=night.partition)
+            ordered = rows.select([column.name for column in table.columns])
+            counts[name] = serving.load(store, table, night.date, ordered.to_batches())
+    for table in tables.values():
+        serving.swap(store, table, night.date)
+    comment(store, tables.values(), night.catalogue.figures)
+    stock.open_day(store, night.date, night.lake.arrow("limit_price", partition=night.partition), night.catalogue)
+    serving.update_listing(store, "product", [list_product(product) for product in night.catalogue.products])
+    serving.update_listing(store, "channel", [list_channel(channel) for channel in night.catalogue.channels])
+    serving.mark(store, night.date, plan.run_id, "published")
     return counts
+
+
+def list_product(product: Product) -> dict[str, Any]:
+    """What the store says of a product."""
+    labels = {key: getattr(product, key) for key in ("id", "code", "label", "label_zh", "price", "term_months")}
+    days = {"launch_date": product.launch_date, "end_date": product.end_date}
+    return {**labels, "product_group": product.group, **days}
+
+
+def list_channel(channel: Channel) -> dict[str, Any]:
+    """What the store says of a channel."""
+    return {key: getattr(channel, key) for key in ("id", "code", "label", "label_zh", "direction", "cost")}
 
 
 def serving_rows(night: Night, run_id: str, delivered: Mapping[str, tuple[int, str]]) -> pa.Table:

@@ -4,9 +4,9 @@ A shown offer takes nothing. An acceptance takes one of each stock of its produc
 customer's pending outbound contacts of that date are withdrawn. Every hour the charge of what would not last is raised
 until those whose offer is worth more than charge x P(accept) will take what is left, at the day's pace so far.
 
-The store keeps ``stock``, ``stock_product`` and ``acceptance``; view ``offer`` is what a channel may show now: what the night drew,
-in the order drawn (no alternates of outbound contacts: these have no ``p_accept``), less what is stopped, accepted,
-sold out or priced out. Of a slate with something hidden the logged probability is null: it is no draw any more.
+View ``offer`` of the store (``serving/migrations``) is what a channel may show now: what the night drew, in the order
+drawn (no alternates of outbound contacts: these have no ``p_accept``), less what is stopped, accepted, sold out or
+priced out; who is stopped may accept nothing either. Of a slate with something hidden the logged probability is null: it is no draw any more.
 """
 
 from __future__ import annotations
@@ -23,36 +23,10 @@ from conf.catalogue import Catalogue
 from conf.errors import UserError
 from conf.offer import Limit
 from planning.limits.declared import DeclaredLimits
-from serving.store import SCHEMA, Connection
+from serving.schema import SCHEMA, Connection
 
 #: Before so many acceptances of a stock its pace says nothing.
 ENOUGH = 10
-_TABLES = """
-CREATE TABLE IF NOT EXISTS {schema}.stock (
-    business_date date NOT NULL, name text NOT NULL, remaining bigint NOT NULL CHECK (remaining >= 0),
-    charge_micro bigint NOT NULL DEFAULT 0, PRIMARY KEY (business_date, name));
-CREATE TABLE IF NOT EXISTS {schema}.stock_product (
-    business_date date NOT NULL, name text NOT NULL, product smallint NOT NULL,
-    PRIMARY KEY (business_date, product, name));
-CREATE TABLE IF NOT EXISTS {schema}.acceptance (
-    business_date date NOT NULL, customer_id bigint NOT NULL, product smallint NOT NULL, channel smallint NOT NULL,
-    decision_id text NOT NULL, accepted_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (business_date, customer_id, product));
-CREATE OR REPLACE VIEW {schema}.offer AS
-WITH seen AS (
-    SELECT r.*,
-        EXISTS (SELECT FROM {schema}.stock s JOIN {schema}.stock_product p USING (business_date, name)
-            WHERE p.business_date = r.business_date AND p.product = r.product
-            AND (s.remaining = 0 OR r.value_micro <= s.charge_micro * r.p_accept))
-        OR EXISTS (SELECT FROM {schema}.acceptance a WHERE a.business_date = r.business_date
-            AND a.customer_id = r.customer_id AND a.product = r.product) AS hidden
-    FROM {schema}.recommendation r WHERE NOT r.withdrawn AND r.p_accept IS NOT NULL)
-SELECT business_date, decision_id, customer_id, channel,
-    row_number() OVER slate AS rank, product, value_micro, valid_until,
-    CASE WHEN any_hidden THEN NULL ELSE slate_probability END AS slate_probability, p_accept
-FROM (SELECT *, bool_or(hidden) OVER (PARTITION BY business_date, customer_id, channel) AS any_hidden FROM seen) x
-WHERE NOT hidden WINDOW slate AS (PARTITION BY business_date, customer_id, channel ORDER BY rank);
-"""
 _OF_CUSTOMER = "business_date = %(date)s AND customer_id = %(customer)s"
 #: What an acceptance asks and does, in its order.
 _OFFERED = (
@@ -64,6 +38,9 @@ _LOCKED_STOCK = (
     "WHERE business_date = %(date)s AND p.product = %(product)s ORDER BY name FOR UPDATE OF s"
 )
 _ACCEPTANCE = f"SELECT 1 FROM {{schema}}.acceptance WHERE {_OF_CUSTOMER} AND product = %(product)s"
+_STOPPED = (
+    "SELECT 1 FROM {schema}.stopped WHERE customer_id = %(customer)s AND (channel IS NULL OR channel = %(channel)s)"
+)
 _NEW_ACCEPTANCE = (
     "INSERT INTO {schema}.acceptance (business_date, customer_id, product, channel, decision_id) VALUES "
     "(%(date)s, %(customer)s, %(product)s, %(channel)s, %(decision)s) ON CONFLICT DO NOTHING"
@@ -115,7 +92,6 @@ def open_day(store: Connection, date: dt.date, prices: pa.Table, catalogue: Cata
     Returns:
         How many stocks there are.
     """
-    store.execute(sql.SQL(_TABLES).format(schema=sql.Identifier(SCHEMA)))
     declared = DeclaredLimits.from_catalogue(catalogue).limits
     products = {each.name: each.where["product"] for each in declared if of_products(each.limit)}
     _run(store, "DELETE FROM {schema}.stock_product WHERE business_date = %(date)s", {"date": date})
@@ -141,9 +117,8 @@ def open_day(store: Connection, date: dt.date, prices: pa.Table, catalogue: Cata
 
 def is_open(store: Connection, date: dt.date) -> bool:
     """Whether a night is published with its stocks."""
-    [(there,)] = store.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{SCHEMA}.offer",)).fetchall()
     asked = "SELECT 1 FROM {schema}.night WHERE business_date = %(date)s AND state = 'published'"
-    return bool(there) and _run(store, asked, {"date": date}).fetchone() is not None
+    return _run(store, asked, {"date": date}).fetchone() is not None
 
 
 def offers(store: Connection, date: dt.date, customer: int, channel: int | None = None) -> list[dict[str, Any]]:
@@ -182,7 +157,7 @@ def accept(
         outbound: ids of outbound channels, whose pending contacts are withdrawn.
 
     Raises:
-        UserError: the customer was not offered this here.
+        UserError: the customer was not offered this here, or is stopped.
     """
     facts = {"date": date, "customer": customer, "product": product, "channel": channel, "outbound": list(outbound)}
     decision_id = _run(store, _OFFERED, facts).fetchone()
@@ -195,6 +170,12 @@ def accept(
     remaining = [count for (count,) in _run(store, _LOCKED_STOCK, facts).fetchall()]
     if _run(store, _ACCEPTANCE, facts).fetchone():
         return Accepted(taken=True, again=True)
+    if _run(store, _STOPPED, facts).fetchone():
+        raise UserError(
+            f"customer {customer} is stopped on channel {channel}: nothing is offered, and nothing can be accepted",
+            where="cpc offers accept",
+            remedy="`cpc stop list` shows who is stopped and why; `cpc stop remove` lifts a stop",
+        )
     if 0 in remaining:
         return Accepted(taken=False)
     if not _run(store, _NEW_ACCEPTANCE, facts | {"decision": decision_id[0]}).rowcount:
@@ -209,9 +190,6 @@ def stops(store: Connection, date: dt.date, catalogue: Catalogue) -> pa.Table:
     A night that is published again leaves their contacts cancelled.
     """
     schema = pa.schema([("customer_id", pa.int64()), ("channel", pa.string())])
-    [(there,)] = store.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{SCHEMA}.acceptance",)).fetchall()
-    if not there:
-        return schema.empty_table()
     asked = "SELECT DISTINCT customer_id FROM {schema}.acceptance WHERE business_date = %(date)s ORDER BY 1"
     who = [customer for (customer,) in _run(store, asked, {"date": date}).fetchall()]
     codes = [channel.code for channel in catalogue.channels if channel.direction == "outbound"]
@@ -267,7 +245,8 @@ def _charge(store: Connection, date: dt.date, name: str, share: float) -> int:
         store,
         "WITH worth AS (SELECT r.value_micro / r.p_accept AS w, r.p_accept::numeric AS p FROM {schema}.recommendation r JOIN "
         "{schema}.stock_product s USING (business_date, product) WHERE business_date = %(date)s AND s.name = %(name)s AND "
-        "NOT r.withdrawn AND r.p_accept > 0 AND NOT EXISTS (SELECT FROM {schema}.acceptance a WHERE "
+        "NOT r.withdrawn AND r.p_accept > 0 AND NOT EXISTS (SELECT FROM {schema}.stopped t WHERE "
+        "t.customer_id = r.customer_id AND (t.channel IS NULL OR t.channel = r.channel)) AND NOT EXISTS (SELECT FROM {schema}.acceptance a WHERE "
         "a.business_date = r.business_date AND a.customer_id = r.customer_id AND a.product = r.product)), "
         "upto AS (SELECT w, sum(p) OVER (ORDER BY w DESC) AS u, sum(p) OVER () AS whole FROM worth) "
         "SELECT ceil(max(w))::bigint FROM upto WHERE u > %(share)s::numeric * whole",

@@ -2,7 +2,8 @@
 
 ``settings.serving.url`` names it; empty means the PostgreSQL that comes as a wheel, with its data below
 ``$CPC_HOME/serving``. Tables follow the table catalogue, partitioned by ``business_date``. A night is loaded
-beside what is being read and put in its place by one transaction: readers see the night before or after.
+beside what is being read and put in its place by one transaction: readers see the night before or after, and none of
+them waits for it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import datetime as dt
 import io
 import subprocess
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
@@ -25,29 +26,13 @@ from psycopg import sql
 from conf.errors import UserError
 from conf.settings import Settings
 from conf.table import Column, Table
+from serving import schema
+from serving.schema import SCHEMA, Connection
 
-SCHEMA = "cpc"
-_TYPES = {
-    "string": "text",
-    "bigint": "bigint",
-    "int": "integer",
-    "smallint": "smallint",
-    "double": "double precision",
-    "boolean": "boolean",
-    "date": "date",
-    "timestamp": "timestamptz",
-    "binary": "bytea",
-}
-#: Which night stands for a date, and the customers whom nobody may contact from now on (an opt-out at 08:00).
-_HOUSEKEEPING = """
-CREATE TABLE IF NOT EXISTS {schema}.night (
-    business_date date PRIMARY KEY, run_id text NOT NULL, state text NOT NULL, note text,
-    published_at timestamptz NOT NULL);
-CREATE TABLE IF NOT EXISTS {schema}.stop (
-    customer_id bigint NOT NULL, channel text NOT NULL DEFAULT 'all', stopped_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (customer_id, channel));
-"""
-Connection: TypeAlias = psycopg.Connection[Any]
+Result = TypeVar("Result")
+
+#: How long a publication waits for others' rows and tables, and how often it is begun anew.
+WAIT, TRIES = "5s", 3
 
 
 @contextlib.contextmanager
@@ -56,10 +41,10 @@ def connect(settings: Settings, alone: bool = True) -> Iterator[Connection]:
 
     Args:
         settings: where the store is.
-        alone: as the one publisher, who makes the schema if absent; else beside all others.
+        alone: as the one publisher, who waits ``WAIT`` at most for what others hold; else beside all others.
 
     Raises:
-        UserError: the store does not answer.
+        UserError: the store does not answer, or could not be brought up to date.
     """
     address = settings.serving.url.replace("postgresql+psycopg://", "postgresql://") or _start_embedded(settings.home)
     try:
@@ -71,11 +56,42 @@ def connect(settings: Settings, alone: bool = True) -> Iterator[Connection]:
             remedy="start that PostgreSQL, or leave serving.url empty for the embedded one; then `cpc publish --run R`",
         ) from error
     with connection:
+        tables = settings.catalogue.tables
+        behind = schema.is_behind(connection, tables)
+        connection.commit()
+        if behind:
+            schema.upgrade(connection, tables)
         if alone:
-            connection.execute("SELECT pg_advisory_xact_lock(20260109)")
-            connection.execute(_sql("CREATE SCHEMA IF NOT EXISTS {schema}"))
-            connection.execute(_sql(_HOUSEKEEPING))
+            connection.execute(schema.ALONE)
+            connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(WAIT)))
         yield connection
+
+
+def publish_patiently(settings: Settings, act: Callable[[Connection], Result]) -> Result:
+    """Do something as the one publisher; where others hold a lock for long, from the start again.
+
+    Args:
+        settings: where the store is.
+        act: what to do in the transaction.
+
+    Raises:
+        UserError: others held a lock each time.
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            with connect(settings) as store:
+                return act(store)
+        except psycopg.errors.LockNotAvailable as error:
+            if left:
+                continue
+            with connect(settings, alone=False) as store:
+                holders = schema.tell_holders(store)
+            raise UserError(
+                f"the serving store is in use: {TRIES} times a lock was not to be had in {WAIT}: {holders}",
+                where=f"schema {SCHEMA}",
+                remedy="end that transaction (SELECT pg_terminate_backend(PID)), then `cpc publish --run R --to store`",
+            ) from error
+    raise AssertionError("the last try returns or raises")
 
 
 def hide_password(address: str) -> str:
@@ -132,17 +148,8 @@ def load(
     columns = [*table.columns, *extra]
     stage = f"{stage_name(table.name, date)}_new"
     rows = 0
+    schema.make_table(connection, table, columns)
     with connection.cursor() as cursor:
-        cursor.execute(
-            _sql(
-                "CREATE TABLE IF NOT EXISTS {schema}.{table} ({columns}, PRIMARY KEY ({key})) "
-                "PARTITION BY LIST (business_date)",
-                table=table.name,
-                columns=sql.SQL(", ").join(_column(column) for column in columns),
-                key=sql.SQL(", ").join(map(sql.Identifier, table.key)),
-            )
-        )
-        grow(connection, table.name, columns)
         cursor.execute(_sql("DROP TABLE IF EXISTS {schema}.{stage}", stage=stage))
         cursor.execute(
             _sql(
@@ -161,67 +168,79 @@ def load(
     return rows
 
 
-def grow(connection: Connection, name: str, columns: Sequence[Column]) -> None:
-    """Give the store's table the columns that the catalogue has gained; what it has lost stays, and may be null."""
-    with connection.cursor() as cursor:
-        rows = cursor.execute(
-            "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
-            (SCHEMA, name),
-        ).fetchall()
-        have = {row[0] for row in rows}
-        for column in columns:
-            if column.name not in have:
-                free = column.model_copy(update={"nullable": True})  # nights published before have none
-                cursor.execute(
-                    _sql("ALTER TABLE {schema}.{table} ADD COLUMN {column}", table=name, column=_column(free))
-                )
-        for lost in sorted(have - {column.name for column in columns}):
-            cursor.execute(
-                _sql("ALTER TABLE {schema}.{table} ALTER COLUMN {lost} DROP NOT NULL", table=name, lost=lost)
-            )
-
-
 def swap(connection: Connection, table: Table, date: dt.date) -> None:
-    """Put the loaded rows in the place of the partition of ``date``; seen when the transaction ends."""
+    """Put the loaded rows in the place of those of ``date``; seen when the transaction ends, and no reader waits.
+
+    A night that is new is attached as a partition, which waits for no reader and blocks none. Where the night is there,
+    its partition stays and takes over what differs: to drop one, PostgreSQL would lock all nights against readers.
+    """
     name = stage_name(table.name, date)
     stage = f"{name}_new"
     day = sql.Literal(date)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _sql(
-                "ALTER TABLE {schema}.{stage} ADD PRIMARY KEY ({key})",
-                stage=stage,
-                key=sql.SQL(", ").join(map(sql.Identifier, table.key)),
-            )
+    key = sql.SQL(", ").join(map(sql.Identifier, table.key))
+    [(there,)] = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{SCHEMA}.{name}",)).fetchall()
+    if not there:
+        for text in (
+            "ALTER TABLE {schema}.{stage} ADD PRIMARY KEY ({key})",
+            "ALTER TABLE {schema}.{stage} ADD CHECK (business_date = {day})",  # so that attaching scans nothing
+            "ALTER TABLE {schema}.{stage} RENAME TO {name}",
+            "ALTER TABLE {schema}.{table} ATTACH PARTITION {schema}.{name} FOR VALUES IN ({day})",
+        ):
+            connection.execute(_sql(text, stage=stage, table=table.name, name=name, key=key, day=day))
+        return
+    columns = [
+        column
+        for (column,) in connection.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped "
+            "ORDER BY attnum",
+            (f"{SCHEMA}.{stage}",),
         )
-        cursor.execute(
-            _sql("ALTER TABLE {schema}.{stage} ADD CHECK (business_date = {day})", stage=stage, day=day)
-        )  # so that attaching scans nothing
-        cursor.execute(_sql("DROP TABLE IF EXISTS {schema}.{name}", name=name))
-        cursor.execute(_sql("ALTER TABLE {schema}.{stage} RENAME TO {name}", stage=stage, name=name))
-        cursor.execute(
-            _sql(
-                "ALTER TABLE {schema}.{table} ATTACH PARTITION {schema}.{name} FOR VALUES IN ({day})",
-                table=table.name,
-                name=name,
-                day=day,
-            )
-        )
+    ]
+    pick = {side: sql.SQL(", ").join(sql.Identifier(side, column) for column in columns) for side in ("old", "new")}
+    same = sql.SQL(" AND ").join(
+        sql.SQL("{} = {}").format(sql.Identifier("old", column), sql.Identifier("new", column)) for column in table.key
+    )
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    parts = {"stage": stage, "name": name, "same": same, "names": names, "old": pick["old"], "new": pick["new"]}
+    for text in (
+        "ANALYZE {schema}.{stage}",
+        "DELETE FROM {schema}.{name} old WHERE NOT EXISTS (SELECT FROM {schema}.{stage} new WHERE {same} "
+        "AND ({old}) IS NOT DISTINCT FROM ({new}))",
+        "INSERT INTO {schema}.{name} ({names}) SELECT {new} FROM {schema}.{stage} new "
+        "WHERE NOT EXISTS (SELECT FROM {schema}.{name} old WHERE {same})",
+        "DROP TABLE {schema}.{stage}",
+    ):
+        connection.execute(_sql(text, **parts))
 
 
-def replace_listing(connection: Connection, name: str, rows: Sequence[Mapping[str, str | int | None]]) -> None:
-    """Replace a small listing (products, channels) that screens join labels from; integers stay integers."""
-    kinds = {key: "bigint" if isinstance(value, int) else "text" for key, value in rows[0].items()}
+def update_listing(connection: Connection, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Bring a small listing (products, channels) up to date; what is not in it any more stays, not ``in_use``.
+
+    Args:
+        connection: the transaction.
+        name: ``product`` or ``channel``.
+        rows: ``id``, and columns of the listing.
+    """
+    columns = [*rows[0], "in_use"]
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    given = sql.SQL(", ").join(sql.SQL("excluded.{}").format(sql.Identifier(column)) for column in columns)
+    have = sql.SQL(", ").join(sql.SQL("listed.{}").format(sql.Identifier(column)) for column in columns)
     with connection.cursor() as cursor:
-        cursor.execute(_sql("DROP TABLE IF EXISTS {schema}.{name}", name=name))
-        columns = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(key), sql.SQL(kind)) for key, kind in kinds.items()
-        )
-        cursor.execute(_sql("CREATE TABLE {schema}.{name} ({columns})", name=name, columns=columns))
-        marks = sql.SQL(", ").join(sql.Placeholder() * len(kinds))
         cursor.executemany(
-            _sql("INSERT INTO {schema}.{name} VALUES ({marks})", name=name, marks=marks),
-            [list(row.values()) for row in rows],
+            _sql(
+                "INSERT INTO {schema}.{name} AS listed ({names}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET "
+                "({names}) = ROW({given}) WHERE ({have}) IS DISTINCT FROM ({given})",
+                name=name,
+                names=names,
+                marks=sql.SQL(", ").join(sql.Placeholder() * len(columns)),
+                given=given,
+                have=have,
+            ),
+            [[*row.values(), True] for row in rows],
+        )
+        cursor.execute(
+            _sql("UPDATE {schema}.{name} SET in_use = false WHERE in_use AND id <> ALL(%s)", name=name),
+            ([row["id"] for row in rows],),
         )
 
 
@@ -275,11 +294,6 @@ def stops(connection: Connection) -> pa.Table:
         rows = cursor.execute(_sql("SELECT customer_id, channel FROM {schema}.stop ORDER BY 1, 2")).fetchall()
     schema = pa.schema([("customer_id", pa.int64()), ("channel", pa.string())])
     return pa.Table.from_pylist([{"customer_id": row[0], "channel": row[1]} for row in rows], schema=schema)
-
-
-def _column(column: Column) -> sql.Composed:
-    rule = "" if column.nullable else " NOT NULL"
-    return sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(f"{_TYPES[column.type]}{rule}"))
 
 
 def csv_bytes(batch: pa.RecordBatch) -> bytes:

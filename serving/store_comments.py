@@ -12,7 +12,7 @@ from psycopg import sql
 
 from conf.figure import Figure
 from conf.table import Column, Table
-from serving.store import SCHEMA, Connection
+from serving.schema import SCHEMA, Connection
 
 
 def comment(connection: Connection, tables: Iterable[Table], figures: Mapping[str, Figure]) -> None:

@@ -1,0 +1,168 @@
+"""A publication makes no reader wait, and takes nothing from what others have built on the store."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from conf.errors import UserError
+from jobs import publish
+from runtime.night import Night
+from serving import schema
+from serving import store as serving
+
+pytestmark = pytest.mark.whole
+GOOD = {"accepted": True, "gap": 1e-5}
+READ = ("assignment", "recommendation", "limit_price", "funnel", "kpi", "product", "channel", "night", "offer")
+#: Tables as release 0.1 left them: listings without a key, stops without a reason, view `offer` over all columns.
+OLD = """
+CREATE SCHEMA cpc;
+CREATE TABLE cpc.stop (customer_id bigint NOT NULL, channel text NOT NULL DEFAULT 'all',
+    stopped_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (customer_id, channel));
+INSERT INTO cpc.stop (customer_id) VALUES (4);
+CREATE TABLE cpc.product (id bigint, code text, label text, label_zh text);
+INSERT INTO cpc.product VALUES (0, 'old_code', 'l', 'l'), (62, 'withdrawn_long_ago', 'l', 'l');
+CREATE VIEW public.of_products AS SELECT code FROM cpc.product;
+"""
+
+
+@pytest.fixture
+def reader(store_address: str) -> Iterator[psycopg.Connection]:
+    """A website's session: it has read every table, and its transaction stands idle."""
+    with psycopg.connect(store_address) as connection:
+        yield connection
+        connection.rollback()
+
+
+def read_all(connection: psycopg.Connection) -> None:
+    for name in READ:
+        connection.execute(f"SELECT count(*) FROM cpc.{name}").fetchone()
+
+
+@pytest.mark.parametrize("days", [0, 1], ids=["the same night again", "a new night"])
+def test_a_publication_beside_an_idle_reader_ends_and_lets_others_read(
+    planned: Callable[..., Night], store_address: str, reader: psycopg.Connection, days: int
+) -> None:
+    publish.publish(planned(verdict=GOOD), ["store"])
+    read_all(reader)
+    night = planned(dt.date(2026, 1, 9) + dt.timedelta(days=days), verdict=GOOD)
+    failures: list[BaseException] = []
+
+    def act() -> None:
+        try:
+            publish.publish(night, ["store"])
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    slowest, until = 0.0, time.monotonic() + 60
+    with psycopg.connect(store_address, autocommit=True) as other:
+        other.execute("SET statement_timeout = '1s'")
+        while thread.is_alive() and time.monotonic() < until:
+            started = time.monotonic()
+            read_all(other)
+            slowest = max(slowest, time.monotonic() - started)
+            time.sleep(0.05)
+    thread.join(timeout=1)
+    assert not thread.is_alive(), "the publication waits for an idle reader"
+    assert failures == []
+    assert slowest < 1
+    with serving.connect(night.settings, alone=False) as store:
+        assert store.execute("SELECT count(*) FROM cpc.assignment WHERE business_date = %s", (night.date,)).fetchone()[
+            0
+        ]
+
+
+def test_views_and_grants_of_others_survive_publications(planned: Callable[..., Night], store_address: str) -> None:
+    night = planned(verdict=GOOD)
+    publish.publish(night, ["store"])
+    with psycopg.connect(store_address) as store:
+        store.execute("DROP VIEW IF EXISTS public.labels; DROP ROLE IF EXISTS website")
+        store.execute(
+            "CREATE VIEW public.labels AS SELECT a.customer_id, p.label_zh FROM cpc.assignment a "
+            "JOIN cpc.product p ON p.id = a.product"
+        )
+        store.execute("CREATE ROLE website; GRANT USAGE ON SCHEMA cpc TO website")
+        store.execute("GRANT SELECT ON cpc.product, cpc.offer, cpc.assignment TO website")
+    publish.publish(night, ["store"])
+    with psycopg.connect(store_address) as store:
+        assert store.execute("SELECT count(*) FROM public.labels").fetchone()[0] > 0
+        store.execute("SET ROLE website")
+        for name in ("product", "offer", "assignment"):
+            assert store.execute(f"SELECT count(*) FROM cpc.{name}").fetchone()[0] > 0
+        store.execute("RESET ROLE")
+        store.execute("DROP VIEW public.labels; DROP OWNED BY website; DROP ROLE website")
+
+
+def test_a_store_of_an_old_release_is_brought_up_to_date_with_what_hangs_on_it(
+    planned: Callable[..., Night], store_address: str
+) -> None:
+    night = planned(verdict=GOOD)
+    with psycopg.connect(store_address) as store:
+        store.execute("DROP SCHEMA IF EXISTS cpc CASCADE; DROP VIEW IF EXISTS public.of_products")
+        store.execute(OLD)
+    assert publish.publish(night, ["store"]).withdrawn == 1  # the stop of before
+    with serving.connect(night.settings) as store:
+        assert not schema.is_behind(store, night.catalogue.tables)
+        assert store.execute("SELECT code, in_use FROM cpc.product WHERE id IN (0, 62) ORDER BY id").fetchall() == [
+            (night.catalogue.products[0].code, True),
+            ("withdrawn_long_ago", False),
+        ]
+        codes = {code for (code,) in store.execute("SELECT code FROM public.of_products").fetchall()}
+        assert night.catalogue.products[0].code in codes
+        store.execute("DROP VIEW public.of_products")
+
+
+def test_a_change_of_the_schema_gives_way_to_readers_and_says_who_holds_it(
+    planned: Callable[..., Night], store_address: str, reader: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = planned(verdict=GOOD)
+    publish.publish(night, ["store"])
+    read_all(reader)
+    monkeypatch.setattr(schema, "PATIENCE_SECONDS", 1.0)
+    with psycopg.connect(store_address) as store:
+        store.execute("UPDATE cpc.migration SET sha256 = '' WHERE name = '01-tables'")  # as of an older release
+    with pytest.raises(UserError, match="in use") as refusal:
+        publish.publish(night, ["store"])
+    assert f"session {reader.info.backend_pid} of" in refusal.value.what
+    assert "pg_terminate_backend" in refusal.value.remedy
+    reader.rollback()
+    publish.publish(night, ["store"])
+    with serving.connect(night.settings) as store:
+        assert not schema.is_behind(store, night.catalogue.tables)
+
+
+def test_rows_that_others_hold_for_long_end_in_a_message(
+    planned: Callable[..., Night], reader: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = planned(verdict=GOOD)
+    publish.publish(night, ["store"])
+    reader.execute("DELETE FROM cpc.product WHERE id = 0")
+    monkeypatch.setattr(serving, "WAIT", "300ms")
+    monkeypatch.setattr(serving, "TRIES", 2)
+    with pytest.raises(UserError, match="2 times") as refusal:
+        publish.publish(night, ["store"])
+    assert f"session {reader.info.backend_pid} of" in refusal.value.what
+
+
+def test_publishing_the_same_night_writes_only_what_differs(planned: Callable[..., Night]) -> None:
+    night = planned(verdict=GOOD)
+    publish.publish(night, ["store"])
+
+    def versions() -> dict[int, str]:
+        with serving.connect(night.settings, alone=False) as store:
+            return dict(store.execute("SELECT customer_id, xmin::text FROM cpc.assignment").fetchall())
+
+    before = versions()
+    with serving.connect(night.settings) as store:
+        store.execute("INSERT INTO cpc.stop (customer_id) VALUES (3)")  # without a contact: nothing to mark
+        store.execute("UPDATE cpc.assignment SET value_micro = 7 WHERE customer_id = 5")
+    publish.publish(night, ["store"])
+    after = versions()
+    assert {customer for customer in after if after[customer] != before[customer]} == {5}
