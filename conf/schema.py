@@ -20,6 +20,8 @@ Personal = Literal[
 
 #: Types that hold numbers.
 NUMBERS = frozenset({"short", "int", "long", "decimal", "double"})
+#: The greatest quantity that a record may hold in a long: mappings turn 分 into micro-元.
+LARGEST_QUANTITY = 900_000_000_000_000
 _RESERVED = frozenset({"feed", "data_date", "hour", "delivery_id", "file", "line"})
 
 
@@ -73,6 +75,13 @@ class Field(Strict):
             what, remedy = unit_fault
             raise Misfit(what, *(("unit",) if self.unit else ("name",)), remedy=remedy)
         return self
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """What a value may be: as declared; a quantity in a long at most so much that ten thousand times it still fits."""
+        large = float(LARGEST_QUANTITY) if self.type == "long" and self.unit else None
+        least = -large if large is not None and self.minimum is None else self.minimum
+        return least, large if self.maximum is None else self.maximum
 
     @property
     def sent_as(self) -> str:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from conf.phones import PhoneForms
 from conf.schema import Field, Schema
 from dialects.arrays import Mask
-from dialects.instants import form_of, instants
+from dialects.instants import instants, say_form
 from dialects.phones import unify_numbers
 from dialects.render import join_bytes
 
@@ -47,8 +47,9 @@ def judge_column(
     _note(faults, field, code, reason, bad)
     if not field.nullable:
         _note(faults, field, MISSING, "missing", missing)
-    if field.minimum is not None or field.maximum is not None:
-        _note(faults, field, OTHER, f"outside {field.minimum} … {field.maximum}", _outside(field, value))
+    least, most = field.bounds
+    if least is not None or most is not None:
+        _note(faults, field, OTHER, f"outside {least} … {most}", _outside(value, least, most))
 
 
 def _note(faults: list[Fault], field: Field, code: int, reason: str, bad: Mask) -> None:
@@ -60,14 +61,14 @@ def _mask(values: pa.Array) -> Mask:
     return np.asarray(pc.fill_null(values, False).to_numpy(zero_copy_only=False), dtype=bool)
 
 
-def _outside(field: Field, value: pa.Array) -> Mask:
+def _outside(value: pa.Array, least: float | None, most: float | None) -> Mask:
     number = pc.cast(value, pa.float64())
     extremes = pc.min_max(number).as_py()
     bad = np.zeros(len(value), bool)
-    if field.minimum is not None and extremes["min"] is not None and extremes["min"] < field.minimum:
-        bad |= _mask(pc.less(number, field.minimum))
-    if field.maximum is not None and extremes["max"] is not None and extremes["max"] > field.maximum:
-        bad |= _mask(pc.greater(number, field.maximum))
+    if least is not None and extremes["min"] is not None and extremes["min"] < least:
+        bad |= _mask(pc.less(number, least))
+    if most is not None and extremes["max"] is not None and extremes["max"] > most:
+        bad |= _mask(pc.greater(number, most))
     return bad
 
 
@@ -97,7 +98,7 @@ def column_of(
         return value, _mark_lost(column, value), TYPE, "neither 1 nor 0"
     if kind in ("date", "timestamp"):
         value = instants(field, column)
-        return value, _mark_lost(column, value), TYPE, f"no {kind} of form {form_of(field)}"
+        return value, _mark_lost(column, value), TYPE, say_form(field)
     value = _numbers(field, column)
     return value, _mark_lost(column, value), TYPE, f"no {kind}"
 

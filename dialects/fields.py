@@ -21,7 +21,7 @@ from conf.schema import Field, Schema
 from dialects.arrays import Bytes, Mask
 from dialects.convert import CODE, PLAIN, TYPE, Fault, Pseudonym, column_of, judge_column
 from dialects.gb18030 import tables, utf8_of
-from dialects.instants import form_of, to_utc
+from dialects.instants import FIRST_YEAR, LAST_YEAR, form_of, say_form, to_utc
 from dialects.phones import unify_numbers
 from dialects.scanner import Cut, Places, find_text
 
@@ -104,7 +104,7 @@ def _column(
             value = pa.array((seconds // 86_400).astype(np.int32), pa.int32(), mask=missing).cast(pa.date32())
         else:
             value = to_utc(seconds, missing)
-        return value, state == BAD, TYPE, f"no {kind} of form {form_of(field)}"
+        return value, state == BAD, TYPE, say_form(field)
     text = text_of(source, begin, finish, utf8=cut.utf8)
     if kind == "phone":
         text = unify_numbers(text, phones)
@@ -245,7 +245,7 @@ def _moments(source, begin, finish, size, seconds, state):  # type: ignore[no-un
         hour, minute, second = clock // 10_000, clock // 100 % 100, clock % 100
         leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
         longest = 29 if month == 2 and leap else 28 if month == 2 else 30 if month in (4, 6, 9, 11) else 31
-        good = good and year >= 1 and 1 <= month <= 12 and 1 <= day <= longest
+        good = good and FIRST_YEAR <= year <= LAST_YEAR and 1 <= month <= 12 and 1 <= day <= longest
         if not (good and hour < 24 and minute < 60 and second < 60):
             state[row] = BAD
             continue

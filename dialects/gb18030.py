@@ -2,7 +2,8 @@
 
 One byte below 0x80; two bytes (lead 0x81–0xFE, trail 0x40–0x7E or 0x80–0xFE); four bytes (lead, digit 0x30–0x39, lead,
 digit), of which linear numbers below 39,420 are the rest of the BMP and from 189,000 on the supplementary planes
-(GB 18030-2005, as Python's codec decodes it: the tables are made by it). Positions that stand for no character are 0.
+(GB 18030-2005, as Python's codec decodes it: the tables are made by it). Positions that stand for no character, or for
+one of private use, are 0.
 """
 
 # ruff: noqa: ANN001, ANN201, ANN202  (numba infers the types of its kernels)
@@ -15,7 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-_FOUR_BMP, _FOUR_REST, _FOUR_END = 39_420, 189_000, 189_000 + (1 << 20)
+_FOUR_BMP, _FOUR_REST, _FOUR_END = 39_420, 189_000, 189_000 + 0xE0000  # planes 15 and 16 are for private use
+#: What some systems put before a file of GB18030 (U+FEFF); it is no part of the text.
+BYTE_ORDER_MARK = b"\x84\x31\x95\x33"
+#: Characters of private use: nobody's text holds them; what decodes to them was written in another encoding.
+_PRIVATE = range(0xE000, 0xF900)
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ def _points(characters: list[bytes]) -> list[int]:
     texts = b"\n".join(characters).decode("gb18030", "replace").split("\n")
     known = "\ufffd".encode("gb18030")  # it has a code of its own
     pairs = zip(texts, characters, strict=True)
-    return [ord(t) if len(t) == 1 and (t != "\ufffd" or c == known) else 0 for t, c in pairs]
+    points = [ord(t) if len(t) == 1 and (t != "\ufffd" or c == known) else 0 for t, c in pairs]
+    return [0 if point in _PRIVATE else point for point in points]
 
 
 @njit(cache=True, nogil=True)

@@ -1,4 +1,4 @@
-"""Dates and times as files write them → days and microseconds, strictly: no 30 February, no hour 24."""
+"""Dates and times as files write them → days and microseconds, strictly: no 30 February, no hour 24, no year 1 or 9999."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from dialects.arrays import Mask
 Numbers = npt.NDArray[np.int64]
 _DATE, _TIME = "%Y%m%d", "%Y%m%d%H%M%S"
 _PLAIN_SINCE = 694_224_000  # 1992-01-01 00:00, local
-_FIRST, _LAST = -62_135_596_800, 253_402_300_799  # UTC seconds of the years 1 to 9999
+#: Years of dates and times: Shanghai keeps a time of zones since 1901, and what lies after 2999 is a sentinel.
+FIRST_YEAR, LAST_YEAR = 1901, 2999
+_FIRST, _LAST = -2_177_481_600, 32_503_651_199  # UTC seconds of these years in Shanghai
 #: ISO 8601, extended: a fraction (what is finer than a microsecond is cut off) and a zone may be there.
 _ISO = (
     r"^(?P<Y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})[T ](?P<H>\d{2}):(?P<M>\d{2}):(?P<S>\d{2})"
@@ -28,6 +30,11 @@ _DIGITS = {"Y": "[0-9]{4}", "-": "[0-9]{1,2}"}
 def form_of(field: Field) -> str:
     """The strptime format of a date or timestamp field."""
     return field.format or (_DATE if field.type == "date" else _TIME)
+
+
+def say_form(field: Field) -> str:
+    """What a text that is no date or time of a field is told."""
+    return f"no {field.type} of form {form_of(field)} from {FIRST_YEAR} to {LAST_YEAR}"
 
 
 def instants(field: Field, column: pa.Array) -> pa.Array:
@@ -73,8 +80,8 @@ def _plain(column: pa.Array, form: str) -> pa.Array:
 
 
 def days_of(year: Numbers, month: Numbers, day: Numbers) -> tuple[Numbers, Mask]:
-    """Days since 1970, and whether there is such a day (years 1 to 9999)."""
-    good = (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1)
+    """Days since 1970, and whether there is such a day (years `FIRST_YEAR` to `LAST_YEAR`)."""
+    good = (year >= FIRST_YEAR) & (year <= LAST_YEAR) & (month >= 1) & (month <= 12) & (day >= 1)
     months = np.where(good, (year - 1970) * 12 + month - 1, 0).astype("datetime64[M]")
     first = months.astype("datetime64[D]").astype(np.int64)
     following = (months + 1).astype("datetime64[D]").astype(np.int64)
@@ -128,4 +135,6 @@ def _by_format(column: pa.Array, form: str) -> pa.Array:
     """Local seconds by a format of the schema: what is written differently from how it is read is no date."""
     times = pc.strptime(column, format=form, unit="s", error_is_null=True)
     same = pc.equal(pc.strftime(times, format=form), column)
-    return pc.if_else(pc.fill_null(same, False), times, None)
+    years = pc.year(times)
+    known = pc.and_(pc.greater_equal(years, FIRST_YEAR), pc.less_equal(years, LAST_YEAR))
+    return pc.if_else(pc.fill_null(pc.and_(same, known), False), times, None)

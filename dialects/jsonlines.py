@@ -29,6 +29,8 @@ _YES_NO = b"10"
 #: Goes before a number as written while its line is in Python's hands. Half of a surrogate pair is in no UTF-8 text,
 #: and a line that writes one as an escape is refused: no text begins with it.
 _MARK = "\udfff"
+#: A control character as `json` writes it; tab and ends of lines, which stand in texts that people write, have names.
+_CONTROL = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u00[01]|b|f)")
 _NUMBER = re.compile(f'"{_MARK}([^"]*)"')
 
 
@@ -78,8 +80,10 @@ def ask(line: bytes) -> dict[str, Any] | tuple[int, str]:
     """The object of a line, numbers marked and as written; else the code and the reason why it is none."""
     try:
         text = line.decode("utf-8")
-        if "\\u" in text:
+        if "\\" in text:
             plain = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+            if _CONTROL.search(json.dumps(plain)):  # every control character is an escape there
+                return CONTROL, "a control character, written as an escape"
             json.dumps(plain, ensure_ascii=False).encode("utf-8")
         parsed = json.loads(
             text, parse_float=_mark_number, parse_int=_mark_number, parse_constant=str, object_pairs_hook=_once

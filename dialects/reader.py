@@ -16,13 +16,13 @@ from conf.errors import UserError
 from conf.feed import Feed
 from conf.phones import PhoneForms
 from conf.schema import Schema
+from dialects import gb18030, utf8
 from dialects.convert import OTHER, PLAIN, TWICE, Fault, Pseudonym
 from dialects.fields import columns_of, match_numbers, text_of
 from dialects.jsonlines import ask, cut_objects
 from dialects.keys import Prints, find_repeated, fingerprints
 from dialects.scanner import BYTES, CONTROL, COUNT, GOOD, LENGTH, LONGEST, QUOTES, Cut, cut_delimited, cut_fixed
 from dialects.streams import pieces
-from dialects.utf8 import BYTE_ORDER_MARK
 
 #: What is wrong with a record as a whole, by its code (see `convert` for those of a field).
 REASONS = {
@@ -33,6 +33,19 @@ REASONS = {
 }
 #: Why a record (by its number in the piece) is none, where its code does not say it.
 Why = Callable[[int], str]
+
+
+#: Byte order marks by encoding; no text of one begins with another's (in GB18030 those of UTF-16 stand for nothing).
+_MARKS = (
+    ("utf-8", utf8.BYTE_ORDER_MARK),
+    ("gb18030", gb18030.BYTE_ORDER_MARK),
+    ("utf-16", b"\xff\xfe"),
+    ("utf-16", b"\xfe\xff"),
+)
+
+
+class EncodingError(UserError):
+    """A file is in another encoding than its feed."""
 
 
 class HeaderError(UserError):
@@ -94,15 +107,33 @@ def find_columns(feed: Feed, schema: Schema, path: Path) -> tuple[int, ...]:
 
 
 def _head(feed: Feed, content: bytes) -> bytes:
-    """What stands before the records of a file: a byte order mark of UTF-8, and the header line."""
-    size = len(BYTE_ORDER_MARK) if feed.encoding == "utf-8" and content.startswith(BYTE_ORDER_MARK) else 0
+    """What stands before the records of a file: a byte order mark of its encoding, and the header line.
+
+    Raises:
+        EncodingError: it begins with the mark of another encoding.
+    """
+    size = len(_mark(feed, content))
     if feed.header:
         size = content.find(b"\n", size) + 1 or len(content)
     return content[:size]
 
 
+def _mark(feed: Feed, content: bytes) -> bytes:
+    """The byte order mark that a file begins with; empty if it has none."""
+    for encoding, mark in _MARKS:
+        if content.startswith(mark):
+            if encoding == feed.encoding:
+                return mark
+            raise EncodingError(
+                f"it begins with the byte order mark of {encoding}, and the feed is {feed.encoding}",
+                where=feed.code,
+                remedy=f"ask the sender for {feed.encoding}, or declare another `encoding`",
+            )
+    return b""
+
+
 def _columns(feed: Feed, schema: Schema, head: bytes) -> tuple[int, ...]:
-    line = head.removeprefix(BYTE_ORDER_MARK) if feed.encoding == "utf-8" else head
+    line = head.removeprefix(_mark(feed, head))
     wanted = [field.sent_as for field in schema.fields]
     cut = _cut_lines(feed, line, len(wanted) + feed.line_numbers)
     if cut.status.tolist() != [GOOD]:

@@ -1,6 +1,7 @@
 """Cuts files into records and fields by their bytes, compiled: a separator inside a character is no separator.
 
-In GB18030 0x7C (``|``) and 0x80 occur inside characters, while ``$``, CR and LF never do. LF always ends a record.
+In GB18030 0x7C (``|``) and 0x80 occur inside characters, while ``$``, CR and LF never do. LF always ends a record. A
+character of private use counts as undecodable: what holds one was written in another encoding.
 Nothing is copied: a field is where it begins and where it finishes.
 """
 

@@ -14,12 +14,14 @@ import numpy as np
 import zstandard
 
 from conf.errors import UserError
-from dialects import lzw
+from dialects import frames, lzw
 
 #: Bytes of unpacked content that are read, parsed and written at a time.
 PIECE = 16 << 20
 #: A file that unpacks to more than this many times its size, and more than a gibibyte, is a bomb.
 BOMB_RATIO, BOMB_BYTES = 200, 1 << 30
+#: Flags of a gzip header that have no meaning (RFC 1952, section 2.3.1.2): `gzip` refuses them.
+_RESERVED = 0xE0
 _FAULTS = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 
 
@@ -43,8 +45,15 @@ def open_stream(path: Path) -> Iterator[Readable]:
     """
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
         if path.suffix == ".gz":
+            if not os.fstat(file.fileno()).st_size:
+                raise EOFError("empty, which a packed file never is")
+            head = file.read(4)
+            file.seek(0)
+            if len(head) == 4 and head[3] & _RESERVED:  # Python would take no notice of them
+                raise OSError(f"unknown flags {head[3]:#04x}")
             yield gzip.GzipFile(fileobj=file)
         elif path.suffix == ".zst":
+            frames.check_frames(file)
             yield zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
         elif path.suffix == ".Z":
             size = os.fstat(file.fileno()).st_size

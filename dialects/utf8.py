@@ -1,12 +1,33 @@
 """UTF-8 for compiled kernels: bytes of a character."""
 
-# ruff: noqa: ANN001, ANN201  (numba infers the types of its kernels)
+# ruff: noqa: ANN001, ANN201, ANN202  (numba infers the types of its kernels)
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 #: What some systems put before a file of UTF-8; it is no part of the text.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def count_wide(content: bytes) -> int:
+    """Characters of three or more bytes (Chinese ones among them) in UTF-8; −1 if these bytes are none."""
+    return int(_count_wide(np.frombuffer(content, np.uint8)))
+
+
+@njit(cache=True, nogil=True)
+def _count_wide(source):  # type: ignore[no-untyped-def]
+    at, wide, stop = 0, 0, len(source)
+    while at < stop:
+        if source[at] < 0x80:
+            at += 1
+            continue
+        width = utf8_width(source, at, stop)
+        if width == 0:
+            return -1
+        wide += width > 2
+        at += width
+    return wide
 
 
 @njit(cache=True, nogil=True)

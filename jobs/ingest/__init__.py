@@ -158,7 +158,10 @@ def judge(
     Returns:
         what is to be published, rows for the ledger, how many older deliveries are replaced, and what nobody will see.
     """
-    state = {key: Past(list(earlier.accepted), earlier.resend, set(earlier.known)) for key, earlier in past.items()}
+    state = {
+        key: Past(list(earlier.accepted), earlier.resend, set(earlier.known), earlier.content)
+        for key, earlier in past.items()
+    }
     rows: list[dict[str, Any]] = []
     chosen: dict[str, Loaded] = {}
     unseen: list[Loaded] = []
@@ -166,12 +169,15 @@ def judge(
     for load in loaded:
         work = load.work
         before = state.setdefault((work.feed.code, work.data_date, work.hour), Past())
-        code, reason = (load.code, load.reason) if load.code != "00" else verdict(work, load.delivery_id, before)
+        code, reason = (
+            (load.code, load.reason) if load.code != "00" else verdict(work, load.delivery_id, load.sha256, before)
+        )
         taken = code in ("00", "94")
         if taken:
             replaced += bool(before.accepted)
             before.accepted.append(load.delivery_id)
             before.resend = work.resend
+            before.content = tuple(sorted(load.sha256))
             if work.key in chosen:
                 unseen.append(chosen[work.key])
             chosen[work.key] = replace(load, ordinal=len(before.accepted))

@@ -26,6 +26,7 @@ class Past:
     accepted: list[str] = field(default_factory=list)  # delivery ids in order of acceptance
     resend: int = -1  # the last accepted
     known: set[tuple[Any, ...]] = field(default_factory=set)  # files judged before
+    content: tuple[str, ...] = ()  # hashes of the files in force
 
     def is_known(self, row: Mapping[str, Any]) -> bool:
         """Whether a file of the landing folder is no news; one that was judged and is gone since is none either."""
@@ -50,6 +51,8 @@ def past_of(ledger: Iterable[Mapping[str, Any]]) -> dict[Key, Past]:
         if row["state"] in TAKEN:
             if row["delivery_id"] not in past.accepted:
                 past.accepted.append(row["delivery_id"])
+                past.content = ()
+            past.content = tuple(sorted((*past.content, row["sha256"] or "")))
             past.resend = max(past.resend, row["resend"])
     return by_key
 
@@ -98,10 +101,16 @@ def pending(
     return works, unopened
 
 
-def verdict(work: Delivery, delivery_id: str, past: Past) -> tuple[str, str]:
-    """Code and reason for a delivery that could be read, by what came before it: 00, 16, 94 or 97."""
+def verdict(work: Delivery, delivery_id: str, sha256: Sequence[str], past: Past) -> tuple[str, str]:
+    """Code and reason for a delivery that could be read, by what came before it: 00, 16, 94 or 97.
+
+    A resend that brings what is in force already is no news, whatever its number; one that goes back to what was
+    replaced is.
+    """
     if delivery_id in past.accepted:
         return "16", "already accepted with the same content"
+    if work.resend > past.resend >= 0 and tuple(sorted(sha256)) == past.content:
+        return "16", f"already accepted with the same content, as resend {past.resend}"
     if work.resend <= past.resend:
         return "97", f"resend number {work.resend} is not above the last accepted, {past.resend}"
     resends = work.resend if work.feed.dialect in ("verf", "vgop") else len(past.accepted)

@@ -20,18 +20,21 @@ import pyarrow.parquet as pq
 
 from conf.errors import UserError
 from conf.phones import PhoneForms
-from dialects import FileRefused, HeaderError, Records, find_columns, pieces, read
+from dialects import EncodingError, FileRefused, HeaderError, Records, find_columns, pieces, read
 from dialects.convert import PLAIN
 from dialects.hmac import Keyed
 from dialects.keys import Prints, find_repeated
 from dialects.scanner import BYTES
 from dialects.streams import LongLineError
+from dialects.utf8 import count_wide
 from jobs.ingest.column_stats import Measure, measure, stat_rows
 from jobs.ingest.deliveries import ByteSpan, Delivery, Survey, identify, survey
 from runtime.parquet_files import PartWriter, WrittenFile
 
 #: At most so many records of a delivery are set aside one by one; over it, it is refused whatever its threshold.
 MOST_REFUSED = 1_000_000
+#: So many wide characters of a delivery that is UTF-8 throughout say that it is meant so.
+WIDE = 2
 #: Threads that parse a packed file, and above which size of it.
 THREADS, THREADED = 2, 8 << 20
 
@@ -41,7 +44,8 @@ class Read:
     """What a span held: rows written but not published, and what was set aside.
 
     ``refused`` has as many as the delivery may have and one; ``faults`` counts them all by field and code. ``prints`` are the
-    fingerprints of the rows' keys, or the file that holds them.
+    fingerprints of the rows' keys, or the file that holds them. ``wide`` counts characters of three or more bytes if all
+    of it is UTF-8, else it is −1.
     """
 
     span: ByteSpan
@@ -52,6 +56,7 @@ class Read:
     figures: Measure = field(default_factory=Measure)
     prints: Prints | Path | None = None
     numbers: dict[str, bytes] = field(default_factory=dict)
+    wide: int = -1
     code: str = "00"
     reason: str = ""
 
@@ -122,8 +127,11 @@ class Loader:
         result = Read(span)
         prints: list[Prints] = []
         refused: list[FileRefused] = []
+        wide: list[int] = []
 
         def parse(piece: bytes, line: int, offset: int) -> Records:
+            if not wide or min(wide) >= 0:
+                wide.append(count_wide(piece) if work.feed.encoding == "gb18030" else -1)
             names = _keep_numbers(keyed, numbers) if _keeps_numbers(work) else keyed
             most = work.tolerated + 1
             return read(
@@ -153,12 +161,17 @@ class Loader:
                 prints.append(part.prints)
         except UserError as error:
             sink.discard()
-            code = "99" if isinstance(error, LongLineError | HeaderError) else "10"
-            return replace(result, code=code, reason=f"{span.file.name}: {error.what}")
+            return replace(result, code=_code_of(error), reason=f"{span.file.name}: {error.what}")
         keys = np.concatenate(prints) if prints else np.zeros((0, 2), np.uint64)
         result_prints = _spool(self.spool, keys) if spooled else keys
         return replace(
-            result, records=records, written=sink.close(), refused=tuple(refused), prints=result_prints, numbers=numbers
+            result,
+            records=records,
+            written=sink.close(),
+            refused=tuple(refused),
+            prints=result_prints,
+            numbers=numbers,
+            wide=sum(wide) if min(wide, default=0) >= 0 else -1,
         )
 
     def settle(self, work: Delivery, looked: Survey, parts: Sequence[Read]) -> Loaded:
@@ -226,6 +239,13 @@ class Loader:
             for place, part in enumerate(parts):  # what was spooled is needed once more
                 if isinstance(part.prints, Path):
                     parts[place] = replace(part, prints=prints[place])
+
+
+def _code_of(error: UserError) -> str:
+    """The code of the file level of what stops the reading of a file."""
+    if isinstance(error, EncodingError):
+        return "11"
+    return "99" if isinstance(error, LongLineError | HeaderError) else "10"
 
 
 def _keeps_numbers(work: Delivery) -> bool:
@@ -302,6 +322,9 @@ def _verdict(work: Delivery, parts: Sequence[Read]) -> tuple[str, str]:
     for part in parts:
         if part.code != "00":
             return part.code, part.reason
+    wide = [part.wide for part in parts]
+    if min(wide, default=-1) >= 0 and sum(wide) >= WIDE:  # GB18030 hardly ever happens to be UTF-8 as well
+        return "11", f"it is UTF-8 ({sum(wide):,} wide characters), and its feed is {work.feed.encoding}"
     for number, file in enumerate(work.files):
         records = sum(part.records for part in parts if part.span.number == number)
         if records != file.records:

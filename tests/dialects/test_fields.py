@@ -42,14 +42,15 @@ def test_a_column_is_what_its_text_is(name: str, texts: list[str | None]) -> Non
 @given(st.text(max_size=40))
 @settings(max_examples=examples(200), deadline=None)
 def test_text_is_what_the_codec_says(text: str) -> None:
-    text = "".join(c for c in text if ord(c) >= 32 and c != "|" and not 0xD800 <= ord(c) < 0xE000)
+    none = (range(0xD800, 0xF900), range(0xF0000, 0x110000))  # halves of pairs, and private use
+    text = "".join(c for c in text if ord(c) >= 32 and c != "|" and not any(ord(c) in block for block in none))
     data = text.encode("gb18030")
     cut = cut_delimited(data + b"\n", 0x7C, 1)
     assert cut.status.tolist() == [GOOD]
     assert text_of(cut.source, cut.begin[0], cut.finish[0]).to_pylist() == [text or None]
 
 
-def test_the_tables_know_every_character_of_the_codec_and_no_other() -> None:
+def test_the_tables_know_every_character_of_the_codec_that_is_not_private_and_no_other() -> None:
     of = tables()
     for lead in (0x81, 0xA2, 0xFE):
         for trail in range(0x40, 0xFF):
@@ -58,7 +59,7 @@ def test_the_tables_know_every_character_of_the_codec_and_no_other() -> None:
                 point = ord(pair.decode("gb18030"))
             except (UnicodeDecodeError, TypeError):
                 point = 0
-            assert of.two[lead << 8 | trail] == point
+            assert of.two[lead << 8 | trail] == (0 if 0xE000 <= point < 0xF900 else point)
     assert (of.four[:3] == [0x80, 0x81, 0x82]).all()
 
 

@@ -86,10 +86,19 @@ def expected(line: bytes) -> dict[str, Any] | None:
         json.dumps(found, ensure_ascii=False).encode()
     except ValueError:
         return None
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or controls(found):
         return None
     told: dict[str, Any] = {name: said(found.pop(name, None)) for name in NAMES}
     return told | {"_rest": dumped(found) if found else None}
+
+
+def controls(value: Any) -> bool:
+    """Whether a text in a value, or a key, has a control character that is no tab and ends no line."""
+    if isinstance(value, dict):
+        return any(controls(key) or controls(inner) for key, inner in value.items())
+    if isinstance(value, list):
+        return any(map(controls, value))
+    return isinstance(value, str) and any(ord(c) < 32 and c not in "\t\n\r" for c in value)
 
 
 class Number(str):
