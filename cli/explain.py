@@ -213,7 +213,9 @@ def show_run(run: str, reader: str | None, env: str | None, set_: Sequence[str] 
     planned = made.lake.arrow("kpi", partition=made.partition).to_pylist()
     rows = [row for row in planned if row["slice"] == "all" and row["kpi"] in kpi_names()]
     rows += [
-        row for row in latest.lake.arrow("kpi", partition=latest.partition).to_pylist() if row["slice"] == f"run:{run}"
+        row
+        for row in latest.lake.arrow("kpi", partition=latest.partition).to_pylist()
+        if row["slice"].endswith(f"run:{run}")
     ]
     rows = declare(rows, made.catalogue.figures, reader)
     if as_json:
@@ -252,5 +254,7 @@ def kpi_names() -> set[str]:
 
 
 def select_slice(name: str, asked: str) -> bool:
-    """Whether a slice is asked for: ``all`` is that slice alone, anything else is looked for in the name."""
-    return name == asked if asked == "all" else asked in name
+    """Whether a slice is asked for: ``all`` is all of the operation and of each policy; else it is in the name."""
+    if asked != "all":
+        return asked in name
+    return name == "all" or (name.startswith("policy:") and "/" not in name)

@@ -5,8 +5,8 @@ whoever refused since is taken out of it. Consent is looked up again now: an opt
 stops the contact. Phone numbers are decrypted here and nowhere else, for the campaign files only; each file leaves
 a row in ``ops_audit``.
 
-*Reads* assignment, recommendation, limit_price, funnel, candidate, eligible, consent, subscriber, vault, outcome,
-and the ops tables.
+*Reads* assignment, recommendation, limit_price, funnel, candidate, eligible, consent, decision, contact, order,
+complaint, impression, subscriber, vault, outcome, and the ops tables.
 *Writes* kpi, serving, ops_audit; the serving store; ``$CPC_HOME/published/<date>/``.
 *Cost* one pass over tonight's assignment and recommendation; numbers: one decryption a contact.
 """
@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.errors import UserError
-from reporting import feed_status, kpi, night_report
+from reporting import earned, feed_status, kpi, night_report
 from runtime.figures import AssignFigures, PublishFigures
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
@@ -45,6 +45,11 @@ READS = (
     "eligible",
     "customer_features",
     "consent",
+    "decision",
+    "contact",
+    "order",
+    "complaint",
+    "impression",
     "subscriber",
     "vault",
     "ops_run",
@@ -106,7 +111,9 @@ def kpi_rows(night: Night, plan: Publication) -> pa.Table:
         matured = night.table("outcome").where(f"matured and business_date between '{first}' and '{last}'")
         who = night.tonight("customer_features").select("customer_id", "city", "grade")
         slices = kpi.name_slices(kpi.tally(matured, who, catalogue.channels), catalogue.products, catalogue.channels)
-        rows += kpi.ratios(slices, catalogue.figures) + kpi.against_control(slices)
+        rows += kpi.ratios(slices, catalogue.figures)
+    if night.lake.exists("decision") or night.lake.exists("assignment"):
+        rows += earned.gather(night)
     schema = nullable(arrow_schema(night.lake.table("kpi")))
     described = kpi.describe(rows, catalogue.figures)
     return pa.Table.from_pylist([{"business_date": night.date, **row} for row in described], schema=schema)

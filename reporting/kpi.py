@@ -1,7 +1,7 @@
 """Figures of the operation on a night: what contacts of the past came to, and what tonight's plan promises.
 
-What contacts came to is read from matured outcomes of the ``WINDOW_DAYS`` before the night, by product, channel,
-city, grade and run; against control by intention to treat: every decision of a role counts, reached or not.
+Rates of contacts are read from matured outcomes of the ``WINDOW_DAYS`` before the night, by product, channel, city,
+grade and run. Money is not: the horizons of decisions hold the same order many times (``reporting.earned``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from conf.errors import UserError, suggest
 from conf.figure import Figure
-from conf.money import MICRO
 from conf.offer import Channel, Product
 from reporting.feed_status import FeedState, counts
 from runtime.figures import AssignFigures
@@ -40,10 +39,6 @@ SUMS = (
     "reached",
     "converted",
     "kept",
-    "opted_out",
-    "complained",
-    "margin_micro",
-    "contact_margin_micro",
     "cost_micro",
 )
 
@@ -75,13 +70,6 @@ def tally(outcomes: DataFrame, customers: DataFrame, channels: Sequence[Channel]
         *(sf.coalesce(sf.col(name), sf.lit(False)).cast("int").alias(name) for name in ("attempted", "reached")),
         sf.coalesce("converted", sf.lit(False)).cast("int").alias("converted"),
         sf.expr("cast(coalesce(converted, false) and not coalesce(reversed, false) as int)").alias("kept"),
-        # what follows a contact is counted of contacts: those who got none opt out and complain as well
-        *(
-            sf.coalesce(sf.col("attempted") & sf.col(name), sf.lit(False)).cast("int").alias(name)
-            for name in ("opted_out", "complained")
-        ),
-        "margin_micro",
-        sf.when(sf.col("attempted"), sf.col("margin_micro")).otherwise(sf.lit(0)).alias("contact_margin_micro"),
         sf.when(sf.col("attempted"), cost).otherwise(sf.lit(0)).alias("cost_micro"),
     )
     rows.createOrReplaceTempView("kpi_rows")
@@ -123,22 +111,6 @@ def ratios(slices: Mapping[str, Tally], figures: Mapping[str, Figure]) -> list[d
         for declared in sorted(figures.values(), key=lambda known: known.position)
         if declared.over and row[declared.over[1]] and not name.startswith("role:control")
     ]
-
-
-def against_control(slices: Mapping[str, Tally]) -> list[dict[str, Any]]:
-    """Incremental margin over control, a decision and a 元 of contact cost (投入产出比)."""
-    control = slices.get("role:control")
-    treated = [slices[name] for name in ("role:exploit", "role:explore") if name in slices]
-    decisions = sum(int(row["decisions"]) for row in treated)
-    if not control or not control["decisions"] or not decisions:
-        return []
-    margin = sum(int(row["margin_micro"]) for row in treated) / decisions
-    extra = margin - int(control["margin_micro"]) / int(control["decisions"])
-    cost = sum(int(row["cost_micro"]) for row in treated)
-    rows = [figure("incremental_margin_yuan_per_1000", "all", extra * 1000 / MICRO * decisions, float(decisions))]
-    if cost:
-        rows.append(figure("roi", "all", extra * decisions, float(cost)))
-    return rows
 
 
 def plan_figures(figures: AssignFigures) -> list[dict[str, Any]]:

@@ -85,4 +85,21 @@ def _name(connection: duckdb.DuckDBPyConnection, name: str, files: Files) -> Non
     """A view of the files: columns and types come from an empty table of the schema."""
     connection.register(f"{name}_columns", files.schema.empty_table())
     read = connection.read_parquet(list(files.paths), hive_partitioning=True, union_by_name=True).sql_query()
-    connection.execute(f"create view {name} as select * from {name}_columns union all by name select * from ({read})")
+    connection.execute(f'create view "{name}" as select * from {name}_columns union all by name select * from ({read})')
+
+
+@contextlib.contextmanager
+def open_tables(sources: Mapping[str, Files | pa.Table], spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection over named tables for several queries; what does not fit into memory goes below ``spill``.
+
+    All cores: callers sum integers, which come out the same in any order.
+    """
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"set temp_directory = '{spill}'")
+        for name, source in sources.items():
+            if isinstance(source, Files) and source.paths:
+                _name(connection, name, source)
+            else:
+                connection.register(name, source.schema.empty_table() if isinstance(source, Files) else source)
+        yield connection

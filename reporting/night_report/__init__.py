@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from reporting.figure_text import say
 from reporting.night_report.facts import ReportFacts, gather
 from reporting.night_report.view import view
 from runtime.atomic_files import write_atomic
@@ -43,4 +44,4 @@ def render(facts: ReportFacts, night: Night, *, operational: bool = True) -> str
         lstrip_blocks=True,
     )
     page = environment.get_template("page.html.j2")
-    return page.render(view(facts, night.catalogue, night.settings.demo, operational=operational))
+    return page.render(say=say, **view(facts, night.catalogue, night.settings.demo, operational=operational))

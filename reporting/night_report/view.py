@@ -20,6 +20,8 @@ from runtime.figures import AssignFigures, ProveFigures, ScoreFigures
 DIALECTS = ("avl", "verf", "vgop", "jsonl")
 #: Parts of the names of figures that the clock decides; they are shown under *operational* only, if at all.
 CLOCKED = ("seconds", "per_second")
+#: Whose decisions a period is made of.
+POLICIES = {"logged": "the system before this one 前任系统", "ours": "this system 本系统"}
 #: Limits shown before the rest is folded away.
 SHOWN_LIMITS = 16
 
@@ -334,9 +336,28 @@ def kpi_section(facts: ReportFacts, figures: Mapping[str, Figure]) -> dict[str, 
     return {
         "slices": [s.removeprefix("channel:") for s in slices],
         "table": table,
-        "roi": say(values.get(("roi", "all")), figures["roi"].unit),
-        "incremental": say(values.get(("incremental_margin_yuan_per_1000", "all")), "yuan"),
+        "earned": earned_section(facts.kpis, figures),
     }
+
+
+def earned_section(kpis: Sequence[Mapping[str, Any]], figures: Mapping[str, Figure]) -> list[dict[str, Any]]:
+    """What each policy earned over its period: whose, when, and each figure of money with its interval or why not."""
+    policies = sorted({row["slice"] for row in kpis if row["slice"].startswith("policy:") and "/" not in row["slice"]})
+    sections = []
+    for policy in policies:
+        rows = [row for row in kpis if row["slice"] == policy and row["kpi"] in figures]
+        rows.sort(key=lambda row: (figures[row["kpi"]].position, row["kpi"]))
+        dates = next(row for row in rows if row["first_date"])
+        sections.append(
+            {
+                "policy": POLICIES.get(policy.removeprefix("policy:"), policy),
+                "first": dates["first_date"].isoformat(),
+                "last": dates["last_date"].isoformat(),
+                "note": next((row["note"] for row in rows if row["note"]), ""),
+                "rows": rows,
+            }
+        )
+    return sections
 
 
 def yesterday_section(facts: ReportFacts) -> list[tuple[str, str, str, str]]:

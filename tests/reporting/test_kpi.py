@@ -1,4 +1,4 @@
-"""Figures of contacts count contacts; figures against control count every decision of a role."""
+"""Figures of contacts count contacts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from conf.catalogue import load_catalogue
 from conf.errors import UserError
-from reporting.kpi import against_control, describe, figure, name_slices, plan_figures, ratios, tally, window
+from reporting.kpi import describe, figure, name_slices, plan_figures, ratios, tally, window
 from runtime.figures import AssignFigures
 from runtime.night import Night
 
@@ -43,8 +43,6 @@ def test_what_follows_a_contact_is_counted_of_contacts(night: Callable[..., Nigh
     by_run = {row["kpi"]: row["value"] for row in ratios(slices, figures) if row["slice"] == f"run:{RUN}"}
     assert by_run == told  # both contacts are of this run
     assert slices["run:other"]["decisions"] == 1
-    control = {row["kpi"]: row["value"] for row in against_control(slices)}
-    assert control["incremental_margin_yuan_per_1000"] == pytest.approx(1000 * (11 / 3 - 1))
 
 
 def test_a_run_record_becomes_figures() -> None:
