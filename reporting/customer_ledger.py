@@ -57,18 +57,18 @@ class CustomerLedger:
         self._read_orders(first)
 
     def _run(self, sql: str) -> list[dict[str, Any]]:
-        found = self._connection.sql(sql)
-        return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+        result = self._connection.sql(sql)
+        return [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
 
     def _read_decisions(self, first: dt.date, last: dt.date) -> None:
         """Decisions of every policy, once each; those of the operator's old rule (``usual``) are in neither group."""
         dates = f"business_date between date '{first}' and date '{last}'"
         names = ("decision_id", "business_date", "customer_id", "role", "product", "channel", "feed")
-        said = f"struct_pack({', '.join(f'{name} := {name}' for name in names)})"
+        record = f"struct_pack({', '.join(f'{name} := {name}' for name in names)})"
         self._connection.execute(f"""
             create temp table decided as
             with logged as (
-                select unnest(arg_max({said}, {_LAST})) from decision where {dates} and {self._seen}
+                select unnest(arg_max({record}, {_LAST})) from decision where {dates} and {self._seen}
                 group by decision.decision_id
             )
             select 'logged' as policy, 'logged:' || feed as run_id, decision_id, business_date, customer_id,
