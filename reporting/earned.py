@@ -79,11 +79,11 @@ def gather(night: Night) -> Rows:
         several = len(parts) > len({part.policy for part in parts})
         pairs, people = (ledger.sum_pairs(), ledger.count_people()) if several else ([], [])
     spans = make_spans(parts, night.date, night.settings.outcome.cancel_days)
-    rows = earned_rows(spans, groups, pairs, people)
-    rows += event_rows(spans, groups, events)
-    rows += answer_rows(spans, answers, night.catalogue.products, night.catalogue.channels)
-    rows += campaign_rows(answers, night.catalogue.channels)
-    return rows + inbound_rows(spans, inbound)
+    rows = count_earned(spans, groups, pairs, people)
+    rows += count_event(spans, groups, events)
+    rows += count_answer(spans, answers, night.catalogue.products, night.catalogue.channels)
+    rows += count_campaign(answers, night.catalogue.channels)
+    return rows + count_inbound(spans, inbound)
 
 
 def make_spans(parts: Sequence[Part], today: dt.date, cancel_days: int) -> dict[str, Span]:
@@ -97,7 +97,7 @@ def name_slice(policy: str, slice_: str) -> str:
     return f"policy:{policy}" if slice_ == "all" else f"policy:{policy}/{slice_}"
 
 
-def earned_rows(spans: Mapping[str, Span], groups: Rows, pairs: Rows, people: Rows) -> Rows:
+def count_earned(spans: Mapping[str, Span], groups: Rows, pairs: Rows, people: Rows) -> Rows:
     """Money, groups and drivers of every policy and slice.
 
     Args:
@@ -202,7 +202,7 @@ def _more_orders(cells: Rows) -> float:
     return more
 
 
-def event_rows(spans: Mapping[str, Span], groups: Rows, events: Rows) -> Rows:
+def count_event(spans: Mapping[str, Span], groups: Rows, events: Rows) -> Rows:
     """Refusals, complaints and cancellations of 10,000 contacts, and of control in the same windows."""
     rows: Rows = []
     for policy, span in spans.items():
@@ -221,7 +221,7 @@ def event_rows(spans: Mapping[str, Span], groups: Rows, events: Rows) -> Rows:
     return rows
 
 
-def answer_rows(
+def count_answer(
     spans: Mapping[str, Span], answers: Rows, products: Sequence[Product], channels: Sequence[Channel]
 ) -> Rows:
     """Answered margin and orders by product, channel and campaign (run): by last touch, each order once."""
@@ -244,7 +244,7 @@ def answer_rows(
     return rows
 
 
-def campaign_rows(answers: Rows, channels: Sequence[Channel]) -> Rows:
+def count_campaign(answers: Rows, channels: Sequence[Channel]) -> Rows:
     """What our last campaign came to so far: sent, reached, refused, orders, in all and by channel."""
     ours = [row for row in answers if row["policy"] == "ours"]
     if not ours:
@@ -266,7 +266,7 @@ def campaign_rows(answers: Rows, channels: Sequence[Channel]) -> Rows:
     ]
 
 
-def inbound_rows(spans: Mapping[str, Span], inbound: Rows) -> Rows:
+def count_inbound(spans: Mapping[str, Span], inbound: Rows) -> Rows:
     """Offers shown to customers who came, what they accepted, and its value."""
     rows: Rows = []
     for row in inbound:

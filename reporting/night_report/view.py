@@ -336,11 +336,11 @@ def kpi_section(facts: ReportFacts, figures: Mapping[str, Figure]) -> dict[str, 
     return {
         "slices": [s.removeprefix("channel:") for s in slices],
         "table": table,
-        "earned": earned_section(facts.kpis, figures),
+        "earned": list_earned(facts.kpis, figures),
     }
 
 
-def earned_section(kpis: Sequence[Mapping[str, Any]], figures: Mapping[str, Figure]) -> list[dict[str, Any]]:
+def list_earned(kpis: Sequence[Mapping[str, Any]], figures: Mapping[str, Figure]) -> list[dict[str, Any]]:
     """What each policy earned over its period: whose, when, and each figure of money with its interval or why not."""
     policies = sorted({row["slice"] for row in kpis if row["slice"].startswith("policy:") and "/" not in row["slice"]})
     sections = []
