@@ -116,14 +116,14 @@ def count_earned(spans: Mapping[str, Span], groups: Rows, pairs: Rows, people: R
     rows: Rows = []
     for (policy, slice_), cells in sorted(by.items()):
         counts = {arm: distinct.get((policy, slice_, arm), _sum(cells, arm, "customers")) for arm in (TREATED, CONTROL)}
-        made = [*_earned(spans[policy], cells, crossed[policy, slice_], counts)]
+        made = [*_compare_groups(spans[policy], cells, crossed[policy, slice_], counts)]
         if slice_ == "all":
             mixed = distinct.get((policy, slice_, "mixed"), _sum(cells, "mixed", "customers"))
             made.append(figure("mixed_customers", "", float(mixed), 1.0))
             bought = sum(int(cell["orders"]) for cell in cells)
             electronic = sum(int(cell["echannel_orders"]) for cell in cells)
             made.append(figure("echannel_order_share", "", float(electronic), float(bought)))
-        rows += _dated(spans[policy], name_slice(policy, slice_), made)
+        rows += _add_dates(spans[policy], name_slice(policy, slice_), made)
     return rows
 
 
@@ -131,7 +131,7 @@ def _sum(cells: Rows, arm: str, name: str) -> int:
     return sum(int(cell[name]) for cell in cells if cell["arm"] == arm)
 
 
-def _dated(span: Span, slice_: str, rows: Iterable[Mapping[str, Any]]) -> Rows:
+def _add_dates(span: Span, slice_: str, rows: Iterable[Mapping[str, Any]]) -> Rows:
     dates = {"slice": slice_, "first_date": span.first, "last_date": span.last}
     return [{**row, **dates, "note": row.get("note") or span.missing} for row in rows]
 
@@ -151,7 +151,7 @@ def compare_margins(cells: Rows, pairs: Rows) -> Difference | None:
     return compare(sums)
 
 
-def _earned(span: Span, cells: Rows, pairs: Rows, counts: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+def _compare_groups(span: Span, cells: Rows, pairs: Rows, counts: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     treated, control = counts[TREATED], counts[CONTROL]
     total = {arm: {name: _sum(cells, arm, name) for name in AMOUNTS} for arm in (TREATED, CONTROL)}
     cost, contacts, reached = (float(total[TREATED][name]) for name in ("cost_micro", "contacts", "reached"))
@@ -217,7 +217,7 @@ def count_event(spans: Mapping[str, Span], groups: Rows, events: Rows) -> Rows:
             if held_out:
                 without = counted.get((kind, CONTROL), 0.0)
                 made.append(figure(f"{kind}_per_10000_control", "", without, float(contacts), scale=1e4))
-        rows += _dated(span, name_slice(policy, "all"), made if contacts else [])
+        rows += _add_dates(span, name_slice(policy, "all"), made if contacts else [])
     return rows
 
 
@@ -240,7 +240,7 @@ def count_answer(
             figure("answered_orders", "", float(total["answers"]), 1.0),
             figure("answered_margin_per_contact_yuan", "", total["margin_micro"] / MICRO, float(total["touches"])),
         ]
-        rows += _dated(spans[policy], name_slice(policy, slice_), made)
+        rows += _add_dates(spans[policy], name_slice(policy, slice_), made)
     return rows
 
 
@@ -275,5 +275,5 @@ def count_inbound(spans: Mapping[str, Span], inbound: Rows) -> Rows:
             figure("accepted_offers", "", float(row["accepted"] or 0), 1.0),
             figure("accepted_offers_yuan", "", int(row["margin_micro"] or 0) / MICRO, 1.0),
         ]
-        rows += _dated(spans[row["policy"]], name_slice(row["policy"], "all"), made)
+        rows += _add_dates(spans[row["policy"]], name_slice(row["policy"], "all"), made)
     return rows
