@@ -48,7 +48,10 @@ def last_run(home: Path) -> str:
 
 @app.command()
 def whatif(
-    set_: Annotated[list[str] | None, typer.Option("--set", help="limits.NAME.amount=V")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="limits.NAME.amount=V, whole and in the unit shown; limits.SHARE.percent=P"),
+    ] = None,
     run: RunOption = None,
     env: EnvOption = None,
     as_json: JsonOption = False,
@@ -58,34 +61,37 @@ def whatif(
 
     base = _base(env, run)
     with _tell_unknown():
-        answer = what_if(base, parse_changes(set_ or [], base))
-    _show(answer.figures, as_json, {})
+        changes = parse_changes(set_ or [], base)
+        answer = what_if(base, changes.amounts, percents=changes.percents)
+    _show(base, answer.figures, as_json, {})
 
 
 @app.command()
 def goal(
     limit: Annotated[str, typer.Option("--limit", help="the limit whose amount is sought")],
-    value: Annotated[float, typer.Option("--value", help="value of the plan to reach, 元")],
+    value: Annotated[str, typer.Option("--value", help="value of the plan to reach, 元")],
     run: RunOption = None,
     env: EnvOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The least amount of a limit that reaches a value. Example: cpc goal --limit sms_day --value 12000."""
-    from planning.whatif.sensitivity import least_amount
+    """The least amount of a limit, or percent of a share, that reaches a value. Example: cpc goal --limit sms_day --value 12000."""
+    from planning.whatif.displayed import YUAN_UNIT
+    from planning.whatif.sensitivity import least_amount, show_amount, unit_shown
 
     base = _base(env, run)
     with _tell_unknown():
-        search = least_amount(base, limit, round(value * 1e6))
+        search = least_amount(base, limit, YUAN_UNIT.read(value, "--value", fine=False))
     figures = {
         "limit": limit,
-        "least_amount": search.reached.amount,
+        "unit": unit_shown(base, limit),
+        "least_amount": show_amount(base, limit, search.reached.amount),
         "value_yuan": (search.reached.primal or 0) * 1e-6,
-        "not_reached_by": None if search.missed is None else search.missed.amount,
+        "not_reached_by": None if search.missed is None else show_amount(base, limit, search.missed.amount),
         "proved": search.proved,
         "solves": search.solves,
     }
     if search.reached.answer is not None:
-        _show(search.reached.answer.figures, as_json, figures)
+        _show(base, search.reached.answer.figures, as_json, figures)
     elif as_json:
         print_json(figures)
     else:
@@ -116,13 +122,25 @@ def prices(
         print_json({"run_id": base.run.path.name, "gap": base.certificate.gap, "limits": rows})
         return
 
-    columns = ("limit", "amount", "dual 元", "side", "solved at", "元 a unit", "proved from", "to", "sides differ")
+    columns = (
+        "limit",
+        "unit",
+        "amount",
+        "dual 元",
+        "side",
+        "solved at",
+        "元 a unit",
+        "proved from",
+        "to",
+        "sides differ",
+    )
     print_table(
         "what a unit is worth",
         columns,
         [
             (
                 r["limit"],
+                r["unit"],
                 r["amount"],
                 r["price_yuan"],
                 word,
@@ -141,8 +159,11 @@ def prices(
 @app.command()
 def sensitivity(
     limit: Annotated[str, typer.Option("--limit", help="the limit whose amount varies")],
-    low: Annotated[int | None, typer.Option("--from", help="least amount; half of tonight's by default")] = None,
-    high: Annotated[int | None, typer.Option("--to", help="largest amount; twice tonight's by default")] = None,
+    low: Annotated[
+        str | None,
+        typer.Option("--from", help="least amount, whole and in the unit shown; half of tonight's by default"),
+    ] = None,
+    high: Annotated[str | None, typer.Option("--to", help="largest amount; twice tonight's by default")] = None,
     points: Annotated[int, typer.Option("--points", min=2, help="amounts between them")] = 9,
     out: Annotated[Path | None, typer.Option("--out", help="folder for NAME.svg, NAME.png and NAME.html")] = None,
     run: RunOption = None,
@@ -150,54 +171,66 @@ def sensitivity(
     as_json: JsonOption = False,
 ) -> None:
     """Value over amounts of a limit, a plan solved for each. Example: cpc sensitivity --limit budget_day --out CURVES."""
-    from planning.whatif.sensitivity import around, curve, limit_named, tonight
+    from planning.whatif.sensitivity import around, curve, read_amount, show_amount, show_row, tonight, unit_shown
     from reporting import sensitivity_page
 
     base = _base(env, run)
-    now = limit_named(base, limit).amount
+    now = show_amount(base, limit, tonight(base, limit).amount)
     least, most = around(base, limit)
+    ends = (
+        least if low is None else read_amount(base, limit, low, "--from"),
+        most if high is None else read_amount(base, limit, high, "--to"),
+    )
     with _tell_unknown():
-        series = curve(base, limit, least if low is None else low, most if high is None else high, points)
+        series = [show_row(base, limit, at.row()) for at in curve(base, limit, *ends, points)]
     files: dict[str, str] = {}
+    unit = unit_shown(base, limit)
     if out is not None:
-        from conf.settings import load_settings
-
-        units = {each.name: each.unit for each in load_settings(env).catalogue.limits}
-        files = dict(sensitivity_page.write(out, base.run.path.name, limit, units.get(limit, "units"), now, series))
+        files = dict(sensitivity_page.write(out, base.run.path.name, limit, unit, now, series))
     if as_json:
-        print_json(
-            {"limit": limit, "tonight": tonight(base, limit).row(), "points": [at.row() for at in series], **files}
-        )
+        here = show_row(base, limit, tonight(base, limit).row())
+        print_json({"limit": limit, "unit": unit, "tonight": here, "points": series, **files})
         return
-    columns = ("amount", "used", "contacts", "value 元", "bound 元", "price 元 a unit", "")
+    columns = (f"amount {unit}", "used", "contacts", "value 元", "bound 元", "price 元 a unit", "")
     print_table(
         f"what {limit} is worth",
         columns,
         [
             (
-                at.amount,
-                at.used,
-                at.contacts,
-                row["value_yuan"],
-                row["bound_yuan"],
-                at.price_yuan,
-                "no plan" if at.conflict else "tonight" if at.amount == now else "",
+                *(row[name] for name in ("amount", "used", "contacts", "value_yuan", "bound_yuan", "price_yuan")),
+                "no plan" if row.get("conflict") else "tonight" if row["amount"] == now else "",
             )
-            for at, row in ((at, at.row()) for at in series)
+            for row in series
         ],
     )
     for path in files.values():
         console.print(path)
 
 
-def _show(figures: dict[str, Any], as_json: bool, first: dict[str, Any]) -> None:
+def _show(base: Any, figures: dict[str, Any], as_json: bool, first: dict[str, Any]) -> None:
+    from planning.whatif.displayed import show_limits
+
+    limits = {limit.name: limit for limit in base.instance.limits.limits}
+    figures = {**figures, "limits": show_limits(limits, figures["limits"])}
     if as_json:
         print_json({**first, **figures})
         return
     print_figures("what if", {**first, **{k: v for k, v in figures.items() if k != "limits"}})
-    rows = [r for r in figures["limits"] if r["price_yuan"] or r["price_yuan_was"] or r["amount"] != r["amount_was"]]
+    rows = [r for r in figures["limits"] if r["price_yuan"] or r["price_yuan_was"] or _differ(r)]
     print_table(
         "limits that bind, or were changed",
-        ("limit", "amount was", "amount", "used", "price was 元", "price 元"),
-        [(r["limit"], r["amount_was"], r["amount"], r["used"], r["price_yuan_was"], r["price_yuan"]) for r in rows],
+        ("limit", "unit", "amount was", "amount", "used", "price was 元", "price 元"),
+        [(r["limit"], r["unit"], *_amounts(r), r["used"], r["price_yuan_was"], r["price_yuan"]) for r in rows],
     )
+
+
+def _differ(row: dict[str, Any]) -> bool:
+    """Whether a limit's amount, or a share's percent, was changed."""
+    return bool(row["amount"] != row["amount_was"] or row.get("percent") != row.get("percent_was"))
+
+
+def _amounts(row: dict[str, Any]) -> tuple[Any, Any]:
+    """Amount before and now; of a share its percent."""
+    if "percent" in row and row["amount"] == row["amount_was"] == 0:
+        return f"{row['percent_was']} %", f"{row['percent']} %"
+    return row["amount_was"], row["amount"]

@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from planning.whatif.sensitivity import Point
-
+#: A point of the curve as it is shown: ``amount, used, contacts, value_yuan, bound_yuan, price_yuan``, and why there is no plan.
+Row = Mapping[str, Any]
 _STYLE = (
     "body{font:15px/1.5 system-ui,'Noto Sans CJK SC',sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "table{border-collapse:collapse}td,th{padding:.2rem .8rem;border-bottom:1px solid #ddd;text-align:right}"
@@ -26,7 +26,7 @@ _HEADS = (
 )
 
 
-def draw(name: str, unit: str, now: int, points: Sequence[Point]) -> tuple[bytes, bytes]:
+def draw(name: str, unit: str, now: float, points: Sequence[Row]) -> tuple[bytes, bytes]:
     """SVG and PNG of value and price over the amount; the same points give the same bytes.
 
     Args:
@@ -40,10 +40,10 @@ def draw(name: str, unit: str, now: int, points: Sequence[Point]) -> tuple[bytes
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    solved = [at for at in points if at.primal is not None]
-    x = [at.amount for at in solved]
-    value = [(at.primal or 0) * 1e-6 for at in solved]
-    bound = [(at.bound or 0) * 1e-6 for at in solved]
+    solved = [at for at in points if at["value_yuan"] is not None]
+    x = [at["amount"] for at in solved]
+    value = [at["value_yuan"] for at in solved]
+    bound = [at["bound_yuan"] or 0.0 for at in solved]
     with mpl.rc_context({"svg.hashsalt": "cpc", "font.size": 10}):
         figure, (top, low) = plt.subplots(
             2, 1, figsize=(8, 6), sharex=True, constrained_layout=True, height_ratios=[3, 1]
@@ -54,11 +54,11 @@ def draw(name: str, unit: str, now: int, points: Sequence[Point]) -> tuple[bytes
             axis.axvline(now, color="k", linestyle=":", linewidth=1)
             axis.grid(alpha=0.3)
         for at in points:
-            if at.primal is None:
-                top.axvline(at.amount, color="tab:red", alpha=0.5, linewidth=1)
+            if at["value_yuan"] is None:
+                top.axvline(at["amount"], color="tab:red", alpha=0.5, linewidth=1)
         top.set(title=f"{name}: what the plan is worth", ylabel="yuan")
         top.legend()
-        low.step(x, [at.price_yuan or 0.0 for at in solved], where="mid")
+        low.step(x, [at["price_yuan"] or 0.0 for at in solved], where="mid")
         low.set(xlabel=f"amount, {unit} (dotted: tonight)", ylabel="yuan a unit")
         pictures = []
         for kind, meta in (("svg", {"Date": None}), ("png", {"Software": None})):
@@ -69,16 +69,15 @@ def draw(name: str, unit: str, now: int, points: Sequence[Point]) -> tuple[bytes
     return pictures[0], pictures[1]
 
 
-def page(title: str, lead: str, svg: bytes, now: int, points: Sequence[Point]) -> str:
+def page(title: str, lead: str, svg: bytes, now: float, points: Sequence[Row]) -> str:
     """A self-contained page: the picture inline and the figures below it."""
     picture = svg.decode()[svg.decode().index("<svg") :]
     rows = []
     for at in points:
-        row = at.row()
-        cells = "".join(f"<td>{escape(_format_point(row[name]))}</td>" for name in _COLUMNS)
-        if at.conflict:
-            cells = f"<td>{at.amount:,}</td><td colspan={len(_COLUMNS) - 1}>{escape(at.conflict)}</td>"
-        rows.append(f'<tr class="{"now" if at.amount == now else ""}">{cells}</tr>')
+        cells = "".join(f"<td>{escape(_format_point(at[name]))}</td>" for name in _COLUMNS)
+        if at.get("conflict"):
+            cells = f"<td>{at['amount']:,}</td><td colspan={len(_COLUMNS) - 1}>{escape(at['conflict'])}</td>"
+        rows.append(f'<tr class="{"now" if at["amount"] == now else ""}">{cells}</tr>')
     heads = "".join(f"<th>{head}</th>" for head in _HEADS)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
@@ -88,7 +87,7 @@ def page(title: str, lead: str, svg: bytes, now: int, points: Sequence[Point]) -
     )
 
 
-def write(folder: Path, run: str, name: str, unit: str, now: int, points: Sequence[Point]) -> Mapping[str, str]:
+def write(folder: Path, run: str, name: str, unit: str, now: float, points: Sequence[Row]) -> Mapping[str, str]:
     """Write ``<name>.svg``, ``.png`` and ``.html`` into a folder; returns the paths by kind."""
     folder.mkdir(parents=True, exist_ok=True)
     svg, png = draw(name, unit, now, points)

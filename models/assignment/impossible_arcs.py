@@ -14,6 +14,7 @@ import numpy as np
 
 from models.arrays import Flags, Ints
 from models.assignment.problem import Block, Kinds, Problem
+from models.assignment.repair import Plan
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,18 @@ class PossibleArcs:
     problem: Problem
     arcs: list[Ints]
 
-    def place(self, chosen: list[Ints]) -> list[Ints]:
-        """A plan's arcs as places in the problem with all arcs."""
-        return [
+    def complete(self, plan: Plan) -> Plan:
+        """A plan of this problem with its arcs as places in the problem with all arcs."""
+        arcs = [
             np.where(own < 0, -1, places[np.maximum(own, 0)]) if len(places) else np.full(len(own), -1, np.int64)
-            for own, places in zip(chosen, self.arcs, strict=True)
+            for own, places in zip(plan.arcs, self.arcs, strict=True)
+        ]
+        return replace(plan, arcs=arcs)
+
+    def shift(self, arcs: list[Ints]) -> list[Ints]:
+        """Arcs, none of which is out, of the problem with all arcs as places in this one."""
+        return [
+            np.where(own < 0, -1, np.searchsorted(places, own)) for own, places in zip(arcs, self.arcs, strict=True)
         ]
 
 

@@ -141,7 +141,7 @@ def solve(problem: Problem, goal: SolveOptions, engine: Engine | None = None) ->
     if possible is None:
         return _solve(problem, goal, engine)
     solution = _solve(possible.problem, goal, None)
-    return replace(solution, plan=replace(solution.plan, arcs=possible.place(solution.plan.arcs)))
+    return replace(solution, plan=possible.complete(solution.plan))
 
 
 def _solve(problem: Problem, goal: SolveOptions, engine: Engine | None) -> Solution:

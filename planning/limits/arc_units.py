@@ -6,6 +6,9 @@ from typing import Literal
 
 from conf.documents import Strict
 
+#: Prefix of the column of a share's units.
+SHARE = "share_"
+
 
 class ChannelUnits(Strict):
     """A channel as limits see it: ``units`` that an attempt uses, by what a limit counts (``seconds``, ``cost_micro`` …)."""

@@ -15,11 +15,11 @@ from conf.money import MICRO
 from models.arrays import Ints
 from planning.limits.agent_demand import Demand, demand
 from planning.limits.amounts import amount_of, shifts
-from planning.limits.arc_units import ArcUnits, ChannelUnits, ShareUnits
+from planning.limits.arc_units import SHARE, ArcUnits, ChannelUnits, ShareUnits
 from planning.limits.columns import LimitColumns, rows_of
 from planning.limits.evaluator import Evaluator, select_arcs, take_units
 from planning.limits.in_force import LimitInForce, LimitsInForce
-from planning.limits.translation import SHARE, CustomerColumn, DeclaredLimit, Translation
+from planning.limits.translation import CustomerColumn, DeclaredLimit, Translation
 from runtime.night import Night
 
 

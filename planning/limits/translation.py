@@ -11,12 +11,11 @@ import pyarrow as pa
 from conf.catalogue import Catalogue
 from conf.errors import UserError
 from conf.offer import Limit
+from planning.limits.arc_units import SHARE
 from planning.limits.keys import ChannelKey, CustomerKey, ProductKey, as_list, key_named
 
 #: Conditions on columns: an arc fits where each column has one of its values.
 Conditions = dict[str, list[int]]
-#: Prefix of the column of a share's units.
-SHARE = "share_"
 Entry = TypeVar("Entry")
 
 

@@ -17,7 +17,8 @@ from conf.errors import UserError
 from models.arrays import Ints
 from models.assignment.problem import PICO
 from planning.limits.in_force import LimitInForce
-from planning.whatif.whatif import Answer, Base, what_if
+from planning.whatif.displayed import unit_of
+from planning.whatif.whatif import Answer, Base, read_percent, what_if
 
 #: The step of a price is so large that the value changes by at least so many times what the proof leaves open.
 STEP_OVER_GAP = 10
@@ -32,7 +33,7 @@ class Point:
     """A plan under another amount of one limit.
 
     Attributes:
-        amount: of the limit, as written in the exploiters' instance.
+        amount: of the limit, as written in the exploiters' instance; of a share its percent.
         primal, bound: micro-yuan; None where the limits cannot be kept together.
         used: of the limit.
         price_yuan: of the limit by the dual, yuan a unit.
@@ -95,12 +96,35 @@ def binding(base: Base) -> list[str]:
     return [row.name for row in rows]
 
 
+def amount_tonight(base: Base, name: str) -> int:
+    """The amount in the exploiters' instance; of a share, whose amount is 0 for all parts together, its percent."""
+    limit = limit_named(base, name)
+    return base.percent(name) if base.is_share(limit) else limit.amount
+
+
+def span_of(base: Base, name: str) -> tuple[int, int]:
+    """The tightest and the loosest amount worth trying."""
+    limit = limit_named(base, name)
+    if base.is_share(limit):
+        return (1, 99) if limit.sign > 0 else (99, 1)
+    customers = base.certificate.customers
+    if limit.sign > 0:
+        return 0, 4 * max(1, abs(limit.amount)) + customers * base.largest(name)
+    return limit.amount * 4 + customers, 0
+
+
 def tonight(base: Base, name: str) -> Point:
     """The run itself, as a point of the curve of a limit."""
     row = base.certificate.limit(name)
     contacts = sum(int((arcs >= 0).sum()) for arcs in base.arcs)
+    used = row.used + (base.explored[name] if base.is_share(base.limit(name)) else 0)
     return Point(
-        row.amount, base.certificate.primal, base.certificate.bound, row.used, row.price_pico * 1e-12, contacts
+        amount_tonight(base, name),
+        base.certificate.primal,
+        base.certificate.bound,
+        used,
+        row.price_pico * 1e-12,
+        contacts,
     )
 
 
@@ -119,7 +143,10 @@ def point(base: Base, name: str, amount: int, near: Point | None = None, plans: 
         return here
     start = prices_of(near.answer) if near is not None and near.answer is not None else None
     try:
-        answer = what_if(base, {name: amount}, start, plans)
+        if base.is_share(limit_named(base, name)):
+            answer = what_if(base, {}, start, plans, {name: amount})
+        else:
+            answer = what_if(base, {name: amount}, start, plans)
     except UserError as error:
         return Point(amount, conflict=error.what)
     figures = answer.figures
@@ -129,7 +156,7 @@ def point(base: Base, name: str, amount: int, near: Point | None = None, plans: 
         amount,
         solution.plan.primal,
         solution.dual.bound,
-        row["used"] - base.explored[name],
+        row["used"] - (0 if "percent" in row else base.explored[name]),
         row["price_yuan"],
         figures["contacts"],
         answer=answer,
@@ -147,6 +174,8 @@ def prices_of(answer: Answer) -> dict[str, int]:
 def step_of(base: Base, name: str) -> int:
     """By how much a limit is moved for its price: large against the gap, at least 1 % of the amount, at least 1."""
     row = base.certificate.limit(name)
+    if base.is_share(base.limit(name)):
+        return 1
     open_ = max(1, base.certificate.bound - base.certificate.primal)
     by_gap = math.ceil(STEP_OVER_GAP * open_ * PICO / abs(row.price_pico)) if row.price_pico else 0
     return max(1, by_gap, math.ceil(LEAST_STEP * abs(row.amount)))
@@ -155,12 +184,12 @@ def step_of(base: Base, name: str) -> int:
 def sides(base: Base, name: str) -> tuple[Side, Side]:
     """The price of a limit to the left (a smaller amount) and to the right (a larger one) of tonight's.
 
-    Where the limit is a share its amount is moved in units of use to either side; elsewhere it stays at least 0.
+    A share's percent is moved by 1 to either side; other amounts stay at least 0.
     """
-    limit, here, step = limit_named(base, name), tonight(base, name), step_of(base, name)
-    least = -(1 << 62) if base.is_share(limit) else 0
+    here, step = tonight(base, name), step_of(base, name)
+    least, most = (1, 99) if base.is_share(limit_named(base, name)) else (0, here.amount + step)
     less = point(base, name, max(least, here.amount - step))
-    more = point(base, name, here.amount + step)
+    more = point(base, name, min(most, here.amount + step))
     return side(here, less), side(here, more)
 
 
@@ -184,25 +213,69 @@ def differ(left: Side, right: Side) -> bool:
 
 
 def price_row(base: Base, name: str) -> dict[str, Any]:
-    """A limit's price by the dual and by solving again on either side."""
+    """A limit's price by the dual and by solving again on either side, as it is shown; a share's sides a percent."""
     here = tonight(base, name)
     left, right = sides(base, name)
     return {
         "limit": name,
-        "amount": here.amount,
-        "used": here.used,
-        "price_yuan": here.price_yuan,
-        "left": left.__dict__,
-        "right": right.__dict__,
+        "unit": unit_shown(base, name),
+        **{key: value for key, value in show_row(base, name, here.row()).items() if key in _PRICED},
+        "left": show_side(base, name, left),
+        "right": show_side(base, name, right),
         "differ": differ(left, right),
     }
 
 
+_PRICED = ("amount", "used", "price_yuan")
+
+
+def unit_shown(base: Base, name: str) -> str:
+    """What amounts of a limit are given and shown in: a share's percent, else its displayed unit."""
+    return "%" if base.is_share(base.limit(name)) else unit_of(base.limit(name)).name
+
+
+def show_amount(base: Base, name: str, amount: int) -> int | float:
+    """An amount as it is shown: whole, in the displayed unit; a share's percent as it is."""
+    limit = limit_named(base, name)
+    return amount if base.is_share(limit) else unit_of(limit).show(amount + base.apart[name])
+
+
+def read_amount(base: Base, name: str, text: str, where: str) -> int:
+    """An amount from what is shown.
+
+    Raises:
+        UserError: no such limit, or it cannot be.
+    """
+    limit = limit_named(base, name)
+    if base.is_share(limit):
+        return read_percent(base, limit, text)
+    return base.left_of(limit, unit_of(limit).read(text, where))
+
+
+def show_row(base: Base, name: str, row: dict[str, Any]) -> dict[str, Any]:
+    """A point's row as it is shown: whole amounts and uses, price a displayed unit."""
+    unit, share = unit_of(limit_named(base, name)), base.is_share(limit_named(base, name))
+    used = None if row["used"] is None else unit.show(row["used"] + (0 if share else base.explored[name]))
+    price = None if row["price_yuan"] is None else row["price_yuan"] * unit.size
+    return {**row, "amount": show_amount(base, name, row["amount"]), "used": used, "price_yuan": price}
+
+
+def show_side(base: Base, name: str, at: Side) -> dict[str, Any]:
+    """A side of a price as it is shown: 元 a displayed unit, of a share 元 a percent."""
+    size = 1 if base.is_share(limit_named(base, name)) else unit_of(limit_named(base, name)).size
+    prices = {
+        key: None if value is None else value * size
+        for key, value in (("price_yuan", at.price_yuan), ("low", at.low), ("high", at.high))
+    }
+    return {"tried": show_amount(base, name, at.tried), **prices, "conflict": at.conflict}
+
+
 def around(base: Base, name: str) -> tuple[int, int]:
     """The range of a curve where none is given: from half to twice tonight's amount; of a share some steps to either side."""
-    limit, step = limit_named(base, name), step_of(base, name)
-    now = limit.amount
-    return (now // 2, 2 * now) if now > 0 and not base.is_share(limit) else (now - 5 * step, now + 5 * step)
+    limit, step, now = limit_named(base, name), step_of(base, name), amount_tonight(base, name)
+    if base.is_share(limit):
+        return max(1, now - 10), min(99, now + 10)
+    return (now // 2, 2 * now) if now > 0 else (now - 5 * step, now + 5 * step)
 
 
 def curve(base: Base, name: str, low: int, high: int, points: int = 9) -> list[Point]:
@@ -273,12 +346,12 @@ def least_amount(base: Base, name: str, value_micro: int, tries: int = TRIES) ->
     Raises:
         UserError: no such limit, or no amount reaches the value.
     """
-    limit, here = limit_named(base, name), tonight(base, name)
-    free = 4 * max(1, abs(limit.amount)) + base.certificate.customers * base.largest(name) if limit.sign > 0 else 0
+    here = tonight(base, name)
+    tight, free = span_of(base, name)
     solves = 0
     if _reaches(here, value_micro):
         good: Point = here
-        bad = point(base, name, 0 if limit.sign > 0 else limit.amount * 4 + base.certificate.customers, here)
+        bad = point(base, name, tight, here)
         solves += 1
         if _reaches(bad, value_micro):
             return LeastAmount(bad, None, False, solves)

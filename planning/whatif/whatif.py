@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,7 +33,9 @@ from planning.instance.reader import Instance, read_instance
 from planning.instance.run_folder import RunFolder
 from planning.instance.solve import solve_instance, tell_conflicts, with_start
 from planning.limits.in_force import LimitInForce, LimitsInForce
+from planning.plan.decide import leave
 from planning.whatif.active_sets import key_of, read_active, round_change, write_active
+from planning.whatif.displayed import unit_of
 
 #: Customers from which on it pays to look at some of them only.
 FEWEST = 10_000
@@ -85,9 +87,36 @@ class Base:
         """Whether a limit is a share of contacts: its amount, 0 for all parts together, may be anything for one."""
         return limit.counts in self.run.inputs().arcs.shares
 
+    def limit(self, name: str) -> LimitInForce:
+        """The exploiters' limit of a name that is there."""
+        return next(limit for limit in self.instance.limits.limits if limit.name == name)
+
+    def percent(self, name: str) -> int:
+        """A share's percent."""
+        return self.run.inputs().arcs.shares[str(self.limit(name).counts)].percent
+
     def tell_whole(self, name: str, amount: int) -> str:
-        """An amount of the exploiters' problem as the whole amount that it is part of."""
-        return str(amount + self.apart[name])
+        """An amount of the exploiters' problem as the whole amount that it is part of, in the displayed unit."""
+        return unit_of(self.limit(name)).tell(amount + self.apart[name])
+
+    def left_of(self, limit: LimitInForce, total: int) -> int:
+        """What of a whole amount is left for those who are solved.
+
+        Raises:
+            UserError: the amount cannot be, or explorers take more already.
+        """
+        unit, share = unit_of(limit), self.is_share(limit)
+        if total < 0 and not share:
+            raise UserError(f"{limit.name} cannot be below 0", where="--set", remedy=f"give 0 {unit.name} or more")
+        left = total - self.apart[limit.name]
+        if limit.sign > 0 and not share and left < 0:
+            taken = unit.tell(self.apart[limit.name])
+            raise UserError(
+                f"explorers take {taken} of {limit.name} already: {unit.tell(total)} is less",
+                where="--set",
+                remedy=f"give {taken} or more",
+            )
+        return max(0, left) if limit.counts == 1 and limit.sign < 0 else left
 
     def largest(self, name: str) -> int:
         """The largest use of a limit by one arc, at least 1."""
@@ -120,37 +149,82 @@ def _places(problem: Problem, block: Any, product: Ints, channel: Ints) -> Ints:
     return arc
 
 
-def parse_changes(texts: list[str], base: Base) -> dict[str, int]:
-    """``limits.NAME.amount=V``, V whole → amounts of the exploiters' problem: V less what explorers take of it.
+@dataclass(frozen=True)
+class Changes:
+    """What is changed of a run's limits.
+
+    Attributes:
+        amounts: by limit, of the exploiters' problem.
+        percents: by share, its percent.
+    """
+
+    amounts: Mapping[str, int] = field(default_factory=dict)
+    percents: Mapping[str, int] = field(default_factory=dict)
+
+
+def parse_changes(texts: list[str], base: Base) -> Changes:
+    """``limits.NAME.amount=V``, V whole and in the displayed unit, or ``limits.NAME.percent=P`` of a share.
 
     Raises:
-        UserError: another form, an unknown limit, or no integer.
+        UserError: another form, an unknown limit, or a number that cannot be.
     """
     amounts: dict[str, int] = {}
+    percents: dict[str, int] = {}
+    known = {limit.name: limit for limit in base.instance.limits.limits}
     for text in texts:
         path, _, value = text.partition("=")
         parts = path.strip().split(".")
-        known = {limit.name: limit for limit in base.instance.limits.limits}
-        if len(parts) != 3 or parts[0] != "limits" or parts[2] != "amount" or parts[1] not in known:
+        if len(parts) != 3 or parts[0] != "limits" or parts[2] not in {"amount", "percent"} or parts[1] not in known:
             raise UserError(
                 f"cannot change {text!r}",
                 where="--set",
-                remedy=f"write limits.NAME.amount=V with NAME one of: {', '.join(known)}",
+                remedy=f"write limits.NAME.amount=V, or limits.NAME.percent=P of a share, with NAME one of: "
+                f"{', '.join(known)}",
             )
-        try:
-            total = int(value)
-        except ValueError as error:
-            raise UserError(f"{value!r} is no integer", where="--set", remedy="amounts are integers") from error
         limit = known[parts[1]]
-        left = total - base.apart[limit.name]
-        amounts[limit.name] = max(0, left) if limit.counts == 1 and limit.sign < 0 else left
-        if limit.sign > 0 and not base.is_share(limit) and amounts[limit.name] < 0 <= total:
-            raise UserError(
-                f"explorers take {base.apart[limit.name]} of {limit.name} already: {total} is less",
-                where="--set",
-                remedy=f"give {base.apart[limit.name]} or more",
-            )
-    return amounts
+        if parts[2] == "percent":
+            percents[limit.name] = read_percent(base, limit, value)
+        else:
+            amounts[limit.name] = base.left_of(limit, unit_of(limit).read(value, "--set"))
+    return Changes(amounts, percents)
+
+
+def read_percent(base: Base, limit: LimitInForce, text: str) -> int:
+    """A share's percent from text.
+
+    Raises:
+        UserError: the limit is no share, or it is no whole percent between 1 and 99.
+    """
+    shares = [each.name for each in base.instance.limits.limits if base.is_share(each)]
+    if not base.is_share(limit):
+        raise UserError(f"{limit.name} is no share", where="--set", remedy=f"shares are: {', '.join(shares) or 'none'}")
+    if not text.strip().isdecimal() or not 1 <= int(text.strip()[:9]) <= 99:
+        raise UserError(f"{text[:40]!r} is no percent", where="--set", remedy="give a whole number from 1 to 99")
+    return int(text)
+
+
+def change_percents(base: Base, percents: Mapping[str, int]) -> Instance:
+    """The run's instance with other percents of shares: what arcs use of them, and what explorers leave.
+
+    An arc that is of the share uses 100 - percent, any other -percent.
+    """
+    instance, inputs = base.instance, base.run.inputs()
+    if not percents:
+        return instance
+    problem, use, shares = instance.problem, instance.problem.kinds.use.copy(), dict(inputs.arcs.shares)
+    for m, limit in enumerate(instance.limits.limits):
+        if limit.name in percents:
+            column = str(limit.counts)
+            shift = shares[column].percent - percents[limit.name]
+            use[problem.kinds.limit == m] += limit.sign * shift
+            shares[column] = shares[column].model_copy(update={"percent": percents[limit.name]})
+    problem = replace(problem, kinds=replace(problem.kinds, use=use))
+    other = inputs.model_copy(update={"arcs": inputs.arcs.model_copy(update={"shares": shares})})
+    left = {}
+    if inputs.labels_first:
+        limits = leave(base.run.table("population"), base.run.read_kept(), base.run.whole_limits(), other)
+        left = {limit.name: limit.amount for limit in limits.limits if limit.name in percents}
+    return change_amounts(replace(instance, problem=problem), left)
 
 
 def change_amounts(instance: Instance, amounts: Mapping[str, int]) -> Instance:
@@ -176,7 +250,11 @@ class Answer:
 
 
 def what_if(
-    base: Base, amounts: Mapping[str, int], start: Mapping[str, int] | None = None, plans: Iterable[list[Ints]] = ()
+    base: Base,
+    amounts: Mapping[str, int],
+    start: Mapping[str, int] | None = None,
+    plans: Iterable[list[Ints]] = (),
+    percents: Mapping[str, int] | None = None,
 ) -> Answer:
     """Reassign everybody under other amounts.
 
@@ -185,34 +263,37 @@ def what_if(
         amounts: of the limits that change, by name.
         start: prices to start from, signed as in certificates; the run's final ones if not given.
         plans: other plans that are kept where they keep the limits and are worth more.
+        percents: of the shares that change, by name.
 
     Raises:
         UserError: the changed limits conflict.
     """
     inputs = base.run.inputs()
+    percents = {name: percent for name, percent in (percents or {}).items() if percent != base.percent(name)}
     before = {limit.name: limit.amount for limit in base.instance.limits.limits}
-    same = all(before[name] == amount for name, amount in amounts.items())
-    instance = change_amounts(base.instance, amounts)
+    same = not percents and all(before[name] == amount for name, amount in amounts.items())
+    instance = change_amounts(change_percents(base, percents), amounts)
+    incumbent = replace(base.plan, used=sum_uses(instance.problem, base.arcs)) if percents else base.plan
     first = inputs.start if same else dict(start or base.prices)
     goal = with_start(SolveOptions(gap=inputs.gap), instance, first)
-    changed = [name for name, amount in amounts.items() if before[name] != amount]
+    changed = [name for name, amount in amounts.items() if before[name] != amount] + list(percents)
     where = str(base.run.instance)
-    broken = [m for m, use in enumerate(base.plan.used) if use > int(instance.problem.limits.amount[m])]
+    broken = [m for m, use in enumerate(incumbent.used) if use > int(instance.problem.limits.amount[m])]
     if broken:  # before everybody is looked at for what there may not be
         with tell_conflicts(instance, where, changed, base.tell_whole):
             refuse_by_ray(instance.problem, broken)
-    quick = None if same else by_active_set(base, instance.problem, goal)
+    quick = None if same or percents else by_active_set(base, instance.problem, goal)
     solution, looked = quick or (
         solve_instance(instance, goal, where, changed=changed, tell=base.tell_whole),
         instance.problem.customers,
     )
     if not same:
-        solution = with_incumbent(solution, instance.problem, base.plan)
+        solution = with_incumbent(solution, instance.problem, incumbent)
         for arcs in plans:
             own = Plan(arcs, value_of(instance.problem, arcs), sum_uses(instance.problem, arcs))
             solution = with_incumbent(solution, instance.problem, own)
     signs = tuple(int(sign) for sign in instance.problem.limits.sign)
-    return Answer(solution, _figures(base, instance, solution) | {"customers_looked_at": looked}, signs)
+    return Answer(solution, _figures(base, instance, solution, percents) | {"customers_looked_at": looked}, signs)
 
 
 def with_incumbent(solution: Solution, problem: Problem, plan: Plan) -> Solution:
@@ -232,8 +313,20 @@ def by_active_set(base: Base, problem: Problem, goal: SolveOptions) -> tuple[Sol
     wide = round_change(base.instance.problem.limits, problem.limits, base.plan.used)
     if wide is None or problem.customers < FEWEST:
         return None
-    if any(drop_impossible(each) is not None for each in (base.instance.problem, problem)):
-        return None  # a set is of all arcs, whose bound is another one
+    before, possible = drop_impossible(base.instance.problem), drop_impossible(problem)
+    if before is not None or possible is not None:
+        if before is None or possible is None or not all(map(np.array_equal, before.arcs, possible.arcs)):
+            return None  # other arcs count: everybody has to be looked at
+        other = replace(base.instance, problem=before.problem)
+        quick = _by_active_set(
+            replace(base, instance=other, arcs=before.shift(base.arcs)), possible.problem, wide, goal
+        )
+        return quick and (replace(quick[0], plan=possible.complete(quick[0].plan)), quick[1])
+    return _by_active_set(base, problem, wide, goal)
+
+
+def _by_active_set(base: Base, problem: Problem, wide: Limits, goal: SolveOptions) -> tuple[Solution, int] | None:
+    """The same of a problem whose arcs can all be held."""
     for room in ROOMS:
         active = active_of(base, wide, room)
         if active is None:
@@ -266,7 +359,14 @@ def plan_sha(problem: Problem, plan: Plan) -> str:
     return digest.hexdigest()
 
 
-def _figures(base: Base, instance: Instance, solution: Solution) -> dict[str, Any]:
+def _percent_row(base: Base, name: str, percents: Mapping[str, int]) -> dict[str, int]:
+    """A share's percent before and now; nothing of another limit."""
+    if not base.is_share(base.limit(name)):
+        return {}
+    return {"percent_was": base.percent(name), "percent": percents.get(name, base.percent(name))}
+
+
+def _figures(base: Base, instance: Instance, solution: Solution, percents: Mapping[str, int]) -> dict[str, Any]:
     was, bound_was = base.certificate.primal, base.certificate.bound
     primal, bound = solution.plan.primal, solution.dual.bound
     low, high = (primal - bound_was) * 1e-6, (bound - was) * 1e-6
@@ -276,7 +376,11 @@ def _figures(base: Base, instance: Instance, solution: Solution) -> dict[str, An
     contacts_was = sum(int((a >= 0).sum()) for a in base.arcs)
     sha = plan_sha(instance.problem, solution.plan)
     signs = instance.problem.limits.sign
-    explored = base.explored
+    apart, explored = dict(base.apart), dict(base.explored)
+    for limit in instance.limits.limits:
+        if limit.name in percents:  # explorers use the share by its new percent too
+            apart[limit.name] += base.limit(limit.name).amount - limit.amount
+            explored[limit.name] = apart[limit.name]
     return {
         "value_yuan": primal * 1e-6,
         "change_yuan": change,
@@ -295,9 +399,10 @@ def _figures(base: Base, instance: Instance, solution: Solution) -> dict[str, An
             {
                 "limit": row.name,
                 "amount_was": row.amount + base.apart[row.name],
-                "amount": int(b * s) + base.apart[row.name],
-                "used_was": row.used + explored[row.name],
+                "amount": int(b * s) + apart[row.name],
+                "used_was": row.used + base.explored[row.name],
                 "used": u * int(s) + explored[row.name],
+                **_percent_row(base, row.name, percents),
                 "price_yuan_was": row.price_pico * 1e-12,
                 "price_yuan": int(p * s) * 1e-12,
             }

@@ -115,11 +115,12 @@ def test_a_picture_is_the_same_for_the_same_points() -> None:
         Point(2, 14_000_000, 15_000_000, 2, 1.0, 3),
         Point(3, conflict="x"),
     ]
-    svg, png = draw("sms_day", "contacts", 2, points)
-    assert draw("sms_day", "contacts", 2, points) == (svg, png)
+    rows = [at.row() for at in points]
+    svg, png = draw("sms_day", "contacts", 2, rows)
+    assert draw("sms_day", "contacts", 2, rows) == (svg, png)
     assert svg.lstrip().startswith(b"<?xml")
     assert png.startswith(b"\x89PNG")
-    assert draw("sms_day", "contacts", 2, points[:2])[0] != svg
+    assert draw("sms_day", "contacts", 2, rows[:2])[0] != svg
 
 
 def test_goal_is_the_least_amount_and_says_what_falls_short(base: Base) -> None:

@@ -18,7 +18,7 @@ from planning.instance.run_folder import open_run
 from planning.instance.solve import check_plan
 from planning.limits.in_force import write_limits
 from planning.whatif.replay import replay
-from planning.whatif.whatif import Base, base_of, change_amounts, parse_changes, what_if
+from planning.whatif.whatif import Base, base_of, change_amounts, change_percents, parse_changes, what_if
 from runtime.night import Night
 from runtime.run_id import run_id, sources
 
@@ -69,10 +69,17 @@ def test_changes_are_read_strictly(base: Base) -> None:
     taken = base.apart["sms_day"]
     assert taken > 0
     now = next(x.amount for x in base.run.whole_limits().limits if x.name == "sms_day")
-    assert parse_changes([f"limits.sms_day.amount={now}"], base) == {"sms_day": now - taken}
-    with pytest.raises(UserError, match=f"explorers take {taken} of sms_day already"):
+    assert parse_changes([f"limits.sms_day.amount={now}"], base).amounts == {"sms_day": now - taken}
+    with pytest.raises(UserError, match=f"explorers take {taken} contacts of sms_day already"):
         parse_changes([f"limits.sms_day.amount={taken - 1}"], base)
-    for text in ("sms_day=4", "limits.nothing.amount=4", "limits.sms_day.amount=four"):
+    micro = next(x.amount for x in base.run.whole_limits().limits if x.name == "budget_day")
+    left = next(x.amount for x in base.instance.limits.limits if x.name == "budget_day")
+    assert parse_changes([f"limits.budget_day.amount={micro / 1e6}"], base).amounts == {"budget_day": left}
+    assert parse_changes(["limits.share_low_arpu.percent=25"], base).percents == {"share_low_arpu": 25}
+    wrong = ["sms_day=4", "limits.nothing.amount=4", "limits.sms_day.amount=four", "limits.sms_day.amount=-5"]
+    wrong += ["limits.sms_day.amount=" + "9" * 23, "limits.sms_day.percent=20", "limits.budget_day.amount=nan"]
+    wrong += [f"limits.share_low_arpu.percent={p}" for p in ("0", "100", "2.5", "x", "-3")]
+    for text in wrong:
         with pytest.raises(UserError):
             parse_changes([text], base)
 
@@ -122,3 +129,34 @@ def test_the_commands_speak(decided: Night, base: Base, monkeypatch: pytest.Monk
     assert "identical" in told.stdout
     told = runner.invoke(app, ["certify", "--run", run_id(decided), "--json"])
     assert json.loads(told.stdout)["verdict"] == "accepted"
+
+
+def test_a_share_under_another_percent_is_the_instance_with_other_uses(base: Base) -> None:
+    """As if the limit had been declared so: every arc counted anew from its words, what explorers leave too."""
+    name, now = "share_low_arpu", base.percent("share_low_arpu")
+    assert change_percents(base, {}) is base.instance
+    other = change_percents(base, {name: now + 7})
+    m = other.problem.limits.names.index(name)
+    was, use = (each.problem.kinds.tabulate_uses(len(other.problem.limits)) for each in (base.instance, other))
+    assert (
+        use[:, [k for k in range(use.shape[1]) if k != m]] == was[:, [k for k in range(use.shape[1]) if k != m]]
+    ).all()
+    assert sorted(set(use[:, m].tolist())) == [-(100 - now - 7), now + 7]  # at most form of an at-least limit
+    contacts = [
+        row for row in json.loads((base.run.path / "published.json").read_text())["limits"] if row["name"] == name
+    ]
+    before = base.apart[name]
+    drawn = json.loads((base.run.path / "published.json").read_text())["contacts"]["explore"]
+    assert base.limit(name).amount - next(x.amount for x in other.limits.limits if x.name == name) == -7 * drawn
+    assert contacts[0]["used"]["explore"] == before
+
+
+def test_a_dearer_share_costs_and_its_own_percent_changes_nothing(base: Base) -> None:
+    now = base.percent("share_low_arpu")
+    assert what_if(base, {}, percents={"share_low_arpu": now}).figures["same_bytes"]
+    dearer = what_if(base, {}, percents={"share_low_arpu": now + 10}).figures
+    looser = what_if(base, {}, percents={"share_low_arpu": now - 10}).figures
+    assert dearer["value_yuan"] <= base.certificate.primal * 1e-6 <= looser["value_yuan"]
+    row = next(r for r in dearer["limits"] if r["limit"] == "share_low_arpu")
+    assert (row["percent_was"], row["percent"]) == (now, now + 10)
+    assert row["used"] >= row["amount"] == 0  # explorers included
