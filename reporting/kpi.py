@@ -32,6 +32,8 @@ PLANNED: dict[str, Callable[[AssignFigures], float | None]] = {
     "taken_back": lambda plan: plan.taken_back,
     "learning_yuan": lambda plan: plan.learning_yuan,
     "control_yuan": lambda plan: plan.control_yuan,
+    "contacts_at_a_loss": lambda plan: None if plan.at_a_loss is None else sum(plan.at_a_loss.values()),
+    "loss_yuan": lambda plan: None if plan.loss_yuan is None else sum(plan.loss_yuan.values()),
 }
 SUMS = (
     "decisions",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -234,6 +234,11 @@ def plan_section(
     product_value = plan.by(0, plan.value)
     best = sorted(per_product, key=lambda p: (-per_product[p], p))
     shown = [products[p] for p in best if p in products]
+    rules = {row["rule"]: (row["reason"], row["reason_zh"]) for row in facts.funnel}
+
+    def words(code: str) -> str:
+        return " ".join(rules.get(code) or REASONS.get(code, (code, ""))).strip()
+
     return {
         "channels": charts.bars(rows, label="contacts by channel", before=_ticks(outbound, was, before.contacts)),
         "products": charts.bars(
@@ -248,7 +253,8 @@ def plan_section(
             label="contacts by product and channel",
         ),
         "roles": [(role, plan.roles[role], plan.roles[role] / max(plan.customers, 1)) for role in sorted(plan.roles)],
-        "reasons": [(" ".join(REASONS.get(code, (code,))), count) for code, count in plan.reasons.most_common(8)],
+        "reasons": [(words(code), count) for code, count in plan.reasons.most_common()],
+        "losses": losses(facts.record.read(AssignFigures), words),
         "offers": [
             (f"{channels[c].label} {channels[c].label_zh}", count)
             for c, count in facts.offers.items()
@@ -256,6 +262,12 @@ def plan_section(
         ],
         "has_before": bool(before.customers),
     }
+
+
+def losses(assign: AssignFigures, words: Callable[[str], str]) -> list[tuple[str, int, str]]:
+    """Contacts made at a loss: why, how many, and what they cost; none where the record of the run does not tell."""
+    costs = assign.loss_yuan or {}
+    return [(words(code), count, yuan(round(costs[code] * MICRO))) for code, count in (assign.at_a_loss or {}).items()]
 
 
 def _ticks(rows: Sequence[Product] | Sequence[Channel], was: Mapping[int, int], any_before: int) -> list[float | None]:

@@ -65,3 +65,10 @@ def test_what_is_not_declared_is_not_shown() -> None:
 def test_a_numerator_is_what_was_counted() -> None:
     row = figure("opt_outs_per_10000", "all", 7.0, 2000.0, scale=1e4)
     assert (row["value"], row["numerator"]) == (35.0, 7.0)  # seen: numerator 70,000
+
+
+def test_losses_of_the_plan_are_figures_of_the_night():
+    told = {"at_a_loss": {"share": 459, "learn": 73}, "loss_yuan": {"share": 21.9, "learn": 6.0}}
+    rows = {row["kpi"]: row["value"] for row in plan_figures(AssignFigures.load(told))}
+    assert rows["contacts_at_a_loss"] == 532
+    assert rows["loss_yuan"] == pytest.approx(27.9)

@@ -9,7 +9,7 @@ import pytest
 from jobs import publish
 from reporting.night_report import charts, render
 from reporting.night_report.facts import count_plan, gather
-from reporting.night_report.view import change, price, view
+from reporting.night_report.view import change, losses, price, view, yuan
 from runtime.figures import AssignFigures
 from runtime.run_record import NightRecord
 from serving import publication
@@ -177,3 +177,12 @@ def test_the_last_training_is_shown_with_its_calibration(planned):
     model = view(gather(night, "r"), night.catalogue, "", operational=False)["model"]
     assert dict(model["figures"]) == {"auc": "0.7312", "calibration": "isotonic", "version": "3"}
     assert model["calibration"].count("<circle") == 2
+
+
+def test_contacts_at_a_loss_are_told_with_what_asks_for_them_and_what_they_cost():
+    assign = AssignFigures.load(
+        {"at_a_loss": {"share": 459, "learn": 73}, "loss_yuan": {"share": 21.965, "learn": 6.0}}
+    )
+    rows = losses(assign, lambda code: f"why {code}")
+    assert rows == [("why share", 459, yuan(21_965_000)), ("why learn", 73, yuan(6_000_000))]
+    assert losses(AssignFigures.load({}), str) == []
