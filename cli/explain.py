@@ -43,7 +43,30 @@ def night_of(run: str | None, date: str | None, table: str, env: str | None, set
             remedy=f"run it: cpc nightly --date {wanted or 'YYYY-MM-DD'}"
             + (f"; it holds {', '.join(str(day) for day in sorted(nights)[-5:])}" if nights else ""),
         )
-    return open_night((wanted or max(nights)).isoformat(), env, set_)
+    made = open_night((wanted or max(nights)).isoformat(), env, set_)
+    if run:
+        require_known_run(made, run)
+    return made
+
+
+def require_known_run(night: Night, run: str) -> None:
+    """Refuse a run that there is not, or one whose night was decided by another since.
+
+    Raises:
+        UserError: the lake has nothing of this run.
+    """
+    recorded = night.lake.arrow("ops_run", partition=night.partition, columns=["run_id"])["run_id"].to_pylist()
+    planned = pc.unique(night.lake.arrow("assignment", partition=night.partition, columns=["run_id"])["run_id"])
+    runs = sorted({*recorded, *planned.to_pylist()} - {f"{night.date}-unpinned"})
+    if run not in runs:
+        remedy = f"of that night there is {', '.join(runs) or 'none'}; `cpc runs` lists all"
+        raise UserError(f"there is no run {run!r}", where="--run", remedy=remedy)
+    if len(planned) and run not in planned.to_pylist():
+        raise UserError(
+            f"the tables of {night.date} are those of another run than {run}",
+            where="--run",
+            remedy=f"they are of {planned[0].as_py()}; `cpc replay {run}` rebuilds the plan of the one you named",
+        )
 
 
 @app.command()
@@ -199,6 +222,9 @@ def kpi(
         for row in last.lake.arrow("kpi").to_pylist()
         if first <= row["business_date"] <= last.date and (slice_ == "*" or select_slice(row["slice"], slice_))
     ]
+    if not rows:
+        names = sorted({row["slice"].split(":")[0] for row in last.lake.arrow("kpi").to_pylist()})
+        raise UserError(f"no slice {slice_!r}", where="--slice", remedy=f"slices begin with {', '.join(names)}")
     rows = declare(rows, last.catalogue.figures, reader)
     if as_json:
         print_json({"from": first, "to": last.date, "figures": rows})

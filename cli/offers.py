@@ -9,13 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import DateOption, EnvOption, JsonOption, open_night, print_figures, print_json, print_table
+from cli.output import DateOption, EnvOption, JsonOption, console, open_night, print_figures, print_json, print_table
 from conf.dates import SHANGHAI
 from conf.errors import UserError
 from conf.money import MICRO
 from conf.offer import Channel, Product
+from reporting.absence import explain_absence
 from runtime.night import Night
 from serving import stock
+from serving import stop as stopping
 from serving import store as serving
 from serving.schema import Connection
 
@@ -40,8 +42,12 @@ def show(
         rows = stock.offers(store, night.date, who, number)
     codes = {c.id: c.code for c in night.catalogue.channels}, {p.id: p.code for p in night.catalogue.products}
     shown = [{**row, "channel": codes[0][row["channel"]], "product": codes[1][row["product"]]} for row in rows]
+    reason = "" if shown else _say_why_nothing(night, who)
     if as_json:
         print_json(shown)
+        return
+    if not shown:
+        console.print(reason)
         return
     print_table(
         f"offers for customer {who}",
@@ -104,6 +110,18 @@ def refresh(
     with _open_store(night) as store:
         rows = stock.refresh(store, night.date, passed)
     _tell(f"stock of {night.date}, {passed:.0%} of the day's visits passed", rows, as_json)
+
+
+def _say_why_nothing(night: Night, customer: int) -> str:
+    """Why a customer is shown nothing.
+
+    Raises:
+        UserError: there is no such customer.
+    """
+    with serving.connect(night.settings, alone=False) as store:
+        stops = stopping.list_stops(store, customer)
+    reason = explain_absence(night, customer)
+    return f"customer {customer} is stopped: {stops[0]['reason']} (`cpc stop list {customer}`)" if stops else reason
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from planning.limits.evaluator import Charges
 from planning.plan.customer_charges import charge_customer
 from planning.rescoring import COLUMNS, Scored, score_all_arcs
 from reporting import explanation_text
+from reporting.absence import explain_unlisted
 from runtime.night import Night
 
 
@@ -75,7 +76,7 @@ def read(night: Night, customer: int, run: str | None = None) -> ExplanationFact
     eligible = rows_of(night, "eligible", customer)
     if not eligible:
         raise UserError(
-            f"customer {customer} was not among the active customers of {night.date}",
+            explain_unlisted(night, customer),
             where="eligible",
             remedy="check the id (cpc explain takes a customer_id) and the date, or run that night first",
         )
