@@ -21,7 +21,7 @@ from sqlalchemy import create_engine
 from benchmarks.result import Result, peak_bytes
 from conf.catalogue import load_catalogue
 from runtime.lake import arrow_schema
-from serving import store
+from serving import embedded, store
 
 SIZES = ("100k", "1m")
 DATE = dt.date(2026, 1, 9)
@@ -55,7 +55,7 @@ def run(size: str) -> Result:
     table = plan(_ROWS[size])
     entry = load_catalogue().tables["assignment"]
     with tempfile.TemporaryDirectory() as folder:
-        address = store._start_embedded(Path(folder))
+        address = embedded.start_embedded(Path(folder))
         with psycopg.connect(address) as connection:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {store.SCHEMA}")
 

@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "campaigns": ("campaigns", "campaign files of a night: list, fetch a channel before its wave"),
     "stop": ("stop", "leave a customer alone from this moment: add, remove, list"),
     "offers": ("offers", "inbound offers of the day: show, accept, stock, hourly refresh"),
+    "store": ("store", "the embedded store for other tools: up, url, psql, down"),
     "export": ("publish", "export recommendations"),
     "doctor": ("doctor", "what is wrong with Java, Spark, jars, disk, ports, keys, configuration"),
 }

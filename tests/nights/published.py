@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
-from serving import store as serving
+from serving import embedded
 
 UTC = dt.UTC
 CUSTOMERS = 240
@@ -63,7 +63,7 @@ def assigned(night: Night, run_id: str, shift: int = 0) -> list[dict]:
 @pytest.fixture(scope="session")
 def store_address(tmp_path_factory: pytest.TempPathFactory) -> str:
     """One PostgreSQL for all tests: a start costs a second or two."""
-    return serving._start_embedded(tmp_path_factory.mktemp("store"))
+    return embedded.start_embedded(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture

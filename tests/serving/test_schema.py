@@ -13,7 +13,7 @@ import pytest
 from conf.errors import UserError
 from jobs import publish
 from runtime.night import Night
-from serving import schema
+from serving import schema, stock
 from serving import store as serving
 
 pytestmark = pytest.mark.whole
@@ -108,7 +108,7 @@ def test_a_store_of_an_old_release_is_brought_up_to_date_with_what_hangs_on_it(
         store.execute("DROP SCHEMA IF EXISTS cpc CASCADE; DROP VIEW IF EXISTS public.of_products")
         store.execute(OLD)
     assert publish.publish(night, ["store"]).withdrawn == 1  # the stop of before
-    with serving.connect(night.settings) as store:
+    with serving.connect(night.settings, alone=False) as store:
         assert not schema.is_behind(store, night.catalogue.tables)
         assert store.execute("SELECT code, in_use FROM cpc.product WHERE id IN (0, 62) ORDER BY id").fetchall() == [
             (night.catalogue.products[0].code, True),
@@ -166,3 +166,42 @@ def test_publishing_the_same_night_writes_only_what_differs(planned: Callable[..
     publish.publish(night, ["store"])
     after = versions()
     assert {customer for customer in after if after[customer] != before[customer]} == {5}
+
+
+def test_each_role_may_do_what_it_is_for(planned: Callable[..., Night], store_address: str) -> None:
+    night = planned(verdict=GOOD)
+    publish.publish(night, ["store"])
+    with psycopg.connect(store_address) as store:
+        store.execute("SET ROLE cpc_read")
+        read_all(store)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            store.execute("INSERT INTO cpc.stop (customer_id) VALUES (2)")
+        store.rollback()
+        store.execute("SET ROLE cpc_api")
+        assert stock.accept(store, night.date, 2, 5, 5, [0, 1, 2]).withdrawn == 1
+        store.execute("INSERT INTO cpc.stop (customer_id) VALUES (4)")
+        assert store.execute("SELECT count(*) FROM cpc.assignment WHERE withdrawn").fetchone() == (2,)
+        store.execute("DELETE FROM cpc.stop WHERE customer_id = 4")
+        for refused in ("DELETE FROM cpc.assignment", "UPDATE cpc.assignment SET product = 1", "DROP TABLE cpc.stop"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), store.transaction():
+                store.execute(refused)
+        store.rollback()
+
+
+def test_who_is_only_in_cpc_write_publishes(planned: Callable[..., Night], store_address: str) -> None:
+    night = planned(verdict=GOOD)
+    publish.publish(night, ["store"])  # by the owner of the server: new rows are cpc_write's all the same
+    with psycopg.connect(store_address) as store:
+        store.execute("DROP ROLE IF EXISTS publisher; CREATE ROLE publisher LOGIN IN ROLE cpc_write")
+    address = store_address.replace("//postgres:", "//publisher:")
+    assert address != store_address
+    for day in (9, 10):
+        other = planned(dt.date(2026, 1, day), verdict=GOOD)
+        settings = other.settings.model_copy(
+            update={"serving": other.settings.serving.model_copy(update={"url": address})}
+        )
+        publish.publish(Night(other.date, settings, other.landing), ["store"])
+    with psycopg.connect(store_address) as store:
+        owners = store.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'cpc'").fetchall()
+        store.execute("DROP OWNED BY publisher; DROP ROLE publisher")
+    assert owners == [("cpc_write",)]
