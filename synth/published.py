@@ -83,12 +83,16 @@ def _place(ids: list[int], wanted: np.ndarray) -> Ints:
 
 def _list_decisions(night: Night) -> set[str] | None:
     """Decisions in the night's files for outbound channels; None where no such file is there (any more)."""
-    files = sorted((night.settings.home / "published" / night.date.isoformat()).rglob("contacts-*.csv"))
+    folder = night.settings.home / "published" / night.date.isoformat()
     decisions: set[str] = set()
-    for path in files:
+    known = False
+    for path in sorted(folder.rglob("contacts-*.csv")):
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            decisions |= {row["decision_id"] for row in csv.DictReader(lines)}
-    return decisions if files else None
+            rows = csv.DictReader(lines)
+            if "decision_id" in (rows.fieldnames or ()):
+                known = True
+                decisions |= {row["decision_id"] for row in rows}
+    return decisions if known else None
 
 
 def positions(night: Night, world: World, customers: Ints) -> Ints:

@@ -72,6 +72,13 @@ def test_who_is_not_contacted_lives_as_if_nobody_were(easy: World, past: Course)
         assert np.array_equal(customer, table["customer"][ours])
 
 
+def test_what_a_contact_brings_does_not_depend_on_who_else_is_contacted(easy: World, past: Course) -> None:
+    first = easy.plan.end_day
+    many, few = (live_on(easy, past, [plan_for(easy, first, step)], first + 35) for step in (1, 3))
+    assert few.course.contacts["converted"].sum() > 10
+    assert_same(few, many, first + 35, few.course.contacts["customer"])
+
+
 def test_what_decisions_caused_adds_up_and_the_twin_is_the_life_without_them(easy: World, past: Course) -> None:
     first = easy.plan.end_day
     plans = [plan_for(easy, first + k, 3, k) for k in range(3)]
