@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.output import EnvOption, JsonOption, console, print_figures, print_json
+from conf.bounds import OptionReader, RealRange
 from conf.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,11 +28,15 @@ app = typer.Typer()
 def solve(
     instance: Annotated[Path, typer.Argument(help="folder with arcs/*.parquet and limits.yml")],
     out: Annotated[Path, typer.Option("--out", help="folder for the plan and its certificate")],
-    gap: Annotated[float, typer.Option("--gap", min=0.0, help="stop at this certified gap")] = 1e-4,
+    gap: Annotated[
+        float, typer.Option("--gap", parser=OptionReader("--gap", RealRange(0, 1)), help="stop at this certified gap")
+    ] = 1e-4,
     seconds: Annotated[
         float | None,
         typer.Option(
-            "--seconds", min=0.01, help="stop after so long, reading included; without it the clock decides nothing"
+            "--seconds",
+            parser=OptionReader("--seconds", RealRange(0.01, 1e6)),
+            help="stop after so long, reading included; without it the clock decides nothing",
         ),
     ] = None,
     engine: Annotated[str, typer.Option("--engine", help="local or spark")] = "local",

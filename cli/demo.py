@@ -15,6 +15,7 @@ import typer
 from cli.nightly import tell
 from cli.output import EnvOption, JsonOption, SetOption, console, print_json
 from cli.report import print_summary, summary
+from conf.bounds import NIGHTS, PEOPLE, OptionReader, WholeRange
 from conf.dates import parse_date
 from conf.errors import UserError
 from conf.settings import load_settings, operator_root
@@ -33,12 +34,19 @@ DAY = dt.timedelta(days=1)
 def synth(
     out: Annotated[Path, typer.Option("--out", help="Landing folder to write; the truth goes to OUT/truth.")],
     start: Annotated[str, typer.Option("--start", help="First data date.")] = "2026-01-01",
-    customers: Annotated[int, typer.Option("--customers", min=100)] = 20_000,
-    days: Annotated[int, typer.Option("--days", min=1)] = 8,
-    seed: Annotated[int, typer.Option("--seed")] = 20260109,
+    customers: Annotated[int, typer.Option("--customers", parser=OptionReader("--customers", PEOPLE))] = 20_000,
+    days: Annotated[int, typer.Option("--days", parser=OptionReader("--days", NIGHTS))] = 8,
+    seed: Annotated[
+        int, typer.Option("--seed", parser=OptionReader("--seed", WholeRange(0, (1 << 63) - 1)))
+    ] = 20260109,
     preset: Annotated[str, typer.Option("--preset", help="easy, real, large or null.")] = "real",
     bytes_per_day: Annotated[
-        int | None, typer.Option("--bytes-per-day", help="Source bytes a day, about, of all feeds.")
+        int | None,
+        typer.Option(
+            "--bytes-per-day",
+            parser=OptionReader("--bytes-per-day", WholeRange(1, 10**15)),
+            help="Source bytes a day, about, of all feeds.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -71,8 +79,13 @@ def require_synth() -> None:
 
 @app.command()
 def demo(
-    customers: Annotated[int, typer.Option("--customers", min=500)] = 20_000,
-    days: Annotated[int, typer.Option("--days", min=2, help="Days with all feeds.")] = 8,
+    customers: Annotated[
+        int, typer.Option("--customers", parser=OptionReader("--customers", WholeRange(500, PEOPLE.most)))
+    ] = 20_000,
+    days: Annotated[
+        int,
+        typer.Option("--days", parser=OptionReader("--days", WholeRange(2, NIGHTS.most)), help="Days with all feeds."),
+    ] = 8,
     preset: Annotated[str, typer.Option("--preset", help="easy, real, large or null.")] = "real",
     data: Annotated[str | None, typer.Option("--data", help="Real data instead: bank, pega, starbucks, …")] = None,
     env: EnvOption = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.output import JsonOption, console, print_json, print_table
+from conf.bounds import REPEATS, OptionReader, RealRange, WholeRange
 
 app = typer.Typer()
 
@@ -17,9 +18,16 @@ def ope(
     log: Annotated[Path, typer.Argument(help="Log: round, action, reward, pscore (+ position, eligible, context).")],
     policy: Annotated[Path, typer.Option(help="Policy: round, action, probability; absent = 0.")],
     reward_model: Annotated[Path | None, typer.Option(help="Reward model: round, action, value.")] = None,
-    tau: Annotated[float, typer.Option(help="Switch-DR keeps weights up to tau.")] = 5.0,
-    lam: Annotated[float, typer.Option("--lambda", help="DRos shrinks weights by lambda.")] = 1.0,
-    repeats: Annotated[int, typer.Option(help="Bootstrap repeats.")] = 500,
+    tau: Annotated[
+        float, typer.Option(parser=OptionReader("--tau", RealRange(0, 1e12)), help="Switch-DR keeps weights up to tau.")
+    ] = 5.0,
+    lam: Annotated[
+        float,
+        typer.Option(
+            "--lambda", parser=OptionReader("--lambda", RealRange(0, 1e12)), help="DRos shrinks weights by lambda."
+        ),
+    ] = 1.0,
+    repeats: Annotated[int, typer.Option(parser=OptionReader("--repeats", REPEATS), help="Bootstrap repeats.")] = 500,
     as_json: JsonOption = False,
 ) -> None:
     """What another policy would have earned, from the log of the one that ran.
@@ -50,8 +58,10 @@ def uplift(
     arm: Annotated[str | None, typer.Option(help="Only this arm against the control.")] = None,
     drop: Annotated[str, typer.Option(help="Columns to leave out, separated by commas.")] = "",
     cost: Annotated[str | None, typer.Option(help="Column with the cost of treating a row.")] = None,
-    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-fitting.")] = 5,
-    repeats: Annotated[int, typer.Option(min=0, help="Bootstrap repeats.")] = 200,
+    folds: Annotated[
+        int, typer.Option(parser=OptionReader("--folds", WholeRange(2, 100)), help="Folds of the cross-fitting.")
+    ] = 5,
+    repeats: Annotated[int, typer.Option(parser=OptionReader("--repeats", REPEATS), help="Bootstrap repeats.")] = 200,
     plot: Annotated[Path | None, typer.Option(help="Write the Qini curves to this PNG.")] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import typer
 
 from cli.output import EnvOption, JsonOption, SetOption, console, open_night, print_json, print_table
+from conf.bounds import CUSTOMER, OptionReader
 from conf.dates import parse_date
 from conf.errors import UserError, suggest
 from conf.figure import Figure, Reader
@@ -71,7 +72,7 @@ def require_known_run(night: Night, run: str) -> None:
 
 @app.command()
 def explain(
-    customer: Annotated[int, typer.Argument(help="customer_id.")],
+    customer: Annotated[int, typer.Argument(parser=OptionReader("CUSTOMER", CUSTOMER), help="customer_id.")],
     run: RunOption = None,
     date: MadeOn = None,
     every: Annotated[bool, typer.Option("--all", help="Every arc, also those that rules removed.")] = False,

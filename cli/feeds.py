@@ -24,6 +24,7 @@ from cli.output import (
     print_json,
     print_table,
 )
+from conf.bounds import NIGHTS, OptionReader, WholeRange
 from conf.catalogue import Catalogue
 from conf.dates import parse_date
 from conf.errors import UserError
@@ -185,7 +186,9 @@ def check(env: EnvOption = None, as_json: JsonOption = False) -> None:
 @feeds.command()
 def status(
     date: DateOption,
-    days: Annotated[int, typer.Option("--days", min=1, help="So many nights up to this one.")] = 1,
+    days: Annotated[
+        int, typer.Option("--days", parser=OptionReader("--days", NIGHTS), help="So many nights up to this one.")
+    ] = 1,
     everything: Annotated[bool, typer.Option("--all", help="On a terminal, also the feeds that are loaded.")] = False,
     env: EnvOption = None,
     as_json: JsonOption = False,
@@ -325,7 +328,9 @@ def release(
 def quarantine(
     feed: Annotated[str, typer.Argument(help="Code of the feed.")],
     date: Annotated[str | None, typer.Option("--date", help="Data date; else every date that is kept.")] = None,
-    most: Annotated[int, typer.Option("--most", min=1, help="So many records.")] = 20,
+    most: Annotated[
+        int, typer.Option("--most", parser=OptionReader("--most", WholeRange(1, 1_000_000)), help="So many records.")
+    ] = 20,
     env: EnvOption = None,
     as_json: JsonOption = False,
 ) -> None:

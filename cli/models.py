@@ -18,6 +18,7 @@ from cli.output import (
     print_json,
     print_table,
 )
+from conf.bounds import PEOPLE, SHARE, OptionReader, RealRange, WholeRange
 from conf.errors import UserError
 from conf.settings import load_settings
 
@@ -29,7 +30,13 @@ app.add_typer(models, name="models")
 @app.command()
 def train(
     date: DateOption,
-    trials: Annotated[int, typer.Option(help="Search for better trees with so many trials first.")] = 0,
+    trials: Annotated[
+        int,
+        typer.Option(
+            parser=OptionReader("--trials", WholeRange(0, 10_000)),
+            help="Search for better trees with so many trials first.",
+        ),
+    ] = 0,
     env: EnvOption = None,
     sets: SetOption = None,
     as_json: JsonOption = False,
@@ -126,12 +133,27 @@ def rollback(env: EnvOption = None, as_json: JsonOption = False) -> None:
 
 @app.command()
 def design(
-    customers: Annotated[int, typer.Option(help="Active customers.")] = 20_000,
-    base: Annotated[float, typer.Option(help="Conversion rate without a contact over the window.")] = 0.01,
-    lift: Annotated[float, typer.Option(help="Relative lift worth seeing.")] = 0.5,
-    contacted: Annotated[float, typer.Option(help="Share of the others contacted in the window.")] = 0.5,
-    power: Annotated[float, typer.Option(help="Probability to see the lift.")] = 0.8,
-    alpha: Annotated[float, typer.Option(help="Error of the first kind, two-sided.")] = 0.05,
+    customers: Annotated[
+        int, typer.Option(parser=OptionReader("--customers", PEOPLE), help="Active customers.")
+    ] = 20_000,
+    base: Annotated[
+        float,
+        typer.Option(parser=OptionReader("--base", SHARE), help="Conversion rate without a contact over the window."),
+    ] = 0.01,
+    lift: Annotated[
+        float,
+        typer.Option(parser=OptionReader("--lift", RealRange(0, 1e6, inside=True)), help="Relative lift worth seeing."),
+    ] = 0.5,
+    contacted: Annotated[
+        float,
+        typer.Option(parser=OptionReader("--contacted", SHARE), help="Share of the others contacted in the window."),
+    ] = 0.5,
+    power: Annotated[
+        float, typer.Option(parser=OptionReader("--power", SHARE), help="Probability to see the lift.")
+    ] = 0.8,
+    alpha: Annotated[
+        float, typer.Option(parser=OptionReader("--alpha", SHARE), help="Error of the first kind, two-sided.")
+    ] = 0.05,
     env: EnvOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -141,15 +163,8 @@ def design(
     """
     from models.affinity.design import design as sizes
 
-    for name, value in (("--base", base), ("--contacted", contacted), ("--power", power), ("--alpha", alpha)):
-        if not 0 < value < 1:
-            raise UserError(f"{value} is no share", where=name, remedy="give a number between 0 and 1")
-    if lift <= 0 or customers < 100 or base * (1 + lift) >= 1:
-        raise UserError(
-            "these sizes make no experiment",
-            where="--lift, --customers, --base",
-            remedy="lift above 0, at least 100 customers, base·(1 + lift) below 1",
-        )
+    if base * (1 + lift) >= 1:
+        raise UserError("these sizes make no experiment", where="--lift, --base", remedy="keep base·(1 + lift) below 1")
     shares = load_settings(env).shares
     size = sizes(customers, base, lift, contacted=contacted, control=shares.control, alpha=alpha, power=power)
     figures = {

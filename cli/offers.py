@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.output import DateOption, EnvOption, JsonOption, console, open_night, print_figures, print_json, print_table
+from conf.bounds import CUSTOMER, OptionReader
 from conf.dates import SHANGHAI
 from conf.errors import UserError
 from conf.money import MICRO
@@ -24,7 +25,7 @@ from serving.schema import Connection
 offers = typer.Typer(help="Inbound offers of the day: show, accept, stock, hourly refresh.", no_args_is_help=True)
 app = typer.Typer()
 app.add_typer(offers, name="offers")
-Who = Annotated[int, typer.Argument(help="Customer id.")]
+Who = Annotated[int, typer.Argument(parser=OptionReader("WHO", CUSTOMER), help="Customer id.")]
 
 
 @offers.command()

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from conf.dates import parse_date
@@ -24,6 +26,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DateOption = Annotated[str, typer.Option("--date", help="Decision date, YYYY-MM-DD.")]
 
 console = Console(highlight=False, soft_wrap=True)
+#: Text longer than this that has several words is a sentence: it may be folded between them.
+_SENTENCE = 16
 
 
 def open_night(date: str, env: str | None = None, overrides: Sequence[str] | None = None) -> Night:
@@ -46,15 +50,55 @@ def _plain(value: Any) -> Any:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table; numbers are right-aligned."""
-    rows = [list(row) for row in rows]
+    """A table; numbers are right-aligned, and no key and no digit is ever cut.
+
+    A table that is wider than the terminal has its sentences folded between words; one that is wider still is told row
+    by row, a line each column. Where no terminal reads (a pipe, a file) lines are as long as they have to be.
+    """
+    cells = [list(row) for row in rows]
+    texts = [[show(value) for value in row] for row in cells]
     table = Table(title=title, title_justify="left")
+    least = 1
     for position, name in enumerate(columns):
-        numeric = all(isinstance(row[position], int | float | None) for row in rows) and bool(rows)
-        table.add_column(name, justify="right" if numeric else "left")
-    for row in rows:
-        table.add_row(*(show(value) for value in row))
-    console.print(table)
+        numeric = all(isinstance(row[position], int | float | None) for row in cells) and bool(cells)
+        wide = max((cell_len(text) for row in texts for text in row[position].splitlines()), default=0)
+        longest = max((cell_len(word) for row in texts for word in row[position].split()), default=0)
+        folds = longest < wide > _SENTENCE and not numeric
+        width = max(cell_len(word) for word in (name.split() or [""]))
+        table.add_column(
+            name,
+            justify="right" if numeric else "left",
+            no_wrap=not folds,
+            min_width=max(width, longest if folds else wide),
+        )
+        least += 3 + max(width, longest if folds else wide)
+    for row in texts:
+        table.add_row(*(escape(text) for text in row))
+    if not console.is_terminal:
+        wide_console(table).print(table)
+    elif least <= console.width:
+        console.print(table)
+    else:
+        print_rows(title, columns, texts)
+
+
+def wide_console(table: Table) -> Console:
+    """The same output, as wide as a table is where nothing is folded (rich prints no wider than its console)."""
+    natural = console.measure(table, options=console.options.update(max_width=1 << 16)).maximum
+    wide = max(console.width, natural)
+    return Console(file=console.file, width=wide, highlight=False, soft_wrap=True, color_system=None)
+
+
+def print_rows(title: str, columns: Sequence[str], texts: Sequence[Sequence[str]]) -> None:
+    """Rows one below another, a line each value: for tables that no terminal of this width holds."""
+    console.print(title, style="italic", markup=False)
+    if not texts:
+        console.print(f"no row: {', '.join(name for name in columns if name)}", markup=False)
+    wide = max((cell_len(name) for name in columns), default=0)
+    for number, row in enumerate(texts, start=1):
+        console.print(f"-- {number} of {len(texts)}", markup=False)
+        for name, text in zip(columns, row, strict=True):
+            console.print(f"{name}{' ' * (wide - cell_len(name))}  {text}", markup=False, soft_wrap=True)
 
 
 def print_figures(title: str, figures: Mapping[str, Any]) -> None:

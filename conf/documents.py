@@ -42,7 +42,7 @@ _SHOWN = 60
 class Strict(BaseModel):
     """Base of all that people write: unknown keys are refused, values are frozen once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=BaseModel)

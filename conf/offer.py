@@ -9,13 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, field_validator, model_validator
 from pydantic import Field as Key
 
+from conf.bounds import LARGEST_AMOUNT
 from conf.dates import Day
 from conf.documents import Misfit, Strict
 from conf.errors import suggest
 from conf.money import MICRO
 
-#: Amounts stay below this: sums over a province fit 64 bits.
-_LARGEST = 1 << 53
 #: What the text of a message may be filled with.
 PLACEHOLDERS = ("product", "product_zh", "price")
 
@@ -188,8 +187,8 @@ class Limit(Strict):
     name: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
     label: str = ""
     label_zh: str = ""
-    at_most: Annotated[int, Key(ge=0, lt=_LARGEST)] | ShiftAmount | None = None
-    at_least: Annotated[int, Key(ge=0, lt=_LARGEST)] | ShiftAmount | None = None
+    at_most: Annotated[int, Key(ge=0, lt=LARGEST_AMOUNT)] | ShiftAmount | None = None
+    at_least: Annotated[int, Key(ge=0, lt=LARGEST_AMOUNT)] | ShiftAmount | None = None
     counts: Literal["contacts", "seconds", "cost_micro", "callback_0", "callback_1", "callback_2", "callback_3"] = (
         "contacts"
     )

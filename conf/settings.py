@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import Field as Key
 from pydantic import model_validator
 
+from conf.bounds import LONGEST_DAYS, MOST, Count, Days, Seed, SettingYuan
 from conf.catalogue import ROOT, Catalogue, load_catalogue
 from conf.dates import Clock
 from conf.documents import Document, Misfit, Strict, parse_value, read_yaml, validate
@@ -27,7 +28,7 @@ class Spark(Strict):
     driver_memory: str = Key(
         default="3g", pattern=r"^[1-9][0-9]*[mgMG]$"
     )  # memory of the driver, which also holds local tasks
-    shuffle_partitions: int = Key(default=4, ge=1)  # parts of a shuffle: some two a core
+    shuffle_partitions: int = Key(default=4, ge=1, le=1_000_000)  # parts of a shuffle: some two a core
     conf: dict[str, str] = {}  # entries of Spark's own configuration
 
 
@@ -60,23 +61,27 @@ class Shares(Strict):
 class Outcome(Strict):
     """When a decision's result counts."""
 
-    conversion_days: int = Key(default=7, ge=1)  # an order of the product so soon after a contact answers it
-    horizon_days: int = Key(default=30, ge=1)  # margin of all orders of so many days; then a decision is matured
-    cancel_days: int = Key(default=30, ge=0)  # a cancellation so soon after the order reverses it
+    conversion_days: int = Key(
+        default=7, ge=1, le=LONGEST_DAYS
+    )  # an order of the product so soon after a contact answers it
+    horizon_days: int = Key(
+        default=30, ge=1, le=LONGEST_DAYS
+    )  # margin of all orders of so many days; then a decision is matured
+    cancel_days: Days = 30  # a cancellation so soon after the order reverses it
 
 
 class Solve(Strict):
     """What the nightly assignment aims at."""
 
-    gap: float = Key(default=1e-4, gt=0)  # (bound − value) / bound at which the search ends
-    keep_arcs: int = Key(default=8, ge=1)  # arcs a customer kept by pruning
-    switch_cost: float = Key(default=0.0, ge=0)  # 元 that another arc than last night's must be worth more
+    gap: float = Key(default=1e-4, gt=0, le=1)  # (bound − value) / bound at which the search ends
+    keep_arcs: int = Key(default=8, ge=1, le=10_000)  # arcs a customer kept by pruning
+    switch_cost: SettingYuan = 0.0  # 元 that another arc than last night's must be worth more
 
 
 class SlateSettings(Strict):
     """How offers of inbound channels are shown: drawn by Plackett and Luce, so that places can be learnt from."""
 
-    temperature: float = Key(default=0.02, ge=0)  # 元: offers this far apart stand e : 1; 0 shows the best first
+    temperature: SettingYuan = 0.02  # 元: offers this far apart stand e : 1; 0 shows the best first
     hours: tuple[Clock, Clock] = ("08:00", "22:00")  # most visits fall between; evenly, where a refresh asks
 
     @model_validator(mode="after")
@@ -89,27 +94,29 @@ class SlateSettings(Strict):
 class Affinity(Strict):
     """How the affinity model is trained and how a probability becomes money."""
 
-    trees: int = Key(default=160, ge=1)  # most trees of an ensemble; late nights stop earlier
-    leaves: int = Key(default=7, ge=2)  # leaves of a tree
+    trees: int = Key(default=160, ge=1, le=100_000)  # most trees of an ensemble; late nights stop earlier
+    leaves: int = Key(default=7, ge=2, le=131_072)  # leaves of a tree
     learning_rate: float = Key(default=0.06, gt=0, le=1)  # part of a tree that is believed
-    min_leaf: int = Key(default=200, ge=1)  # fewest rows of a leaf
-    rows: int = Key(default=150_000, ge=1000)  # training rows kept: every conversion, a weighted sample of the rest
-    features: int = Key(default=60, ge=1)  # customer features kept, by gain
+    min_leaf: Count = 200  # fewest rows of a leaf
+    rows: int = Key(
+        default=150_000, ge=1000, le=MOST
+    )  # training rows kept: every conversion, a weighted sample of the rest
+    features: int = Key(default=60, ge=1, le=100_000)  # customer features kept, by gain
     late_share: float = Key(default=0.25, gt=0, lt=1)  # last part of the nights: calibration and validation out of time
-    drift_psi: float = Key(default=0.5, gt=0)  # a feature that moved more since training is left out
-    complaint_cost: float = Key(default=20.0, ge=0)  # 元 that a complaint costs to handle
-    future_nights: int = Key(default=180, ge=0)  # nights of contacts that an opt-out forgoes
+    drift_psi: float = Key(default=0.5, gt=0, le=1000)  # a feature that moved more since training is left out
+    complaint_cost: SettingYuan = 20.0  # 元 that a complaint costs to handle
+    future_nights: Days = 180  # nights of contacts that an opt-out forgoes
 
 
 class Gate(Strict):
     """What a challenger must show before it becomes champion (``cpc models promote``)."""
 
-    delta: float = Key(default=0.0, ge=0)  # 元 a customer-night that it may lose, by the one-sided 95 % lower bound
-    ess: float = Key(default=1000.0, ge=0)  # effective sample where it disagrees with the champion
+    delta: SettingYuan = 0.0  # 元 a customer-night that it may lose, by the one-sided 95 % lower bound
+    ess: float = Key(default=1000.0, ge=0, le=1e12)  # effective sample where it disagrees with the champion
     unsupported: float = Key(default=0.01, ge=0, le=1)  # share of its choices there that were never logged
     slope: tuple[float, float] = (0.8, 1.25)  # slope of the calibration out of time
-    ratio: float = Key(default=0.10, ge=0)  # how far predicted over observed may be from 1
-    slice_delta: float = Key(default=0.25, ge=0)  # 元 a customer-night that any slice may lose
+    ratio: float = Key(default=0.10, ge=0, le=1000)  # how far predicted over observed may be from 1
+    slice_delta: SettingYuan = 0.25  # 元 a customer-night that any slice may lose
 
     @model_validator(mode="after")
     def _check_order(self) -> Gate:
@@ -137,7 +144,7 @@ class Settings(Strict):
 
     name: str = "local"  # the environment: the name of its file
     demo: str = ""  # overlay below conf/demo that replaces the operator's catalogue
-    seed: int = 20260109  # of all draws: roles, exploration, slates, samples
+    seed: Seed = 20260109  # of all draws: roles, exploration, slates, samples
     spark: Spark = Spark()
     shares: Shares = Shares()
     outcome: Outcome = Outcome()

@@ -42,4 +42,4 @@ def test_the_command_tells_sizes_and_refuses_what_makes_no_experiment() -> None:
     assert 0 < figures["control needed (share)"] < 0.5
     assert figures["explorers a night"] == 10_000
     refused = CliRunner().invoke(app, ["design", "--base", "1.5"])
-    assert refused.exception.what == "1.5 is no share"  # type: ignore[union-attr]
+    assert refused.exception.what == "1.5 is no number between 0 and 1"  # type: ignore[union-attr]
