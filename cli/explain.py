@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import getpass
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_args
 
 import pyarrow.compute as pc
 import typer
 
-from cli.output import EnvOption, JsonOption, SetOption, console, open_night, print_json, print_table
+from cli.output import (
+    EnvOption,
+    JsonOption,
+    SetOption,
+    WhyOption,
+    console,
+    open_night,
+    print_json,
+    print_table,
+    require_purpose,
+)
 from conf.bounds import CUSTOMER, OptionReader
 from conf.dates import parse_date
 from conf.errors import UserError, suggest
@@ -76,15 +85,17 @@ def explain(
     run: RunOption = None,
     date: MadeOn = None,
     every: Annotated[bool, typer.Option("--all", help="Every arc, also those that rules removed.")] = False,
-    why: Annotated[str, typer.Option("--why", help="Purpose, kept in the access log.")] = "cpc explain",
+    why: WhyOption = None,
     env: EnvOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Why one customer gets what they get: every arc, rule, value and price. Example: cpc explain 4711 --all."""
-    night = night_of(run, date, "eligible", env, set_)
-    answer = explanation.explain(explanation.read(night, customer, run), night.catalogue)
-    audit.append(night.lake, [access(customer, why)])
+    """Why one customer gets what they get: every arc, rule, value and price. Example: cpc explain 4711 --why 'call 12'."""
+    purpose, lake = require_purpose(why), open_night(dt.date.today().isoformat(), env, set_).lake
+    with audit.log_look(lake, f"explain customer {customer}", purpose) as look:
+        night = night_of(run, date, "eligible", env, set_)
+        answer = explanation.explain(explanation.read(night, customer, run), night.catalogue)
+        look.rows = 1
     if as_json:
         print_json(answer)
         return
@@ -106,17 +117,6 @@ def explain(
     if answer["alternates"]:
         rows = [(o["rank"], o["product"], o["channel"], yuan(o["value_micro"])) for o in answer["alternates"]]
         print_table("instead, if the contact cannot be made", ("rank", "product", "channel", "value 元"), rows)
-
-
-def access(customer: int, why: str) -> dict[str, Any]:
-    """A look at a customer's data, for the access log."""
-    return {
-        "at": dt.datetime.now(dt.UTC),
-        "who": getpass.getuser(),
-        "what": f"explain customer {customer}",
-        "why": why,
-        "rows": 1,
-    }
 
 
 def show_arcs(arcs: Sequence[dict[str, Any]]) -> None:

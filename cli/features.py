@@ -12,14 +12,17 @@ from cli.output import (
     EnvOption,
     JsonOption,
     SetOption,
+    WhyOption,
     open_night,
     print_figures,
     print_json,
     print_table,
+    require_purpose,
 )
 from conf.dates import parse_date
 from conf.errors import UserError
 from features.listing import rows, write
+from runtime import audit
 
 app = typer.Typer(no_args_is_help=True)
 features = typer.Typer(help="Declared features.", no_args_is_help=True)
@@ -142,21 +145,25 @@ def training_set(
     known: Annotated[Known, typer.Option(help="then: as each night knew it. now: with all that came later.")] = "then",
     again: Annotated[Path | None, typer.Option(help="Make a set again from its recipe.json.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write; default: $CPC_HOME/training-set.")] = None,
+    why: WhyOption = None,
     date: DateOption = _DEFAULT_DATE,
     env: EnvOption = None,
     overrides: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write matured decisions with the snapshot of their time. Example: cpc features training-set --from 2025-11-20 --to 2025-12-05."""
+    """Write matured decisions with the snapshot of their time. Example: cpc features training-set --from 2025-11-20 --why audit."""
     from models.lifecycle.training_set import read_recipe, recipe, write
 
-    night = open_night(date, env, overrides)
-    if again is not None:
-        made = read_recipe(again)
-    else:
-        days = (parse_date(first or "2000-01-01"), parse_date(last) if last else night.date - dt.timedelta(days=1))
-        made = recipe(night, *days, feature or [], known)
-    figures = write(night, made, out or night.settings.home / "training-set")
+    purpose, night = require_purpose(why), open_night(date, env, overrides)
+    folder = out or night.settings.home / "training-set"
+    with audit.log_look(night.lake, f"training set to {folder}", purpose) as look:
+        if again is not None:
+            made = read_recipe(again)
+        else:
+            days = (parse_date(first or "2000-01-01"), parse_date(last) if last else night.date - dt.timedelta(days=1))
+            made = recipe(night, *days, feature or [], known)
+        figures = write(night, made, folder)
+        look.rows = figures["rows"]
     print_json(figures) if as_json else print_figures(f"training set as of {made.night}", figures)
 
 

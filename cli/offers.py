@@ -9,13 +9,24 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import DateOption, EnvOption, JsonOption, console, open_night, print_figures, print_json, print_table
+from cli.output import (
+    DateOption,
+    EnvOption,
+    JsonOption,
+    WhyOption,
+    open_night,
+    print_figures,
+    print_json,
+    print_table,
+    require_purpose,
+)
 from conf.bounds import CUSTOMER, OptionReader
 from conf.dates import SHANGHAI
 from conf.errors import UserError
 from conf.money import MICRO
 from conf.offer import Channel, Product
 from reporting.absence import explain_absence
+from runtime import audit
 from runtime.night import Night
 from serving import stock
 from serving import stop as stopping
@@ -33,14 +44,17 @@ def show(
     who: Who,
     date: DateOption,
     channel: Annotated[str | None, typer.Option("--channel", help="Code.")] = None,
+    why: WhyOption = None,
     env: EnvOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What a customer may be shown now. Example: cpc offers show 12 --date 2026-01-09 --channel website."""
-    night = open_night(date, env)
-    number = None if channel is None else _channel(night, channel).id
-    with _open_store(night) as store:
-        rows = stock.offers(store, night.date, who, number)
+    """What a customer may be shown now. Example: cpc offers show 12 --date 2026-01-09 --why 'call 12'."""
+    purpose, night = require_purpose(why), open_night(date, env)
+    with audit.log_look(night.lake, f"offers of customer {who} on {night.date}", purpose) as look:
+        number = None if channel is None else _channel(night, channel).id
+        with _open_store(night) as store:
+            rows = stock.offers(store, night.date, who, number)
+        look.rows = len(rows)
     codes = {c.id: c.code for c in night.catalogue.channels}, {p.id: p.code for p in night.catalogue.products}
     shown = [{**row, "channel": codes[0][row["channel"]], "product": codes[1][row["product"]]} for row in rows]
     reason = "" if shown else _say_why_nothing(night, who)

@@ -23,6 +23,7 @@ from runtime.run_record import show
 EnvOption = Annotated[str | None, typer.Option("--env", help="Environment: conf/env/NAME.yml.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override one setting, path.to.key=value.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+WhyOption = Annotated[str | None, typer.Option("--why", help="Purpose of the look at people's data; it is kept.")]
 DateOption = Annotated[str, typer.Option("--date", help="Decision date, YYYY-MM-DD.")]
 
 console = Console(highlight=False, soft_wrap=True)
@@ -34,6 +35,18 @@ def open_night(date: str, env: str | None = None, overrides: Sequence[str] | Non
     """The night of ``date`` in an environment."""
     settings = load_settings(env, tuple(overrides or ()))
     return Night(parse_date(date), settings, settings.landing)
+
+
+def require_purpose(why: str | None) -> str:
+    """The purpose of a look at people's data, as it is kept in the access log.
+
+    Raises:
+        UserError: none is given.
+    """
+    if why is None or not why.strip():
+        remedy = "say it: --why 'complaint 4711'; with who looked and when it stays in the access log"
+        raise UserError("a look at people's data needs its purpose", where="--why", remedy=remedy)
+    return " ".join(why.split())
 
 
 def print_json(data: Any) -> None:

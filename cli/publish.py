@@ -10,9 +10,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import typer
 
-from cli.output import EnvOption, JsonOption, SetOption, open_night, print_figures, print_json
+from cli.output import (
+    EnvOption,
+    JsonOption,
+    SetOption,
+    WhyOption,
+    open_night,
+    print_figures,
+    print_json,
+    require_purpose,
+)
 from conf.errors import UserError
 from jobs import publish as publishing
+from runtime import audit
 from runtime.night import Night
 from runtime.run_id import run_id
 from runtime.runner import lease
@@ -21,6 +31,8 @@ from serving import campaign_files
 app = typer.Typer()
 #: What may leave as a file: tables of decisions and figures, none of which holds a number.
 EXPORTED = ("assignment", "recommendation", "limit_price", "funnel", "kpi")
+#: Those of them that are a row a customer.
+OF_PEOPLE = ("assignment", "recommendation")
 RunOption = Annotated[str, typer.Option("--run", help="Run id; `cpc runs` lists them.")]
 
 
@@ -58,14 +70,37 @@ def export(
     ] = "assignment",
     channel: Annotated[str | None, typer.Option("--channel", help="Only this channel, by code.")] = None,
     product: Annotated[str | None, typer.Option("--product", help="Only this product, by code.")] = None,
+    why: WhyOption = None,
     env: EnvOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """A table of a run as a file, with codes for ids. Example: cpc export --run R --channel sms_hall --out sms.csv."""
+    """A table of a run as a file, with codes for ids. Example: cpc export --run R --what funnel --out f.csv.
+
+    What holds people (assignment, recommendation) needs a purpose: --why 'check of the campaign'.
+    """
     if what not in EXPORTED:
         raise UserError(f"{what!r} is not exported", where="--what", remedy=f"choose one of: {', '.join(EXPORTED)}")
-    night = night_of(run, env, set_)
+    if what in OF_PEOPLE:
+        purpose, lake = require_purpose(why), open_night(run[:10], env, set_).lake
+        with audit.log_look(lake, f"export {what} of {run} to {out}", purpose) as look:
+            rows = write_export(night_of(run, env, set_), what, channel, product, out)
+            look.rows = rows.num_rows
+    else:
+        rows = write_export(night_of(run, env, set_), what, channel, product, out)
+    facts = {"rows": rows.num_rows, "file": str(out)}
+    if as_json:
+        print_json(facts)
+    else:
+        print_figures(f"{what} of {run}", facts)
+
+
+def write_export(night: Night, what: str, channel: str | None, product: str | None, out: Path) -> pa.Table:
+    """Write rows of a table of the night to a file, and return them.
+
+    Raises:
+        UserError: an unknown channel or product, or no form of file.
+    """
     rows = select_rows(night, what, channel, product)
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".csv":
@@ -74,11 +109,7 @@ def export(
         pq.write_table(rows, out, compression="zstd")
     else:
         raise UserError(f"cannot write {out.suffix or out.name!r}", where="--out", remedy="end it in .csv or .parquet")
-    facts = {"rows": rows.num_rows, "file": str(out)}
-    if as_json:
-        print_json(facts)
-    else:
-        print_figures(f"{what} of {run}", facts)
+    return rows
 
 
 def night_of(run: str, env: str | None, set_: list[str] | None) -> Night:

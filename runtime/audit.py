@@ -1,11 +1,19 @@
-"""Who saw personal data: rows of ``ops_audit``, each carrying the hash of the row before it."""
+"""Who saw personal data: rows of ``ops_audit``, each carrying the hash of the row before it.
+
+A row says who ran it (a person, also where a job did the work), what was looked at, and for which purpose. A look-up
+that finds nobody, or is refused, leaves a row too: a guessed id is an access that somebody tried.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import getpass
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -33,6 +41,49 @@ def chain_events(events: Sequence[Mapping[str, Any]], last: str) -> list[dict[st
     return rows
 
 
+@dataclass
+class Look:
+    """A look at people's data that is going on.
+
+    Attributes:
+        rows: how many were seen or written.
+    """
+
+    rows: int = 0
+
+
+def name_user() -> str:
+    """Who runs this process: the user's name, or the number of one that the machine has no name for."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return f"uid {os.getuid()}"
+
+
+@contextlib.contextmanager
+def log_look(lake: Lake, what: str, why: str) -> Iterator[Look]:
+    """Leave a row of a look at people's data, whatever comes of it.
+
+    Args:
+        lake: the tables.
+        what: what is looked at.
+        why: the purpose.
+    """
+    look = Look()
+    try:
+        yield look
+    except BaseException as error:
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        append(lake, [make_event(f"{what}: refused, {reason}", why, 0)])
+        raise
+    append(lake, [make_event(what, why, look.rows)])
+
+
+def make_event(what: str, why: str, rows: int) -> dict[str, Any]:
+    """What `append` takes, as of now and of who runs this."""
+    return {"at": dt.datetime.now(dt.UTC), "who": name_user(), "what": what, "why": why, "rows": rows}
+
+
 def append(lake: Lake, events: Sequence[Mapping[str, Any]]) -> None:
     """Add events to the end of the chain; nothing that is there is rewritten."""
     if not events:
@@ -40,7 +91,6 @@ def append(lake: Lake, events: Sequence[Mapping[str, Any]]) -> None:
     written = in_order(lake.arrow("ops_audit").to_pylist())
     rows = chain_events(events, written[-1]["hash"] if written else "")
     table = pa.Table.from_pylist(rows, schema=nullable(arrow_schema(lake.table("ops_audit"))))
-    lake.delta("ops_audit")
     lake.commit_files("ops_audit", [write_file(lake.path("ops_audit"), table, {})])
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import getpass
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,8 +115,7 @@ def write_files(
     outbound = [channel for channel in channels if channel.id in plan.outbound]
     contacts = plan.contacts.filter(pc.is_in(plan.contacts["channel"], pa.array([c.id for c in outbound], pa.int16())))
     phones = numbers_of(night, contacts["customer_id"])
-    now = dt.datetime.now(dt.UTC)
-    with manifest.release(folder, plan.run_id, who=getpass.getuser(), why=why, only=only is not None) as wave:
+    with manifest.release(folder, plan.run_id, who=audit.name_user(), why=why, only=only is not None) as wave:
         files, events = {}, []
         for channel in outbound:
             rows = contacts.filter(pc.equal(contacts["channel"], channel.id)).drop_columns(["channel"])
@@ -126,15 +123,8 @@ def write_files(
             name = name_file(channel)
             campaign = campaign_files.name_campaign(plan.run_id, channel)
             files[f"file:{name}"] = wave.add(name, rows, 0o600, channel=channel.code, campaign=campaign)
-            events.append(
-                {
-                    "at": now,
-                    "who": "job publish",
-                    "what": f"numbers written to {name} of {night.date}",
-                    "why": why,
-                    "rows": rows.num_rows,
-                }
-            )
+            what = f"job publish: numbers written to {name} of {night.date}"
+            events.append(audit.make_event(what, why, rows.num_rows))
         audit.append(night.lake, events)
         missing = contacts.num_rows - sum(count for count, _ in files.values())
         return files | _write_offers(night, plan, wave, [c for c in channels if c.direction == "inbound"]), missing

@@ -172,7 +172,7 @@ def test_users_get_answers(summary: dict[str, Any], home: Path, cpc: Cpc) -> Non
     states = json.loads(cpc("feeds", "status", "--date", DATE, "--json").stdout)
     assert len(states if isinstance(states, list) else states["feeds"]) == 242
     given = next(r for r in tonight(home, "assignment").to_pylist() if r["product"] is not None)
-    assert str(given["customer_id"]) in cpc("explain", str(given["customer_id"]), "--run", run).stdout
+    assert str(given["customer_id"]) in cpc("explain", str(given["customer_id"]), "--run", run, "--why", "test").stdout
     assert json.loads(cpc("funnel", "--run", run, "--json").stdout)
     assert json.loads(cpc("kpi", "--json").stdout)
     assert run in cpc("runs", "--json").stdout
@@ -193,7 +193,7 @@ def test_what_a_user_can_mend_is_said_with_exit_2(summary: dict[str, Any], cpc: 
         (("nightly", "--date", "yesterday"), "yesterday"),
         (("nightly", "--date", DATE, "--set", "solve.gapp=1"), "gapp"),
         (("certify", "--run", "2026-01-09-000000000000"), "2026-01-09-000000000000"),
-        (("explain", "999999999"), "999999999"),
+        (("explain", "999999999", "--why", "test"), "999999999"),
         (("demo", "--customers", "2000"), "another province"),
     ):
         told = cpc(*words, code=2).stderr

@@ -61,6 +61,8 @@ def test_files_with_numbers_are_for_their_owner_only_and_each_leaves_an_audit_ro
     written = night.lake.arrow("ops_audit").to_pylist()
     assert len(written) == sum(channel.direction == "outbound" for channel in night.catalogue.channels)
     assert audit.broken(written) == ""
+    assert {row["who"] for row in written} == {audit.name_user()}  # who ran the job, not the job
+    assert all(row["what"].startswith("job publish: ") and row["why"].startswith("campaign of run ") for row in written)
 
 
 def test_who_refused_since_eligibility_is_not_contacted(planned, said):
@@ -254,18 +256,28 @@ def test_a_table_is_exported_with_codes(planned, monkeypatch, tmp_path):
     def call(*arguments):
         return CliRunner().invoke(commands.app, ["export", "--run", "2026-01-09-feed00c0ffee", *arguments])
 
+    with pytest.raises(UserError, match="needs its purpose"):
+        raise call("--out", str(tmp_path / "none.csv")).exception
+    assert not (tmp_path / "none.csv").exists()
+    assert call("--what", "funnel", "--out", str(tmp_path / "funnel.csv")).exit_code == 0  # nobody is in it
+
     out = tmp_path / "sms.csv"
-    assert call("--channel", "sms_hall", "--out", str(out), "--json").exit_code == 0
+    why = ("--why", "check of the campaign")
+    assert call("--channel", "sms_hall", "--out", str(out), *why, "--json").exit_code == 0
     rows = rows_of(out)
     assert {row["channel"] for row in rows} == {"sms_hall"}
     assert {row["product"] for row in rows} <= {product.code for product in night.catalogue.products}
     assert [int(row["customer_id"]) for row in rows] == sorted(int(row["customer_id"]) for row in rows)
     for wrong, words in (
         (("--what", "vault", "--out", str(out)), "is not exported"),
-        (("--channel", "fax", "--out", str(out)), "no channel 'fax'"),
-        (("--out", str(tmp_path / "x.doc")), "cannot write"),
+        (("--channel", "fax", "--out", str(out), *why), "no channel 'fax'"),
+        (("--out", str(tmp_path / "x.doc"), *why), "cannot write"),
         (("--what", "funnel", "--channel", "wap", "--out", str(out)), "funnel has no channel"),
     ):
         assert words in str(call(*wrong).exception)
+    log = audit.in_order(night.lake.arrow("ops_audit").to_pylist())
+    assert [(row["rows"], "refused" in row["what"]) for row in log] == [(len(rows), False), (0, True), (0, True)]
+    assert {row["why"] for row in log} == {why[1]}
+    assert audit.broken(log) == ""
     with pytest.raises(UserError, match="is run 2026-01-09-feed00c0ffee now"):
         commands.night_of("2026-01-09-0ther", None, None)

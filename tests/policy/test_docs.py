@@ -66,7 +66,7 @@ def help_of(name: str, second: str) -> str:
     """The help of a command and, where it is a group, of its command."""
     key = (name, second)
     if key not in _HELP:
-        calls = [[name, "--help"]] + ([[name, second, "--help"]] if re.fullmatch(r"[a-z]+", second) else [])
+        calls = [[name, "--help"]] + ([[name, second, "--help"]] if re.fullmatch(r"[a-z][a-z-]*", second) else [])
         plain = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
         _HELP[key] = "\n".join(CliRunner().invoke(app, call, env=plain).output for call in calls)
     return _HELP[key]

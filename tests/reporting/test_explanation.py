@@ -283,7 +283,7 @@ def cli(decided_night, monkeypatch, *arguments):
 
 
 def test_commands_print_json(decided_night, monkeypatch):
-    found = json.loads(cli(decided_night, monkeypatch, "explain", "1", "--run", RUN, "--json"))
+    found = json.loads(cli(decided_night, monkeypatch, "explain", "1", "--run", RUN, "--why", "test", "--json"))
     assert found["decision"]["channel"] == "sms_hall"
     rules = json.loads(cli(decided_night, monkeypatch, "funnel", "--json"))["rules"]
     assert [row["rule"] for row in rules][:3] == ["on_sale", "product_eligible", "channel_eligible"]
@@ -335,6 +335,21 @@ def test_commands_print_tables_and_the_look_is_logged(decided_night, monkeypatch
     assert "opt_out" in cli(decided_night, monkeypatch, "funnel")
     log = decided_night.lake.arrow("ops_audit").to_pylist()
     assert [row["why"] for row in log] == ["a complaint about us"]
+    assert [row["who"] for row in log] == [audit.name_user()]
+    assert audit.broken(log) == ""
+
+
+def test_a_look_without_a_purpose_is_refused_and_one_that_fails_leaves_its_row(decided_night, monkeypatch):
+    for purpose in ((), ("--why", ""), ("--why", "  ")):
+        with pytest.raises(UserError, match="needs its purpose"):
+            cli(decided_night, monkeypatch, "explain", "1", *purpose)
+    assert not decided_night.lake.exists("ops_audit")
+    for words in (("999999",), ("1", "--date", "2026-01-07"), ("1", "--run", f"{RUN[:-1]}x")):
+        with pytest.raises(UserError):
+            cli(decided_night, monkeypatch, "explain", *words, "--why", "call 12")
+    log = audit.in_order(decided_night.lake.arrow("ops_audit").to_pylist())
+    assert [row["what"].split(":")[0] for row in log] == ["explain customer 999999", *["explain customer 1"] * 2]
+    assert all("refused, " in row["what"] and (row["rows"], row["why"]) == (0, "call 12") for row in log)
     assert audit.broken(log) == ""
 
 
