@@ -112,8 +112,8 @@ class OptionReader:
 
 
 def _cut(text: object) -> str:
-    said = str(text)
-    return said if len(said) <= _SHOWN else f"{said[:_SHOWN]}… ({len(said)} characters)"
+    written = str(text)
+    return written if len(written) <= _SHOWN else f"{written[:_SHOWN]}… ({len(written)} characters)"
 
 
 def _example(least: int, most: int) -> int:
