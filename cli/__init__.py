@@ -12,6 +12,7 @@ import typer
 
 from cli.output import complain
 from conf.errors import UserError
+from runtime.telemetry import silence_telemetry
 
 #: Command → (module, what it does). Importing Spark, MLflow or Airflow for `cpc --help` would cost seconds.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -94,6 +95,7 @@ def root() -> None:
 def main() -> None:
     """Run ``cpc``: exit 0 done, 2 the user can mend it, 1 otherwise."""
     code: Any = 0
+    silence_telemetry()
     try:
         app(standalone_mode=True)
     except SystemExit as left:

@@ -10,6 +10,7 @@ from typing import Any
 
 from conf.catalogue import Catalogue
 from conf.schema import Schema
+from expectations.offline import CSS, JS, keep_inside
 from expectations.suite import EXTENDED, Expect, suite
 from expectations.verdict import Verdict, quiet_context
 
@@ -49,6 +50,7 @@ def digest(catalogue: Catalogue, folder: Path = EXTENDED) -> str:
     """A hash of every suite: pages are rebuilt only when it differs."""
     text = json.dumps(
         {name: [repr(e) for e in suite(schema, folder=folder)] for name, schema in sorted(catalogue.schemas.items())}
+        | {"pages": hashlib.sha256((CSS + JS).encode()).hexdigest()}
     )
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -95,3 +97,4 @@ def _render(context: Any, home: Path) -> None:
         context.delete_data_docs_site(site_name=name)
     context.add_data_docs_site(site_name=SITE, site_config=site)
     context.build_data_docs(site_names=[SITE])
+    keep_inside(home)

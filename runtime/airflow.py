@@ -15,6 +15,7 @@ from pathlib import Path
 from conf.errors import UserError
 from runtime.night import Night
 from runtime.run_record import MARK
+from runtime.telemetry import SILENT
 
 DAGS = Path(__file__).resolve().parent.parent / "dags"
 
@@ -23,6 +24,7 @@ def environment(night: Night) -> dict[str, str]:
     """The process environment of Airflow: its home and database below the night's home."""
     home = night.settings.home / "airflow"
     return {
+        **SILENT,
         **os.environ,
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),

@@ -76,7 +76,7 @@ def write_joined(sql: str, sources: Mapping[str, Files | pa.Table], out: Path) -
 
 
 def _connection() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={"threads": 1})
+    connection = duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})  # nothing is fetched
     connection.execute("set TimeZone = 'UTC'")
     return connection
 

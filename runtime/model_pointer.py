@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlparse
 from conf.errors import UserError
 from conf.settings import Settings
 from runtime.atomic_files import write_atomic
+from runtime.telemetry import silence_telemetry
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -73,6 +74,7 @@ def client(settings: Settings) -> MlflowClient:
     """
     import logging
 
+    silence_telemetry()
     from mlflow import MlflowClient
     from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
 
@@ -179,6 +181,7 @@ def fetch(settings: Settings, version: Version) -> Pinned:
     else:
         folder = settings.home / "models" / version.sha256
         if not (folder / "bundle.json").exists():
+            silence_telemetry()
             import mlflow
 
             mlflow.set_tracking_uri(uri(settings))

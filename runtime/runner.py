@@ -27,6 +27,7 @@ from runtime.night import Night
 from runtime.night_order import JobStep, load, read_compiled
 from runtime.run_id import Attempt, compute, read_attempt, write_attempt
 from runtime.run_record import MARK, line
+from runtime.telemetry import silence_telemetry
 
 #: The job whose end fixes what the night may read, and with it the run's id.
 PINS = "ingest"
@@ -86,6 +87,7 @@ def decision_date(context: Mapping[str, Any]) -> str:
 
 def run_task(job: str, date: str) -> dict[str, Any]:
     """One job as an Airflow task: by name and decision date, in the environment of the process."""
+    silence_telemetry()
     settings = load_settings()
     night = Night(parse_date(date), settings, settings.landing)
     if job == read_compiled("nightly")[0].job:

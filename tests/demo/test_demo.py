@@ -29,6 +29,7 @@ from runtime.night import Night
 
 pytestmark = [pytest.mark.demo, pytest.mark.timeout(1500)]
 DATE = "2026-01-09"
+GUARD = Path(__file__).resolve().parents[1] / "fixtures" / "guard"
 #: Columns that may differ between a run and its rerun, and the log that grows by each (docs/operator/nightly.md).
 OPERATIONAL = {"received_at", "started_at", "seconds", "host", "figures"}
 LOGS = {"ops_audit"}
@@ -44,7 +45,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(home: Path) -> dict[str, str]:
     """A newcomer's: nothing set, kernels not compiled yet."""
     inherited = {k: v for k, v in os.environ.items() if k not in {"CPC_LANDING", "CPC_DEMO", "CPC_PSEUDONYM_KEY"}}
-    return {**inherited, "CPC_HOME": str(home), "NUMBA_CACHE_DIR": str(home.parent / "kernels")}
+    guard = os.pathsep.join([str(GUARD), *filter(None, [os.environ.get("PYTHONPATH")])])
+    watched = {"PYTHONPATH": guard, "CPC_LOOKED_UP": str(home.parent / "looked_up.log")}
+    return {**inherited, **watched, "CPC_HOME": str(home), "NUMBA_CACHE_DIR": str(home.parent / "kernels")}
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +114,12 @@ def test_the_summary_tells_the_night(summary: dict[str, Any], home: Path) -> Non
     assert summary["certificate"] == "accepted"
     assert 0 <= summary["certified_gap"] < 0.05  # a box this small; the bar of the product's demo is 1e-3
     assert Path(summary["look"]["night report"]).stat().st_size > 50_000
+
+
+def test_no_night_looks_up_an_outside_name(summary: dict[str, Any], home: Path) -> None:
+    """Province, training, registry, Airflow, checks, publication: every Python process of the demo is watched."""
+    log = home.parent / "looked_up.log"
+    assert (log.read_text(encoding="utf-8") if log.exists() else "") == ""
 
 
 def test_set_up_has_compiled_every_kernel_of_the_night(
