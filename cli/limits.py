@@ -165,7 +165,10 @@ def sensitivity(
         typer.Option("--from", help="least amount, whole and in the unit shown; half of tonight's by default"),
     ] = None,
     high: Annotated[str | None, typer.Option("--to", help="largest amount; twice tonight's by default")] = None,
-    points: Annotated[int, typer.Option("--points", parser=OptionReader("--points", WholeRange(2, 1_000)), help="amounts between them")] = 9,
+    points: Annotated[
+        int,
+        typer.Option("--points", parser=OptionReader("--points", WholeRange(2, 1_000)), help="amounts between them"),
+    ] = 9,
     out: Annotated[Path | None, typer.Option("--out", help="folder for NAME.svg, NAME.png and NAME.html")] = None,
     run: RunOption = None,
     env: EnvOption = None,
