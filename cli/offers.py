@@ -14,6 +14,7 @@ from cli.output import (
     EnvOption,
     JsonOption,
     WhyOption,
+    console,
     open_night,
     print_figures,
     print_json,
