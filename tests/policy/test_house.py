@@ -79,6 +79,7 @@ def test_only_conf_reads_the_process_environment() -> None:
         "benchmarks/homes.py",  # likewise: one home after the other
         "benchmarks/province_home.py",  # likewise
         "runtime/airflow.py",  # hands an environment to the process it starts
+        "runtime/telemetry.py",  # libraries read their switches there, before they are imported
         "runtime/spark.py",  # PYSPARK_PYTHON must be set before the JVM starts
         "cli/diagnosis.py",  # looks at JAVA_HOME
     }
