@@ -20,6 +20,12 @@ from conf.dates import Clock
 from conf.documents import Document, Misfit, Strict, parse_value, read_yaml, validate
 from conf.errors import UserError, raise_all, suggest
 
+#: Settings of earlier releases, and why they are none any more.
+GONE = {
+    "explore_reserve": "explore_reserve is no setting any more: nothing is kept back for explorers, what they use is "
+    "taken off the limits"
+}
+
 
 class Spark(Strict):
     """How Spark runs."""
@@ -42,12 +48,7 @@ class Shares(Strict):
     @classmethod
     def _refuse_reserve(cls, data: Any) -> Any:
         if isinstance(data, dict) and "explore_reserve" in data:
-            raise Misfit(
-                "explore_reserve is no setting any more: nothing is kept back for explorers, what they use is taken off "
-                "the limits",
-                "explore_reserve",
-                remedy="delete this line (release 0.3)",
-            )
+            raise Misfit(GONE["explore_reserve"], "explore_reserve", remedy="delete this line (release 0.3)")
         return data
 
     @model_validator(mode="after")
@@ -259,6 +260,8 @@ def _apply(settings: Settings, override: str) -> Settings:
 def _below(data: Any, key: str, place: str) -> Any:
     if not isinstance(data, dict):
         raise UserError(f"there is no setting {key!r} below a value", where=place, remedy="set what is above it")
+    if key in GONE:
+        raise UserError(GONE[key], where=place, remedy="leave it out (release 0.3)")
     if key not in data:
         raise UserError(f"no setting {key!r}", where=place, remedy=suggest(key, data))
     return data[key]

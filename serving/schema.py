@@ -185,7 +185,7 @@ def tell_holders(connection: Connection) -> str:
 def make_table(connection: Connection, table: Table, columns: Sequence[Column]) -> None:
     """Make a table of the catalogue, partitioned by business date, or give it the columns it lacks.
 
-    What the catalogue has lost stays, and may be null.
+    What the catalogue has lost stays, and may be null; so may what it lets be null by now.
     """
     rows = connection.execute(
         "SELECT column_name, is_nullable FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
@@ -201,12 +201,12 @@ def make_table(connection: Connection, table: Table, columns: Sequence[Column]) 
     have = {name: nullable == "YES" for name, nullable in rows}
     for column in columns:
         if column.name not in have:
-            free = column.model_copy(update={"nullable": True})  # nights published before have none
-            connection.execute(sql.SQL("ALTER TABLE {} ADD COLUMN {}").format(place, _column(free)))
-    for lost in sorted(have.keys() - {column.name for column in columns}):
-        if not have[lost]:
-            text = "ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL"
-            connection.execute(sql.SQL(text).format(place, sql.Identifier(lost)))
+            late = column.model_copy(update={"nullable": True})  # nights published before have none
+            connection.execute(sql.SQL("ALTER TABLE {} ADD COLUMN {}").format(place, _column(late)))
+    needed = {column.name for column in columns if not column.nullable}
+    for free in sorted(name for name in have.keys() - needed if not have[name]):
+        text = "ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL"
+        connection.execute(sql.SQL(text).format(place, sql.Identifier(free)))
 
 
 def _column(column: Column) -> sql.Composed:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from conf.documents import read_yaml, validate
 from conf.errors import UserError
-from conf.settings import load_settings
+from conf.settings import Settings, load_settings
 
 
 def test_an_override_is_checked_like_the_file() -> None:
@@ -46,3 +47,14 @@ def test_settings_at_another_home_have_all_data_there(tmp_path: Path, monkeypatc
     assert (settings.home, moved.home) == (tmp_path / "one", tmp_path / "other")
     assert (moved.lake, moved.landing) == (tmp_path / "other" / "lake", tmp_path / "other" / "landing")
     assert moved == settings
+
+
+def test_a_setting_of_an_old_home_that_is_gone_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nothing is kept back for explorers"):
+        load_settings("local", ("shares.explore_reserve=0.06",))
+    file = tmp_path / "old.yml"
+    file.write_text("shares:\n  control: 0.1\n  explore_reserve: 0.06\n")
+    with pytest.raises(UserError, match="nothing is kept back for explorers") as caught:
+        validate(Settings, read_yaml(file))
+    assert caught.value.where.endswith("old.yml:3")
+    assert "delete this line" in caught.value.remedy

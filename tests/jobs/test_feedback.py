@@ -189,3 +189,34 @@ def test_what_arrived_after_the_cut_off_is_not_seen(outcome: Callable[..., dict[
     late = dt.datetime(2026, 1, 8, 20, tzinfo=dt.UTC)  # 04:00 in Shanghai
     got = outcome({"decision": [decision("a", 1, product="ring_tone")], "order": [order(1, 1.0, arrived_at=late)]})
     assert not got["a"]["converted"]
+
+
+def test_how_a_decision_was_drawn_goes_along_and_an_older_release_is_null(
+    night: Callable[..., Night], spark: object
+) -> None:
+    tonight = night(dt.date(2026, 1, 9))
+    for table in ("contact", "order", "consent", "complaint"):
+        rows(tonight, table, [])
+    logged = decision("logged", 1, product="ring_tone") | {"pscore": None, "role": "control"}
+    rows(tonight, "decision", [logged, decision("old", 2)])
+    own = decision("own", 3) | {
+        "run_id": "r",
+        "product": 5,
+        "channel": 2,
+        "pscore": 0.01,
+        "marginal": True,
+        "arm": "champion",
+        "greedy_product": 7,
+        "greedy_channel": 1,
+        "reason": "explored",
+    }
+    schema = nullable(arrow_schema(tonight.lake.table("assignment")))
+    tonight.lake.replace_arrow(
+        "assignment", pa.Table.from_pylist([own], schema=schema), partition={"business_date": DAY}
+    )
+    run(tonight)
+    got = {row["decision_id"]: row for row in tonight.lake.arrow("outcome").to_pylist()}
+    names = ("pscore", "marginal", "arm", "greedy_product", "greedy_channel")
+    assert [got["own"][name] for name in names] == [0.01, True, "champion", 7, 1]
+    assert [got["logged"][name] for name in names] == [None] * 5
+    assert [got["old"][name] for name in names] == [0.5, None, None, None, None]

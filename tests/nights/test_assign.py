@@ -22,9 +22,11 @@ from models.assignment.explore import LEAST
 from models.assignment.roles import EXPLORE
 from models.assignment.solve import SolveOptions, solve
 from planning.instance.reader import read_instance
-from planning.instance.run_folder import certify_run, open_run
+from planning.instance.run_folder import RunFolder, certify_run, open_run
+from planning.instance.solve import LimitsConflict
 from planning.limits.amounts import agent_minutes
 from planning.limits.in_force import write_limits
+from planning.plan import column_generation
 from planning.plan.customer_charges import charge_customer
 from planning.plan.decide import decide, fill_known_values
 from planning.plan.decision import assignment_table, table_hash
@@ -280,3 +282,27 @@ def test_only_a_changed_limit_is_told_against_the_plan(
     assert (told["amount_then"], told["used_then"]) == (prices[name]["amount"], used)
     assert (told["amount_now"], told["beyond"]) == (0, used)
     assert told["contacts"] > 0
+
+
+def test_where_limits_conflict_with_what_explorers_drew_they_get_nothing_and_it_is_said(
+    filled: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first solve finds a conflict; the night is decided without draws, proved, and replayed."""
+    decided_with: list[bool] = []
+    solve_once = column_generation.decide
+
+    def conflict_once(run: RunFolder) -> Any:
+        decided_with.append(run.inputs().draws)
+        if run.inputs().draws:
+            raise LimitsConflict("these limits cannot be kept together", where="limits")
+        return solve_once(run)
+
+    monkeypatch.setattr(column_generation, "decide", conflict_once)
+    figures = assign.run(filled)
+    assert decided_with[:2] == [True, False]
+    assert assign.NO_DRAWS in figures.warnings
+    explorers = [row for row in plan_of(filled).to_pylist() if row["role"] == "explore"]
+    assert explorers
+    assert {(row["product"], row["pscore"], row["reason"]) for row in explorers} == {(None, None, "explore_withdrawn")}
+    assert figures.withdrawn == len(explorers)
+    assert prove.run(filled).published == "accepted"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy.special import expit
 
@@ -16,7 +17,8 @@ from models.affinity.encode import ARC_COLUMNS, EncodedFeature
 from models.affinity.response import OneClassError
 from models.affinity.scorer import Menu, Money, prepare
 from models.affinity.signals import TreeParameters
-from models.affinity.training import TrainingSample, learn, training_rows
+from models.affinity.training import CONTROL, EXPLORE, TrainingSample, learn, training_rows
+from models.lifecycle.training_data import count_without_pscore
 from runtime.model_pointer import PINNED_FILES, digest
 
 KNOBS = TreeParameters(trees=60, min_leaf=50)
@@ -158,3 +160,13 @@ def test_one_class_is_refused(
     sample.converted[:] = bool(answer)
     with pytest.raises(OneClassError, match="have the same answer"):
         learn(sample, features, menu, KNOBS, 0.25, {})
+
+
+def test_decisions_that_no_draw_gave_stand_for_nobody_else(world: Callable[..., TrainingSample]) -> None:
+    sample = world(1)
+    withdrawn = (sample.role == EXPLORE) & (np.arange(len(sample.role)) % 3 == 0)
+    lost = dataclasses.replace(sample, pscore=np.where(withdrawn | (sample.role == CONTROL), np.nan, sample.pscore))
+    assert lost.by_chance.sum() == (sample.role == EXPLORE).sum() - withdrawn.sum()
+    assert np.isfinite(lost.take(lost.by_chance).pscore).all()
+    rows = pa.table({"role": ["explore", "explore", "control"], "pscore": pa.array([None, 0.1, None], pa.float64())})
+    assert count_without_pscore(rows) == 1

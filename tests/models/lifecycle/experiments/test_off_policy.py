@@ -134,3 +134,19 @@ def test_a_bad_policy_is_named(tmp_path: Path) -> None:
         off_policy(log, policy, None, tau=5, lam=1)
     with pytest.raises(UserError, match="no file"):
         off_policy(log, tmp_path / "absent.csv", None, tau=5, lam=1)
+
+
+def test_rounds_that_no_draw_gave_are_left_out_and_counted(tmp_path: Path) -> None:
+    log, policy, _ = logged(tmp_path, 1200)
+    drawn = off_policy(log, policy, None, tau=5, lam=1, repeats=20)
+    table = pd.read_csv(log, sep=";")
+    table["pscore"] = table["pscore"].astype(object)
+    more = table.head(200).assign(round=table["round"].head(200) + 50_000, pscore="", reward=1.0)
+    pd.concat([more, table]).to_csv(log, index=False)
+    both = off_policy(log, policy, None, tau=5, lam=1, repeats=20)
+    assert (drawn.without_pscore, both.without_pscore) == (0, 200)
+    assert both.rounds == drawn.rounds == 1200
+    assert both.values["ips"] == drawn.values["ips"]
+    table.assign(pscore="").to_csv(log, index=False)
+    with pytest.raises(UserError, match="no round has a pscore"):
+        off_policy(log, policy, None, tau=5, lam=1)
