@@ -54,19 +54,22 @@ def read_steps() -> dict[str, str]:
 
 
 def is_behind(connection: Connection, tables: Mapping[str, Table]) -> bool:
-    """Whether the store lacks a step, a table or a column."""
+    """Whether the store lacks a step, a table or a column, or forbids nulls where there may be some by now."""
     [(there,)] = connection.execute("SELECT to_regclass('cpc.migration') IS NOT NULL").fetchall()
     if not there:
         return True
     noted = dict(connection.execute("SELECT name, sha256 FROM cpc.migration").fetchall())
     if any(noted.get(name) != _digest(text) for name, text in read_steps().items()):
         return True
-    have = set(
-        connection.execute(
-            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s", (SCHEMA,)
-        ).fetchall()
+    rows = connection.execute(
+        "SELECT table_name, column_name, is_nullable FROM information_schema.columns WHERE table_schema = %s", (SCHEMA,)
+    ).fetchall()
+    have = {(table, column): nullable == "YES" for table, column, nullable in rows}
+    return any(
+        not have.get((name, column.name), False) and (column.nullable or (name, column.name) not in have)
+        for name in STORED
+        for column in name_columns(tables[name])
     )
-    return any((name, column.name) not in have for name in STORED for column in name_columns(tables[name]))
 
 
 def upgrade(connection: Connection, tables: Mapping[str, Table]) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import psycopg
+import pyarrow as pa
 import pytest
 
 from conf.errors import UserError
@@ -117,6 +118,26 @@ def test_a_store_of_an_old_release_is_brought_up_to_date_with_what_hangs_on_it(
         codes = {code for (code,) in store.execute("SELECT code FROM public.of_products").fetchall()}
         assert night.catalogue.products[0].code in codes
         store.execute("DROP VIEW public.of_products")
+
+
+def test_what_may_be_null_by_now_may_be_so_in_a_store_of_an_old_release(
+    planned: Callable[..., Night], store_address: str
+) -> None:
+    """Release 0.2 forbade null propensities; published nights stay."""
+    night = planned(verdict=GOOD)
+    publish.publish(night, ["store"])
+    with psycopg.connect(store_address) as store:
+        store.execute("ALTER TABLE cpc.assignment ALTER COLUMN pscore SET NOT NULL")
+    with serving.connect(night.settings, alone=False) as store:
+        assert not store.execute("SELECT * FROM cpc.assignment WHERE pscore IS NULL").fetchall()
+    plan = night.lake.arrow("assignment", partition=night.partition)
+    none = pa.nulls(plan.num_rows, pa.float64())
+    plan = plan.set_column(plan.column_names.index("pscore"), "pscore", none)
+    night.lake.replace_arrow("assignment", plan, partition=night.partition)
+    publish.publish(night, ["store"])
+    with psycopg.connect(store_address) as store:
+        [(count, known)] = store.execute("SELECT count(*), count(pscore) FROM cpc.assignment").fetchall()
+        assert (count > 0, known) == (True, 0)
 
 
 def test_a_change_of_the_schema_gives_way_to_readers_and_says_who_holds_it(
