@@ -85,7 +85,7 @@ class Evaluator:
         """What the channels of arcs use, a column for each thing counted."""
         units: dict[str, np.ndarray] = {}
         for name in dict.fromkeys(name for channel in self.units.channels for name in channel.units):
-            by_channel = np.zeros(64, np.int64)
+            by_channel = np.zeros(1 + max(channel.id for channel in self.units.channels), np.int64)
             for channel in self.units.channels:
                 by_channel[channel.id] = channel.units.get(name, 0)
             units[name] = by_channel[columns["channel"]]
@@ -114,7 +114,8 @@ class Evaluator:
         products = np.array(self.units.products, np.int64)
         outbound = [channel.id for channel in self.units.channels if channel.direction == "outbound"]
         channel, product = np.repeat(np.array(outbound, np.int64), len(products)), np.tile(products, len(outbound))
-        place = np.full((32, 64), -1, np.int64)
+        ids = [channel.id for channel in self.units.channels]
+        place = np.full((1 + max(ids, default=0), 1 + int(products.max(initial=0))), -1, np.int64)
         place[channel, product] = np.arange(len(product))
         own, classes, count = LimitColumns.of(population).classes()
         shape = (count, len(product))

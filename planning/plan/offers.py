@@ -77,8 +77,8 @@ def alternates(night: Decision, run: RunFolder, inputs: DecisionInputs) -> pa.Ta
 
 
 def _stock_price(night: Decision) -> Ints:
-    """Price of limits on a product whatever the channel, pico-yuan [classes, 64]."""
-    out = np.zeros((len(night.arcs.centre), 64), np.int64)
+    """Price of limits on a product whatever the channel, pico-yuan [classes, largest product id + 1]."""
+    out = np.zeros((len(night.arcs.centre), night.arcs.place.shape[1]), np.int64)
     prices = night.solution.dual.prices
     for m, limit in enumerate(night.instance.limits.limits):
         if prices[m] and takes_stock(limit):

@@ -228,3 +228,23 @@ def test_acceptance_takes_of_caps_on_products_whatever_the_channel() -> None:
     here, elsewhere = (pa.table({"customer_id": [1], "c_centre": pa.array([code], pa.int16())}) for code in (1, 2))
     assert evaluator.charges(here, prices) == {(9, 0): {"stock": 11, "floor": -2, "calls": 5}, (9, 2): {"stock": 11}}
     assert evaluator.charges(elsewhere, prices) == {(9, 0): {"floor": -2, "calls": 5}}
+
+
+def test_two_hundred_products_have_their_arcs_and_uses() -> None:
+    """Ids of products and channels may be of any size."""
+    channels = tuple(
+        ChannelUnits(id=c, direction="outbound", units={"seconds": 180 if c == 40 else 0}) for c in (0, 40)
+    )
+    units = ArcUnits(products=tuple(range(200)), channels=channels, shares={})
+    limits = (
+        LimitInForce(name="calls", at_most=900, counts="seconds"),
+        LimitInForce(name="late", at_most=9, where={"product": [150, 199]}),
+    )
+    arcs = Evaluator(units, limits).arcs(pa.table({"customer_id": [1, 2]}))
+    assert len(arcs.product) == 400
+    product, channel = np.array([0, 150, 199, 199]), np.array([40, 0, 0, 40])
+    place = arcs.of(product, channel)
+    assert (arcs.product[place] == product).all()
+    assert (arcs.channel[place] == channel).all()
+    assert arcs.uses[:, 0, place].tolist() == [[180, 0, 0, 180], [0, 1, 1, 1]]
+    assert arcs.stock_uses(1, [199])[199].tolist() == [1]
