@@ -138,8 +138,10 @@ def conform_events(
         night.lake.commit_files(work.entity, [], replace=[{"data_date": date} for date in work.dates])
         return events.EventCounts()
     around = with_dates_before(work, current)
-    two_days = events.union(night.spark, night.lake, night.catalogue, around, marked=True)
-    rows = events.without_repeats(rows, rows if two_days is None else two_days, around.records)
+    two_days = None
+    if events.may_repeat(night.lake, around):
+        two_days = events.union(night.spark, night.lake, night.catalogue, around, marked=True)
+    rows = events.without_repeats(rows, two_days, around.records)
     if any(column.name == "customer_id" for column in table.columns):
         rows = events.with_customer(rows, profiles.owners, broadcast=profiles.few)
     good, observation = events.split_writable(rows, table, len(work.deliveries))

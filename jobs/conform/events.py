@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pyspark.sql import Observation, Window
 from pyspark.sql import functions as sf
 
@@ -71,14 +74,37 @@ def union(
     return rows.join(sf.broadcast(arrivals(spark, work.deliveries)), "delivery_id")  # only deliveries in force
 
 
-def without_repeats(rows: DataFrame, around: DataFrame, records: int) -> DataFrame:
+def may_repeat(lake: Lake, around: EntityRebuild) -> bool:
+    """Whether a key of a feed stands twice in the files of these dates; always of many records, where looking costs more.
+
+    The keys alone are read, by Arrow: of few records that is quicker than to plan a search.
+    """
+    if not few(around.records):
+        return True
+    wanted = set(around.dates)
+    for schema in {source.schema.name: source.schema for source in around.sources}.values():
+        by_feed: dict[str, list[pa.Table]] = {}
+        for file in lake.live_files(f"raw_{schema.name}") if schema.key else ():
+            if file.partition["data_date"] in wanted:
+                keys = pq.read_table(file.path, columns=list(schema.key), partitioning=None)
+                by_feed.setdefault(file.partition["feed"], []).append(keys)
+        for parts in by_feed.values():
+            counts = pa.concat_tables(parts).group_by(list(schema.key)).aggregate([([], "count_all")])["count_all"]
+            if len(counts) and pc.max(counts).as_py() > 1:
+                return True
+    return False
+
+
+def without_repeats(rows: DataFrame, around: DataFrame | None, records: int) -> DataFrame:
     """Rows with ``_repeated``: the same event stands earlier on that data date, or on the one before.
 
     Args:
         rows: of the touched dates.
-        around: the same, and those of each date before.
+        around: the same, and those of each date before; None where nothing repeats.
         records: how many they are at most.
     """
+    if around is None:
+        return rows.withColumn("_repeated", sf.lit(False))
     order = Window.partitionBy("feed", "_event").orderBy("data_date", "_hour", "delivery_id", "line")
     before = sf.lag("data_date").over(order)
     events = narrow(around.select("feed", "_event", "data_date", "_hour", "delivery_id", "line"), records)
