@@ -102,6 +102,7 @@ def goal(
 @app.command()
 def prices(
     limit: Annotated[list[str] | None, typer.Option("--limit", help="a limit; all that bind by default")] = None,
+    costs: Annotated[bool, typer.Option("--costs", help="what every limit costs tonight instead")] = False,
     run: RunOption = None,
     env: EnvOption = None,
     as_json: JsonOption = False,
@@ -110,6 +111,9 @@ def prices(
     from planning.whatif.sensitivity import binding, limit_named, price_row
 
     base = _base(env, run)
+    if costs:
+        _show_costs(base, limit or [each.name for each in base.instance.limits.limits], as_json)
+        return
     names = limit or binding(base)
     for name in names:
         limit_named(base, name)  # an unknown name is refused before an hour is spent on the others
@@ -226,6 +230,28 @@ def _show(base: Any, figures: dict[str, Any], as_json: bool, first: dict[str, An
         ("limit", "unit", "amount was", "amount", "used", "price was 元", "price 元"),
         [(r["limit"], r["unit"], *_amounts(r), r["used"], r["price_yuan_was"], r["price_yuan"]) for r in rows],
     )
+
+
+def _show_costs(base: Any, names: list[str], as_json: bool) -> None:
+    """Whole amount, use and price of limits, and the value that the plan would have more without each."""
+    from planning.whatif.displayed import unit_of
+    from planning.whatif.limit_cost import cost_tonight
+    from planning.whatif.sensitivity import limit_named, show_row, tonight
+
+    rows = []
+    for name in names:
+        limit_named(base, name)
+        with _tell_unknown():
+            cost = cost_tonight(base, name)
+        here, unit = show_row(base, name, tonight(base, name).row()), unit_of(base.limit(name)).name
+        money = {"cost_yuan": cost.cost * 1e-6, "least_yuan": cost.least * 1e-6, "most_yuan": cost.most * 1e-6}
+        amounts = {key: here[key] for key in ("amount", "used", "price_yuan")}
+        rows.append({"limit": name, "unit": "%" if base.is_share(base.limit(name)) else unit, **amounts, **money})
+    if as_json:
+        print_json({"run_id": base.run.path.name, "limits": rows})
+        return
+    columns = ("limit", "unit", "amount", "used", "元 a unit", "cost 元", "proved from", "to")
+    print_table("what each limit costs tonight", columns, [tuple(row.values()) for row in rows])
 
 
 def _differ(row: dict[str, Any]) -> bool:

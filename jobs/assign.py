@@ -13,9 +13,10 @@ an arc of this process. One to three passes over all eligible arcs, each as cost
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,9 @@ from planning.plan.published import write_published
 from planning.plan.reasons import AT_A_LOSS
 from planning.plan.switching_cost import stays_of, with_cost
 from planning.scoring import prices_before
+from planning.whatif.displayed import unit_of
+from planning.whatif.limit_cost import LimitCost, cost_tonight
+from planning.whatif.whatif import base_of
 from runtime import clauses, spark_tables
 from runtime import run_id as identity
 from runtime.figures import AssignFigures
@@ -83,7 +87,9 @@ def run(night: Night) -> AssignFigures:
         table = table.append_column(name, pa.nulls(table.num_rows, pa.int16()))
     night.lake.replace_arrow("assignment", table, partition=night.partition)
     night.lake.replace_arrow("recommendation", pa.concat_tables([offers, others]), partition=night.partition)
-    night.lake.replace_arrow("limit_price", price_rows(decision, inputs, night), partition=night.partition)
+    night.lake.replace_arrow(
+        "limit_price", price_rows(decision, inputs, night, costs_of(run)), partition=night.partition
+    )
     drawn = int(decision.value[(decision.role != EXPLOIT) & (decision.given >= 0)].sum())
     money = (decision.solution.plan.primal - lever + drawn) * 1e-6
     extra = {**moved, **learning(decision, inputs), **widened}
@@ -320,8 +326,17 @@ def stability_of(night: Night, table: pa.Table) -> dict[str, Any]:
 # -- what comes out --------------------------------------------------------------------------------------------
 
 
-def price_rows(decision: Decision, inputs: DecisionInputs, night: Night) -> pa.Table:
-    """Rows of ``limit_price``: whole amounts, the price, and what each part of the plan uses."""
+def costs_of(run: RunFolder) -> dict[str, LimitCost]:
+    """What each limit costs tonight; none of a limit for which neither a plan nor a proof came up."""
+    base, costs = base_of(run), {}
+    for limit in base.instance.limits.limits:
+        with contextlib.suppress(NoPlan):
+            costs[limit.name] = cost_tonight(base, limit.name)
+    return costs
+
+
+def price_rows(decision: Decision, inputs: DecisionInputs, night: Night, costs: Mapping[str, LimitCost]) -> pa.Table:
+    """Rows of ``limit_price``: whole amounts, the price, what each part of the plan uses, and what the limit costs."""
     solution, written = decision.solution, decision.instance.limits.limits
     units = {limit.name: limit.unit for limit in night.catalogue.limits}
     explored = np.flatnonzero((decision.role == EXPLORE) & (decision.given >= 0))
@@ -329,6 +344,8 @@ def price_rows(decision: Decision, inputs: DecisionInputs, night: Night) -> pa.T
     for m, limit in enumerate(written):
         use = decision.arcs.uses[m][decision.arcs.classes[explored], decision.given[explored]]
         price = int(solution.dual.prices[m]) * limit.sign
+        unit, cost = unit_of(limit), costs.get(limit.name)
+        total = (solution.plan.used[m] + int(use.sum())) * limit.sign
         rows.append(
             {
                 "business_date": night.date,
@@ -340,6 +357,13 @@ def price_rows(decision: Decision, inputs: DecisionInputs, night: Night) -> pa.T
                 "price_pico": price,
                 "price_yuan": price * 1e-12,
                 "used_explore": int(use.sum()) * limit.sign,
+                "shown_unit": unit.name,
+                "shown_amount": float(unit.show(inputs.amounts[m] * limit.sign)),
+                "shown_used": float(unit.show(total)),
+                "shown_price_yuan": price * 1e-12 * unit.size,
+                "cost_micro": cost and cost.cost,
+                "cost_least_micro": cost and cost.least,
+                "cost_most_micro": cost and cost.most,
             }
         )
     return pa.Table.from_pylist(rows, schema=nullable(arrow_schema(night.lake.table("limit_price"))))
