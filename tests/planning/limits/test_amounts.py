@@ -197,7 +197,7 @@ def test_a_conflict_is_told_by_the_command_with_a_ray_that_proves_it(
     names = re.search(r"kept together: ([a-z0-9_, ]+);", text).group(1).split(", ")  # type: ignore[union-attr]
     assert 1 <= len(names) <= 2
     assert set(names) <= {"floor_family_data", "floor_msg_5g_plus"}  # irreducible: either floor alone is too much
-    assert re.search(rf"lower {names[0]} from 5000 to \d+, the most that can be kept", text)
+    assert re.search(rf"lower {names[0]} from 5000 contacts to \d+ contacts, the most that can be kept", text)
     ray = {name: int(re.search(rf"{name} (\d+)[,\s]", text).group(1)) for name in names}  # type: ignore[union-attr]
     run = open_run(decided.settings, run_id(decided))
     arcs = pq.read_table(run.instance / "arcs").to_pylist()
