@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from cli.output import EnvOption, JsonOption, open_night, print_figures, print_json, print_table
+from conf.bounds import CUSTOMER, OptionReader
 from conf.dates import SHANGHAI
 from conf.errors import UserError
 from runtime import audit
@@ -22,7 +23,7 @@ from serving.schema import Connection
 stop = typer.Typer(help="Stop customers at once: add, remove, list.", no_args_is_help=True)
 app = typer.Typer()
 app.add_typer(stop, name="stop")
-Who = Annotated[int | None, typer.Argument(help="Customer id; or give --number.", min=0, max=2**63 - 1)]
+Who = Annotated[int | None, typer.Argument(parser=OptionReader("WHO", CUSTOMER), help="Customer id; or give --number.")]
 Number = Annotated[str, typer.Option("--number", help="Instead of the id: the number, as written; kept nowhere.")]
 Why = Annotated[str, typer.Option("--why", help="The reason; it is kept with your name.")]
 

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 import typer
 
 from cli.output import EnvOption, JsonOption, console, print_json
+from conf.bounds import OptionReader, WholeRange
 from conf.errors import UserError
 from conf.settings import Settings, load_settings
 from serving import embedded
@@ -24,7 +25,12 @@ LOGIN = {"read": "cpc_reader", "write": "cpc_publisher"}
 
 @store.command()
 def up(
-    port: Annotated[int, typer.Option("--port", min=1024, max=65535, help="On the loopback interface.")] = 54329,
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port", parser=OptionReader("--port", WholeRange(1024, 65535)), help="On the loopback interface."
+        ),
+    ] = 54329,
     env: EnvOption = None,
     as_json: JsonOption = False,
 ) -> None:
