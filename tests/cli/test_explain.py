@@ -39,7 +39,7 @@ def refused(*command: str) -> str:
     return done.exception.what
 
 
-@pytest.mark.parametrize("command", [("funnel",), ("kpi",), ("explain", "1")])
+@pytest.mark.parametrize("command", [("funnel",), ("kpi",), ("explain", "1", "--why", "a test")])
 def test_a_run_that_there_is_not_is_refused(told: Night, command: tuple[str, ...]) -> None:
     assert refused(*command, "--run", "2026-01-09-cccccccccccc") == "there is no run '2026-01-09-cccccccccccc'"
     assert "no run" in refused(*command, "--run", "2026-01-09-unpinned")
@@ -55,4 +55,4 @@ def test_a_slice_that_there_is_not_is_refused(told: Night) -> None:
 
 
 def test_a_customer_that_there_is_not_is_refused_as_one(told: Night) -> None:
-    assert refused("explain", "77") == "there is no customer 77"
+    assert refused("explain", "77", "--why", "a test") == "there is no customer 77"

@@ -78,6 +78,7 @@ def test_what_the_set_itself_gives_is_looked_up_in_the_night(planned):
         {
             "business_date": night.date,
             "customer_id": c,
+            "draw_key": c,
             "masks": [0],
             "recent_milli": 0,
             "removed": [0],

@@ -191,7 +191,7 @@ def test_a_run_whose_instance_is_gone_still_explains(decided_night):
 
 
 def test_who_is_not_there_and_which_run(decided_night):
-    with pytest.raises(UserError, match="not among the active customers"):
+    with pytest.raises(UserError, match="there is no customer 99"):
         explanation.read(decided_night, 99)
     with pytest.raises(UserError, match="another run"):
         explanation.read(decided_night, 1, "2026-01-09-ffffffffffff")

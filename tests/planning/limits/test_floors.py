@@ -13,7 +13,6 @@ from tests.nights.published import put
 
 LIMITS = InForce(
     LimitsInForce(limits=(LimitInForce(name="cap", at_most=7), LimitInForce(name="floor", at_least=5))),
-    (0, 0),
     (True, False),
     (),
 )
