@@ -145,10 +145,19 @@ def describe(rows: Iterable[Mapping[str, Any]], figures: Mapping[str, Figure]) -
     """
     described = []
     for row in rows:
-        declared = figures.get(row["kpi"])
-        if declared is None:
-            what, remedy = f"figure {row['kpi']!r} is not declared", suggest(row["kpi"], figures)
-            raise UserError(what, where="conf/figures", remedy=f"write conf/figures/{row['kpi']}.yml, or {remedy}")
+        declared = find_declared(row["kpi"], figures)
         words = {name: getattr(declared, name) for name in ("label", "label_zh", "unit", "formula", "formula_zh")}
         described.append({**row, **words})
     return described
+
+
+def find_declared(name: str, figures: Mapping[str, Figure]) -> Figure:
+    """The declaration of a figure.
+
+    Raises:
+        UserError: there is none, so that it cannot be shown.
+    """
+    if name not in figures:
+        remedy = f"write conf/figures/{name}.yml, or {suggest(name, figures)}"
+        raise UserError(f"figure {name!r} is not declared", where="conf/figures", remedy=remedy)
+    return figures[name]

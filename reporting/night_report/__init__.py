@@ -7,11 +7,15 @@ The page is the same for the same night; only what stands under *operational* de
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
+from conf.figure import Figure
 from reporting.figure_text import say
+from reporting.kpi import find_declared
 from reporting.night_report.facts import ReportFacts, gather
 from reporting.night_report.view import view
 from runtime.atomic_files import write_atomic
@@ -44,4 +48,21 @@ def render(facts: ReportFacts, night: Night, *, operational: bool = True) -> str
         lstrip_blocks=True,
     )
     page = environment.get_template("page.html.j2")
-    return page.render(say=say, **view(facts, night.catalogue, night.settings.demo, operational=operational))
+    return page.render(
+        say=say,
+        mark=marker(night.catalogue.figures),
+        **view(facts, night.catalogue, night.settings.demo, operational=operational),
+    )
+
+
+def marker(figures: Mapping[str, Figure]) -> Callable[[str], Markup]:
+    """What marks an element as showing a figure: its name, and its formula as a tip.
+
+    What is not declared cannot be shown: naming it is a UserError.
+    """
+
+    def mark(name: str) -> Markup:
+        declared = find_declared(name, figures)
+        return Markup('data-figure="{}" title="{} {}"').format(name, declared.formula, declared.formula_zh)
+
+    return mark

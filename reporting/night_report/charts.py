@@ -8,6 +8,8 @@ from html import escape
 from markupsafe import Markup
 
 INK, QUIET, RULE = "var(--ink)", "var(--quiet)", "var(--rule)"
+#: On a phone a chart is no narrower than this: it is scrolled, and its text stays legible.
+LEGIBLE = 560
 BLUE, DEEP, AMBER, RED, GREEN = "var(--blue)", "var(--deep)", "var(--amber)", "var(--red)", "var(--green)"
 
 
@@ -25,8 +27,13 @@ def _svg(width: float, height: float, parts: Sequence[str], label: str) -> Marku
     body = "".join(parts)
     return Markup(  # noqa: S704  (all text inside went through escape)
         f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}" '
-        f'style="max-width:{width:g}px">{body}</svg>'
+        f'style="max-width:{width:g}px;--w:{min(width, LEGIBLE):g}px">{body}</svg>'
     )
+
+
+def measure(names: Sequence[str], least: float) -> float:
+    """Room for names right-aligned at the left of a chart, in pixels: none is cut."""
+    return max([least, *(sum(12.5 if ord(c) > 0x2E7F else 6.8 for c in name) + 16 for name in names)])
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", fill: str = INK, size: float = 12) -> str:
@@ -60,6 +67,8 @@ def bars(
         width: of the whole chart.
         left: room for the names.
     """
+    room = measure([name for name, _, _ in rows], left)
+    width, left = int(width + room - left), int(room)
     right, step, thick = 64, 26, 15
     top = max([value for _, value, _ in rows] + [value for value in before if value] + [1e-12])
     scale = (width - left - right) / top
@@ -86,6 +95,8 @@ def funnel(steps: Sequence[tuple[str, int, int]], *, label: str, width: int = 10
         width: of the whole chart.
         left: room for the names.
     """
+    room = measure([name for name, _, _ in steps], left)
+    width, left = int(width + room - left), int(room)
     right, step, thick = 150, 26, 16
     top = max([before for _, before, _ in steps] + [1])
     scale = (width - left - right) / top
@@ -113,7 +124,7 @@ def cells(states: Sequence[tuple[str, str, str]], *, label: str, columns: int = 
 
 def heat(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float]], *, label: str) -> Markup:
     """A matrix of counts: darker is more (by square root, so that small counts are seen)."""
-    left, top, wide, high = 230, 30, 110, 24
+    left, top, wide, high = int(measure(rows, 230)), 30, 110, 24
     peak = max([value for row in values for value in row] + [1.0])
     parts = [_text(left + (j + 0.5) * wide, 18, name, anchor="middle", fill=QUIET) for j, name in enumerate(columns)]
     for i, name in enumerate(rows):

@@ -12,14 +12,24 @@ from conf.money import MICRO
 from conf.offer import Channel, Product
 from planning.plan.reasons import REASONS
 from reporting.feed_status import STATES, FeedState, counts
-from reporting.figure_text import say
+from reporting.figure_text import say, say_gap, say_yuan
+from reporting.kpi import find_declared
 from reporting.night_report import charts
-from reporting.night_report.facts import ReportFacts
+from reporting.night_report.facts import PlanFacts, ReportFacts
 from runtime.figures import AssignFigures, ProveFigures, ScoreFigures
 
 DIALECTS = ("avl", "verf", "vgop", "jsonl")
 #: Parts of the names of figures that the clock decides; they are shown under *operational* only, if at all.
 CLOCKED = ("seconds", "per_second")
+#: What a role is called.
+ROLES = {
+    "exploit": "served the best 常规",
+    "explore": "drawn to learn 探索",
+    "control": "held out 对照",
+    "usual": "served by the old rule 旧规则",
+}
+#: One product with a larger share of contacts is told above the charts.
+MOST = 0.5
 #: Whose decisions a period is made of.
 POLICIES = {"logged": "the system before this one 前任系统", "ours": "this system 本系统"}
 #: Limits shown before the rest is folded away.
@@ -34,7 +44,7 @@ def view(facts: ReportFacts, catalogue: Catalogue, demo: str, *, operational: bo
         "date": facts.date.isoformat(),
         "run_id": facts.run_id,
         "demo": demo,
-        "tiles": tiles(facts),
+        "tiles": tiles(facts, catalogue.figures),
         "feeds": feed_section(facts.feeds),
         "checks": check_section(facts),
         "funnel": funnel_section(facts),
@@ -53,9 +63,10 @@ def yuan(micro: float) -> str:
     return f"{micro / MICRO:,.0f} 元"
 
 
-def tile(label: str, label_zh: str, value: str, note: str = "", tone: str = "") -> dict[str, str]:
-    """A figure at the top of the page."""
-    return {"label": label, "label_zh": label_zh, "value": value, "note": note, "tone": tone}
+def tile(figure: Figure, value: str, note: str = "", tone: str = "", of_note: str = "") -> dict[str, str]:
+    """A figure at the top of the page, called what it is declared to be; ``of_note`` is the figure that the note tells."""
+    words = {"label": figure.label, "label_zh": figure.label_zh, "figure": figure.name, "figure_of_note": of_note}
+    return words | {"value": value, "note": note, "tone": tone}
 
 
 def change(now: float, before: float) -> str:
@@ -93,47 +104,57 @@ def proof(facts: ReportFacts) -> Proof:
     )
 
 
-def tiles(facts: ReportFacts) -> list[dict[str, str]]:
+def tiles(facts: ReportFacts, figures: Mapping[str, Figure]) -> list[dict[str, str]]:
     """The figures that are read first."""
     due = [feed for feed in facts.feeds if feed.due]
     arrived = [feed for feed in due if feed.came]
     rows, aside = facts.loads.rows, facts.loads.quarantined
     evidence = proof(facts)
     plan, before = facts.plan, facts.before
-    gap = evidence.gap
     lift = evidence.lift if evidence.lift_no_budget is None else evidence.lift_no_budget
+    part = aside / max(rows + aside, 1)
+    later = "change_since_last_night"
+
+    def make(name: str, value: str, note: str, tone: str = "", of_note: str = "") -> dict[str, str]:
+        return tile(find_declared(name, figures), value, note, tone, of_note)
+
     return [
-        tile(
-            "feeds in",
-            "接口到达",
+        make(
+            "feeds_in",
             f"{len(arrived)} / {len(due)}",
             f"{rows:,} rows 行",
             "" if len(arrived) == len(due) else "warn",
+            "rows_loaded",
         ),
-        tile("set aside", "隔离记录", f"{aside:,}", f"{aside / max(rows + aside, 1):.3%} of records"),
-        tile("customers decided", "决策客户", f"{plan.customers:,}", change(plan.customers, before.customers)),
-        tile("contacts", "触达计划", f"{plan.contacts:,}", change(plan.contacts, before.contacts)),
-        tile("predicted value", "预测价值", yuan(plan.value_micro), change(plan.value_micro, before.value_micro)),
-        tile(
-            "certified gap",
-            "认证最优差距",
-            "–" if gap is None else f"{gap:.1e}",
-            "at most this far from the best plan 距最优上界",
+        make("rows_set_aside", f"{aside:,}", f"{say(part, 'share')} of records 占记录", of_note="set_aside_share"),
+        make("customers_decided", f"{plan.customers:,}", change(plan.customers, before.customers), of_note=later),
+        make("contacts", f"{plan.contacts:,}", change(plan.contacts, before.contacts), of_note=later),
+        make(
+            "predicted_value_yuan", yuan(plan.value_micro), change(plan.value_micro, before.value_micro), of_note=later
         ),
-        tile(
-            "lift over caps in turn",
-            "较逐级限额提升",
-            "–" if lift is None else f"{lift:+.1%}",
-            _lift_note(evidence.lift, evidence.lift_no_budget),
-        ),
-        tile(
+        make("certified_gap", *tell_gap(evidence), of_note="certified_gap_yuan"),
+        make("lift_over_caps", _format_lift(lift), _lift_note(evidence.lift, evidence.lift_no_budget)),
+        make(
             "certificate",
-            "证明",
             "accepted 通过" if evidence.checked else "not checked 未验",
             "by an independent program 独立校验",
             "good" if evidence.checked else "warn",
         ),
     ]
+
+
+def _format_lift(lift: float | None) -> str:
+    return "–" if lift is None else f"{lift:+.1%}"
+
+
+def tell_gap(evidence: Proof) -> tuple[str, str]:
+    """How far the plan may be from the best, in percent and in 元."""
+    if evidence.gap is None:
+        return "–", "no bound 无上界"
+    text = "any other plan earns at most {} more 任何方案最多可多得"
+    if evidence.bound is None or evidence.primal is None:
+        return say_gap(evidence.gap), "at most this far from the best plan 距最优上界"
+    return say_gap(evidence.gap), text.format(say_yuan((evidence.bound - evidence.primal) / MICRO))
 
 
 def _lift_note(lift: float | None, rich: float | None) -> str:
@@ -247,12 +268,16 @@ def plan_section(
             before=_ticks(shown, product_was, before.contacts),
         ),
         "heat": charts.heat(
-            [f"{p.label_zh} {p.label}"[:26] for p in shown],
+            [f"{p.label_zh} {p.label}" for p in shown],
             [c.label_zh for c in outbound],
             [[float(plan.arcs.get((p.id, c.id), 0)) for c in outbound] for p in shown],
             label="contacts by product and channel",
         ),
-        "roles": [(role, plan.roles[role], plan.roles[role] / max(plan.customers, 1)) for role in sorted(plan.roles)],
+        "remarks": remark(plan, shown, outbound),
+        "roles": [
+            (ROLES.get(role, role), plan.roles[role], plan.roles[role] / max(plan.customers, 1))
+            for role in sorted(plan.roles)
+        ],
         "reasons": [(words(code), count) for code, count in plan.reasons.most_common()],
         "losses": losses(facts.record.read(AssignFigures), words),
         "offers": [
@@ -268,6 +293,27 @@ def losses(assign: AssignFigures, words: Callable[[str], str]) -> list[tuple[str
     """Contacts made at a loss: why, how many, and what they cost; none where the record of the run does not tell."""
     costs = assign.loss_yuan or {}
     return [(words(code), count, yuan(round(costs[code] * MICRO))) for code, count in (assign.at_a_loss or {}).items()]
+
+
+def remark(plan: PlanFacts, best: Sequence[Product], outbound: Sequence[Channel]) -> list[dict[str, str]]:
+    """What a reader should not have to look for: one product with most contacts, channels without any."""
+    remarks = []
+    if best and plan.contacts:
+        product = best[0]
+        part = plan.by(0)[product.id] / plan.contacts
+        if part > MOST:
+            name = f"{product.label} {product.label_zh}"
+            remarks.append(
+                {
+                    "figure": "product_share",
+                    "text": f"{say(part, 'share')} of contacts are one product 触达集中于: {name}",
+                }
+            )
+    contacted = plan.by(1)
+    idle = [f"{channel.label} {channel.label_zh}" for channel in outbound if not contacted.get(channel.id)]
+    if idle and plan.contacts:
+        remarks.append({"figure": "contacts", "text": f"no contacts tonight 今晚无触达: {', '.join(idle)}"})
+    return remarks
 
 
 def _ticks(rows: Sequence[Product] | Sequence[Channel], was: Mapping[int, int], any_before: int) -> list[float | None]:
@@ -338,6 +384,7 @@ def kpi_section(facts: ReportFacts, figures: Mapping[str, Figure]) -> dict[str, 
     slices = ["all", *sorted({s for _, s in values if s.startswith("channel:")})]
     table = [
         {
+            "figure": figure.name,
             "label": figure.label,
             "label_zh": figure.label_zh,
             "cells": [say(values.get((figure.name, s)), figure.unit) for s in slices],
@@ -372,27 +419,27 @@ def list_earned(kpis: Sequence[Mapping[str, Any]], figures: Mapping[str, Figure]
     return sections
 
 
-def yesterday_section(facts: ReportFacts) -> list[tuple[str, str, str, str]]:
-    """Tonight against the night before: label, tonight, before, change."""
+def yesterday_section(facts: ReportFacts) -> list[tuple[str, str, str, str, str]]:
+    """Tonight against the night before: figure, label, tonight, before, change."""
     now, then = facts.plan, facts.before
     if not then.customers:
         return []
     pairs = [
-        ("customers decided 决策客户", now.customers, then.customers),
-        ("contacts 触达", now.contacts, then.contacts),
-        ("products in the plan 涉及产品", len(now.by(0)), len(then.by(0))),
-        ("explored 探索", now.roles["explore"], then.roles["explore"]),
-        ("control 对照", now.roles["control"], then.roles["control"]),
+        ("customers_decided", "customers decided 决策客户", now.customers, then.customers),
+        ("contacts", "contacts 触达", now.contacts, then.contacts),
+        ("products_in_plan", "products in the plan 涉及产品", len(now.by(0)), len(then.by(0))),
+        ("role_customers", "explored 探索", now.roles["explore"], then.roles["explore"]),
+        ("role_customers", "control 对照", now.roles["control"], then.roles["control"]),
     ]
-    rows = [(name, f"{a:,}", f"{b:,}", change(a, b).split(" ")[0]) for name, a, b in pairs]
+    rows = [(figure, name, f"{a:,}", f"{b:,}", change(a, b).split(" ")[0]) for figure, name, a, b in pairs]
     value = (yuan(now.value_micro), yuan(then.value_micro), change(now.value_micro, then.value_micro).split(" ")[0])
-    rows.insert(2, ("predicted value 预测价值", *value))
+    rows.insert(2, ("predicted_value_yuan", "predicted value 预测价值", *value))
     assign = facts.record.read(AssignFigures)
     gap, was = assign.gap, facts.record_before.read(AssignFigures).gap
     if gap is not None and was is not None:
-        rows.append(("certified gap 认证差距", f"{gap:.1e}", f"{was:.1e}", ""))
+        rows.append(("certified_gap", "certified gap 认证差距", say_gap(gap), say_gap(was), ""))
     if assign.churn is not None:
-        rows.append(("customers whose offer changed 方案变更", f"{assign.churn:.1%}", "", ""))
+        rows.append(("churn", "customers whose offer changed 方案变更", say(assign.churn, "share"), "", ""))
     return rows
 
 

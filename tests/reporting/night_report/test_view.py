@@ -2,12 +2,14 @@ import re
 import shutil
 from collections import Counter
 from dataclasses import replace
+from html.parser import HTMLParser
 
 import pyarrow as pa
 import pytest
 
+from conf.errors import UserError
 from jobs import publish
-from reporting.night_report import charts, render
+from reporting.night_report import charts, marker, render
 from reporting.night_report.facts import count_plan, gather
 from reporting.night_report.view import change, losses, price, view, yuan
 from runtime.figures import AssignFigures
@@ -42,7 +44,7 @@ def test_the_page_stands_alone_and_shows_the_night(planned):
     publish.run(night)
     page = (publication.publication_folder(night) / "report.html").read_text(encoding="utf-8")
     assert not re.search(r"(src|href)=|@import|url\(|<script", page)
-    for words in ("sms_day", "短厅日发送量", "0.42", "3.1e-05", "+7.1%", "客户拒绝营销", "accepted 通过"):
+    for words in ("sms_day", "短厅日发送量", "0.42", "0.003 %", "+7.1%", "客户拒绝营销", "accepted 通过"):
         assert words in page, words
     plan = view(gather(night, "r"), night.catalogue, "", operational=False)["plan"]
     assert "Agent call 人工外呼" in plan["channels"]
@@ -57,7 +59,7 @@ def test_the_night_before_is_compared_where_there_is_one(planned):
     publish.run(night)
     facts = gather(night, "r")
     shown = view(facts, night.catalogue, "", operational=False)
-    rows = {row[0].split(" ")[0]: row[1:] for row in shown["yesterday"]}
+    rows = {row[1].split(" ")[0]: row[2:] for row in shown["yesterday"]}
     assert rows["customers"] == ("240", "240", "+0.0%")
     alone = view(gather(planned(dt.date(2026, 1, 5), verdict=GOOD), "r"), night.catalogue, "", operational=False)
     assert alone["yesterday"] == []
@@ -150,8 +152,9 @@ def test_a_browser_shows_the_page(planned, tmp_path):
         for section in ("plan", "limits", "funnel", "feeds", "yesterday"):
             box = page.locator(f"#{section}").bounding_box()
             assert box["height"] > 80, section
-        page.set_viewport_size({"width": 420, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") <= 420
+        page.set_viewport_size({"width": 390, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.locator("#plan .wide svg").first.bounding_box()["width"] >= 500  # scrolled, not shrunk
         browser.close()
     assert (tmp_path / "report.png").stat().st_size > 50_000
 
@@ -186,3 +189,80 @@ def test_contacts_at_a_loss_are_told_with_what_asks_for_them_and_what_they_cost(
     rows = losses(assign, lambda code: f"why {code}")
     assert rows == [("why share", 459, yuan(21_965_000)), ("why learn", 73, yuan(6_000_000))]
     assert losses(AssignFigures.load({}), str) == []
+
+
+class Numbers(HTMLParser):
+    """Walks a page: texts with a digit that stand in no declared figure and in no name, and the figures it marks."""
+
+    VOID = {"meta", "br", "img"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[tuple[str, dict]] = []
+        self.loose: list[str] = []
+        self.marked: set[str] = set()
+
+    def handle_starttag(self, tag, attrs):
+        marks = dict(attrs)
+        self.marked |= {marks["data-figure"]} if "data-figure" in marks else set()
+        if tag not in self.VOID:
+            self.open.append((tag, marks))
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data):
+        inside = any(
+            "data-figure" in marks or "data-name" in marks or tag in {"style", "title"} for tag, marks in self.open
+        )
+        if re.search(r"\d", data) and not inside:
+            self.loose.append(data.strip())
+
+
+def test_every_number_on_the_page_is_a_declared_figure(planned):
+    import datetime as dt
+
+    put_decisions = planned(dt.date(2026, 1, 8), verdict=GOOD)
+    publish.run(put_decisions)
+    night = planned(verdict=GOOD)
+    publish.run(night)
+    walked = Numbers()
+    walked.feed((publication.publication_folder(night) / "report.html").read_text(encoding="utf-8"))
+    assert walked.loose == []
+    assert walked.marked <= set(night.catalogue.figures)
+    assert {"contacts", "certified_gap", "role_customers", "limit_price", "roi"} <= walked.marked
+    strange = Numbers()
+    strange.feed("<p data-figure='roi'>7</p><p>and 12 more</p>")
+    assert strange.loose == ["and 12 more"]
+
+
+def test_a_figure_that_is_not_declared_cannot_be_shown(planned):
+    night = planned(verdict=GOOD)
+    figures = dict(night.catalogue.figures)
+    assert 'data-figure="roi"' in marker(figures)("roi")
+    del figures["roi"]
+    with pytest.raises(UserError, match="'roi' is not declared"):
+        marker(figures)("roi")
+
+
+def test_the_page_says_what_stands_out(planned):
+    night = planned(verdict=GOOD)
+    facts = gather(night, "r")
+    facts.plan.arcs.clear()
+    facts.plan.arcs.update({(3, 1): 72, (4, 1): 28})
+    texts = [remark["text"] for remark in view(facts, night.catalogue, "", operational=False)["plan"]["remarks"]]
+    assert texts[0].startswith("72.0% of contacts are one product 触达集中于: ")
+    assert "Account manager 客户经理" in texts[1]
+    facts.plan.arcs.update({(4, 1): 90})
+    view(facts, night.catalogue, "", operational=False)
+
+
+def test_no_label_of_a_chart_is_cut():
+    name = "A product with quite a long name 名称很长的一个产品 and then some more"
+    for chart in (charts.bars([(name, 1.0, "")], label="l"), charts.heat([name], ["a"], [[1.0]], label="l")):
+        assert name in chart
+        assert float(re.search(r'<text x="([\d.]+)"[^>]*>A product', chart)[1]) > 6.8 * 50
