@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from math import ceil
 from typing import Annotated
 
 import typer
@@ -138,18 +139,34 @@ def design(
     ] = 20_000,
     base: Annotated[
         float,
-        typer.Option(parser=OptionReader("--base", SHARE), help="Conversion rate without a contact over the window."),
-    ] = 0.01,
+        typer.Option(parser=OptionReader("--base", SHARE), help="Share of control with an order over the period."),
+    ] = 0.12,
     lift: Annotated[
         float,
-        typer.Option(parser=OptionReader("--lift", RealRange(0, 1e6, inside=True)), help="Relative lift worth seeing."),
+        typer.Option(
+            parser=OptionReader("--lift", RealRange(0, 1e6, inside=True)),
+            help="Relative lift of that share among contacted customers.",
+        ),
     ] = 0.5,
     contacted: Annotated[
         float,
-        typer.Option(parser=OptionReader("--contacted", SHARE), help="Share of the others contacted in the window."),
+        typer.Option(parser=OptionReader("--contacted", SHARE), help="Share of the others contacted in the period."),
     ] = 0.5,
+    margin: Annotated[
+        float,
+        typer.Option(
+            parser=OptionReader("--margin", RealRange(0, 1e6, inside=True)), help="Mean margin of an order, 元."
+        ),
+    ] = 30.0,
+    tail: Annotated[
+        float,
+        typer.Option(
+            parser=OptionReader("--tail", RealRange(0, 1e3)),
+            help="Standard deviation of an order's margin over its mean.",
+        ),
+    ] = 1.5,
     power: Annotated[
-        float, typer.Option(parser=OptionReader("--power", SHARE), help="Probability to see the lift.")
+        float, typer.Option(parser=OptionReader("--power", SHARE), help="Probability to see the effect.")
     ] = 0.8,
     alpha: Annotated[
         float, typer.Option(parser=OptionReader("--alpha", SHARE), help="Error of the first kind, two-sided.")
@@ -157,24 +174,30 @@ def design(
     env: EnvOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Sizes of control and exploration for a wanted power.
+    """The least control that shows what contacts earn: margin a customer, all who may be contacted against control.
 
-    Example: cpc design --customers 200000 --base 0.008 --lift 0.25
+    Example: cpc design --customers 200000 --base 0.1 --lift 0.25
     """
-    from models.affinity.design import design as sizes
+    from models.affinity.design import Behaviour
+    from models.affinity.design import design as size_control
 
     if base * (1 + lift) >= 1:
         raise UserError("these sizes make no experiment", where="--lift, --base", remedy="keep base·(1 + lift) below 1")
     shares = load_settings(env).shares
-    size = sizes(customers, base, lift, contacted=contacted, control=shares.control, alpha=alpha, power=power)
+    if not shares.control:
+        raise UserError("nobody is held out", where="settings: shares.control", remedy="give control a share above 0")
+    size = size_control(
+        Behaviour(base, lift, contacted, margin, tail), customers, shares.control, alpha=alpha, power=power
+    )
     figures = {
-        "control needed (customers)": size.per_arm,
+        "effect to be seen (元 a customer)": round(size.effect, 4),
         "control needed (share)": size.control_share,
+        "control needed (customers)": None if size.control_share is None else ceil(size.control_share * customers),
         "control now (share)": shares.control,
-        "least lift that control sees": size.detectable,
+        "power of control now": round(size.power_now, 3),
+        "least effect that control sees (元 a customer)": round(size.detectable, 4),
+        "customers that control now would need": size.customers_needed,
         "explorers a night": round(customers * shares.explore),
-        "exploration now (share)": shares.explore,
-        "nights until exploration has as many": round(size.per_arm / max(1.0, customers * shares.explore), 1),
     }
     if as_json:
         print_json(figures)

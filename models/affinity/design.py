@@ -1,80 +1,109 @@
-"""How large control and exploration must be: power of a difference of two rates (Fleiss, Levin and Paik 2003)."""
+"""How large control must be for the comparison that the product shows: margin a customer, by intention to treat.
+
+Everybody who may be contacted is compared with everybody held out (``reporting.earned``), so that an effect on those
+who are contacted is diluted by those who are not, and margins have a heavy tail: most customers buy nothing, and an
+order's margin varies more than its mean.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import sqrt
 
 from scipy.stats import norm
+
+#: Shares of control among which the least is looked for.
+_LEAST, _MOST = 1e-4, 0.5
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What customers do over a period.
+
+    Attributes:
+        base: share of control with an order.
+        lift: relative increase of that share among customers who are contacted.
+        contacted: share of the others who are contacted at all in the period.
+        margin: mean margin of an order, 元.
+        tail: standard deviation of an order's margin over its mean.
+    """
+
+    base: float
+    lift: float
+    contacted: float
+    margin: float
+    tail: float
+
+    @property
+    def effect(self) -> float:
+        """元 that a customer who may be contacted brings more, contacted or not."""
+        return self.margin * self.base * self.lift * self.contacted
+
+    def variance(self, treated: bool) -> float:
+        """Variance of a customer's margin, 元²: p m² (1 + tail²) - (p m)²."""
+        rate = self.base * (1 + self.lift * self.contacted * treated)
+        return rate * self.margin**2 * (1 + self.tail**2) - (rate * self.margin) ** 2
 
 
 @dataclass(frozen=True)
 class Design:
-    """Sizes for a wanted power; ``days`` is how long the given shares take to collect them."""
+    """What a control of a wanted power is, and what the present one can do.
 
-    per_arm: int
-    control_share: float
+    Attributes:
+        control_share: least share of customers; None where no share up to a half has the power.
+        effect: 元 a customer that is to be seen.
+        power_now: probability that the present control sees it.
+        detectable: least effect, 元 a customer, that the present control sees with the wanted power.
+        customers_needed: customers that the present share would need.
+    """
+
+    control_share: float | None
+    effect: float
+    power_now: float
     detectable: float
-    days: float
+    customers_needed: int
 
 
-def per_arm(base: float, lift: float, *, alpha: float = 0.05, power: float = 0.8, ratio: float = 1.0) -> int:
-    """Customers in the smaller arm to see a rate move from ``base`` to ``base·(1 + lift)``, two-sided.
+def compute_error(behaviour: Behaviour, customers: float, control: float) -> float:
+    """Standard error of the difference of means, 元 a customer, with a share of ``customers`` held out."""
+    apart = behaviour.variance(True) / (1 - control) + behaviour.variance(False) / control
+    return sqrt(apart / customers)
 
-    n = (z_{1−α/2}·√((1 + 1/r)·p̄(1−p̄)) + z_{power}·√(p₀(1−p₀) + p₁(1−p₁)/r))² / (p₁ − p₀)²
+
+def compute_power(behaviour: Behaviour, customers: float, control: float, alpha: float = 0.05) -> float:
+    """Probability that the interval of the difference leaves 0 out on the right side."""
+    return float(norm.cdf(behaviour.effect / compute_error(behaviour, customers, control) - norm.ppf(1 - alpha / 2)))
+
+
+def design(behaviour: Behaviour, customers: int, control: float, *, alpha: float = 0.05, power: float = 0.8) -> Design:
+    """The least control that sees the effect, by bisection, and what the present one sees.
 
     Args:
-        base: rate without a contact.
-        lift: relative change worth seeing.
-        alpha: error of the first kind.
-        power: probability to see it.
-        ratio: size of the larger arm over the smaller one.
+        behaviour: what customers do over the period.
+        customers: active customers.
+        control: share of control now, above 0.
+        alpha: error of the first kind, two-sided.
+        power: probability to see the effect.
     """
-    other = base * (1 + lift)
-    pooled = (base + ratio * other) / (1 + ratio)
-    a = norm.ppf(1 - alpha / 2) * sqrt((1 + 1 / ratio) * pooled * (1 - pooled))
-    b = norm.ppf(power) * sqrt(base * (1 - base) + other * (1 - other) / ratio)
-    return ceil((a + b) ** 2 / (other - base) ** 2)
+    reach = float(norm.ppf(1 - alpha / 2) + norm.ppf(power))
+    now = compute_error(behaviour, customers, control)
+    return Design(
+        control_share=_find_share(behaviour, customers, alpha, power),
+        effect=behaviour.effect,
+        power_now=compute_power(behaviour, customers, control, alpha),
+        detectable=reach * now,
+        customers_needed=round(customers * (reach * now / behaviour.effect) ** 2),
+    )
 
 
-def detectable(base: float, small: int, large: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """Least relative lift that arms of these sizes can see, by bisection."""
-    low, high = 1e-4, 1.0
-    while per_arm(base, high, alpha=alpha, power=power, ratio=large / small) > small and base * (1 + high) < 0.99:
-        high = min(high * 2, 0.99 / base - 1)
-        if high >= 0.99 / base - 1 - 1e-9:
-            break
-    for _ in range(60):
+def _find_share(behaviour: Behaviour, customers: int, alpha: float, power: float) -> float | None:
+    low, high = _LEAST, _MOST
+    if compute_power(behaviour, customers, high, alpha) < power:
+        return None
+    for _ in range(50):
         middle = (low + high) / 2
-        if per_arm(base, middle, alpha=alpha, power=power, ratio=large / small) > small:
+        if compute_power(behaviour, customers, middle, alpha) < power:
             low = middle
         else:
             high = middle
     return high
-
-
-def design(
-    customers: int,
-    base: float,
-    lift: float,
-    *,
-    contacted: float,
-    control: float,
-    alpha: float = 0.05,
-    power: float = 0.8,
-) -> Design:
-    """Sizes for a population: how small the universal control may be, and what the present one can see.
-
-    Args:
-        customers: active customers.
-        base: conversion rate of the control over the window.
-        lift: relative lift worth seeing.
-        contacted: share of the other customers contacted in the window.
-        control: share of the control now.
-        alpha: error of the first kind.
-        power: probability to see it.
-    """
-    larger = customers * (1 - control) * contacted
-    need = per_arm(base, lift, alpha=alpha, power=power, ratio=max(1.0, larger / max(1.0, customers * control)))
-    seen = detectable(base, max(1, round(customers * control)), max(1, round(larger)), alpha=alpha, power=power)
-    return Design(need, need / customers, seen, need / max(1.0, customers * control))
