@@ -179,7 +179,7 @@ def test_the_commands_speak(day: Callable[[int], Night], store_address: str, mon
         assert result.exit_code == 0, result.output
         return result.output
 
-    assert product in told("show", "2", "--channel", channel)
+    assert product in told("show", "2", "--channel", channel, "--why", "a test")
     assert "accepted" in told("accept", "2", product, channel)
     assert "sold out" in told("accept", "3", product, channel)
     assert json.loads(told("stock", "--json"))
