@@ -64,7 +64,7 @@ KINDS = {
     "table": Kind(Table, "conf/tables/*.yml"),
     "product": Kind(Product, "conf/**/products.yml", "products"),
     "channel": Kind(Channel, "conf/**/channels.yml", "channels"),
-    "rule": Kind(Rule, "conf/**/rules.yml", "rules"),
+    "rule": Kind(Rule, "conf/rules.yml", "rules"),
     "group": Kind(ProductGroup, "conf/**/groups.yml", "groups"),
     "limit": Kind(Limit, "conf/**/limits.yml", "limits", read=read_limits_of_conf),
     "segment": Kind(Segment, "conf/**/segments.yml", "segments"),
