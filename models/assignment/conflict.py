@@ -19,6 +19,7 @@ from models.assignment.complete_search import search_all
 from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Dual, Local, evaluate
 from models.assignment.feasibility_lp import NOTHING, choose_arcs, find_patterns, least_excess
+from models.assignment.impossible_arcs import drop_impossible
 from models.assignment.problem import LARGEST, Block, Kinds, Limits, Problem
 from models.assignment.repair import sum_uses
 from models.money import YUAN
@@ -112,6 +113,39 @@ def refuse_by_search(problem: Problem, end: float = np.inf) -> list[Ints] | None
         if without.complete and without.arcs is None:
             places = rest
     raise Infeasible(tuple(problem.limits.names[m] for m in places), None)
+
+
+def name_droppers(problem: Problem, error: Infeasible, end: float = np.inf) -> Infeasible:
+    """A conflict of the arcs that a plan can hold, told of all: with the limits that took the others out, if needed.
+
+    A plan that keeps the limits which took arcs out, and those of the conflict, would be one of the arcs that are left.
+
+    Args:
+        problem: with all arcs.
+        error: what is so of ``drop_impossible(problem)``.
+        end: when to stop looking at all plans, by ``time.perf_counter``.
+
+    Returns:
+        The conflict as it stands where its ray holds over all arcs; an irreducible one, without a ray, where all plans
+        can be looked at; else its limits and those that took arcs out, as far as its ray does not hold without them.
+    """
+    zero = replace(problem, blocks=[_worthless(block) for block in problem.blocks], most=0)
+    ray = error.ray
+    if ray is not None and _exact(zero, ray.prices) is not None:
+        return error
+    try:
+        refuse_by_search(problem, end)
+    except Infeasible as irreducible:
+        return irreducible
+    possible = drop_impossible(problem)
+    droppers = list(possible.limits) if possible is not None else []
+    for m in list(droppers):
+        rest = [x for x in droppers if x != m]
+        smaller = drop_impossible(zero, rest)
+        if ray is not None and smaller is not None and _exact(smaller.problem, ray.prices) is not None:
+            droppers = rest
+    places = {problem.limits.names.index(name) for name in error.names} | set(droppers)
+    return Infeasible(tuple(problem.limits.names[m] for m in sorted(places)), None)
 
 
 def _worthless(block: Block) -> Block:

@@ -7,7 +7,7 @@ docs/developer/assignment.md, "Form".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,10 +24,12 @@ class PossibleArcs:
     Attributes:
         problem: without them.
         arcs: of each block, the places of the arcs that stayed.
+        limits: those that took arcs out.
     """
 
     problem: Problem
     arcs: list[Ints]
+    limits: tuple[int, ...]
 
     def complete(self, plan: Plan) -> Plan:
         """A plan of this problem with its arcs as places in the problem with all arcs."""
@@ -44,18 +46,20 @@ class PossibleArcs:
         ]
 
 
-def drop_impossible(problem: Problem) -> PossibleArcs | None:
-    """The problem without arcs that cannot fit an at-most limit; None where all can."""
-    tests = [test for m in np.flatnonzero(problem.limits.sign > 0) if (test := _test_of(problem, int(m))) is not None]
-    if not tests:
+def drop_impossible(problem: Problem, limits: Sequence[int] | None = None) -> PossibleArcs | None:
+    """The problem without arcs that cannot fit an at-most limit, one of ``limits`` where given; None where all can."""
+    looked_at = np.flatnonzero(problem.limits.sign > 0) if limits is None else limits
+    tests = {int(m): test for m in looked_at if (test := _test_of(problem, int(m))) is not None}
+    removed = {m: [test(block) for block in problem.blocks] for m, test in tests.items()}
+    removed = {m: parts for m, parts in removed.items() if any(part.any() for part in parts)}
+    if not removed:
         return None
-    out = [np.any([test(block) for test in tests], axis=0) for block in problem.blocks]
-    if not any(part.any() for part in out):
-        return None
+    out = [np.any(parts, axis=0) for parts in zip(*removed.values(), strict=True)]
     blocks = [_without(block, part) for block, part in zip(problem.blocks, out, strict=True)]
     arcs = [np.flatnonzero(~part) for part in out]
     most = max((int(np.abs(np.asarray(b.value, np.int64)).max(initial=0)) for b in blocks), default=0)
-    return PossibleArcs(replace(problem, blocks=blocks, kinds=_drop_uses(problem.kinds, blocks), most=most), arcs)
+    kinds = _drop_uses(problem.kinds, blocks)
+    return PossibleArcs(replace(problem, blocks=blocks, kinds=kinds, most=most), arcs, tuple(removed))
 
 
 def _test_of(problem: Problem, limit: int) -> Callable[[Block], Flags] | None:

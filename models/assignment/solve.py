@@ -15,7 +15,7 @@ import numpy as np
 from models.arrays import Ints
 from models.assignment.aggregated_lp import BUCKETS, ROUNDS, by_classes
 from models.assignment.boxstep import boxes
-from models.assignment.conflict import Infeasible, refuse_by_descent, refuse_by_ray, refuse_by_search
+from models.assignment.conflict import Infeasible, name_droppers, refuse_by_descent, refuse_by_ray, refuse_by_search
 from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Dual, Engine, Local, evaluate
 from models.assignment.highs_models import Choice, whole_plan
@@ -137,10 +137,14 @@ def solve(problem: Problem, goal: SolveOptions, engine: Engine | None = None) ->
         Infeasible: no plan keeps the limits; names an irreducible set with its ray.
         NoPlan: none was found in time.
     """
+    end = time.perf_counter() + goal.seconds
     possible = drop_impossible(problem)
     if possible is None:
         return _solve(problem, goal, engine)
-    solution = _solve(possible.problem, goal, None)
+    try:
+        solution = _solve(possible.problem, goal, None)
+    except Infeasible as error:
+        raise name_droppers(problem, error, end) from error
     return replace(solution, plan=possible.complete(solution.plan))
 
 
