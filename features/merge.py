@@ -67,16 +67,9 @@ class DaySpan:
 
 
 class CellPlan(NamedTuple):
-    """What the kernel looks up: cells of each input, and the days that windows end on.
+    """What the kernel looks up: the arrays of ``Cells`` under their names, and where windows end.
 
     Attributes:
-        start: first cell of the i-th input, then of each code; int64 [inputs and codes + 1].
-        operation: of each cell; int64 [cells].
-        window: days of each cell, falling within an input; int64 [cells].
-        value: row of the chunk's values that an input takes, −1: none; int64 [inputs].
-        summed: its values are sums of their events already; bool [inputs].
-        coded: first entry of ``start`` of an input's codes, −1: none; int64 [inputs].
-        codes: how many codes it has; int64 [inputs].
         place: position of every offset of the bucket among the customers, −1: none; int64 [bucket].
         until: days since 1970; what later nights learned is not known.
         end_day: last day of the windows of each feed, −1: not known yet; int64 [feeds].

@@ -76,9 +76,15 @@ def make_lake(night: Night, rng: np.random.Generator) -> None:
                 orders.append(make_order(customer, start + dt.timedelta(hours=30), product, rng, len(orders)))
             if rng.random() < 0.02:
                 consents += [
-                    {"customer_id": customer, "kind": "marketing", "granted": False, "channel": "all",
-                     "event_time": start + dt.timedelta(days=d, hours=12)} for d in (1, 3)
-                ]  # fmt: skip
+                    {
+                        "customer_id": customer,
+                        "kind": "marketing",
+                        "granted": False,
+                        "channel": "all",
+                        "event_time": start + dt.timedelta(days=d, hours=12),
+                    }
+                    for d in (1, 3)
+                ]
     for customer in range(CUSTOMERS):
         for _ in range(rng.poisson(1.0)):
             at = start_of_day(FIRST) + dt.timedelta(days=float(rng.uniform(-5, NIGHTS + 20)))
@@ -214,11 +220,20 @@ def test_a_young_policy_is_not_yet_told_but_its_campaign_is(night: Callable[...,
     make_lake(tonight, np.random.default_rng(7))
     entry = nullable(arrow_schema(tonight.lake.table("assignment")))
     ours = [
-        {"business_date": LAST, "run_id": "r", "decision_id": f"{c}-{NIGHTS - 1}", "customer_id": c,
-         "role": "control" if c in CONTROL else "exploit", "reason": "best", "value_micro": 0, "price_micro": 0,
-         "product": 1 if (c * 7 + NIGHTS - 1) % 9 == 0 and c not in CONTROL else None, "channel": 1}
+        {
+            "business_date": LAST,
+            "run_id": "r",
+            "decision_id": f"{c}-{NIGHTS - 1}",
+            "customer_id": c,
+            "role": "control" if c in CONTROL else "exploit",
+            "reason": "best",
+            "value_micro": 0,
+            "price_micro": 0,
+            "product": 1 if (c * 7 + NIGHTS - 1) % 9 == 0 and c not in CONTROL else None,
+            "channel": 1,
+        }
         for c in range(CUSTOMERS)
-    ]  # fmt: skip
+    ]
     rows = pa.Table.from_pylist(ours, schema=entry)
     tonight.lake.replace_arrow("assignment", rows, partition={"business_date": LAST})
     found = {(row["kpi"], row["slice"]): row for row in earned.gather(tonight)}

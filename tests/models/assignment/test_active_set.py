@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from benchmarks.assignment_cases import Case
 from benchmarks.assignment_cases import problem as generated
+from benchmarks.tiny_problems import make_problem
 from models.arrays import Ints
 from models.assignment.active_set import Active, Box, active_set, box_of
 from models.assignment.dual_evaluation import Local, best_arcs, evaluate
@@ -22,7 +23,7 @@ from models.assignment.solve import Solution, SolveOptions, solve
 from planning.instance.certificate import Certificate, LimitCertificate
 from planning.whatif.active_sets import key_of, read_active, round_change, write_active
 from tests.examples import examples
-from tests.models.assignment.test_solve import made, problems
+from tests.models.assignment.test_solve import problems
 
 GAP = 1e-3
 
@@ -101,7 +102,7 @@ def test_the_same_of_arcs_in_groups_as_they_are_on_disk() -> None:
 
 def test_who_stays_certain_is_left_out_and_who_does_not_is_not() -> None:
     # margins 4 (uses one more), 4 (uses the same), 9 and 0 (tied with none); the price may rise by 4 micro-yuan
-    problem = made([[(9, [1]), (5, [0])], [(9, [1]), (5, [1])], [(9, [1])], [(0, [1])]], [("at_most", 2)])
+    problem = make_problem([[(9, [1]), (5, [0])], [(9, [1]), (5, [1])], [(9, [1])], [(0, [1])]], [("at_most", 2)])
     zero = np.zeros(1, np.int64)
     active = active_set(problem, zero, Box(zero, np.array([4_000_000]), zero))
     assert active is not None

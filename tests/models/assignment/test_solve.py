@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks.assignment_cases import Case
 from benchmarks.assignment_cases import problem as generated
+from benchmarks.tiny_problems import best_by_trying, make_problem
 from models.assignment.arc_types import Numbering, Use, reduce_kinds
 from models.assignment.boxstep import boxes
 from models.assignment.conflict import Infeasible
@@ -27,39 +27,6 @@ from tests.examples import examples
 YUAN = 1_000_000
 
 
-def made(
-    customers: list[list[tuple[int, list[int]]]], limits: list[tuple[str, int]], must: bool = False, block: int = 1000
-) -> Problem:
-    """A problem from each customer's arcs (value, uses of the limits as written) and limits (side, amount)."""
-    arcs = [arc for mine in customers for arc in mine]
-    sign = np.array([1 if side == "at_most" else -1 for side, _ in limits], np.int64)
-    uses = [Use(np.array([use[m] for _, use in arcs], np.int64), int(sign[m])) for m in range(len(limits))]
-    product = np.concatenate([np.arange(len(mine)) for mine in customers] or [np.zeros(0, int)]).astype(np.int64)
-    kinds, kind = reduce_kinds(product, np.zeros(len(arcs), np.int64), uses)
-    first = np.cumsum([0] + [len(mine) for mine in customers]).astype(np.int64)
-    value = np.array([v for v, _ in arcs], np.int64)
-    whole = Block(np.arange(len(customers), dtype=np.int64), first, value, kind.astype(np.uint16))
-    amount = np.array([a for _, a in limits], np.int64) * sign
-    named = Limits(tuple(f"l{m}" for m in range(len(limits))), amount, sign)
-    return Problem(split(whole, block), kinds, named, must, int(np.abs(value).max(initial=0)))
-
-
-def brute(problem: Problem, values: bool = True) -> int | None:
-    """The optimum by trying everything; None where nothing keeps the limits."""
-    best: int | None = None
-    block = problem.blocks[0]
-    choice = [
-        ([] if problem.exactly_one else [-1]) + list(range(block.first[i], block.first[i + 1]))
-        for i in range(len(block))
-    ]
-    for arcs in itertools.product(*choice):
-        plan = [np.array(arcs, np.int64)]
-        if all(u <= b for u, b in zip(sum_uses(problem, plan), problem.limits.amount.tolist(), strict=True)):
-            value = value_of(problem, plan)
-            best = value if best is None or value > best else best
-    return best
-
-
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
     limits = draw(st.lists(st.tuples(st.sampled_from(["at_most", "at_least"]), st.integers(0, 6)), max_size=3))
@@ -67,14 +34,14 @@ def problems(draw: st.DrawFn) -> Problem:
         st.integers(-2 * YUAN, 5 * YUAN), st.lists(st.integers(-2, 3), min_size=len(limits), max_size=len(limits))
     )
     customers = draw(st.lists(st.lists(arc, min_size=1, max_size=3), min_size=1, max_size=4))
-    return made(customers, limits, draw(st.booleans()))
+    return make_problem(customers, limits, draw(st.booleans()))
 
 
 @pytest.mark.whole
 @settings(max_examples=examples(60), deadline=None)
 @given(problems())
 def test_the_plan_is_the_best_and_the_bound_holds(problem: Problem) -> None:
-    best = brute(problem)
+    best = best_by_trying(problem)
     try:
         found = solve(problem, SolveOptions(gap=0.0))
     except Infeasible as error:
@@ -97,7 +64,7 @@ def test_the_plan_is_the_best_and_the_bound_holds(problem: Problem) -> None:
 def test_a_conflict_counts_customers_who_have_no_other_arc(first: list[tuple[int, list[int]]]) -> None:
     """Two limits conflict, neither alone does, and only whole plans show it: everybody must take an arc."""
     customers = [first, [(0, [3, 2])], [(0, [0, 1]), (0, [-2, -2])]]
-    problem = made(customers, [("at_most", 0), ("at_least", 3)], must=True)
+    problem = make_problem(customers, [("at_most", 0), ("at_least", 3)], must=True)
     with pytest.raises(Infeasible) as caught:
         solve(problem, SolveOptions(gap=0.0))
     check_conflict(problem, caught.value)
@@ -107,14 +74,9 @@ def check_conflict(problem: Problem, error: Infeasible) -> None:
     """The named limits cannot be kept together, each of them is needed, and the ray proves it."""
     places = [problem.limits.names.index(name) for name in error.names]
 
-    def only(limits: list[int]) -> Problem:
-        amount = np.full(len(problem.limits), 10**6, np.int64)
-        amount[limits] = problem.limits.amount[limits]
-        return replace(problem, limits=replace(problem.limits, amount=amount))
-
-    assert brute(only(places)) is None
+    assert best_by_trying(problem, places) is None
     for m in places:
-        assert brute(only([x for x in places if x != m])) is not None
+        assert best_by_trying(problem, [x for x in places if x != m]) is not None
     if error.ray is None:
         return
     prices, block = error.ray.prices, problem.blocks[0]
@@ -129,14 +91,15 @@ def check_conflict(problem: Problem, error: Infeasible) -> None:
 
 
 def test_all_values_negative_contacts_nobody() -> None:
-    found = solve(made([[(-5, [1])], [(-1, [1])]], [("at_most", 1)]), SolveOptions())
+    found = solve(make_problem([[(-5, [1])], [(-1, [1])]], [("at_most", 1)]), SolveOptions())
     assert [a.tolist() for a in found.plan.arcs] == [[-1, -1]]
     assert found.plan.primal == found.dual.bound == 0
 
 
 def test_a_floor_is_bought_at_the_least_loss() -> None:
     found = solve(
-        made([[(-5 * YUAN, [1])], [(-1 * YUAN, [1])], [(-3 * YUAN, [1])]], [("at_least", 2)]), SolveOptions(gap=1e-9)
+        make_problem([[(-5 * YUAN, [1])], [(-1 * YUAN, [1])], [(-3 * YUAN, [1])]], [("at_least", 2)]),
+        SolveOptions(gap=1e-9),
     )
     assert [a.tolist() for a in found.plan.arcs] == [[-1, 1, 2]]
     assert found.plan.primal == -4 * YUAN
@@ -144,20 +107,20 @@ def test_a_floor_is_bought_at_the_least_loss() -> None:
 
 
 def test_no_limits_and_a_limit_that_touches_nobody() -> None:
-    found = solve(made([[(3, []), (7, [])]], []), SolveOptions())
+    found = solve(make_problem([[(3, []), (7, [])]], []), SolveOptions())
     assert found.plan.primal == found.dual.bound == 7
-    assert solve(made([[(3, [0]), (7, [0])]], [("at_most", 0)]), SolveOptions()).plan.primal == 7
+    assert solve(make_problem([[(3, [0]), (7, [0])]], [("at_most", 0)]), SolveOptions()).plan.primal == 7
 
 
 def test_values_too_large_are_refused() -> None:
     with pytest.raises(Overflow):
-        solve(made([[(1 << 44, [1])]], [("at_most", 1)]), SolveOptions())
+        solve(make_problem([[(1 << 44, [1])]], [("at_most", 1)]), SolveOptions())
 
 
 def test_a_conflict_names_only_what_conflicts() -> None:
     arcs = [[(YUAN, [1, 1, 0])], [(YUAN, [1, 1, 1])]]
     with pytest.raises(Infeasible) as told:
-        solve(made(arcs, [("at_most", 1), ("at_least", 2), ("at_most", 5)]), SolveOptions())
+        solve(make_problem(arcs, [("at_most", 1), ("at_least", 2), ("at_most", 5)]), SolveOptions())
     assert told.value.names == ("l0", "l1")
     assert told.value.ray is not None
     assert told.value.ray.deficit < 0
@@ -165,7 +128,7 @@ def test_a_conflict_names_only_what_conflicts() -> None:
 
 def test_sweep_counts_margins_and_curvature_by_hand() -> None:
     # margins: 2 (against the other arc), 4 (against none); width 2^(8 + 13) pico-yuan ~ 2.1 micro-yuan
-    problem = made([[(5, [1]), (3, [0])], [(4, [1])]], [("at_most", 1)])
+    problem = make_problem([[(5, [1]), (3, [0])], [(4, [1])]], [("at_most", 1)])
     dual = evaluate(problem, Local(problem), np.zeros(1, np.int64), 13)
     assert dual.bound == 9
     assert dual.used == [2]
@@ -183,7 +146,7 @@ def test_sweep_counts_margins_and_curvature_by_hand() -> None:
 @settings(max_examples=examples(60), deadline=None)
 @given(problems(), st.lists(st.integers(0, 3 * 10**12), min_size=3, max_size=3))
 def test_every_price_bounds_the_optimum(problem: Problem, prices: list[int]) -> None:
-    best = brute(problem)
+    best = best_by_trying(problem)
     dual = evaluate(problem, Local(problem), np.array(prices[: len(problem.limits)], np.int64))
     assert best is None or dual.bound >= best
 
@@ -292,7 +255,7 @@ def test_ties_go_by_customer_and_arc_whatever_the_order_of_rows() -> None:
 
 def test_prices_lie_on_a_grid_that_leaves_nothing_to_round() -> None:
     arcs = [[(5, [180, 7])], [(4, [360, 7])]]
-    problem = made(arcs * 2_000, [("at_most", 180), ("at_most", 7)])
+    problem = make_problem(arcs * 2_000, [("at_most", 180), ("at_most", 7)])
     assert problem.grid.tolist() == [50_000, 1_000_000]
     prices = problem.round_prices(np.array([123_456.0, -5.0]))
     assert prices.tolist() == [100_000, 0]
