@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from cli.output import DateOption, EnvOption, JsonOption, open_night, print_figures, print_json, print_table
 from conf.errors import UserError
+from runtime import audit
 from runtime.atomic_files import write_atomic
 from runtime.runner import lease
 from serving import manifest
@@ -73,7 +73,7 @@ def fetch(
                 f"{channel} has nothing to offer on {night.date}", where="channel", remedy="cpc campaigns list"
             )
         write_atomic(out, (folder / name).read_bytes(), 0o600)
-        manifest.note_fetched(folder, name, who=getpass.getuser(), why=why.strip(), to=str(out))
+        manifest.note_fetched(folder, name, who=audit.name_user(), why=why.strip(), to=str(out))
     rows, digest = files[f"file:{name}"]
     facts = {"file": str(out), "rows": rows, "sha256": digest, "withdrawn": plan.tally.withdrawn}
     if as_json:

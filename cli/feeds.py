@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import getpass
 import re
 from collections import Counter
 from dataclasses import asdict, replace
@@ -31,6 +30,7 @@ from conf.errors import UserError
 from conf.settings import Settings, load_settings
 from reporting import feed_status
 from reporting.feed_status import FeedState
+from runtime import audit
 from runtime.holds import read_holds
 from runtime.night import Night
 
@@ -309,7 +309,7 @@ def release(
         raise UserError(f"nothing of {what!r} is held back", where="cpc feeds release", remedy=remedy)
     if what and why.strip():
         with lease(night):
-            lift(night, chosen, getpass.getuser(), why.strip())
+            lift(night, chosen, audit.name_user(), why.strip())
     elif what:
         remedy = f"say why: cpc feeds release {what} --why REASON"
         raise UserError("a release needs a reason", where="--why", remedy=remedy)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -44,7 +43,7 @@ def add(
     if channel not in codes:
         raise UserError(f"no channel {channel!r}", where="--channel", remedy=f"choose: {', '.join(codes)}")
     with _changing(night, f"customer {customer} stopped on {channel}", why) as store:
-        withdrawn = stopping.add(store, customer, channel, reason=why.strip(), who=getpass.getuser())
+        withdrawn = stopping.add(store, customer, channel, reason=why.strip(), who=audit.name_user())
     facts = {"customer": customer, "channel": channel, "contacts withdrawn": withdrawn}
     print_json(facts) if as_json else print_figures(f"customer {customer} is stopped", facts)
 
@@ -102,5 +101,4 @@ def _changing(night: Night, what: str, why: str) -> Iterator[Connection]:
         raise UserError("a stop, or its end, needs a reason", where="--why", remedy="say what for")
     with serving.connect(night.settings, alone=False) as store:
         yield store
-    row = {"at": dt.datetime.now(dt.UTC), "who": getpass.getuser(), "what": what, "why": why.strip(), "rows": 1}
-    audit.append(night.lake, [row])
+    audit.append(night.lake, [audit.make_event(what, why.strip(), 1)])

@@ -81,7 +81,7 @@ class Publication:
 
 def stream(night: Night, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Tonight's partition of ``table`` in batches."""
-    dataset = night.lake.delta(table).to_pyarrow_dataset()
+    dataset = night.lake.open(table).to_pyarrow_dataset()
     tonight = pc.field("business_date") == pa.scalar(night.date)
     yield from dataset.to_batches(columns=list(columns), filter=tonight, batch_size=BATCH)
 
