@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from conf.money import MICRO
 from reporting import feed_status
 from reporting.feed_status import FeedState, Loads
 from runtime.figures import TrainFigures
@@ -89,17 +90,29 @@ def funnel_rows(night: Night) -> list[dict[str, Any]]:
 
 
 def limit_rows(night: Night) -> list[dict[str, Any]]:
-    """Tonight's limits with use and price, dearest first, and the label of each."""
+    """Tonight's limits as they are shown, those that cost most first, with label and the price of the night before."""
     labels = {limit.name: limit.label_zh for limit in night.catalogue.limits}
-    rows = night.lake.arrow("limit_price", partition=night.partition).to_pylist()
-    last = {"business_date": night.before("limit_price")}
-    before = {row["limit"]: row for row in night.lake.arrow("limit_price", partition=last).to_pylist()}
+    columns = [column.name for column in night.lake.table("limit_price").columns]
+
+    def read(partition: Mapping[str, Any]) -> list[dict[str, Any]]:
+        rows = night.lake.arrow("limit_price", partition=partition, columns=columns).to_pylist()
+        return [show_limit(row) for row in rows]
+
+    rows = read(night.partition)
+    before = {row["limit"]: row["shown_price_yuan"] for row in read({"business_date": night.before("limit_price")})}
     for row in rows:
         row["label_zh"] = labels.get(row["limit"], "")
-        row["price_before"] = before[row["limit"]]["price_yuan"] if row["limit"] in before else None
-        # what the limit costs tonight: price times amount, in 元
-        row["worth_yuan"] = abs(row["price_pico"] * row["amount"]) / 1e12
-    return sorted(rows, key=lambda row: (-row["worth_yuan"], row["limit"]))
+        row["price_before"] = before.get(row["limit"])
+    return sorted(rows, key=lambda row: (-(row["cost_micro"] or 0), -abs(row["shown_price_yuan"]), row["limit"]))
+
+
+def show_limit(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of ``limit_price`` with its shown columns; those of up to 0.2 have none: use of the solved part."""
+    if row["shown_unit"] is not None:
+        return dict(row)
+    scale = MICRO if "micro" in row["unit"] else 1
+    shown = {"shown_unit": "元" if scale > 1 else row["unit"], "shown_price_yuan": row["price_yuan"] * scale}
+    return {**row, **shown, "shown_amount": row["amount"] / scale, "shown_used": row["used"] / scale}
 
 
 @dataclass(frozen=True)

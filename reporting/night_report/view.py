@@ -321,34 +321,34 @@ def _ticks(rows: Sequence[Product] | Sequence[Channel], was: Mapping[int, int], 
 
 
 def limit_section(limits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Every limit: use, price of one unit more, and what it costs tonight."""
+    """Every limit: its use by the whole plan, the price of one unit more, and what it costs tonight."""
     rows = [
         {
             "name": row["limit"],
             "label_zh": row["label_zh"],
             "kind": "≤" if row["kind"] == "at_most" else "≥",
-            "amount": amount(row["amount"], row["unit"]),
-            "used": amount(row["used"], row["unit"]),
-            "unit": "元" if "micro" in row["unit"] else row["unit"],
-            "meter": charts.meter(row["used"], row["amount"], floor=row["kind"] == "at_least"),
-            "price": price(row["price_yuan"]),
-            "worth": f"{row['worth_yuan']:,.0f}" if row["worth_yuan"] >= 0.5 else "",
+            "amount": amount(row["shown_amount"]),
+            "used": amount(row["shown_used"]),
+            "unit": row["shown_unit"],
+            "meter": charts.meter(row["shown_used"], row["shown_amount"], floor=row["kind"] == "at_least"),
+            "price": price(row["shown_price_yuan"]),
+            "cost": "–" if row["cost_micro"] is None else price(row["cost_micro"] / MICRO),
             "before": "–" if row["price_before"] is None else price(row["price_before"]),
         }
         for row in limits
     ]
-    dear = [(row["limit"], row["worth_yuan"], "") for row in limits if row["worth_yuan"] >= 0.5][:10]
+    dear = [(row["limit"], row["cost_micro"] / MICRO, "") for row in limits if (row["cost_micro"] or 0) >= MICRO // 2]
     return {
         "rows": rows[:SHOWN_LIMITS],
         "folded": rows[SHOWN_LIMITS:],
         "binding": sum(bool(row["price_pico"]) for row in limits),
-        "svg": charts.bars(dear, label="what the dearest limits cost tonight, 元", left=230) if dear else "",
+        "svg": charts.bars(dear[:10], label="what the dearest limits cost tonight, 元", left=230) if dear else "",
     }
 
 
-def amount(value: int, unit: str) -> str:
-    """An amount in its unit; micro-元 are shown as 元."""
-    return f"{value / MICRO:,.0f}" if "micro" in unit else f"{value:,}"
+def amount(value: float) -> str:
+    """An amount in its unit: whole, or to a hundredth."""
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
 
 
 def price(value: float) -> str:

@@ -10,9 +10,10 @@ import pytest
 from conf.errors import UserError
 from jobs import publish
 from reporting.night_report import charts, marker, render
-from reporting.night_report.facts import count_plan, gather
-from reporting.night_report.view import change, losses, price, view, yuan
+from reporting.night_report.facts import count_plan, gather, limit_rows
+from reporting.night_report.view import change, limit_section, losses, price, view, yuan
 from runtime.figures import AssignFigures
+from runtime.lake import arrow_schema, nullable
 from runtime.run_record import NightRecord
 from serving import publication
 
@@ -266,3 +267,20 @@ def test_no_label_of_a_chart_is_cut():
     for chart in (charts.bars([(name, 1.0, "")], label="l"), charts.heat([name], ["a"], [[1.0]], label="l")):
         assert name in chart
         assert float(re.search(r'<text x="([\d.]+)"[^>]*>A product', chart)[1]) > 6.8 * 50
+
+
+def test_a_limit_is_shown_whole_in_its_unit_with_its_cost(planned):
+    """Explorers' use counts, money is in 元, the dearest limit comes first; a row of an older release has no cost."""
+    night = planned(verdict=GOOD)
+    older = {row["name"]: row for row in limit_section(limit_rows(night))["rows"]}["sms_day"]
+    assert (older["used"], older["amount"], older["cost"]) == ("60", "60", "–")
+    old = night.lake.arrow("limit_price", partition=night.partition).to_pylist()
+    shown = {"used": 374_810_000, "used_explore": 12_820_000, "unit": "micro-yuan", "amount": 388_680_000}
+    shown |= {"shown_unit": "元", "shown_amount": 388.68, "shown_used": 387.63, "shown_price_yuan": 0.1786}
+    budget = old[0] | shown | {"limit": "budget_day", "price_yuan": 1.786e-07, "cost_micro": 12_782_323}
+    schema = nullable(arrow_schema(night.lake.table("limit_price")))
+    rows = pa.Table.from_pylist([*old, budget], schema=schema)
+    night.lake.replace_arrow("limit_price", rows, partition=night.partition)
+    first = limit_section(limit_rows(night))["rows"][0]
+    assert (first["name"], first["used"], first["amount"], first["unit"]) == ("budget_day", "387.63", "388.68", "元")
+    assert (first["price"], first["cost"]) == ("0.18", "12.78")
