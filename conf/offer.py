@@ -82,6 +82,7 @@ class Channel(Strict):
     ``id`` is its position in the eligibility masks. ``cost`` is 元 an attempt, ``seconds`` agent time an attempt.
     ``callbacks`` are the seconds of agents who answer that an attempt causes 0, 1, 2 and 3 days later, on average:
     calls of receivers less calls of a randomised holdout.
+    ``knows_numbers``: an inbound channel that is told who comes by number (a call); its file is keyed by it.
     ``message`` is the text of its campaign file, with ``{product}``, ``{product_zh}``, ``{price}``; none if empty.
     """
 
@@ -96,6 +97,7 @@ class Channel(Strict):
     callbacks: tuple[Annotated[int, Key(ge=0)], ...] = Key(default=(), max_length=4)
     eligible: str = "true"
     message: str = ""
+    knows_numbers: bool = False
 
     @field_validator("message")
     @classmethod

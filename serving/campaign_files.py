@@ -9,6 +9,7 @@ import datetime as dt
 import hashlib
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,15 +17,36 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from conf.offer import Channel, Product
+from planning.plan.reasons import REASONS
 from runtime.atomic_files import write_atomic
 
 #: Position that stands for every channel in a stop key; channel ids end at 31.
 EVERY = 63
+#: What a campaign file says of a customer: as published in ``customer_features``, where limits and segments read it; the
+#: account manager as the profile of the night has it.
+PEOPLE = ("centre", "city", "grade", "manager")
+#: What may replace a contact that cannot be made.
+SECOND = ("second_product", "second_channel")
+#: The group of products whose price is paid once, not by the month.
+TERMINAL = "terminal"
 SPAN = 64
 #: A cell that begins so is run as a formula by spreadsheets: a sign, in full or small width too (Chinese versions run
 #: these), behind whatever they skip (blanks of any kind, line feeds, marks without width); or a character that breaks
 #: a line or a column. RE2's classes: Z are separators, C control and format characters.
 _FORMULA = r"^([\p{Z}\p{C}]*[=+\-@＝＋－＠﹦﹢﹣﹫−]|[\t\r\n])"
+
+
+@dataclass(frozen=True)
+class CampaignFacts:
+    """What holds for all rows of a campaign file.
+
+    Attributes:
+        campaign_id: of the channel's campaign.
+        valid_until: until when its contacts may be made, local time.
+    """
+
+    campaign_id: str
+    valid_until: str
 
 
 def stop_list(consent: pa.Table, stopped: pa.Table, channels: Sequence[Channel]) -> pa.Array:
@@ -88,29 +110,70 @@ def holders(subscriber: pa.Table, at: dt.datetime) -> pa.Table:
     return first.rename_columns(["customer_id", "phone_pseudonym"])
 
 
-def campaign(contacts: pa.Table, phones: pa.Table, channel: Channel, products: Sequence[Product]) -> pa.Table:
+def campaign(
+    contacts: pa.Table,
+    phones: pa.Table,
+    channel: Channel,
+    products: Sequence[Product],
+    people: pa.Table,
+    second: pa.Table,
+    facts: CampaignFacts,
+) -> pa.Table:
     """The rows of a channel's campaign file, customers ascending; contacts without a number are left out.
 
     Args:
-        contacts: ``decision_id, customer_id, product`` of the channel.
+        contacts: ``decision_id, customer_id, product, value_micro, reason`` of the channel.
         phones: ``customer_id, phone``.
         channel: the channel.
         products: the products, for code, labels, price and the text of a message.
+        people: ``customer_id`` and ``PEOPLE`` as the night's limits and segments saw them; who is not there has none.
+        second: ``customer_id`` and ``SECOND``: what may replace the contact.
+        facts: what holds for all rows.
     """
-    offered = pa.table(
-        {
-            "product": pa.array([product.id for product in products], pa.int16()),
-            "product_code": [product.code for product in products],
-            "product_label": [product.label for product in products],
-            "product_label_zh": [product.label_zh for product in products],
-            "message": [message(channel, product) for product in products],
-        }
-    )
+    offered = describe_products(products)
+    if channel.message:
+        offered = offered.append_column("message", pa.array([message(channel, product) for product in products]))
     rows = contacts.join(phones, "customer_id", join_type="inner").join(offered, "product", join_type="inner")
-    columns = ["decision_id", "phone", "product_code", "product_label", "product_label_zh"]
+    rows = rows.join(people, "customer_id").join(second, "customer_id")
+    rows = rows.sort_by([("value_micro", "descending"), ("customer_id", "ascending")])
+    words = rows["reason"].to_pylist()
+    extra = {
+        "campaign_id": pa.array([facts.campaign_id] * rows.num_rows, pa.string()),
+        "priority": pa.array(range(1, rows.num_rows + 1), pa.int64()),
+        "valid_until": pa.array([facts.valid_until] * rows.num_rows, pa.string()),
+        "reason_en": pa.array([REASONS.get(code, (code, code))[0] for code in words], pa.string()),
+        "reason_zh": pa.array([REASONS.get(code, (code, code))[1] for code in words], pa.string()),
+    }
+    for name, column in extra.items():
+        rows = rows.append_column(name, column)
+    columns = ["decision_id", "phone", "product_code", "product_label", "product_label_zh", "price", "campaign_id"]
+    columns += ["priority", *PEOPLE, *SECOND, "valid_until", "reason", "reason_en", "reason_zh"]
     if channel.message:
         columns.append("message")
     return rows.sort_by("customer_id").select(columns)
+
+
+def describe_products(products: Sequence[Product]) -> pa.Table:
+    """``product, product_code, product_label, product_label_zh, price`` of all products."""
+    return pa.table(
+        {
+            "product": pa.array([product.id for product in products], pa.int16()),
+            "product_code": pa.array([product.code for product in products], pa.string()),
+            "product_label": pa.array([product.label for product in products], pa.string()),
+            "product_label_zh": pa.array([product.label_zh for product in products], pa.string()),
+            "price": pa.array([word_price(product) for product in products], pa.string()),
+        }
+    )
+
+
+def word_price(product: Product) -> str:
+    """A price with its unit and its term: ``128元/月, 12个月``; ``1999元, 合约24个月`` where it is paid once."""
+    amount = f"{product.price.normalize():f}元"
+    if product.group == TERMINAL:
+        return f"{amount}, 合约{product.term_months}个月" if product.term_months > 1 else amount
+    if product.term_months == 0:
+        return f"{amount}, 单次"
+    return f"{amount}/月" if product.term_months == 1 else f"{amount}/月, {product.term_months}个月"
 
 
 def message(channel: Channel, product: Product) -> str:

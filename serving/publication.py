@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from conf.dates import SHANGHAI
 from conf.offer import Channel, Product
 from runtime import audit
 from runtime import run_id as identity
@@ -65,8 +67,8 @@ class Publication:
             yield batch.append_column(WITHDRAWN.name, stopped)
 
     def _contacts(self) -> pa.Table:
-        """Outbound contacts that may happen: ``decision_id, customer_id, product, channel``, customers ascending."""
-        wanted = ["decision_id", "customer_id", "product", "channel"]
+        """Outbound contacts that may happen, with value and reason, customers ascending."""
+        wanted = ["decision_id", "customer_id", "product", "channel", "value_micro", "reason"]
         schema = arrow_schema(self.night.lake.table("assignment"))
         batches = []
         for batch in stream(self.night, "assignment", wanted):
@@ -115,19 +117,83 @@ def write_files(
     outbound = [channel for channel in channels if channel.id in plan.outbound]
     contacts = plan.contacts.filter(pc.is_in(plan.contacts["channel"], pa.array([c.id for c in outbound], pa.int16())))
     phones = numbers_of(night, contacts["customer_id"])
+    people, second = read_people(night), read_second(night, plan)
+    until = f"{night.date + dt.timedelta(days=1)} 00:00"
     with manifest.release(folder, plan.run_id, who=audit.name_user(), why=why, only=only is not None) as wave:
-        files, events = {}, []
+        files = {}
         for channel in outbound:
             rows = contacts.filter(pc.equal(contacts["channel"], channel.id)).drop_columns(["channel"])
-            rows = campaign_files.campaign(rows, phones, channel, night.catalogue.products)
-            name = name_file(channel)
             campaign = campaign_files.name_campaign(plan.run_id, channel)
+            facts = campaign_files.CampaignFacts(campaign, until)
+            rows = campaign_files.campaign(rows, phones, channel, night.catalogue.products, people, second, facts)
+            name = name_file(channel)
             files[f"file:{name}"] = wave.add(name, rows, 0o600, channel=channel.code, campaign=campaign)
-            what = f"job publish: numbers written to {name} of {night.date}"
-            events.append(audit.make_event(what, why, rows.num_rows))
-        audit.append(night.lake, events)
         missing = contacts.num_rows - sum(count for count, _ in files.values())
-        return files | _write_offers(night, plan, wave, [c for c in channels if c.direction == "inbound"]), missing
+        inbound = [channel for channel in channels if channel.direction == "inbound"]
+        files |= _write_offers(night, plan, wave, inbound, people)
+        with_numbers = [channel for channel in channels if channel in outbound or channel.knows_numbers]
+        audit.append(night.lake, [_note_numbers(night, channel, files, why) for channel in with_numbers])
+        return files, missing
+
+
+def _note_numbers(night: Night, channel: Channel, files: Mapping[str, tuple[int, str]], why: str) -> dict[str, Any]:
+    name = name_file(channel)
+    rows, _ = files.get(f"file:{name}", (0, ""))
+    return audit.make_event(f"job publish: numbers written to {name} of {night.date}", why, rows)
+
+
+def read_people(night: Night) -> pa.Table:
+    """``customer_id`` and `campaign_files.PEOPLE`` of tonight's population.
+
+    Centre, city and grade are those of ``customer_features``, as published, which limits and segments read; the account
+    manager is that of the profile in force. What a home of before does not have is null.
+    """
+    names = [name for name in campaign_files.PEOPLE if name != "manager"]
+    schema = pa.schema([("customer_id", pa.int64()), *((name, pa.string()) for name in names)])
+    people = schema.empty_table()
+    if night.lake.exists("customer_features"):
+        dataset = night.lake.delta("customer_features").to_pyarrow_dataset()
+        have = [name for name in names if name in dataset.schema.names]
+        tonight = pc.field("business_date") == pa.scalar(night.date)
+        read = dataset.to_table(columns=["customer_id", *have], filter=tonight)
+        columns = [read[n] if n in read.column_names else pa.nulls(read.num_rows, pa.string()) for n in schema.names]
+        people = pa.table(columns, names=schema.names).cast(schema)
+    return people.join(_read_managers(night), "customer_id")
+
+
+def _read_managers(night: Night) -> pa.Table:
+    """``customer_id, manager`` of the profiles in force when the night's day begins."""
+    empty = pa.schema([("customer_id", pa.int64()), ("manager", pa.string())]).empty_table()
+    if not night.lake.exists("customer"):
+        return empty
+    known = (pc.field("valid_from") < night.day_start) & (pc.field("arrived_at") < night.cut_off)
+    columns = ["customer_id", "valid_from", "arrived_at", "manager_id"]
+    rows = night.lake.delta("customer").to_pyarrow_dataset().to_table(columns=columns, filter=known)
+    latest = rows.sort_by([(name, "ascending") for name in columns]).group_by("customer_id", use_threads=False)
+    return latest.aggregate([("manager_id", "last")]).rename_columns(["customer_id", "manager"]).cast(empty.schema)
+
+
+def read_second(night: Night, plan: Publication) -> pa.Table:
+    """``customer_id`` and `campaign_files.SECOND`` (codes): the first alternate of those who are contacted."""
+    columns = ["customer_id", "channel", "rank", "product", WITHDRAWN.name]
+    pushed = pa.array(list(plan.outbound), pa.int16())
+    parts = []
+    for batch in plan.batches("recommendation"):
+        rows = batch.select(columns)
+        second = pc.and_(pc.is_in(rows["channel"], value_set=pushed), pc.equal(rows["rank"], 2))
+        parts.append(rows.filter(pc.and_(second, pc.invert(rows[WITHDRAWN.name]))))
+    empty = pa.schema([("customer_id", pa.int64()), *((name, pa.string()) for name in campaign_files.SECOND)])
+    if not parts:
+        return empty.empty_table()
+    rows = pa.Table.from_batches(parts)
+    products = _name_codes(rows["product"], night.catalogue.products)
+    channels = _name_codes(rows["channel"], night.catalogue.channels)
+    return pa.table([rows["customer_id"], products, channels], names=empty.names).cast(empty)
+
+
+def _name_codes(ids: pa.ChunkedArray, listed: Sequence[Product] | Sequence[Channel]) -> pa.ChunkedArray:
+    known, codes = pa.array([row.id for row in listed], ids.type), pa.array([row.code for row in listed], pa.string())
+    return codes.take(pc.index_in(ids.combine_chunks(), value_set=known))
 
 
 def name_file(channel: Channel) -> str:
@@ -136,31 +202,42 @@ def name_file(channel: Channel) -> str:
 
 
 def _write_offers(
-    night: Night, plan: Publication, wave: manifest.Release, channels: Sequence[Channel]
+    night: Night, plan: Publication, wave: manifest.Release, channels: Sequence[Channel], people: pa.Table
 ) -> dict[str, tuple[int, str]]:
-    """A CSV an inbound channel: who comes is shown these, best first; no numbers."""
-    columns = ["decision_id", "customer_id", "channel", "rank", "product", "value_micro", WITHDRAWN.name]
+    """A CSV an inbound channel: who comes is shown these, best first.
+
+    Rows are keyed by customer, or by number (mode 600) where the channel is declared to know numbers.
+    """
+    from serving.phone_numbers import numbers_of
+
+    taken = ["decision_id", "customer_id", "channel", "rank", "product", "value_micro", "slate_probability"]
+    columns = [*taken, "valid_until", WITHDRAWN.name]
     batches = [batch.select(columns) for batch in plan.batches("recommendation")] if channels else []
     files: dict[str, tuple[int, str]] = {}
     if not batches:
         return files
     table = pa.Table.from_batches(batches)
     table = table.filter(pc.invert(table[WITHDRAWN.name])).drop_columns([WITHDRAWN.name])
-    codes = pa.table(
-        {
-            "product": pa.array([p.id for p in night.catalogue.products], pa.int16()),
-            "product_code": [p.code for p in night.catalogue.products],
-        }
-    )
+    local = table["valid_until"].cast(pa.timestamp("s", SHANGHAI.key))
+    table = table.drop_columns(["valid_until"]).append_column("valid_until", pc.strftime(local, "%Y-%m-%d %H:%M"))
+    codes = campaign_files.describe_products(night.catalogue.products)
     for channel in channels:
         rows = table.filter(pc.equal(table["channel"], channel.id))
         if not rows.num_rows:
             continue
-        rows = rows.join(codes, "product").sort_by([("customer_id", "ascending"), ("rank", "ascending")])
-        rows = rows.select(["decision_id", "customer_id", "rank", "product_code", "value_micro"])
+        key = "customer_id"
+        if channel.knows_numbers:
+            key = "phone"
+            rows = rows.join(numbers_of(night, rows["customer_id"]), "customer_id", join_type="inner")
         campaign = campaign_files.name_campaign(plan.run_id, channel)
+        rows = rows.join(codes, "product").join(people, "customer_id")
+        rows = rows.append_column("campaign_id", pa.array([campaign] * rows.num_rows, pa.string()))
+        rows = rows.sort_by([("customer_id", "ascending"), ("rank", "ascending")])
+        shown = ["decision_id", key, "rank", "product_code", "product_label", "product_label_zh", "price"]
+        shown += ["value_micro", "slate_probability", "valid_until", "campaign_id", *campaign_files.PEOPLE]
         name = name_file(channel)
-        files[f"file:{name}"] = wave.add(name, rows, 0o640, channel=channel.code, campaign=campaign)
+        mode = 0o600 if channel.knows_numbers else 0o640
+        files[f"file:{name}"] = wave.add(name, rows.select(shown), mode, channel=channel.code, campaign=campaign)
     return files
 
 
