@@ -30,7 +30,8 @@ def check_published(run: Path, contacts: pa.Table, bound: int) -> dict[str, Any]
     """Accept the published contacts of a run: returns what was counted.
 
     Args:
-        run: its folder: ``whole.yml``, ``instance``, ``others.parquet``, ``plan``, ``published.json``.
+        run: its folder: ``whole.yml``, ``instance``, ``others.parquet``, ``plan``, ``published.json``; ``reported.yml``
+            where some limits are counted and not kept.
         contacts: ``customer, product, channel, value, role`` of every contact, customers ascending.
         bound: of the solved part, as `certify.check` re-derived it.
 
@@ -39,8 +40,10 @@ def check_published(run: Path, contacts: pa.Table, bound: int) -> dict[str, Any]
     """
     _, limits = read_limits(run / "whole.yml")
     _, left = read_limits(run / "instance" / "limits.yml")
+    _, told_of = read_limits(run / "reported.yml") if (run / "reported.yml").exists() else (False, [])
     rows = _contacts(contacts)
-    used = _count(run, limits, rows)
+    every = _count(run, [*limits, *told_of], rows)
+    used, counted = every[:, : len(limits)], every[:, len(limits) :]
     total = used.sum(axis=0)
     for m, limit in enumerate(limits):
         if limit.side * int(total[m]) > limit.side * limit.amount:
@@ -56,18 +59,25 @@ def check_published(run: Path, contacts: pa.Table, bound: int) -> dict[str, Any]
         "contacts": {label: int((rows["label"] == k).sum()) for k, label in enumerate(LABELS)},
         "value": dict(zip(LABELS, value, strict=True)),
         "bound": bound + sum(value[1:]),
-        "limits": [
-            {
-                "name": limit.name,
-                "amount": limit.amount,
-                "used": {label: int(used[k, m]) for k, label in enumerate(LABELS)},
-            }
-            for m, limit in enumerate(limits)
-        ],
+        "limits": _uses(limits, used),
         "sha256": _digest(rows),
     }
+    if told_of:
+        derived["reported"] = _uses(told_of, counted)
     _compare(run / "published.json", derived)
     return derived
+
+
+def _uses(limits: list[CheckedLimit], used: np.ndarray) -> list[dict[str, Any]]:
+    """Amount and use by label of each limit."""
+    return [
+        {
+            "name": limit.name,
+            "amount": limit.amount,
+            "used": {label: int(used[k, m]) for k, label in enumerate(LABELS)},
+        }
+        for m, limit in enumerate(limits)
+    ]
 
 
 def _contacts(table: pa.Table) -> dict[str, np.ndarray]:
@@ -150,7 +160,7 @@ def _compare(path: Path, derived: dict[str, Any]) -> None:
         claims = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InstanceRefused("published.json cannot be read", str(path)) from error
-    if not isinstance(claims, dict) or set(claims) != _KEYS:
+    if not isinstance(claims, dict) or set(claims) != _KEYS | set(derived):
         raise InstanceRefused("published.json has unknown keys or lacks some", path.name)
     integer(claims["bound"], "bound", path.name)
     for key, value in derived.items():

@@ -14,6 +14,7 @@ from conf.bounds import OptionReader, WholeRange
 from conf.errors import UserError
 
 app = typer.Typer()
+REPORTED = "limits that are reported only: counted, not kept"
 RunOption = Annotated[str | None, typer.Option("--run", help="A night's run; the last one by default.")]
 
 
@@ -112,7 +113,7 @@ def prices(
 
     base = _base(env, run)
     if costs:
-        _show_costs(base, limit or [each.name for each in base.instance.limits.limits], as_json)
+        _show_costs(base, limit or [*(each.name for each in base.instance.limits.limits), *base.reported], as_json)
         return
     names = limit or binding(base)
     for name in names:
@@ -216,20 +217,24 @@ def sensitivity(
 
 
 def _show(base: Any, figures: dict[str, Any], as_json: bool, first: dict[str, Any]) -> None:
-    from planning.whatif.displayed import show_limits
+    from planning.whatif.displayed import show_limits, show_reported
 
     limits = {limit.name: limit for limit in base.instance.limits.limits}
-    figures = {**figures, "limits": show_limits(limits, figures["limits"])}
+    reported = show_reported(base.reported, figures["reported"])
+    figures = {**figures, "limits": show_limits(limits, figures["limits"]), "reported": reported}
     if as_json:
         print_json({**first, **figures})
         return
-    print_figures("what if", {**first, **{k: v for k, v in figures.items() if k != "limits"}})
+    print_figures("what if", {**first, **{k: v for k, v in figures.items() if k not in {"limits", "reported"}}})
     rows = [r for r in figures["limits"] if r["price_yuan"] or r["price_yuan_was"] or _differ(r)]
     print_table(
         "limits that bind, or were changed",
         ("limit", "unit", "amount was", "amount", "used", "price was 元", "price 元"),
         [(r["limit"], r["unit"], *_amounts(r), r["used"], r["price_yuan_was"], r["price_yuan"]) for r in rows],
     )
+    if reported:
+        counts = [(r["limit"], r["unit"], r["amount"], r["used_was"], r["used"]) for r in reported]
+        print_table(REPORTED, ("limit", "unit", "amount", "used was", "used"), counts)
 
 
 def _show_costs(base: Any, names: list[str], as_json: bool) -> None:
@@ -238,8 +243,11 @@ def _show_costs(base: Any, names: list[str], as_json: bool) -> None:
     from planning.whatif.limit_cost import cost_tonight
     from planning.whatif.sensitivity import limit_named, show_row, tonight
 
-    rows = []
+    rows, counted = [], base.count_reported(base.arcs)
     for name in names:
+        if name in base.reported:
+            rows.append(_costless(base.reported[name], counted[name]))
+            continue
         limit_named(base, name)
         with _tell_unknown():
             cost = cost_tonight(base, name)
@@ -251,7 +259,18 @@ def _show_costs(base: Any, names: list[str], as_json: bool) -> None:
         print_json({"run_id": base.run.path.name, "limits": rows})
         return
     columns = ("limit", "unit", "amount", "used", "元 a unit", "cost 元", "proved from", "to")
-    print_table("what each limit costs tonight", columns, [tuple(row.values()) for row in rows])
+    shown = [tuple(value for key, value in row.items() if key != "reported_only") for row in rows]
+    print_table("what each limit costs tonight", columns, shown)
+
+
+def _costless(limit: Any, used: int) -> dict[str, Any]:
+    """The row of a limit that is reported only: what is used of it; it charges nothing and costs nothing."""
+    from planning.whatif.displayed import unit_of
+
+    unit = unit_of(limit)
+    money = dict.fromkeys(("price_yuan", "cost_yuan", "least_yuan", "most_yuan"), 0.0)
+    amounts = {"amount": unit.show(limit.amount), "used": unit.show(used)}
+    return {"limit": limit.name, "unit": unit.name, **amounts, **money, "reported_only": True}
 
 
 def _differ(row: dict[str, Any]) -> bool:

@@ -184,6 +184,7 @@ class Limit(Strict):
     ``product`` and ``channel`` (codes), ``group`` (of the product), ``segment`` (a name of segments.yml), or an
     attribute of the customer (``centre, city, grade, star …``); a list means any of these, several keys mean all.
     ``scale_with_customers``: the amount is for each 1,000,000 active customers (rounded down).
+    ``reported_only``: what the plan takes of it is counted and told, and nothing is kept to it.
     """
 
     name: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
@@ -198,6 +199,7 @@ class Limit(Strict):
     where: dict[str, _Choice] = {}
     share: Share | None = None
     scale_with_customers: bool = False
+    reported_only: bool = False
 
     @model_validator(mode="after")
     def _one_side(self) -> Limit:

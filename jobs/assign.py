@@ -40,6 +40,7 @@ from planning.instance.solve import LimitsConflict
 from planning.limits.declared import DeclaredLimits
 from planning.limits.evaluator import select_arcs, take_units
 from planning.limits.floors import waive_floors
+from planning.limits.in_force import LimitInForce
 from planning.plan import column_generation
 from planning.plan.churn import stability
 from planning.plan.decide import fill_known_values, leave
@@ -47,7 +48,7 @@ from planning.plan.decision import Decision, assignment_table, table_hash
 from planning.plan.exploration_cost import learning
 from planning.plan.lift import lift_figures
 from planning.plan.offers import alternates, inbound_offers
-from planning.plan.published import write_published
+from planning.plan.published import count_uses, write_published
 from planning.plan.reasons import AT_A_LOSS
 from planning.plan.switching_cost import stays_of, with_cost
 from planning.scoring import prices_before
@@ -87,9 +88,7 @@ def run(night: Night) -> AssignFigures:
         table = table.append_column(name, pa.nulls(table.num_rows, pa.int16()))
     night.lake.replace_arrow("assignment", table, partition=night.partition)
     night.lake.replace_arrow("recommendation", pa.concat_tables([offers, others]), partition=night.partition)
-    night.lake.replace_arrow(
-        "limit_price", price_rows(decision, inputs, night, costs_of(run)), partition=night.partition
-    )
+    night.lake.replace_arrow("limit_price", price_rows(decision, run, night, costs_of(run)), partition=night.partition)
     drawn = int(decision.value[(decision.role != EXPLOIT) & (decision.given >= 0)].sum())
     money = (decision.solution.plan.primal - lever + drawn) * 1e-6
     extra = {**moved, **learning(decision, inputs), **widened}
@@ -174,6 +173,7 @@ def frozen_inputs(night: Night, *, draws: bool = True) -> RunFolder:
             "inbound": inbound.select(["customer", "product", "channel", "value", "p_convert"]),
             "stays": stays,
         },
+        limits.reported,
     )
 
 
@@ -266,7 +266,8 @@ def recount(night: Night) -> list[dict[str, Any]]:
     plan = declared.beside(plan.rename_columns(["customer", "product", "channel"]), population)
     seen, shape = {name: plan[name].to_numpy() for name in plan.column_names}, (plan.num_rows,)
     changed = []
-    for limit in declared.in_force(night, population).limits.limits:
+    now = declared.in_force(night, population)
+    for limit in (*now.limits.limits, *now.reported.limits):
         was, contacts = then.pop(limit.name, None), int(select_arcs(limit.where, seen, shape).sum())
         used = int(take_units(limit, seen, shape).sum())
         if was is None or (was["amount"], was["used"]) != (limit.amount, used):
@@ -335,37 +336,48 @@ def costs_of(run: RunFolder) -> dict[str, LimitCost]:
     return costs
 
 
-def price_rows(decision: Decision, inputs: DecisionInputs, night: Night, costs: Mapping[str, LimitCost]) -> pa.Table:
-    """Rows of ``limit_price``: whole amounts, the price, what each part of the plan uses, and what the limit costs."""
-    solution, written = decision.solution, decision.instance.limits.limits
+def price_rows(decision: Decision, run: RunFolder, night: Night, costs: Mapping[str, LimitCost]) -> pa.Table:
+    """Rows of ``limit_price``: whole amounts, the price, what each part of the plan uses, and what the limit costs.
+
+    A limit that is reported only charges nothing and costs nothing.
+    """
+    solution, inputs = decision.solution, run.inputs()
     units = {limit.name: limit.unit for limit in night.catalogue.limits}
     explored = np.flatnonzero((decision.role == EXPLORE) & (decision.given >= 0))
+
+    def row(limit: LimitInForce, amount: int, used: int, drawn: int, price: int) -> dict[str, Any]:
+        unit = unit_of(limit)
+        return {
+            "business_date": night.date,
+            "limit": limit.name,
+            "kind": "at_most" if limit.sign > 0 else "at_least",
+            "unit": units[limit.name],
+            "amount": amount,
+            "used": used,
+            "price_pico": price,
+            "price_yuan": price * 1e-12,
+            "used_explore": drawn,
+            "shown_unit": unit.name,
+            "shown_amount": float(unit.show(amount)),
+            "shown_used": float(unit.show(used + drawn)),
+            "shown_price_yuan": price * 1e-12 * unit.size,
+        }
+
     rows = []
-    for m, limit in enumerate(written):
-        use = decision.arcs.uses[m][decision.arcs.classes[explored], decision.given[explored]]
-        price = int(solution.dual.prices[m]) * limit.sign
-        unit, cost = unit_of(limit), costs.get(limit.name)
-        total = (solution.plan.used[m] + int(use.sum())) * limit.sign
-        rows.append(
-            {
-                "business_date": night.date,
-                "limit": limit.name,
-                "kind": "at_most" if limit.sign > 0 else "at_least",
-                "unit": units[limit.name],
-                "amount": inputs.amounts[m] * limit.sign,
-                "used": solution.plan.used[m] * limit.sign,
-                "price_pico": price,
-                "price_yuan": price * 1e-12,
-                "used_explore": int(use.sum()) * limit.sign,
-                "shown_unit": unit.name,
-                "shown_amount": float(unit.show(inputs.amounts[m] * limit.sign)),
-                "shown_used": float(unit.show(total)),
-                "shown_price_yuan": price * 1e-12 * unit.size,
-                "cost_micro": cost and cost.cost,
-                "cost_least_micro": cost and cost.least,
-                "cost_most_micro": cost and cost.most,
-            }
-        )
+    for m, limit in enumerate(decision.instance.limits.limits):
+        use = int(decision.arcs.uses[m][decision.arcs.classes[explored], decision.given[explored]].sum())
+        used, price = solution.plan.used[m], int(solution.dual.prices[m])
+        shown = row(limit, *(n * limit.sign for n in (inputs.amounts[m], used, use, price)))
+        cost = costs.get(limit.name)
+        money = {"cost_micro": cost and cost.cost, "cost_least_micro": cost and cost.least}
+        rows.append(shown | money | {"cost_most_micro": cost and cost.most})
+    reported = run.read_reported().limits
+    counted = count_uses(decision, inputs, reported) if reported else ()
+    for limit, uses in zip(reported, counted, strict=True):
+        drawn = int(uses[explored].sum())
+        shown = row(limit, limit.amount, (int(uses.sum()) - drawn) * limit.sign, drawn * limit.sign, 0)
+        costless = dict.fromkeys(("cost_micro", "cost_least_micro", "cost_most_micro"), 0)
+        rows.append(shown | costless | {"reported_only": True})
     return pa.Table.from_pylist(rows, schema=nullable(arrow_schema(night.lake.table("limit_price"))))
 
 
@@ -394,7 +406,7 @@ def figures(
     solution, role, given = decision.solution, decision.role, decision.given
     code = {channel.id: channel.code for channel in night.catalogue.channels}
     channel = decision.arcs.channel[given[given >= 0]]
-    budgets = [limit.name for limit in night.catalogue.limits if limit.counts == "cost_micro"]
+    budgets = [limit.name for limit in decision.instance.limits.limits if limit.counts == "cost_micro"]
     compared = lift_figures(decision.instance.problem, solution, LIFT_GAP, budgets)
     return AssignFigures(
         customers=len(role),

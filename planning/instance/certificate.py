@@ -106,6 +106,7 @@ class Checked(BaseModel):
         published: whether the limits hold for all that is published; why that was not checked. None of a plan that is no night's.
         contacts: published, of all labels.
         published_bound: what no plan with these draws is worth more than, micro-yuan.
+        reported: use by limits that are counted and not kept, by all that is published; None where there are none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -122,6 +123,7 @@ class Checked(BaseModel):
     published: str | None = None
     contacts: int | None = None
     published_bound: int | None = None
+    reported: dict[str, int] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What the command prints."""

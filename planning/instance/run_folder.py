@@ -1,6 +1,6 @@
 """The frozen inputs of a night's decision, in ``$CPC_HOME/runs/<run_id>/``: what a replay, a what-if and the checker read.
 
-``whole.yml`` has tonight's limits; ``instance/`` the exploiters' problem as `cpc solve` reads it, on what explorers leave of
+``whole.yml`` has tonight's limits, ``reported.yml`` those that are counted and not kept, where there are any; ``instance/`` the exploiters' problem as `cpc solve` reads it, on what explorers leave of
 them; ``plan/`` what was solved and proved, ``published.json`` what all parts of the plan use together;
 ``population.parquet`` every active customer with label, masks and what limits see of them; ``others.parquet`` the arcs
 of explorers and controls; ``taken_back.parquet`` arcs that pruning had dropped, from which nobody draws;
@@ -66,6 +66,11 @@ class RunFolder:
         pairs = zip(limits.limits, inputs.amounts, strict=True)
         return LimitsInForce(choose=limits.choose, limits=tuple(x.with_amount(x.sign * amount) for x, amount in pairs))
 
+    def read_reported(self) -> LimitsInForce:
+        """Limits that are counted and not kept, with their whole amounts; none in runs of releases up to 0.2."""
+        path = self.path / "reported.yml"
+        return read_limits(path) if path.exists() else LimitsInForce()
+
     def read_kept(self) -> pa.Table:
         """``customer, product, channel`` of the outbound arcs that pruning kept, of every label, in no order."""
         columns = ["customer", "product", "channel"]
@@ -103,6 +108,7 @@ def freeze(
     left: LimitsInForce,
     arcs: pa.Table,
     tables: dict[str, pa.Table],
+    reported: LimitsInForce | None = None,
 ) -> RunFolder:
     """Write a run's inputs, whole or not at all; what an earlier attempt left is replaced.
 
@@ -113,12 +119,15 @@ def freeze(
         left: what explorers leave of them.
         arcs: of exploiters.
         tables: the rest, by name.
+        reported: limits that are counted and not kept.
     """
     with folder_draft(folder) as draft:
         (draft / "instance" / "arcs").mkdir(parents=True)
         pq.write_table(arcs, draft / "instance" / "arcs" / "part-00000.parquet", compression="zstd")
         write_limits(draft / "instance" / "limits.yml", left)
         write_limits(draft / "whole.yml", tonight)
+        if reported is not None and reported.limits:
+            write_limits(draft / "reported.yml", reported)
         for name, rows in tables.items():
             pq.write_table(rows, draft / f"{name}.parquet", compression="zstd")
         write_inputs(draft / "inputs.json", inputs)
@@ -170,9 +179,13 @@ def certify_run(settings: Settings, run: str) -> Checked:
     counted = check_published_plan(folder.path, rows.drop_columns(["run_id"]), verdict.bound)
     used = {limit["name"]: sum(limit["used"].values()) for limit in counted["limits"]}
     contacts = sum(counted["contacts"].values())
-    return verdict.model_copy(
+    verdict = verdict.model_copy(
         update={"published": "accepted", "contacts": contacts, "published_bound": counted["bound"], "used": used}
     )
+    if "reported" in counted:
+        reported = {limit["name"]: sum(limit["used"].values()) for limit in counted["reported"]}
+        verdict = verdict.model_copy(update={"reported": reported})
+    return verdict
 
 
 def read_published(settings: Settings, date: dt.date) -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -31,11 +31,13 @@ class InForce:
         limits: with their whole amounts.
         capped: of each, whether explorers are held within it.
         notes: on amounts that are not what the calendar says.
+        reported: limits that are counted and not kept, with their whole amounts.
     """
 
     limits: LimitsInForce
     capped: tuple[bool, ...]
     notes: tuple[str, ...]
+    reported: LimitsInForce = field(default_factory=LimitsInForce)
 
     @property
     def amounts(self) -> tuple[int, ...]:
@@ -48,16 +50,18 @@ class DeclaredLimits:
     """The limits of a catalogue.
 
     Attributes:
-        limits: in the order of the file.
+        limits: that are kept, in the order of the file.
         units: what arcs have that they count.
         customers: the columns of customers they look at, by name.
         source: the file, for messages.
+        reported: limits that are counted and not kept: no plan, price or explorer is held to them.
     """
 
     limits: tuple[DeclaredLimit, ...]
     units: ArcUnits
     customers: Mapping[str, CustomerColumn]
     source: str
+    reported: tuple[DeclaredLimit, ...] = ()
 
     @classmethod
     def from_catalogue(cls, catalogue: Catalogue) -> DeclaredLimits:
@@ -80,16 +84,18 @@ class DeclaredLimits:
             for limit in catalogue.limits
             if limit.share
         }
+        every = [DeclaredLimit(limit, translation.conditions(limit.where, limit.name)) for limit in catalogue.limits]
         return cls(
-            tuple(DeclaredLimit(limit, translation.conditions(limit.where, limit.name)) for limit in catalogue.limits),
+            tuple(each for each in every if not each.limit.reported_only),
             ArcUnits(products=tuple(p.id for p in catalogue.products), channels=tuple(channels), shares=shares),
             translation.columns(wheres),
             str(catalogue.root / "limits.yml"),
+            tuple(each for each in every if each.limit.reported_only),
         )
 
     @property
     def evaluator(self) -> Evaluator:
-        """What they take of arcs."""
+        """What those that are kept take of arcs."""
         return Evaluator(self.units, self.limits)
 
     # -- customers -----------------------------------------------------------------------------------------------
@@ -121,7 +127,8 @@ class DeclaredLimits:
         """Arcs with every column that limits look at: of their customers, their channels, and shares."""
         arcs = LimitColumns.of(population).beside(arcs, rows_of(arcs, population))
         seen = {name: arcs[name].to_numpy() for name in arcs.column_names}
-        for name, units in self.evaluator.count(seen, (arcs.num_rows,)).items():
+        every = Evaluator(self.units, self.limits + self.reported)
+        for name, units in every.count(seen, (arcs.num_rows,)).items():
             arcs = arcs.append_column(name, pa.array(units))
         return arcs
 
@@ -134,7 +141,7 @@ class DeclaredLimits:
             night: tonight.
             population: every active customer, with the columns of `columns`.
         """
-        work = demand(night, self.limits, population)
+        work = demand(night, self.limits + self.reported, population)
         return self.at(population.num_rows, shifts(night), night.date, work)
 
     def at(self, customers: int, calendar: pa.Table, date: dt.date, work: Demand | None = None) -> InForce:
@@ -147,14 +154,16 @@ class DeclaredLimits:
             work: what agents who answer have to do anyway.
         """
         limits, notes = [], []
-        for declared in self.limits:
+        for declared in self.limits + self.reported:
             amount, note = amount_of(declared.limit, customers, calendar, date, work or Demand())
             if note:
                 notes.append(f"{declared.name}: {note}")
             side = {declared.limit.side: amount}
             limits.append(LimitInForce(name=declared.name, counts=declared.counts, where=declared.where, **side))
+        count = len(self.limits)
         capped = tuple(declared.capped for declared in self.limits)
-        return InForce(LimitsInForce(limits=tuple(limits)), capped, tuple(notes))
+        counted = LimitsInForce(limits=tuple(limits[count:]))
+        return InForce(LimitsInForce(limits=tuple(limits[:count])), capped, tuple(notes), counted)
 
     # -- pruning: the arcs of the scorer's menu, products outermost -------------------------------------------------
 

@@ -85,6 +85,16 @@ def unit_of(limit: LimitInForce) -> DisplayedUnit:
     return YUAN_UNIT if counts == "cost_micro" else DisplayedUnit("s", 1)
 
 
+def show_reported(limits: Mapping[str, LimitInForce], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Counts by limits that are reported only, in displayed units."""
+    shown = []
+    for row in rows:
+        unit = unit_of(limits[row["limit"]])
+        counts = {name: unit.show(row[name]) for name in ("amount", "used_was", "used")}
+        shown.append({**row, **counts, "unit": unit.name})
+    return shown
+
+
 def show_limits(limits: Mapping[str, LimitInForce], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of a what-if in displayed units."""
     shown = []

@@ -18,7 +18,7 @@ from models.arrays import Ints
 from models.assignment.problem import PICO
 from planning.limits.in_force import LimitInForce
 from planning.whatif.displayed import unit_of
-from planning.whatif.whatif import Answer, Base, read_percent, what_if
+from planning.whatif.whatif import Answer, Base, read_percent, refuse_reported, what_if
 
 #: The step of a price is so large that the value changes by at least so many times what the proof leaves open.
 STEP_OVER_GAP = 10
@@ -81,9 +81,11 @@ def limit_named(base: Base, name: str) -> LimitInForce:
     """A limit of the run's instance.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: there is none of that name, or it is reported only.
     """
     known = {limit.name: limit for limit in base.instance.limits.limits}
+    if name in base.reported:
+        raise refuse_reported(name, "--limit")
     if name not in known:
         raise UserError(f"no limit {name!r}", where="--limit", remedy=f"choose one of: {', '.join(known)}")
     return known[name]
@@ -115,7 +117,7 @@ def span_of(base: Base, name: str) -> tuple[int, int]:
 
 def tonight(base: Base, name: str) -> Point:
     """The run itself, as a point of the curve of a limit."""
-    row = base.certificate.limit(name)
+    row = base.certificate.limit(limit_named(base, name).name)
     contacts = sum(int((arcs >= 0).sum()) for arcs in base.arcs)
     used = row.used + (base.explored[name] if base.is_share(base.limit(name)) else 0)
     return Point(

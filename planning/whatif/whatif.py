@@ -32,6 +32,7 @@ from planning.instance.plan_files import read_chosen, records
 from planning.instance.reader import Instance, read_instance
 from planning.instance.run_folder import RunFolder
 from planning.instance.solve import solve_instance, tell_conflicts, with_start
+from planning.limits.evaluator import Evaluator
 from planning.limits.in_force import LimitInForce, LimitsInForce
 from planning.plan.decide import leave
 from planning.whatif.active_sets import key_of, read_active, round_change, write_active
@@ -82,6 +83,28 @@ class Base:
             return dict.fromkeys(self.apart, 0)
         claims = json.loads((self.run.path / "published.json").read_text(encoding="utf-8"))
         return {row["name"]: sum(row["used"].values()) - row["used"]["exploit"] for row in claims["limits"]}
+
+    @cached_property
+    def reported(self) -> dict[str, LimitInForce]:
+        """Limits that are counted and not kept, by name."""
+        return {limit.name: limit for limit in self.run.read_reported().limits}
+
+    def count_reported(self, arcs: list[Ints]) -> dict[str, int]:
+        """What a plan of those who are solved, and explorers beside it, use of limits that are counted and not kept."""
+        if not self.reported:
+            return {}
+        population, problem = self.run.table("population"), self.instance.problem
+        claims = json.loads((self.run.path / "published.json").read_text(encoding="utf-8"))["reported"]
+        apart = {row["name"]: sum(row["used"].values()) - row["used"]["exploit"] for row in claims}
+        night = Evaluator(self.run.inputs().arcs, tuple(self.reported.values())).arcs(population)
+        customers, used = population["customer_id"].to_numpy(), np.zeros(len(self.reported), np.int64)
+        for block, arc in zip(problem.blocks, arcs, strict=True):
+            product, channel, _ = read_chosen(block, arc, problem.kinds)
+            some = arc >= 0
+            row = np.searchsorted(customers, block.customer[some])
+            used += night.uses[:, night.classes[row], night.of(product[some], channel[some])].sum(axis=1)
+        pairs = zip(self.reported.values(), used.tolist(), strict=True)
+        return {limit.name: use * limit.sign + apart[limit.name] for limit, use in pairs}
 
     def is_share(self, limit: LimitInForce) -> bool:
         """Whether a limit is a share of contacts: its amount, 0 for all parts together, may be anything for one."""
@@ -174,6 +197,8 @@ def parse_changes(texts: list[str], base: Base) -> Changes:
     for text in texts:
         path, _, value = text.partition("=")
         parts = path.strip().split(".")
+        if len(parts) == 3 and parts[1] in base.reported:
+            raise refuse_reported(parts[1], "--set")
         if len(parts) != 3 or parts[0] != "limits" or parts[2] not in {"amount", "percent"} or parts[1] not in known:
             raise UserError(
                 f"cannot change {text!r}",
@@ -187,6 +212,15 @@ def parse_changes(texts: list[str], base: Base) -> Changes:
         else:
             amounts[limit.name] = base.left_of(limit, unit_of(limit).read(value, "--set"))
     return Changes(amounts, percents)
+
+
+def refuse_reported(name: str, where: str) -> UserError:
+    """Why nothing can be asked of a limit that is reported only: another amount changes no plan."""
+    return UserError(
+        f"{name} is reported only: it is counted and not kept, so that no amount of it changes the plan",
+        where=where,
+        remedy="ask of a limit that is kept, or take `reported_only` off this one in conf/limits.yml and decide a night",
+    )
 
 
 def read_percent(base: Base, limit: LimitInForce, text: str) -> int:
@@ -381,6 +415,7 @@ def _figures(base: Base, instance: Instance, solution: Solution, percents: Mappi
         if limit.name in percents:  # explorers use the share by its new percent too
             apart[limit.name] += base.limit(limit.name).amount - limit.amount
             explored[limit.name] = apart[limit.name]
+    reported_was, reported = base.count_reported(base.arcs), base.count_reported(solution.plan.arcs)
     return {
         "value_yuan": primal * 1e-6,
         "change_yuan": change,
@@ -414,5 +449,9 @@ def _figures(base: Base, instance: Instance, solution: Solution, percents: Mappi
                 solution.dual.prices,
                 strict=True,
             )
+        ],
+        "reported": [
+            {"limit": name, "amount": limit.amount, "used_was": reported_was[name], "used": reported[name]}
+            for name, limit in base.reported.items()
         ],
     }

@@ -321,7 +321,10 @@ def _ticks(rows: Sequence[Product] | Sequence[Channel], was: Mapping[int, int], 
 
 
 def limit_section(limits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Every limit: its use by the whole plan, the price of one unit more, and what it costs tonight."""
+    """Every limit: its use by the whole plan, the price of one unit more, and what it costs tonight.
+
+    Those that are reported only say so.
+    """
     rows = [
         {
             "name": row["limit"],
@@ -333,6 +336,7 @@ def limit_section(limits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "meter": charts.meter(row["shown_used"], row["shown_amount"], floor=row["kind"] == "at_least"),
             "price": price(row["shown_price_yuan"]),
             "cost": "–" if row["cost_micro"] is None else price(row["cost_micro"] / MICRO),
+            "reported_only": bool(row["reported_only"]),
             "before": "–" if row["price_before"] is None else price(row["price_before"]),
         }
         for row in limits

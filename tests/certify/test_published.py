@@ -124,6 +124,29 @@ def test_anything_else_is_refused(run: Path, alter: Callable[[Path], None] | Non
         check_published(run, contacts(rows), 1000)
 
 
+def count_beside(run: Path, used: int) -> dict[str, Any]:
+    """A limit that is reported only, broken by what is published."""
+    limit = {"name": "few_messages", "at_most": 1, "where": {"channel": [0]}}
+    (run / "reported.yml").write_text(yaml.safe_dump({"limits": [limit]}))
+    row = {"name": "few_messages", "amount": 1, "used": {"exploit": used, "explore": 1, "usual": 0}}
+    claims = said(CONTACTS) | {"reported": [row]}
+    (run / "published.json").write_text(json.dumps(claims))
+    return claims
+
+
+def test_a_limit_that_is_reported_only_is_counted_and_may_be_broken(run: Path) -> None:
+    assert check_published(run, contacts(CONTACTS), 1000) == said(CONTACTS)
+    claims = count_beside(run, 1)
+    assert check_published(run, contacts(CONTACTS), 1000) == claims
+    count_beside(run, 2)
+    with pytest.raises(InstanceRefused, match="reported is"):
+        check_published(run, contacts(CONTACTS), 1000)
+    count_beside(run, 1)
+    (run / "reported.yml").unlink()
+    with pytest.raises(InstanceRefused, match="unknown keys"):
+        check_published(run, contacts(CONTACTS), 1000)
+
+
 def test_a_column_that_a_limit_counts_must_be_there(run: Path) -> None:
     pq.write_table(table(OTHERS).drop_columns(["cost"]), run / "others.parquet")
     with pytest.raises(InstanceRefused, match="no column 'cost'"):

@@ -194,7 +194,7 @@ def test_limits_bind_people_money_and_shares():
 def test_rows_with_for_each_are_the_limits_that_were_written_out():
     """The list as it stood when every centre had a row of its own: names, order and amounts are the same."""
     written_out = json.loads((FIXTURE.parent / "limits.json").read_text(encoding="utf-8"))
-    assert [json.loads(limit.model_dump_json()) for limit in CATALOGUE.limits] == written_out
+    assert [json.loads(limit.model_dump_json(exclude={"reported_only"})) for limit in CATALOGUE.limits] == written_out
 
 
 def test_the_live_catalogue_loads_whole_and_in_order():

@@ -279,8 +279,11 @@ def test_a_limit_is_shown_whole_in_its_unit_with_its_cost(planned):
     shown |= {"shown_unit": "元", "shown_amount": 388.68, "shown_used": 387.63, "shown_price_yuan": 0.1786}
     budget = old[0] | shown | {"limit": "budget_day", "price_yuan": 1.786e-07, "cost_micro": 12_782_323}
     schema = nullable(arrow_schema(night.lake.table("limit_price")))
-    rows = pa.Table.from_pylist([*old, budget], schema=schema)
+    seen = budget | {"limit": "watched", "cost_micro": 0, "price_yuan": 0.0, "reported_only": True}
+    rows = pa.Table.from_pylist([*old, budget, seen], schema=schema)
     night.lake.replace_arrow("limit_price", rows, partition=night.partition)
     first = limit_section(limit_rows(night))["rows"][0]
     assert (first["name"], first["used"], first["amount"], first["unit"]) == ("budget_day", "387.63", "388.68", "元")
     assert (first["price"], first["cost"]) == ("0.18", "12.78")
+    by_name = {row["name"]: row for row in limit_section(limit_rows(night))["rows"]}
+    assert [name for name, row in by_name.items() if row["reported_only"]] == ["watched"]
