@@ -6,11 +6,14 @@ import datetime as dt
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from reporting.customer_ledger import open_ledger
 from reporting.periods import split
 from runtime.night import Night
 from tests.reporting.test_earned import FIRST, LAST, make_lake
+
+pytestmark = pytest.mark.whole
 
 
 def test_a_night_sees_nothing_that_came_later_and_leaves_nothing_behind(night: Callable[..., Night]) -> None:

@@ -16,6 +16,8 @@ from reporting import earned
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
 
+pytestmark = pytest.mark.whole
+
 CUSTOMERS, NIGHTS = 400, 60
 FIRST = dt.date(2025, 10, 3)
 LAST = FIRST + dt.timedelta(days=NIGHTS - 1)

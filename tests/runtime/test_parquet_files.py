@@ -242,6 +242,7 @@ def misses(ask: Reader) -> dict[tuple[str, str, str], tuple[set[int], set[int]]]
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
+@pytest.mark.whole
 def test_a_filter_finds_the_rows_it_names(lake: Lake, reader: Callable[[Lake], Reader]) -> None:
     assert misses(reader(lake)) == {}
 

@@ -11,6 +11,8 @@ from synth.twin import Window, orders_of_both
 from synth.world import World, make_world
 from tests.synth.conftest import plan_of
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def easy() -> World:

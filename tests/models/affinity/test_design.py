@@ -19,6 +19,7 @@ def sum_margins(margins: np.ndarray) -> CrossSums:
     return CrossSums(len(micro), sum(micro), sum(micro), sum(value * value for value in micro))
 
 
+@pytest.mark.whole
 def test_the_comparison_that_is_shown_has_the_power() -> None:
     """Contacted customers alone react, all who may be contacted are compared, and margins have a heavy tail."""
     customers = 30_000

@@ -119,6 +119,7 @@ def test_tired_customers_answer_less(
     assert (fatigued.effect <= scorer.score(X, eligible, nothing).effect)[:, arcs].all()
 
 
+@pytest.mark.whole
 def test_a_bundle_reads_back_and_scores_the_same(bundle: Bundle, menu: Menu, tmp_path: object) -> None:
     folder = Path(str(tmp_path)) / "model"
     bundle.save(folder)
@@ -129,6 +130,7 @@ def test_a_bundle_reads_back_and_scores_the_same(bundle: Bundle, menu: Menu, tmp
     np.testing.assert_array_equal(scored(again, menu)[1], scored(bundle, menu)[1])
 
 
+@pytest.mark.whole
 def test_a_bundle_of_release_0_1_is_read(bundle: Bundle, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     bundle.save(folder)
@@ -138,6 +140,7 @@ def test_a_bundle_of_release_0_1_is_read(bundle: Bundle, tmp_path: Path) -> None
     assert load(folder) == bundle
 
 
+@pytest.mark.whole
 def test_a_product_launched_after_training_scores_from_its_group(bundle: Bundle, menu: Menu) -> None:
     from dataclasses import replace
 

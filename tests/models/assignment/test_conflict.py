@@ -65,6 +65,7 @@ def test_a_planted_plan_is_found_or_nothing_is_said() -> None:
         assert plan.used == [int(b) for b in problem.limits.amount]
 
 
+@pytest.mark.whole
 def test_what_only_all_plans_can_show_is_not_said_where_they_are_too_many() -> None:
     """A sum of even numbers that shall be odd: no ray, and more plans than can be looked at."""
     random = np.random.default_rng(3)

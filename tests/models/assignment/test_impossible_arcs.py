@@ -14,6 +14,7 @@ from models.assignment.impossible_arcs import drop_impossible
 from models.assignment.problem import Problem
 from models.assignment.repair import sum_uses, value_of
 from models.assignment.solve import SolveOptions, solve
+from tests.examples import examples
 
 
 def held_by_some_plan(problem: Problem, m: int) -> set[tuple[int, int]]:
@@ -27,8 +28,8 @@ def held_by_some_plan(problem: Problem, m: int) -> set[tuple[int, int]]:
 
 
 def test_only_arcs_that_cannot_fit_an_at_most_limit_are_out() -> None:
-    dropped = 0
-    for seed in range(120):
+    dropped, seeds = 0, examples(120)
+    for seed in range(seeds):
         problem = random_problem(seed, customers=4)
         everything = {(b, a) for b, block in enumerate(problem.blocks) for a in range(int(block.first[-1]))}
         expected = set(everything)
@@ -38,7 +39,7 @@ def test_only_arcs_that_cannot_fit_an_at_most_limit_are_out() -> None:
         stays = everything if possible is None else {(b, int(a)) for b, own in enumerate(possible.arcs) for a in own}
         assert stays == expected, seed
         dropped += len(everything - stays)
-    assert dropped > 50
+    assert dropped > seeds // 3
 
 
 def with_sentinel(problem: Problem, use: int) -> Problem:
@@ -67,7 +68,8 @@ def with_sentinel(problem: Problem, use: int) -> Problem:
 
 def test_a_sentinel_use_changes_nothing() -> None:
     problem = generated(Case(customers=3_000, arcs=4))
-    plain, other = solve(problem, SolveOptions()), solve(with_sentinel(problem, 10**15), SolveOptions())
+    options = SolveOptions(gap=5e-3)  # what prices and repair reach: no program of whole numbers is needed
+    plain, other = solve(problem, options), solve(with_sentinel(problem, 10**15), options)
     assert other.dual.bound == plain.dual.bound
     assert other.dual.prices.tolist() == plain.dual.prices.tolist()
     assert other.plan.primal == plain.plan.primal
@@ -77,7 +79,7 @@ def test_a_sentinel_use_changes_nothing() -> None:
 
 def test_the_best_plan_is_found_beside_sentinels() -> None:
     random = np.random.default_rng(1)
-    for seed in range(60):
+    for seed in range(examples(60)):
         sides = [(str(side), int(random.integers(0, 6))) for side in random.choice(["at_most", "at_least"], 2)]
         own: list[list[Arc]] = [
             [

@@ -304,6 +304,7 @@ def test_an_unknown_column_is_told_with_those_there_are(tmp_path: Path) -> None:
         assert "cost" in str(caught.value.remedy)
 
 
+@pytest.mark.whole
 def test_seconds_hold_reading_included(tmp_path: Path) -> None:
     """Equations that take HiGHS for ever: what is found by then, or not known."""
     random = np.random.default_rng(1)

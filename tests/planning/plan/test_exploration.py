@@ -143,6 +143,7 @@ def redraws(tmp_path_factory: pytest.TempPathFactory) -> list[Decision]:
 
 
 @pytest.mark.parametrize("marginal", [True, False])
+@pytest.mark.whole
 def test_what_is_logged_is_how_probable_it_was(redraws: list[Decision], marginal: bool) -> None:
     rows = [weighted(decision, marginal=marginal) for decision in redraws]
     assert all(np.mean([decision.solution.dual.prices[m] for decision in redraws]) > 0 for m in range(4))  # they bind
@@ -152,6 +153,7 @@ def test_what_is_logged_is_how_probable_it_was(redraws: list[Decision], marginal
         assert abs(off.mean()) < 4 * off.std(ddof=1) / len(off) ** 0.5, name
 
 
+@pytest.mark.whole
 def test_a_propensity_that_forgets_the_thinning_is_found_out(redraws: list[Decision]) -> None:
     rows = []
     for decision in redraws:
@@ -167,6 +169,7 @@ def test_a_propensity_that_forgets_the_thinning_is_found_out(redraws: list[Decis
     assert abs(off.mean()) > 6 * off.std(ddof=1) / len(off) ** 0.5
 
 
+@pytest.mark.whole
 def test_few_contacts_hang_on_a_tie_and_every_chance_is_one_that_can_be_learnt_from(redraws: list[Decision]) -> None:
     contacts = sum(int((decision.given >= 0).sum()) for decision in redraws)
     assert sum(int((decision.marginal & (decision.given >= 0)).sum()) for decision in redraws) <= 0.02 * contacts
@@ -176,6 +179,7 @@ def test_few_contacts_hang_on_a_tie_and_every_chance_is_one_that_can_be_learnt_f
         assert (decision.pscore[drawn & ~np.isnan(decision.pscore)] >= LEAST * (1 - 1e-6)).all()
 
 
+@pytest.mark.whole
 def test_all_parts_keep_the_whole_limits_and_use_them_up(redraws: list[Decision]) -> None:
     whole = np.array([limit.amount * limit.sign for limit in LIMITS.limits])
     for decision in redraws:
@@ -232,6 +236,7 @@ def test_nobody_is_given_anything_by_chance_where_draws_are_off() -> None:
     assert not drawn.sum_uses().any()
 
 
+@pytest.mark.whole
 def test_support_is_told_by_channel(redraws: list[Decision]) -> None:
     decision = redraws[0]
     assert decision.exploration is not None

@@ -22,6 +22,8 @@ from planning.whatif.whatif import Base, base_of, change_amounts, change_percent
 from runtime.night import Night
 from runtime.run_id import run_id, sources
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def base(decided: Night) -> Base:
@@ -84,7 +86,6 @@ def test_changes_are_read_strictly(base: Base) -> None:
             parse_changes([text], base)
 
 
-@pytest.mark.whole
 def test_a_replay_is_identical_until_a_byte_is_changed(decided: Night, base: Base) -> None:
     run = run_id(decided)
     found = replay(decided.settings, run)
@@ -100,7 +101,6 @@ def test_a_replay_is_identical_until_a_byte_is_changed(decided: Night, base: Bas
     assert changed.verdict().startswith("different: ")
 
 
-@pytest.mark.whole
 def test_another_code_is_named_before_a_difference_is_called_a_fault(decided: Night, base: Base) -> None:
     run, path = run_id(decided), base.run.path / "inputs.json"
     found = replay(decided.settings, run)
@@ -117,7 +117,6 @@ def test_another_code_is_named_before_a_difference_is_called_a_fault(decided: Ni
     assert replay(decided.settings, run).verdict().startswith("decided by a code that was not recorded")
 
 
-@pytest.mark.whole
 def test_the_commands_speak(decided: Night, base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CPC_HOME", str(decided.settings.home))
     runner = CliRunner()
