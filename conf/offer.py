@@ -127,7 +127,8 @@ class Rule(Strict):
     """A named reason to remove arcs: where ``removes`` (Spark SQL over the snapshot) is true, they go.
 
     ``scope`` says what else the predicate may name: ``product.<attribute>`` and ``channel.<attribute>`` are
-    replaced by the value for each product or channel. Rules apply in the order of the file.
+    replaced by the value for each product or channel. Rules apply in the order of the file. ``declared`` is the day on
+    which it was asked for: figure ``rule_to_night_days`` counts from it.
     """
 
     name: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
@@ -136,6 +137,7 @@ class Rule(Strict):
     reason: str
     reason_zh: str
     direction: Literal["outbound", "inbound", "both"] = "both"
+    declared: Day | None = None
 
 
 class ShiftAmount(Strict):

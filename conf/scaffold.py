@@ -9,12 +9,14 @@ draft is taken back.
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from conf.catalogue import ROOT, Catalogue
+from conf.dates import local_date
 from conf.errors import UserError
 from conf.settings import operator_root
 
@@ -60,7 +62,8 @@ PRODUCT = """\
 """
 RULE = """\
   # A draft: removes nothing yet. Names it may use: docs/developer/entities.md and conf/generated/features.yml
-  - {{name: {name}, removes: "false", reason: why the offer is not made, reason_zh: 不推荐的原因}}
+  - {{name: {name}, removes: "false", reason: why the offer is not made, reason_zh: 不推荐的原因,
+     declared: {today}}}
 """
 GROUP = """\
   # A draft: no product is of it yet
@@ -238,7 +241,12 @@ def rule(name: str, root: Path) -> dict[Path, str]:
     """A row at the end of rules.yml."""
     if name in {known.name for known in Catalogue(root).rules}:
         raise _report_taken("rule", name, root / "rules.yml")
-    return {root / "rules.yml": _after(root / "rules.yml", RULE, name=name)}
+    return {root / "rules.yml": _after(root / "rules.yml", RULE, name=name, today=_today())}
+
+
+def _today() -> str:
+    """Today's date in Shanghai: from it `rule_to_night_days` counts."""
+    return local_date(dt.datetime.now(dt.UTC)).isoformat()
 
 
 def feature(name: str, root: Path) -> dict[Path, str]:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.errors import UserError
-from reporting import earned, feed_status, kpi, night_report
+from reporting import earned, feed_status, goals, kpi, night_report
 from runtime.figures import AssignFigures, PublishFigures
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
@@ -59,7 +59,7 @@ READS = (
     "landing",
 )
 WRITES = ("kpi", "serving", "ops_audit")
-READS_PREVIOUS = ("assignment", "limit_price", "kpi", "ops_run", "outcome")
+READS_PREVIOUS = ("assignment", "recommendation", "funnel", "limit_price", "kpi", "ops_run", "outcome")
 
 TARGETS = ("store", "files", "report")
 
@@ -114,6 +114,7 @@ def kpi_rows(night: Night, plan: Publication) -> pa.Table:
         rows += kpi.ratios(slices, catalogue.figures)
     if night.lake.exists("decision") or night.lake.exists("assignment"):
         rows += earned.gather(night)
+    rows += goals.gather(night)
     schema = nullable(arrow_schema(night.lake.table("kpi")))
     described = kpi.describe(rows, catalogue.figures)
     return pa.Table.from_pylist([{"business_date": night.date, **row} for row in described], schema=schema)

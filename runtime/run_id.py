@@ -21,6 +21,8 @@ from runtime.night import Night
 _HOUSE = Path(__file__).resolve().parent.parent
 #: Rooms that only ask, look, or make data: a change there makes no other night.
 _ASIDE = {"cli", "console", "synth", "benchmarks"}
+#: What people configure, and what they program.
+_DECLARED, _PROGRAMMED = frozenset({".yml"}), frozenset({".py", ".sql", ".j2"})
 
 
 def run_id(night: Night) -> str:
@@ -51,6 +53,18 @@ def compute(night: Night, extra_deliveries: Iterable[str] = ()) -> str:
 def sources() -> str:
     """Hash of the shipped sources: which code this is."""
     return _hash_files(str(_HOUSE))
+
+
+def code() -> str:
+    """Hash of what is programmed: the shipped sources without what is declared in YAML."""
+    return _hash_files(str(_HOUSE), _PROGRAMMED)
+
+
+def configuration(night: Night) -> str:
+    """Hash of what is configured: every YAML of the catalogue and of the house, and the settings that make a night."""
+    settings = night.settings.model_dump_json(exclude={"name", "spark", "serving", "mlflow"})
+    declared = [_hash_files(str(root), _DECLARED) for root in (night.catalogue.root, _HOUSE)]
+    return hashlib.sha256("\n".join([*declared, settings]).encode()).hexdigest()
 
 
 def deliveries(night: Night) -> list[str]:
@@ -100,14 +114,12 @@ def _rooms() -> list[str]:
 
 
 @lru_cache(maxsize=16)
-def _hash_files(root: str) -> str:
-    """Hash of the sources and YAML below ``root`` (the house: its rooms only)."""
+def _hash_files(root: str, suffixes: frozenset[str] = _DECLARED | _PROGRAMMED) -> str:
+    """Hash of the files below ``root`` (the house: of its rooms only) whose names end so."""
     base = Path(root)
     folders = [base / room for room in _rooms()] if base == _HOUSE else [base]
     digest = hashlib.sha256()
-    for path in sorted(
-        p for folder in folders for p in folder.rglob("*") if p.suffix in {".py", ".yml", ".sql", ".j2"}
-    ):
+    for path in sorted(p for folder in folders for p in folder.rglob("*") if p.suffix in suffixes):
         digest.update(str(path.relative_to(base)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -29,6 +29,8 @@ class RunRecord:
     started_at: dt.datetime
     seconds: float
     host: str | None = None
+    configuration: str | None = None  # hashes of what was configured and programmed; None before 0.3
+    code: str | None = None
 
     def read(self, form: type[F]) -> F:
         """The figures, typed."""

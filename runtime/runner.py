@@ -23,9 +23,10 @@ from conf.dates import local_date, parse_date
 from conf.errors import UserError, raise_all
 from conf.settings import load_settings
 from runtime.figures import Failure, JobFigures
+from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
 from runtime.night_order import JobStep, load, read_compiled
-from runtime.run_id import Attempt, compute, read_attempt, write_attempt
+from runtime.run_id import Attempt, code, compute, configuration, read_attempt, write_attempt
 from runtime.run_record import MARK, line
 from runtime.telemetry import silence_telemetry
 
@@ -191,8 +192,11 @@ def _keep(night: Night, record: Record, started: dt.datetime) -> None:
         "started_at": started,
         "seconds": record.seconds,
         "host": socket.gethostname(),
+        "configuration": configuration(night)[:16],
+        "code": code()[:16],
     }
-    table = pa.Table.from_pylist(list(rows.values()), schema=runs.schema)
+    schema = nullable(arrow_schema(night.lake.table("ops_run")))  # an older home's table lacks later columns
+    table = pa.Table.from_pylist(list(rows.values()), schema=schema)
     night.lake.replace_arrow("ops_run", table, partition=night.partition)
 
 

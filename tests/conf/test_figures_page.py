@@ -12,4 +12,4 @@ def test_every_figure_and_goal_is_on_the_page() -> None:
     assert all(page.count(f"- **`{name}`**") == 1 for name in load_catalogue().figures)
     assert len(GOALS) == 12
     assert all(f"| {label_zh} |" in page for _, label_zh in GOALS.values())
-    assert "| no table measures it yet |" in page
+    assert "| no table measures it yet |" not in page  # seen in seven of twelve

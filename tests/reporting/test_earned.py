@@ -30,7 +30,9 @@ def put(night: Night, table: str, rows: list[dict[str, Any]]) -> None:
     """Rows of an entity as one delivery; rows that say ``again`` are delivered twice."""
     entry = night.lake.table(table)
     schema = nullable(arrow_schema(entry))
-    zeros = {c.name: "" if c.type == "string" else 0 for c in entry.columns if not c.nullable and c.type != "date"}
+    kinds: dict[str, Any] = {"string": "", "boolean": False}
+    dated = {"date", "timestamp"}
+    zeros = {c.name: kinds.get(c.type, 0) for c in entry.columns if not c.nullable and c.type not in dated}
     written = []
     for line, row in enumerate(rows):
         late = row.pop("again", 1)

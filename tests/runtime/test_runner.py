@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import deltalake
 import pytest
 
 from conf.errors import UserError
@@ -16,6 +17,7 @@ from runtime import night_order, run_id, runner
 from runtime.figures import PartialsFigures, ScoreFigures
 from runtime.night import Night
 from runtime.night_order import JobStep
+from runtime.run_record import records
 
 JOBS = ("scan", "ingest", "middle", "publish")
 
@@ -191,3 +193,21 @@ def test_an_error_without_a_word_is_recorded_by_its_name(calls: list[str], night
         runner.run_job("middle", night())
     [row] = night().lake.arrow("ops_run").to_pylist()
     assert (row["state"], row["figures"]) == ("failed", '{"error": "AssertionError"}')
+
+
+def test_a_record_says_what_was_configured_and_programmed_on_an_older_home_too(
+    calls: list[str], night, settings: Settings
+) -> None:
+    tonight = night()
+    runner.run_night(tonight, steps())
+    path, rows = tonight.lake.path("ops_run"), tonight.lake.arrow("ops_run")
+    older = rows.drop_columns(["configuration", "code"])  # the columns of release 0.2
+    deltalake.write_deltalake(str(path), older, mode="overwrite", schema_mode="overwrite", partition_by="business_date")
+    tonight = night()
+    runner.run_job("scan", tonight)
+    other = Night(tonight.date, settings.model_copy(update={"seed": 7}), tonight.landing)
+    runner.run_job("publish", other)
+    by_job = {record.job: record for record in records(tonight.lake, tonight.date)}
+    assert by_job["middle"].configuration is None
+    assert len({by_job["scan"].configuration, by_job["publish"].configuration}) == 2  # another seed is configured
+    assert by_job["scan"].code == by_job["publish"].code == run_id.code()[:16]
