@@ -71,16 +71,16 @@ def _open(night: Night) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def _seen(night: Night) -> str:
+def _select_seen(night: Night) -> str:
     """What tonight may know of, as SQL."""
     return f"event_time < {_instant(night.day_start)} and arrived_at < {_instant(night.cut_off)}"
 
 
-def _lately(night: Night) -> str:
+def _select_lately(night: Night) -> str:
     """The same of the last ``WINDOW_DAYS``."""
     first = night.date - dt.timedelta(days=WINDOW_DAYS)
     begun = f"data_date >= date '{first - dt.timedelta(days=1)}' and event_time >= {_instant(start_of_day(first))}"
-    return f"{begun} and {_seen(night)}"
+    return f"{begun} and {_select_seen(night)}"
 
 
 def _instant(time: dt.datetime) -> str:
@@ -108,7 +108,7 @@ def find_launches(connection: duckdb.DuckDBPyConnection, night: Night, launched:
     offered = connection.sql(
         f"select product, channel, min(business_date) from ({' union all '.join(decided)}) group by all order by all"
     ).fetchall()
-    recent = f"product in ({codes}) and data_date >= date '{since}' and {_seen(night)}"
+    recent = f"product in ({codes}) and data_date >= date '{since}' and {_select_seen(night)}"
     shown = connection.sql(f"""
         select product, channel, min(instant) from (
             select product, channel, shown_at as instant from impression where {recent}
@@ -219,7 +219,7 @@ def count_orders(connection: duckdb.DuckDBPyConnection, night: Night) -> Rows:
             select customer_id, order_id, action, event_time, product,
                 arg_max(channel, (arrived_at, delivery_id, line)) as channel,
                 arg_max(effective_time, (arrived_at, delivery_id, line)) as effective_time
-            from "order" where {_lately(night)} group by all
+            from "order" where {_select_lately(night)} group by all
         )
         select action, channel, count(*) as orders, count(*) filter (effective_time >= event_time) as handled,
             sum(epoch_us(effective_time) - epoch_us(event_time)) filter (effective_time >= event_time)::bigint as waited
@@ -250,14 +250,14 @@ def count_content(connection: duckdb.DuckDBPyConnection, night: Night) -> Rows:
     marks = connection.sql(f"""
         select topic = 'cancel' as leaving, sum(score)::bigint, count(*) from (
             select distinct customer_id, event_time, channel, topic, score from contact
-            where score is not null and {_lately(night)})
+            where score is not null and {_select_lately(night)})
         group by all""").fetchall()
     asked, given = sum(row[2] for row in marks), sum(row[1] for row in marks)
     leaving = [row for row in marks if row[0]]
     settled = connection.sql(f"""
         select count(*) filter (satisfied), count(*) from (
             select complaint_id, arg_max(satisfied, (event_time, arrived_at, delivery_id, line)) as satisfied
-            from complaint where kind = 'complaint' and step = 'closed' and satisfied is not null and {_lately(night)}
+            from complaint where kind = 'complaint' and step = 'closed' and satisfied is not null and {_select_lately(night)}
             group by customer_id, complaint_id)""").fetchall()[0]
     no_mark = "no customer was asked for a mark in the last 120 days 最近 120 天无评分"
     unsettled = "no closed complaint says whether the customer is content 结案未注明是否满意"
