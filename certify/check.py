@@ -5,6 +5,7 @@
 an arc being 10^6 x value - sum price x use, with 0 as a choice unless everybody must take an arc. By weak duality
 no feasible plan is worth more, whatever the prices. An arc that even with all negative uses of the other customers
 cannot fit an at-most limit is in no feasible plan: a certificate may leave such arcs out of its bound, or not.
+An arc's key is customer, product, channel and, where the instance has such columns, slot and variant.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from certify.limits import CheckedLimit, InstanceRefused, read_certificate, read_limits
+from certify.limits import KEY_PARTS, CheckedLimit, InstanceRefused, read_certificate, read_limits
 
 _BATCH = 1 << 19
 _MOST = 1 << 62
 #: Distinct rows that are numbered by a table instead of a hash.
 _DENSE = 1 << 20
-_RECORD = np.dtype([("customer", "<i8"), ("product", "<i2"), ("channel", "<i2"), ("value", "<i8")])
 _TYPES = {"customer": pa.int64(), "product": pa.int16(), "channel": pa.int16(), "value": pa.int64()}
+_TYPES |= dict.fromkeys(KEY_PARTS, pa.int16())
 
 
 @dataclass
@@ -36,6 +37,7 @@ class _Tally:
     customers: int = 0
     arcs: int = 0
     primal: int = 0
+    key: tuple[str, ...] = ("product", "channel")
     reduced: int | None = 0  # None: reduced values leave 62 bits
     used: list[int] = field(default_factory=list)
     digest: Any = field(default_factory=hashlib.sha256)
@@ -59,9 +61,10 @@ def check(instance: Path, out: Path) -> dict[str, Any]:
 
 def _pass(instance: Path, out: Path, limits: list[CheckedLimit], must: bool, relief: list[int] | None) -> _Tally:
     """Judge all arcs and the plan; with ``relief`` the bound leaves out the arcs that fit no at-most limit."""
-    tally = _Tally(used=[0] * len(limits))
-    plan = _plan(out / "assignment")
-    for rows in _whole_customers(instance / "arcs", _columns(limits)):
+    key = read_key(instance / "arcs")
+    tally = _Tally(used=[0] * len(limits), key=key)
+    plan = _plan(out / "assignment", key)
+    for rows in _whole_customers(instance / "arcs", _columns(limits, key)):
         _judge(rows, limits, must, plan, tally, relief)
     plan.refuse_rest()
     return tally
@@ -70,7 +73,7 @@ def _pass(instance: Path, out: Path, limits: list[CheckedLimit], must: bool, rel
 def _relief(instance: Path, limits: list[CheckedLimit]) -> list[int]:
     """Of each limit the sum over all customers of their most negative use, at most 0."""
     relief = [0] * len(limits)
-    for rows in _whole_customers(instance / "arcs", _columns(limits)):
+    for rows in _whole_customers(instance / "arcs", _columns(limits, read_key(instance / "arcs"))):
         first, _ = _starts(rows["customer"])
         kind, classes, distinct = _kinds(rows, _class_key(limits))
         for m, limit in enumerate(limits):
@@ -110,8 +113,36 @@ def _class_key(limits: list[CheckedLimit]) -> list[str]:
     return sorted(named | {limit.counts for limit in limits if limit.counts is not None})
 
 
-def _columns(limits: list[CheckedLimit]) -> list[str]:
-    return [*_TYPES, *(name for name in _class_key(limits) if name not in _TYPES)]
+def read_key(folder: Path) -> tuple[str, ...]:
+    """``product``, ``channel`` and the other parts of the key that the files of a folder have, all of them alike."""
+    keys = {}
+    for path in _files(folder):
+        try:
+            names = pq.read_schema(path).names
+        except (pa.ArrowException, OSError) as error:
+            raise InstanceRefused("not a Parquet file, or a broken one", str(path)) from error
+        keys[("product", "channel", *(name for name in KEY_PARTS if name in names))] = path.name
+    if len(keys) > 1:
+        raise InstanceRefused("slot or variant is a column of some files and not of others", [*keys.values()][-1])
+    return next(iter(keys))
+
+
+def pack_key(rows: dict[str, np.ndarray], key: tuple[str, ...]) -> np.ndarray:
+    """The parts of the key, 16 bits each, as digits of one integer."""
+    packed = rows[key[0]].astype(np.int64)
+    for name in key[1:]:
+        packed = packed * (1 << 16) + rows[name]
+    return packed
+
+
+def record_type(key: tuple[str, ...]) -> np.dtype[Any]:
+    """What a plan's hash is made of, row by row."""
+    return np.dtype([("customer", "<i8"), *((name, "<i2") for name in key), ("value", "<i8")])
+
+
+def _columns(limits: list[CheckedLimit], key: tuple[str, ...]) -> list[str]:
+    own = ["customer", *key, "value"]
+    return [*own, *(name for name in _class_key(limits) if name not in own)]
 
 
 def _files(folder: Path) -> list[Path]:
@@ -193,8 +224,11 @@ def _ahead(items: Iterator[dict[str, np.ndarray]]) -> Iterator[dict[str, np.ndar
 class _plan:  # noqa: N801 - a reader with a place in its files
     """The plan's rows in order, handed out as the arcs ask for them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.parts = (part for path in _files(folder) for part in _read(path, list(_TYPES), nulls=True))
+    def __init__(self, folder: Path, key: tuple[str, ...]) -> None:
+        if beyond := sorted(set(read_key(folder)) - set(key)):
+            raise InstanceRefused(f"the plan has a {beyond[0]}, the instance has none", "assignment")
+        columns = ["customer", *key, "value"]
+        self.parts = (part for path in _files(folder) for part in _read(path, columns, nulls=True))
         self.rest: dict[str, np.ndarray] | None = None
         self.last: int | None = None
 
@@ -227,7 +261,7 @@ def _judge(
 ) -> None:
     """One piece: the arcs' reduced values for the bound, the chosen arcs for feasibility."""
     customer = rows["customer"]
-    for name in ("product", "channel"):
+    for name in tally.key:
         if int(rows[name].min()) < 0:
             raise InstanceRefused(f"a {name} below 0, which means none in a plan", "arcs")
     first, size = _starts(customer)
@@ -240,15 +274,15 @@ def _judge(
         raise InstanceRefused("the plan's customers are not the instance's, in order", "assignment")
     if must and chosen["none"].any():
         raise InstanceRefused("a customer without an arc under exactly_one", "assignment")
-    arc = _find(rows, first, size, chosen)
+    arc = _find(rows, first, size, chosen, tally.key)
     tally.customers += len(first)
     tally.arcs += len(customer)
     tally.primal += _exact_sum(rows["value"][arc])
     counts = np.bincount(kind[arc], minlength=classes)
     for m, use in enumerate(uses):
         tally.used[m] += _exact_product(use, counts)
-    records = np.empty(len(first), _RECORD)
-    for name in _TYPES:
+    records = np.empty(len(first), record_type(tally.key))
+    for name in records.dtype.names or ():
         records[name] = chosen[name]
     tally.digest.update(records.tobytes())
 
@@ -340,17 +374,20 @@ def _exact_sum(values: np.ndarray) -> int:
 
 
 def _find(
-    rows: dict[str, np.ndarray], first: np.ndarray, size: np.ndarray, chosen: dict[str, np.ndarray]
+    rows: dict[str, np.ndarray],
+    first: np.ndarray,
+    size: np.ndarray,
+    chosen: dict[str, np.ndarray],
+    key: tuple[str, ...],
 ) -> np.ndarray:
     """The arc of each choice; refuses one that the customer does not have, or whose value is another."""
     owner = np.repeat(np.arange(len(first)), size)
-    hit = (rows["product"] == chosen["product"][owner]) & (rows["channel"] == chosen["channel"][owner])
-    hit &= ~chosen["none"][owner]
-    p, c, o = rows["product"], rows["channel"], owner
-    if ((o[1:] == o[:-1]) & ((p[1:] < p[:-1]) | ((p[1:] == p[:-1]) & (c[1:] <= c[:-1])))).any():
-        order = np.lexsort((c, p, o))
-        p, c, o = p[order], c[order], o[order]
-        if ((p[1:] == p[:-1]) & (c[1:] == c[:-1]) & (o[1:] == o[:-1])).any():
+    k, o = pack_key(rows, key), owner
+    hit = (k == pack_key(chosen, key)[owner]) & ~chosen["none"][owner]
+    if ((o[1:] == o[:-1]) & (k[1:] <= k[:-1])).any():
+        order = np.lexsort((k, o))
+        k, o = k[order], o[order]
+        if ((k[1:] == k[:-1]) & (o[1:] == o[:-1])).any():
             raise InstanceRefused("an arc is in the instance twice", "arcs")
     matches = np.bincount(owner[hit], minlength=len(first))
     lost = np.flatnonzero((matches == 0) & ~chosen["none"])

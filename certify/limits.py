@@ -25,6 +25,8 @@ _CERTIFICATE_KEYS = {
     "bound_claimed",
     "gap_claimed",
 }
+#: Parts of an arc's key behind product and channel that an instance may have, in the key's order.
+KEY_PARTS = ("slot", "variant")
 _NEEDED = _CERTIFICATE_KEYS - {"bound_claimed", "gap_claimed"}
 
 

@@ -17,12 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from certify.limits import CheckedLimit, InstanceRefused, integer, read_limits
+from certify.check import pack_key, read_key, record_type
+from certify.limits import KEY_PARTS, CheckedLimit, InstanceRefused, integer, read_limits
 
 #: Labels of who may be contacted; those of the first are solved.
 LABELS = ("exploit", "explore", "usual")
 _BATCH = 1 << 19
-_RECORD = np.dtype([("customer", "<i8"), ("product", "<i2"), ("channel", "<i2"), ("value", "<i8")])
 _KEYS = {"contacts", "value", "bound", "limits", "sha256"}
 
 
@@ -32,7 +32,8 @@ def check_published(run: Path, contacts: pa.Table, bound: int) -> dict[str, Any]
     Args:
         run: its folder: ``whole.yml``, ``instance``, ``others.parquet``, ``plan``, ``published.json``; ``reported.yml``
             where some limits are counted and not kept.
-        contacts: ``customer, product, channel, value, role`` of every contact, customers ascending.
+        contacts: ``customer, product, channel, value, role`` of every contact, customers ascending; ``slot`` and
+            ``variant`` may be there, null where the run's arcs have none.
         bound: of the solved part, as `certify.check` re-derived it.
 
     Raises:
@@ -41,8 +42,9 @@ def check_published(run: Path, contacts: pa.Table, bound: int) -> dict[str, Any]
     _, limits = read_limits(run / "whole.yml")
     _, left = read_limits(run / "instance" / "limits.yml")
     _, told_of = read_limits(run / "reported.yml") if (run / "reported.yml").exists() else (False, [])
-    rows = _contacts(contacts)
-    every = _count(run, [*limits, *told_of], rows)
+    key = read_key(run / "instance" / "arcs")
+    rows = _contacts(contacts, key)
+    every = _count(run, [*limits, *told_of], rows, key)
     used, counted = every[:, : len(limits)], every[:, len(limits) :]
     total = used.sum(axis=0)
     for m, limit in enumerate(limits):
@@ -53,14 +55,14 @@ def check_published(run: Path, contacts: pa.Table, bound: int) -> dict[str, Any]
             )
             raise InstanceRefused(what, "assignment")
     _compare_left(limits, left, used)
-    _compare_solved(run / "plan" / "assignment", rows)
+    _compare_solved(run / "plan" / "assignment", rows, key)
     value = [_sum(rows["value"][rows["label"] == k]) for k in range(len(LABELS))]
     derived = {
         "contacts": {label: int((rows["label"] == k).sum()) for k, label in enumerate(LABELS)},
         "value": dict(zip(LABELS, value, strict=True)),
         "bound": bound + sum(value[1:]),
         "limits": _uses(limits, used),
-        "sha256": _digest(rows),
+        "sha256": _digest(rows, key),
     }
     if told_of:
         derived["reported"] = _uses(told_of, counted)
@@ -80,11 +82,14 @@ def _uses(limits: list[CheckedLimit], used: np.ndarray) -> list[dict[str, Any]]:
     ]
 
 
-def _contacts(table: pa.Table) -> dict[str, np.ndarray]:
+def _contacts(table: pa.Table, key: tuple[str, ...]) -> dict[str, np.ndarray]:
     """The contacts as arrays, each customer once."""
     rows: dict[str, np.ndarray] = {}
-    for name in ("customer", "product", "channel", "value"):
-        if table[name].null_count:
+    for name in set(KEY_PARTS) & set(table.column_names) - set(key):
+        if table[name].null_count != table.num_rows:
+            raise InstanceRefused(f"a contact has a {name}, the run's arcs have none", "assignment")
+    for name in ("customer", *key, "value"):
+        if name not in table.column_names or table[name].null_count:
             raise InstanceRefused(f"a contact without {name}", "assignment")
         rows[name] = table[name].to_numpy().astype(np.int64)
     if (rows["customer"][1:] <= rows["customer"][:-1]).any():
@@ -96,20 +101,21 @@ def _contacts(table: pa.Table) -> dict[str, np.ndarray]:
     return rows
 
 
-def _count(run: Path, limits: list[CheckedLimit], rows: dict[str, np.ndarray]) -> np.ndarray:
+def _count(run: Path, limits: list[CheckedLimit], rows: dict[str, np.ndarray], key: tuple[str, ...]) -> np.ndarray:
     """What each label uses of each limit, int64 [labels, limits]; every contact must be an arc with its value."""
     used = np.zeros((len(LABELS), len(limits)), np.int64)
     seen = np.zeros(len(rows["customer"]), np.int64)
     named = {key for limit in limits for key in limit.where} | {
         limit.counts for limit in limits if limit.counts is not None
     }
-    columns = list(dict.fromkeys(["customer", "product", "channel", "value", *sorted(named)]))
+    columns = list(dict.fromkeys(["customer", *key, "value", *sorted(named)]))
+    label = pack_key(rows, key)
     for solved, arcs in _arcs(run, columns):
         at = np.searchsorted(rows["customer"], arcs["customer"])
         at[at == len(seen)] = 0
-        hit = np.ones(len(at), bool) if len(seen) else np.zeros(len(at), bool)
-        for name in ("customer", "product", "channel"):
-            hit &= rows[name][at] == arcs[name] if len(seen) else False
+        hit = np.zeros(len(at), bool)
+        if len(seen):
+            hit = (rows["customer"][at] == arcs["customer"]) & (label[at] == pack_key(arcs, key))
         who = at[hit]
         chosen = {name: values[hit] for name, values in arcs.items()}
         if (chosen["value"] != rows["value"][who]).any():
@@ -145,12 +151,12 @@ def _compare_left(declared: list[CheckedLimit], left: list[CheckedLimit], used: 
             raise InstanceRefused(f"limit {limit.name}: {leaves} is left, not {rest.amount}", "instance/limits.yml")
 
 
-def _compare_solved(folder: Path, rows: dict[str, np.ndarray]) -> None:
+def _compare_solved(folder: Path, rows: dict[str, np.ndarray], key: tuple[str, ...]) -> None:
     """Contacts of the solved part must be those of the plan that was proved."""
     plan = pq.read_table(folder).to_pandas()
     plan = plan[plan["product"].notna()].sort_values("customer")
     solved = rows["label"] == 0
-    for name in ("customer", "product", "channel", "value"):
+    for name in ("customer", *key, "value"):
         if not np.array_equal(rows[name][solved], plan[name].to_numpy().astype(np.int64)):
             raise InstanceRefused(f"exploiters' {name} differs from the proved plan's", "assignment")
 
@@ -168,9 +174,9 @@ def _compare(path: Path, derived: dict[str, Any]) -> None:
             raise InstanceRefused(f"{key} is {value}, not {claims[key]}", path.name)
 
 
-def _digest(rows: dict[str, np.ndarray]) -> str:
-    records = np.empty(len(rows["customer"]), _RECORD)
-    for name in _RECORD.names or ():
+def _digest(rows: dict[str, np.ndarray], key: tuple[str, ...]) -> str:
+    records = np.empty(len(rows["customer"]), record_type(key))
+    for name in records.dtype.names or ():
         records[name] = rows[name]
     return hashlib.sha256(records.tobytes()).hexdigest()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,13 +91,20 @@ class Use:
     sign: int
 
 
-def reduce_kinds(product: Ints, channel: Ints, uses: Sequence[Use]) -> tuple[Kinds, Ints]:
-    """Kinds of distinct rows: those of one product, channel and use of every limit are one; canonical order.
+def reduce_kinds(
+    product: Ints, channel: Ints, uses: Sequence[Use], parts: Mapping[str, Ints] | None = None
+) -> tuple[Kinds, Ints]:
+    """Kinds of distinct rows: those of one key and use of every limit are one; canonical order.
+
+    Args:
+        product, channel: of each row.
+        uses: of each limit.
+        parts: the other parts of the key, where there are any.
 
     Returns:
         The kinds, and the kind of each row.
     """
-    n = len(product)
+    n, parts = len(product), parts or {}
     limit = [np.full(np.count_nonzero(use.units), m) for m, use in enumerate(uses)]
     row = [np.flatnonzero(use.units) for use in uses]
     unit = [use.sign * use.units[r] for use, r in zip(uses, row, strict=True)]
@@ -105,21 +112,22 @@ def reduce_kinds(product: Ints, channel: Ints, uses: Sequence[Use]) -> tuple[Kin
     order = np.lexsort((lim, at))
     lim, at, amount = lim[order], at[order], amount[order]
     first = np.concatenate(([0], np.cumsum(np.bincount(at, minlength=n)))).astype(np.int64)
-    texts = _signatures(product, channel, first, lim, amount)
+    texts = _signatures((product, channel, *parts.values()), first, lim, amount)
     _, index, kind = np.unique(texts, return_index=True, return_inverse=True)
     size = first[index + 1] - first[index]
     start = np.concatenate(([0], np.cumsum(size))).astype(np.int64)
     source = np.repeat(first[index] - start[:-1], size) + np.arange(start[-1])
-    kinds = Kinds(product[index], channel[index], start, lim[source], amount[source])
+    others = {name: part[index] for name, part in parts.items()}
+    kinds = Kinds(product[index], channel[index], start, lim[source], amount[source], others)
     return kinds, kind.reshape(-1).astype(np.int64)
 
 
-def _signatures(product: Ints, channel: Ints, first: Ints, limit: Ints, use: Ints) -> np.ndarray:
+def _signatures(key: Sequence[Ints], first: Ints, limit: Ints, use: Ints) -> np.ndarray:
     """What identifies each row's kind, as bytes that sort in one order everywhere."""
-    big = np.stack([product, channel], 1).astype(">i8")
+    big = np.stack(key, 1).astype(">i8")
     pairs = np.stack([limit, use], 1).astype(">i8")
-    out = np.empty(len(product), object)
-    for i in range(len(product)):
+    out = np.empty(len(big), object)
+    for i in range(len(big)):
         out[i] = big[i].tobytes() + pairs[first[i] : first[i + 1]].tobytes()
     return out
 
@@ -129,13 +137,14 @@ def narrow(kind: Ints, count: int) -> np.ndarray:
     return kind.astype(np.uint16 if count <= 1 << 16 else np.uint32)
 
 
-def grid_kinds(product: Ints, channel: Ints, pairs: Ints, groups: Ints) -> Kinds:
+def grid_kinds(product: Ints, channel: Ints, pairs: Ints, groups: Ints, parts: Mapping[str, Ints]) -> Kinds:
     """Kinds of every group and pair, a group's together: a use is the product of the group's part and the pair's.
 
     Args:
         product, channel: of each pair, int64 [P].
         pairs: each pair's part of the use of each limit, int64 [P, M], signed for the at-most form.
         groups: each group's part, int64 [G, M].
+        parts: the other parts of each pair's key, where there are any.
     """
     limit, use, size = [], [], []
     for part in groups:
@@ -152,4 +161,5 @@ def grid_kinds(product: Ints, channel: Ints, pairs: Ints, groups: Ints) -> Kinds
         first,
         np.concatenate(limit).astype(np.int64),
         np.concatenate(use).astype(np.int64),
+        {name: np.tile(part, times) for name, part in parts.items()},
     )

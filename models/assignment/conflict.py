@@ -20,7 +20,7 @@ from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Dual, Local, evaluate
 from models.assignment.feasibility_lp import NOTHING, choose_arcs, find_patterns, least_excess
 from models.assignment.impossible_arcs import drop_impossible
-from models.assignment.problem import LARGEST, Block, Kinds, Limits, Problem
+from models.assignment.problem import LARGEST, Block, Limits, Problem
 from models.assignment.repair import sum_uses
 from models.money import YUAN
 
@@ -224,7 +224,7 @@ def _only(problem: Problem, limits: list[int]) -> Problem:
     kinds = problem.kinds
     uses = place[kinds.limit] >= 0
     first = np.concatenate(([0], np.cumsum(np.bincount(kinds.rows[uses], minlength=len(kinds)))))
-    some = Kinds(kinds.product, kinds.channel, first, place[kinds.limit[uses]], kinds.use[uses])
+    some = replace(kinds, first=first, limit=place[kinds.limit[uses]], use=kinds.use[uses])
     names = tuple(problem.limits.names[m] for m in limits)
     return replace(
         problem, kinds=some, limits=Limits(names, problem.limits.amount[limits], problem.limits.sign[limits])

@@ -120,4 +120,4 @@ def _drop_uses(kinds: Kinds, blocks: list[Block]) -> Kinds:
         there[block.kinds_of(owner, np.arange(len(owner)))] = True
     uses = there[kinds.rows]
     first = np.concatenate(([0], np.cumsum(np.bincount(kinds.rows[uses], minlength=len(kinds))))).astype(np.int64)
-    return Kinds(kinds.product, kinds.channel, first, kinds.limit[uses], kinds.use[uses])
+    return replace(kinds, first=first, limit=kinds.limit[uses], use=kinds.use[uses])

@@ -8,7 +8,7 @@ See docs/developer/assignment.md, "Form".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -20,6 +20,8 @@ from models.arrays import Floats, Ints
 from models.assignment.kernels import ArcArrays
 
 PICO = 1_000_000  # pico-yuan in a micro-yuan
+#: Parts of an arc's key behind product and channel that an instance may have, in the key's order.
+KEY_PARTS = ("slot", "variant")
 #: Exact integers: 10^6 |value| + sum |price| |use| stays below this.
 LARGEST = 1 << 62
 #: The groups of a block that has none.
@@ -34,7 +36,7 @@ class Overflow(Exception):  # noqa: N818 - it is what happens
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive customers and their arcs, arcs of a customer ascending by (product, channel).
+    """Consecutive customers and their arcs, arcs of a customer ascending by key: product, channel, then ``KEY_PARTS``.
 
     The kind of arc a of customer i is ``group[i] * width + kind[a]``: where what limits see of a customer is the same
     for all its arcs (its centre, say), a byte a customer and a byte an arc are enough. Without groups ``width`` is 0
@@ -75,6 +77,14 @@ class Block:
         return kind + self.group[place].astype(np.int64) * self.width if self.width else kind
 
 
+def pack_key(parts: Sequence[npt.NDArray[np.integer]]) -> Ints:
+    """Parts of a key of 16 bits each, the first one highest, in one integer, int64 [rows]; at most four."""
+    packed = parts[0].astype(np.int64)
+    for part in parts[1:]:
+        packed = packed * np.int64(1 << 16) + part
+    return packed
+
+
 @dataclass(frozen=True)
 class Kinds:
     """Kinds of arcs: product, channel, and uses as sparse rows (limits ascending within a row).
@@ -85,6 +95,7 @@ class Kinds:
         first: int64 [K + 1], where each kind's uses begin.
         limit: int64 [U], position of the limit.
         use: int64 [U], units of the limit, in the at-most form.
+        parts: int64 [K] each, those of ``KEY_PARTS`` that the instance has, in that order.
     """
 
     product: Ints
@@ -92,14 +103,15 @@ class Kinds:
     first: Ints
     limit: Ints
     use: Ints
+    parts: Mapping[str, Ints] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.product)
 
     @cached_property
     def label(self) -> Ints:
-        """Product and channel in one integer, int64 [K]: what ties are hashed by."""
-        return self.product * np.int64(1 << 16) + self.channel
+        """The key in one integer, 16 bits a part, int64 [K]: what ties are hashed by."""
+        return pack_key((self.product, self.channel, *self.parts.values()))
 
     @cached_property
     def rows(self) -> Ints:

@@ -1,7 +1,6 @@
 """The compact form of an instance's arcs: what a pass reads, and nothing else, in memory or in files mapped into it.
 
-A value is 4 bytes where it fits. What limits see of an arc is split in two: a *pair* (its product, its channel and
-the columns that vary between a customer's arcs) and the customer's *group* (the columns that do not). Limits that
+A value is 4 bytes where it fits. What limits see of an arc is split in two: a *pair* (its key and the columns that vary between a customer's arcs) and the customer's *group* (the columns that do not). Limits that
 treat two pairs or two groups alike make them one, so a byte each is usually enough: 8 arcs take 45 bytes a customer,
 and 8 more for the id. Files are written as the arcs stream by; memory does not grow with them.
 """
@@ -20,7 +19,7 @@ from numba import njit
 from features.arrays import seal
 from models.arrays import Ints
 from models.assignment.arc_types import Numbering, Use, grid_kinds, narrow, reduce_kinds
-from models.assignment.problem import BLOCK, Block, Kinds
+from models.assignment.problem import BLOCK, KEY_PARTS, Block, Kinds
 from planning.limits.evaluator import take_units
 from planning.limits.in_force import LimitsInForce
 
@@ -37,7 +36,7 @@ class ArcChunk:
     Attributes:
         customer: ids, int64 [n].
         first: where each customer's arcs begin, int64 [n + 1].
-        value: micro-yuan, int64 [arcs]; arcs of a customer ascend by (product, channel).
+        value: micro-yuan, int64 [arcs]; arcs of a customer ascend by key.
         columns: the columns that limits use, any integers [arcs], by name.
     """
 
@@ -47,9 +46,9 @@ class ArcChunk:
     columns: dict[str, np.ndarray]
 
 
-def order_of_arcs(customer: np.ndarray, product: np.ndarray, channel: np.ndarray) -> int:
-    """Whether arcs ascend by (customer, product, channel); ``TWICE``: sorted so far, but one is there twice."""
-    return int(_is_sorted(seal(customer), seal(product), seal(channel)))
+def order_of_arcs(customer: np.ndarray, product: np.ndarray, rest: np.ndarray) -> int:
+    """Whether arcs ascend by (customer, product, rest of the key); ``TWICE``: sorted so far, but one is there twice."""
+    return int(_is_sorted(seal(customer), seal(product), seal(rest)))
 
 
 def constant(column: np.ndarray, first: np.ndarray) -> bool:
@@ -115,13 +114,15 @@ class ArcStore:
     """Arcs on their way into the compact form.
 
     Args:
-        arc_columns: ``product``, ``channel`` and the columns that vary between a customer's arcs.
+        arc_columns: ``product``, ``channel``, the other parts of the key and the columns that vary between a customer's
+            arcs.
         group_columns: the columns that do not.
         work: where the files go; None keeps everything in memory, a kind an arc.
     """
 
     def __init__(self, arc_columns: tuple[str, ...], group_columns: tuple[str, ...], work: Path | None) -> None:
         self.arc_columns, self.group_columns, self.work = arc_columns, group_columns, work
+        self.parts = tuple(name for name in KEY_PARTS if name in arc_columns)
         if work is not None:
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir(parents=True)
@@ -159,7 +160,9 @@ class ArcStore:
         parts = {name: array.all() for name, array in self.arrays.items()}
         signs = np.array([limit.sign for limit in limits.limits], np.int64)
         if self.work is not None and len(groups) * len(pairs) <= GRID and len(groups):
-            kinds = grid_kinds(pairs[:, 0].copy(), pairs[:, 1].copy(), pairs[:, 2:] * signs, groups)
+            key, use = np.split(pairs, [2 + len(self.parts)], axis=1)
+            others = {name: key[:, i + 2].copy() for i, name in enumerate(self.parts)}
+            kinds = grid_kinds(key[:, 0].copy(), key[:, 1].copy(), use * signs, groups, others)
             kind, group = self._array("kind"), self._array("group")
             for pair, member in zip(parts["pair"], parts["member"], strict=True):
                 kind.add(_tiny(pair_of[pair], len(pairs)))
@@ -176,12 +179,13 @@ class ArcStore:
         return kinds, [Block(*arrays, width) for arrays in wholes]
 
     def _parts(self, limits: LimitsInForce) -> tuple[Ints, Ints, Ints, Ints]:
-        """Distinct pairs (product, channel, part of each use) with the one of each row seen; groups likewise."""
+        """Distinct pairs (key, part of each use) with the one of each row seen; groups likewise."""
         arc = dict(zip(self.arc_columns, self.pair.known.T, strict=True))
         own = dict(zip(self.group_columns, self.group.known.T, strict=False))
         of_pair = [
             arc["product"],
             arc["channel"],
+            *(arc[name] for name in self.parts),
             *(take_units(x, arc, (self.pair.count,), part=True) for x in limits.limits),
         ]
         of_group = [take_units(x, own, (self.group.count,), part=True) for x in limits.limits]
@@ -200,8 +204,10 @@ class ArcStore:
             code = np.repeat(group_of[member], np.diff(first.astype(np.int64))) * len(pairs) + pair_of[pair]
             numbers.add(narrow(seen.number(code[:, None]), seen.count))
         group, pair = np.divmod(seen.known[:, 0], max(1, len(pairs)))
-        uses = [Use(groups[group, m] * pairs[pair, m + 2], int(sign)) for m, sign in enumerate(signs)]
-        kinds, kind_of = reduce_kinds(pairs[pair, 0], pairs[pair, 1], uses)
+        key, use = np.split(pairs[pair], [2 + len(self.parts)], axis=1)
+        uses = [Use(groups[group, m] * use[:, m], int(sign)) for m, sign in enumerate(signs)]
+        others = {name: key[:, i + 2] for i, name in enumerate(self.parts)}
+        kinds, kind_of = reduce_kinds(key[:, 0], key[:, 1], uses, others)
         kind = self._array("kind")
         for number in numbers.all():
             kind.add(narrow(kind_of[number], len(kinds)))

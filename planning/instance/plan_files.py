@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +19,19 @@ from models.assignment.solve import Solution
 from planning.instance.certificate import VERSION, Certificate, LimitCertificate, write_certificate
 from runtime.atomic_files import folder_draft
 
-SCHEMA = pa.schema([("customer", pa.int64()), ("product", pa.int16()), ("channel", pa.int16()), ("value", pa.int64())])
-_RECORD = np.dtype([("customer", "<i8"), ("product", "<i2"), ("channel", "<i2"), ("value", "<i8")])
+
+class Chosen(NamedTuple):
+    """What customers are given: the arc's key, -1 for none, and its value, 0 for none.
+
+    Attributes:
+        product, channel, value: int64 [customers].
+        parts: the other parts of the key, where the instance has them.
+    """
+
+    product: Ints
+    channel: Ints
+    value: Ints
+    parts: Mapping[str, Ints] = MappingProxyType({})
 
 
 def write_plan(out: Path, problem: Problem, solution: Solution) -> Certificate:
@@ -30,47 +44,56 @@ def write_plan(out: Path, problem: Problem, solution: Solution) -> Certificate:
     digest = hashlib.sha256()
     with folder_draft(out) as draft:
         (draft / "assignment").mkdir()
-        with pq.ParquetWriter(draft / "assignment" / "part-00000.parquet", SCHEMA, compression="zstd") as writer:
+        schema = plan_schema(problem.kinds.parts)
+        with pq.ParquetWriter(draft / "assignment" / "part-00000.parquet", schema, compression="zstd") as writer:
             for block, arc in zip(problem.blocks, solution.plan.arcs, strict=True):
-                product, channel, value = read_chosen(block, arc, problem.kinds)
-                digest.update(records(block.customer, product, channel, value))
-                writer.write_table(plan_table(block.customer, product, channel, value))
+                chosen = read_chosen(block, arc, problem.kinds)
+                digest.update(records(block.customer, chosen))
+                writer.write_table(plan_table(block.customer, chosen))
             if not problem.blocks:
-                writer.write_table(SCHEMA.empty_table())
+                writer.write_table(schema.empty_table())
         document = certificate(problem, solution, digest.hexdigest())
         write_certificate(draft, document)
     return document
 
 
-def read_chosen(block: Block, arc: Ints, kinds: Kinds) -> tuple[Ints, Ints, Ints]:
-    """Product, channel and value of each customer's arc; -1, -1, 0 for none."""
+def read_chosen(block: Block, arc: Ints, kinds: Kinds) -> Chosen:
+    """Key and value of each customer's arc."""
     has = arc >= 0
-    product, channel = np.full(len(block), -1, np.int64), np.full(len(block), -1, np.int64)
-    value = np.zeros(len(block), np.int64)
     kind = block.kinds_of(np.flatnonzero(has), arc[has])
-    product[has], channel[has], value[has] = kinds.product[kind], kinds.channel[kind], block.value[arc[has]]
-    return product, channel, value
+
+    def spread(values: Ints, none: int) -> Ints:
+        column = np.full(len(block), none, np.int64)
+        column[has] = values
+        return column
+
+    parts = {name: spread(part[kind], -1) for name, part in kinds.parts.items()}
+    product, channel = spread(kinds.product[kind], -1), spread(kinds.channel[kind], -1)
+    return Chosen(product, channel, spread(block.value[arc[has]], 0), parts)
 
 
-def records(customer: Ints, product: Ints, channel: Ints, value: Ints) -> bytes:
-    """The little-endian records that the plan's hash is of."""
-    rows = np.empty(len(customer), _RECORD)
-    rows["customer"], rows["product"], rows["channel"], rows["value"] = customer, product, channel, value
+def records(customer: Ints, chosen: Chosen) -> bytes:
+    """The little-endian records that the plan's hash is of: customer, key, value; parts that the key lacks are not there."""
+    key = {"product": chosen.product, "channel": chosen.channel, **chosen.parts}
+    rows = np.empty(len(customer), [("customer", "<i8"), *((name, "<i2") for name in key), ("value", "<i8")])
+    for name, column in ({"customer": customer, "value": chosen.value} | key).items():
+        rows[name] = column
     return rows.tobytes()
 
 
-def plan_table(customer: Ints, product: Ints, channel: Ints, value: Ints) -> pa.Table:
+def plan_schema(parts: Iterable[str]) -> pa.Schema:
+    """Columns of ``assignment/``, given the parts of the key beside product and channel."""
+    key = [(name, pa.int16()) for name in ("product", "channel", *parts)]
+    return pa.schema([("customer", pa.int64()), *key, ("value", pa.int64())])
+
+
+def plan_table(customer: Ints, chosen: Chosen) -> pa.Table:
     """Rows of ``assignment/``: nulls where there is no arc."""
-    none = product < 0
-    return pa.table(
-        [
-            pa.array(customer),
-            pa.array(product, pa.int16(), mask=none),
-            pa.array(channel, pa.int16(), mask=none),
-            pa.array(value, pa.int64(), mask=none),
-        ],
-        schema=SCHEMA,
-    )
+    none = chosen.product < 0
+    key = [chosen.product, chosen.channel, *chosen.parts.values()]
+    columns = [pa.array(part, pa.int16(), mask=none) for part in key]
+    value = pa.array(chosen.value, pa.int64(), mask=none)
+    return pa.table([pa.array(customer), *columns, value], schema=plan_schema(chosen.parts))
 
 
 def certificate(problem: Problem, solution: Solution, digest: str) -> Certificate:

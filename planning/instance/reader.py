@@ -1,5 +1,7 @@
 """Reads an assignment instance from files: ``arcs/*.parquet`` and ``limits.yml``, refusing whatever is wrong with it.
 
+An arc's key is customer, product, channel and, where the files have such columns, ``slot`` and ``variant``.
+
 The arcs are streamed, a file's row groups at a time, into the compact form of `models.assignment.problem`.
 What a fault is told with: file, row (from 0 in its file) and column.
 """
@@ -18,11 +20,12 @@ import pyarrow.parquet as pq
 
 from conf.errors import UserError
 from models.arrays import Ints
-from models.assignment.problem import LARGEST, PICO, Problem
+from models.assignment.problem import KEY_PARTS, LARGEST, PICO, Problem, pack_key
 from planning.instance.arc_store import TWICE, UNSORTED, ArcChunk, ArcStore, constant, order_of_arcs
 from planning.limits.in_force import LimitsInForce, read_limits
 
 OWN = {"customer": pa.int64(), "product": pa.int16(), "channel": pa.int16(), "value": pa.int64()}
+OWN |= dict.fromkeys(KEY_PARTS, pa.int16())
 _BATCH = 1 << 20  # arcs read at once
 Item = TypeVar("Item")
 
@@ -62,9 +65,10 @@ def read_instance(folder: Path, work: Path | None = None) -> Instance:
         UserError: anything malformed: file, row, column.
     """
     limits = read_limits(folder / "limits.yml")
-    wanted = limits.columns()
     files = arc_files(folder)
-    fixed = wanted[2:]
+    key = ("product", "channel", *key_parts(files))
+    fixed = tuple(name for name in limits.columns() if name not in key)
+    wanted = (*key, *fixed)
     store: ArcStore | None = None
     while store is None:
         try:
@@ -80,6 +84,28 @@ def read_instance(folder: Path, work: Path | None = None) -> Instance:
             remedy="values must stay below 4.6e12 micro-yuan and uses below 4.6e18: scale them down",
         )
     return Instance(problem, limits, limits.warnings(kinds))
+
+
+def key_parts(files: list[Path]) -> tuple[str, ...]:
+    """Those of ``KEY_PARTS`` that the files of arcs have.
+
+    Raises:
+        UserError: a file has other ones than the first, or is none.
+    """
+    parts: tuple[str, ...] | None = None
+    for path in files:
+        with _open(path) as file:
+            names = file.schema_arrow.names
+        here = tuple(name for name in KEY_PARTS if name in names)
+        if parts is not None and here != parts:
+            odd = next(name for name in KEY_PARTS if (name in here) != (name in parts))
+            raise UserError(
+                f"column {odd!r} is a part of the key in some files and not in others",
+                where=f"{path.name}, column {odd}",
+                remedy=f"write it into all files of arcs, or into none: {files[0].name} has {', '.join(parts) or 'none'}",
+            )
+        parts = here
+    return parts or ()
 
 
 class _Varies(Exception):  # noqa: N818 - what is found
@@ -149,13 +175,17 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
             yield item
 
 
-def _open_file(path: Path, names: list[str]) -> pq.ParquetFile:
+def _open(path: Path) -> pq.ParquetFile:
     try:
-        file = pq.ParquetFile(path)
+        return pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(
             f"not a Parquet file: {str(error).splitlines()[0]}", where=str(path), remedy="write it again"
         ) from error
+
+
+def _open_file(path: Path, names: list[str]) -> pq.ParquetFile:
+    file = _open(path)
     schema = file.schema_arrow
     for name in names:
         if name not in schema.names:
@@ -183,12 +213,12 @@ def _integers(batch: pa.RecordBatch, names: list[str], path: Path, row: int) -> 
                 "a null", where=f"{path.name}, row {row + at}, column {name}", remedy="every cell must have an integer"
             )
     table = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in names}
-    for name in ("product", "channel"):
+    for name in ("product", "channel", *KEY_PARTS):
         if name in table and len(table[name]) and int(table[name].min()) < 0:
             raise UserError(
                 f"a {name} below 0",
                 where=f"{path.name}, row {row + int(table[name].argmin())}, column {name}",
-                remedy="number products and channels from 0: below 0 means none in a plan",
+                remedy="number products, channels, slots and variants from 0: below 0 means none in a plan",
             )
     for name, column in table.items():
         if column.dtype == np.int64 and len(column) and int(column.min()) == -(1 << 63):
@@ -213,20 +243,26 @@ def _ascending(customer: Ints, last: int | None, path: Path, row: int) -> None:
 
 def _chunk(table: dict[str, np.ndarray], path: Path, row: int) -> ArcChunk:
     """Sort the arcs within customers where they are not, and refuse an arc that is there twice."""
-    customer, product, channel = table["customer"], table["product"], table["channel"]
-    state = order_of_arcs(customer, product, channel)
+    key = ["channel", *(name for name in KEY_PARTS if name in table)]
+    customer, product, rest = table["customer"], table["product"], _pack(table, key)
+    state = order_of_arcs(customer, product, rest)
     if state == UNSORTED:
-        order = np.lexsort((channel, product, customer))
+        order = np.lexsort((rest, product, customer))
         table = {name: column[order] for name, column in table.items()}
-        customer, product, channel = table["customer"], table["product"], table["channel"]
-        state = order_of_arcs(customer, product, channel)
+        customer, product, rest = table["customer"], table["product"], rest[order]
+        state = order_of_arcs(customer, product, rest)
     if state == TWICE:
-        same = (customer[1:] == customer[:-1]) & (product[1:] == product[:-1]) & (channel[1:] == channel[:-1])
+        same = (customer[1:] == customer[:-1]) & (product[1:] == product[:-1]) & (rest[1:] == rest[:-1])
         at = int(np.flatnonzero(same)[0])
         raise UserError(
-            f"an arc twice: customer {customer[at]}, product {product[at]}, channel {channel[at]}",
+            "an arc twice: " + ", ".join(f"{name} {table[name][at]}" for name in ("customer", "product", *key)),
             where=f"{path.name}, near row {row}, column product",
             remedy="keep one of them",
         )
     begin = np.concatenate(([0], np.flatnonzero(customer[1:] != customer[:-1]) + 1, [len(customer)]))
     return ArcChunk(customer[begin[:-1]], begin, table["value"], table)
+
+
+def _pack(table: dict[str, np.ndarray], names: list[str]) -> np.ndarray:
+    """Some parts of the key in one column; a single one as it is."""
+    return table[names[0]] if len(names) == 1 else pack_key([table[name] for name in names])

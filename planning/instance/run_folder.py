@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from conf.errors import UserError
 from conf.settings import Settings
+from models.assignment.problem import KEY_PARTS
 from models.assignment.roles import EXPLOIT
 from planning.instance.certificate import Checked
 from planning.instance.decision_inputs import DecisionInputs, read_inputs, write_inputs
@@ -189,10 +190,10 @@ def certify_run(settings: Settings, run: str) -> Checked:
 
 
 def read_published(settings: Settings, date: dt.date) -> pa.Table:
-    """``customer, product, channel, value, role, run_id`` of a night's contacts in the lake, customers ascending."""
-    names = ["customer_id", "product", "channel", "decision_value", "role", "run_id"]
+    """``customer, product, channel, slot, variant, value, role, run_id`` of a night's contacts in the lake, customers ascending."""
+    names = ["customer_id", "product", "channel", *KEY_PARTS, "decision_value", "role", "run_id"]
     rows = Lake(settings.lake, settings.catalogue).arrow("assignment", partition={"business_date": date})
     rows = rows.filter(pc.is_valid(rows["product"])).sort_by("customer_id")
     for name in set(names) - set(rows.column_names):  # a table that no night of this release has written yet
         rows = rows.append_column(name, pa.nulls(rows.num_rows, pa.int64()))
-    return rows.select(names).rename_columns(["customer", "product", "channel", "value", "role", "run_id"])
+    return rows.select(names).rename_columns({"customer_id": "customer", "decision_value": "value"})

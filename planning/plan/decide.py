@@ -95,7 +95,7 @@ def _exploit(night: Decision) -> None:
         problem.blocks, night.solution.plan.arcs, choices(problem, prices), strict=True
     ):
         row = np.searchsorted(customer, block.customer)
-        product, channel, value = read_chosen(block, arc, problem.kinds)
+        product, channel, value, _ = read_chosen(block, arc, problem.kinds)
         has = arc >= 0
         night.given[row[has]] = night.arcs.of(product[has], channel[has])
         night.value[row], night.known[row] = value, has

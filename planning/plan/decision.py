@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.arrays import Floats, Ints
-from models.assignment.problem import PICO
+from models.assignment.problem import KEY_PARTS, PICO
 from models.assignment.roles import CHAMPION, EXPLOIT, NAMES
 from models.assignment.solve import Solution
 from models.hashing import draw_keys
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from planning.plan.exploration import Exploration
 
 #: Parts of an arc's key that a night may not have.
-OPTIONAL = ("slot", "variant")
+OPTIONAL = KEY_PARTS
 
 
 @dataclass

@@ -17,7 +17,7 @@ import numpy as np
 from models.arrays import Ints
 from models.assignment.roles import EXPLOIT, EXPLORE, NAMES, USUAL
 from planning.instance.decision_inputs import DecisionInputs
-from planning.instance.plan_files import records
+from planning.instance.plan_files import Chosen, records
 from planning.instance.run_folder import RunFolder
 from planning.limits.evaluator import Evaluator
 from planning.limits.in_force import LimitInForce
@@ -51,7 +51,7 @@ def certify_parts(night: Decision, run: RunFolder) -> dict[str, Any]:
         "limits": _tell_uses(limits, use),
         **extra,
         "sha256": hashlib.sha256(
-            records(night.customer[rows], product, channel, night.decision_value[rows])
+            records(night.customer[rows], Chosen(product, channel, night.decision_value[rows]))
         ).hexdigest(),
     }
 

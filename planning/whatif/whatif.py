@@ -23,7 +23,7 @@ from models.arrays import Ints
 from models.assignment.active_set import ROOMS, Active, active_set, box_of
 from models.assignment.conflict import refuse_by_ray
 from models.assignment.impossible_arcs import drop_impossible
-from models.assignment.problem import Limits, Problem
+from models.assignment.problem import Limits, Problem, pack_key
 from models.assignment.repair import Plan, sum_uses, value_of
 from models.assignment.resolve import solve_again
 from models.assignment.solve import Solution, SolveOptions
@@ -99,7 +99,7 @@ class Base:
         night = Evaluator(self.run.inputs().arcs, tuple(self.reported.values())).arcs(population)
         customers, used = population["customer_id"].to_numpy(), np.zeros(len(self.reported), np.int64)
         for block, arc in zip(problem.blocks, arcs, strict=True):
-            product, channel, _ = read_chosen(block, arc, problem.kinds)
+            product, channel, _, _ = read_chosen(block, arc, problem.kinds)
             some = arc >= 0
             row = np.searchsorted(customers, block.customer[some])
             used += night.uses[:, night.classes[row], night.of(product[some], channel[some])].sum(axis=1)
@@ -151,22 +151,20 @@ def base_of(run: RunFolder) -> Base:
     instance = read_instance(run.instance)
     certificate = read_certificate(run.plan)
     table = pq.read_table(run.plan / "assignment")
-    product = table["product"].fill_null(-1).to_numpy().astype(np.int64)
-    channel = table["channel"].fill_null(-1).to_numpy().astype(np.int64)
+    names = ("product", "channel", *instance.problem.kinds.parts)
+    label = pack_key([table[name].fill_null(-1).to_numpy() for name in names])
     arcs, at = [], 0
     for block in instance.problem.blocks:
         rows = slice(at, at + len(block))
-        arcs.append(_places(instance.problem, block, product[rows], channel[rows]))
+        arcs.append(_places(instance.problem, block, label[rows]))
         at += len(block)
     return Base(run, instance, certificate, arcs)
 
 
-def _places(problem: Problem, block: Any, product: Ints, channel: Ints) -> Ints:
+def _places(problem: Problem, block: Any, label: Ints) -> Ints:
     owner = np.repeat(np.arange(len(block)), np.diff(block.first))
     kind = block.kind.astype(np.int64)
-    hit = np.flatnonzero(
-        (problem.kinds.product[kind] == product[owner]) & (problem.kinds.channel[kind] == channel[owner])
-    )
+    hit = np.flatnonzero(problem.kinds.label[kind] == label[owner])
     arc = np.full(len(block), -1, np.int64)
     arc[owner[hit]] = hit
     return arc
@@ -389,7 +387,7 @@ def plan_sha(problem: Problem, plan: Plan) -> str:
     """The hash that certificates state."""
     digest = hashlib.sha256()
     for block, arc in zip(problem.blocks, plan.arcs, strict=True):
-        digest.update(records(block.customer, *read_chosen(block, arc, problem.kinds)))
+        digest.update(records(block.customer, read_chosen(block, arc, problem.kinds)))
     return digest.hexdigest()
 
 

@@ -505,3 +505,90 @@ def test_an_arc_that_cannot_fit_may_be_out_of_the_bound_and_of_the_62_bits(tmp_p
     assert check(*case.write(tmp_path / "none"))["bound"] == 10 + 3 * 11
     case.without_impossible = False  # as certificates of earlier releases have it: a bound too, if a poor one
     assert check(*case.write(tmp_path / "in"))["bound"] == (1 << 41) + 33
+
+
+# customer, product, channel, slot, value, cost: two arcs of customer 1 differ by their slot alone
+SLOTTED = [(1, 1, 0, 0, 500, 3), (1, 1, 0, 1, 400, 1), (2, 1, 1, 1, 400, 2), (4, 2, 1, 0, 700, 5)]
+SLOTTED_PLAN: list[tuple[Any, ...]] = [(1, 1, 0, 1, 400), (2, None, None, None, None), (4, 2, 1, 0, 700)]
+KEYED = [(name, pa.int16()) for name in ("product", "channel", "slot")]
+
+
+def make_slotted(
+    tmp_path: Path,
+    plan: list[tuple[Any, ...]],
+    arcs: list[tuple[int, ...]],
+    logged: list[tuple[Any, ...]] | None = None,
+) -> tuple[Path, Path]:
+    """An instance whose arcs have slots, with a plan, and a certificate of the plan that is ``logged``."""
+    schema = pa.schema([("customer", pa.int64()), *KEYED, ("value", pa.int64()), ("cost", pa.int64())])
+    rows = [dict(zip(schema.names, row, strict=True)) for row in arcs]
+    for folder in ("in/arcs", "out/assignment"):
+        (tmp_path / folder).mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), tmp_path / "in" / "arcs" / "a.parquet")
+    (tmp_path / "in" / "limits.yml").write_text(yaml.safe_dump(LIMITS, sort_keys=False))
+    chosen = [dict(zip(schema.names, row, strict=False)) for row in plan]
+    pq.write_table(pa.Table.from_pylist(chosen, schema=schema.remove(5)), tmp_path / "out" / "assignment" / "a.parquet")
+    digest = hashlib.sha256()
+    for row in logged or plan:
+        digest.update(struct.pack("<qhhhq", *(row if row[1] is not None else (row[0], -1, -1, -1, 0))))
+    document = certificate([(1, 2, 0, 300), (2, None, None, None), (4, 2, 1, 700)], PRICES)
+    bound = bound_of([(c, p, ch, v, cost) for c, p, ch, _, v, cost in SLOTTED], PRICES)
+    document |= {"bound": bound, "primal": 1100, "gap": (bound - 1100) / bound, "arcs": 4}
+    document["limits"][1]["used"] = 1
+    (tmp_path / "out" / "certificate.json").write_text(json.dumps(document | {"assignment_sha256": digest.hexdigest()}))
+    return tmp_path / "in", tmp_path / "out"
+
+
+def test_arcs_that_differ_only_by_slot_are_two(tmp_path: Path) -> None:
+    assert check(*make_slotted(tmp_path, SLOTTED_PLAN, SLOTTED))["primal"] == 1100
+
+
+@pytest.mark.parametrize(
+    ("slot", "word"), [(0, "not the arc's"), (2, "no such arc"), (-1, "no such arc"), (None, "nulls where none may be")]
+)
+def test_a_plan_that_names_a_wrong_slot_is_refused(tmp_path: Path, slot: int | None, word: str) -> None:
+    plan = [(1, 1, 0, slot, 400), *SLOTTED_PLAN[1:]]
+    with pytest.raises(InstanceRefused, match=word):
+        check(*make_slotted(tmp_path, plan, SLOTTED, logged=SLOTTED_PLAN))
+
+
+def test_a_hash_that_leaves_out_the_slot_is_refused(tmp_path: Path) -> None:
+    instance, out = make_slotted(tmp_path, SLOTTED_PLAN, SLOTTED)
+    digest = hashlib.sha256()
+    for row in SLOTTED_PLAN:
+        digest.update(struct.pack("<qhhq", *((row[0], -1, -1, 0) if row[1] is None else (*row[:3], row[4]))))
+    document = json.loads((out / "certificate.json").read_text()) | {"assignment_sha256": digest.hexdigest()}
+    (out / "certificate.json").write_text(json.dumps(document))
+    with pytest.raises(InstanceRefused, match="assignment_sha256"):
+        check(instance, out)
+
+
+def test_an_arc_with_its_slot_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InstanceRefused, match="twice"):
+        check(*make_slotted(tmp_path, SLOTTED_PLAN, [SLOTTED[1], *SLOTTED[1:]]))
+
+
+def test_a_plan_without_the_slots_of_its_instance_is_refused(tmp_path: Path) -> None:
+    instance, out = make_slotted(tmp_path, SLOTTED_PLAN, SLOTTED)
+    path = out / "assignment" / "a.parquet"
+    pq.write_table(pq.read_table(path).drop_columns("slot"), path)
+    with pytest.raises(InstanceRefused, match="slot"):
+        check(instance, out)
+
+
+def test_a_plan_with_slots_that_its_instance_has_not_is_refused(made: tuple[Path, Path]) -> None:
+    path = made[1] / "assignment" / "part.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("slot", pa.array([1, None, 1], pa.int16())), path)
+    with pytest.raises(InstanceRefused, match="the plan has a slot"):
+        check(*made)
+
+
+def test_files_of_arcs_must_agree_on_slots(made: tuple[Path, Path]) -> None:
+    arcs = made[0] / "arcs"
+    table = pq.read_table(arcs / "a.parquet")
+    late = table.slice(3)
+    pq.write_table(table.slice(0, 3), arcs / "a.parquet")
+    pq.write_table(late.append_column("slot", pa.array([0] * late.num_rows, pa.int16())), arcs / "b.parquet")
+    with pytest.raises(InstanceRefused, match="of some files and not of others"):
+        check(*made)

@@ -156,3 +156,46 @@ def test_a_column_that_a_limit_counts_must_be_there(run: Path) -> None:
 def test_a_night_without_contacts_is_checked_too(run: Path) -> None:
     with pytest.raises(InstanceRefused, match="limit floor_2 is broken"):
         check_published(run, contacts(CONTACTS).slice(0, 0), 1000)
+
+
+def give_slots(run: Path, logged: bool = True) -> pa.Table:
+    """The run with slots: every arc in slot 1, customer 1's arc in slot 0 too; returns the contacts."""
+    for path in (run / "instance" / "arcs" / "part-00000.parquet", run / "others.parquet"):
+        rows = pq.read_table(path)
+        rows = rows.append_column("slot", pa.array([1] * rows.num_rows, pa.int16()))
+        again = rows.filter(pa.compute.equal(rows["customer"], 1))
+        again = again.set_column(5, "slot", pa.array([0] * again.num_rows, pa.int16()))
+        pq.write_table(pa.concat_tables([again, rows]), path)
+    path = run / "plan" / "assignment" / "part-00000.parquet"
+    rows = pq.read_table(path)
+    pq.write_table(rows.append_column("slot", pa.array([1] * rows.num_rows, pa.int16())), path)
+    records = b"".join(struct.pack("<qhhhq", *row[:3], 1, row[3]) for row in CONTACTS)
+    document = said(CONTACTS) | ({"sha256": hashlib.sha256(records).hexdigest()} if logged else {})
+    (run / "published.json").write_text(json.dumps(document))
+    return contacts(CONTACTS).append_column("slot", pa.array([1] * len(CONTACTS), pa.int16()))
+
+
+def test_slots_are_a_part_of_what_is_published(run: Path) -> None:
+    assert check_published(run, give_slots(run), 1000)["value"] == said(CONTACTS)["value"]
+
+
+def test_a_published_slot_that_was_not_planned_is_refused(run: Path) -> None:
+    rows = give_slots(run)
+    with pytest.raises(InstanceRefused, match="exploiters' slot differs"):
+        check_published(run, rows.set_column(5, "slot", pa.array([0, 1, 1], pa.int16())), 1000)
+    with pytest.raises(InstanceRefused, match="no such arc"):
+        check_published(run, rows.set_column(5, "slot", pa.array([1, 1, 0], pa.int16())), 1000)
+    with pytest.raises(InstanceRefused, match="without slot"):
+        check_published(run, rows.drop_columns("slot"), 1000)
+
+
+def test_a_hash_without_the_published_slots_is_refused(run: Path) -> None:
+    with pytest.raises(InstanceRefused, match="sha256"):
+        check_published(run, give_slots(run, logged=False), 1000)
+
+
+def test_a_slot_that_the_arcs_do_not_have_is_refused(run: Path) -> None:
+    nothing = contacts(CONTACTS).append_column("slot", pa.nulls(3, pa.int16()))
+    assert check_published(run, nothing, 1000) == said(CONTACTS)
+    with pytest.raises(InstanceRefused, match="the run's arcs have none"):
+        check_published(run, nothing.set_column(5, "slot", pa.array([1, 1, 1], pa.int16())), 1000)

@@ -71,7 +71,7 @@ def test_a_case_on_disk_is_the_case_in_memory(tmp_path: Path) -> None:
         [
             np.concatenate(part)
             for part in zip(
-                *(read_chosen(b, a, p.kinds) for b, a in zip(p.blocks, s.plan.arcs, strict=True)), strict=True
+                *(read_chosen(b, a, p.kinds)[:3] for b, a in zip(p.blocks, s.plan.arcs, strict=True)), strict=True
             )
         ]
         for p, s in ((memory, one), (mapped, other))

@@ -319,3 +319,89 @@ def test_seconds_hold_reading_included(tmp_path: Path) -> None:
     assert ended.exit_code == 1, ended.output
     assert "not known" in ended.output
     assert time.process_time() - before < 4.0
+
+
+def with_parts(table: pa.Table, slots: int = 3, variants: int = 0) -> pa.Table:
+    """Every arc in some slots and variants, each with a value of its own."""
+    times = slots * max(1, variants)
+    many = table.take(np.repeat(np.arange(table.num_rows), times))
+    number = np.tile(np.arange(times), table.num_rows)
+    value = many["value"].to_numpy() + (number + np.arange(len(number)) // times) % 5 * 50_000
+    many = many.set_column(many.column_names.index("value"), "value", pa.array(value))
+    many = many.append_column("slot", pa.array(number % slots, pa.int16()))
+    return many.append_column("variant", pa.array(number // slots, pa.int16())) if variants else many
+
+
+SLOT_LIMITS = [*LIMITS, {"name": "late", "at_most": 200, "counts": 1, "where": {"channel": [0], "slot": [2]}}]
+
+
+def accepted(instance: Path, out: Path) -> None:
+    told = CliRunner().invoke(app, ["certify", str(instance), str(out), "--json"])
+    assert told.exit_code == 0, told.output
+
+
+@pytest.mark.parametrize("variants", [0, 2])
+def test_slots_and_variants_are_a_part_of_the_key(tmp_path: Path, variants: int) -> None:
+    table = with_parts(arcs(800), variants=variants)
+    one = solved(write(tmp_path / "a", table, limits=SLOT_LIMITS), tmp_path / "out-a")
+    other = solved(write(tmp_path / "b", shuffled_within(table), pieces=5, limits=SLOT_LIMITS), tmp_path / "out-b")
+    assert essence(one) == essence(other)
+    accepted(tmp_path / "b", tmp_path / "out-b")
+    plan = pq.read_table(tmp_path / "out-a" / "assignment")
+    key = ["product", "channel", "slot", *(["variant"] if variants else [])]
+    assert plan.column_names == ["customer", *key, "value"]
+    chosen = plan.filter(pa.compute.is_valid(plan["product"]))
+    known = {tuple(row.values()) for row in table.select(plan.column_names).to_pylist()}
+    assert all(tuple(row.values()) in known for row in chosen.to_pylist())
+    assert len(set(chosen["slot"].to_pylist())) == 3
+    late = sum(r["channel"] == 0 and r["slot"] == 2 for r in chosen.to_pylist())
+    assert late == next(row["used"] for row in one["limits"] if row["name"] == "late") <= 200
+
+
+def test_slots_are_worth_what_as_many_products_are(tmp_path: Path) -> None:
+    """The optimum knows no names: slots told as products of their own give the same bound and prices."""
+    table = with_parts(arcs(800))
+    limits = [{**row, "where": {k: v for k, v in row.get("where", {}).items() if k != "product"}} for row in LIMITS]
+    slotted = solved(write(tmp_path / "a", table, limits=limits), tmp_path / "out-a")
+    wide = pa.array(table["product"].to_numpy() * 3 + table["slot"].to_numpy(), pa.int16())
+    plain = table.drop_columns("slot").set_column(1, "product", wide)
+    as_products = solved(write(tmp_path / "b", plain, limits=limits), tmp_path / "out-b")
+    assert max(slotted["gap"], as_products["gap"]) <= 1e-3
+    assert abs(slotted["bound"] - as_products["bound"]) <= 1e-3 * slotted["bound"]
+    assert slotted["bound"] >= as_products["primal"]
+    assert as_products["bound"] >= slotted["primal"]
+
+
+def test_without_slots_a_plan_has_the_bytes_of_before(tmp_path: Path) -> None:
+    table = arcs(500, seed=3)
+    limits = [{"name": "calls", "at_most": 60, "counts": 1, "where": {"channel": [0]}}]
+    said = solved(write(tmp_path / "a", table, limits=limits), tmp_path / "out")
+    assert said["assignment_sha256"] == "2891cea7e493e26278637f14669072a820d162354666e3901afb2881792b0c9a"
+    assert pq.read_schema(tmp_path / "out" / "assignment" / "part-00000.parquet").names == [
+        "customer",
+        "product",
+        "channel",
+        "value",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda t: pa.concat_tables([t.slice(0, 1), t]), "slot 0"),
+        (lambda t: t.set_column(6, "slot", t["slot"].cast(pa.int32())), "not int16"),
+        (lambda t: t.set_column(6, "slot", pa.array([-1] * t.num_rows, pa.int16())), "a slot below 0"),
+        (lambda t: t.set_column(6, "slot", pa.nulls(t.num_rows, pa.int16())), "a null"),
+    ],
+)
+def test_slots_that_cannot_be_are_refused(tmp_path: Path, change: Any, word: str) -> None:
+    with pytest.raises(UserError, match=word):
+        read_instance(write(tmp_path / "in", change(with_parts(arcs(50)))))
+
+
+def test_a_slot_in_some_files_alone_is_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path / "in", with_parts(arcs(50)), pieces=2)
+    path = folder / "arcs" / "001.parquet"
+    pq.write_table(pq.read_table(path).drop_columns("slot"), path)
+    with pytest.raises(UserError, match="in some files and not in others"):
+        read_instance(folder)
