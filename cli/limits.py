@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import EnvOption, JsonOption, console, print_figures, print_json, print_table
+from cli.output import EnvOption, JsonOption, console, open_night, print_figures, print_json, print_table
 from conf.bounds import OptionReader, WholeRange
 from conf.errors import UserError
+from runtime.night import Night
 
 app = typer.Typer()
 REPORTED = "limits that are reported only: counted, not kept"
@@ -113,7 +114,9 @@ def prices(
 
     base = _base(env, run)
     if costs:
-        _show_costs(base, limit or [*(each.name for each in base.instance.limits.limits), *base.reported], as_json)
+        names = limit or [*(each.name for each in base.instance.limits.limits), *base.reported]
+        night = open_night(base.run.inputs().date.isoformat(), env)
+        _show_costs(base, night, names, as_json)
         return
     names = limit or binding(base)
     for name in names:
@@ -237,28 +240,29 @@ def _show(base: Any, figures: dict[str, Any], as_json: bool, first: dict[str, An
         print_table(REPORTED, ("limit", "unit", "amount", "used was", "used"), counts)
 
 
-def _show_costs(base: Any, names: list[str], as_json: bool) -> None:
+def _show_costs(base: Any, night: Night, names: list[str], as_json: bool) -> None:
     """Whole amount, use and price of limits, and the value that the plan would have more without each."""
     from planning.whatif.displayed import unit_of
-    from planning.whatif.limit_cost import cost_tonight
+    from planning.whatif.limit_cost import ask_over_all, costs_tonight
     from planning.whatif.sensitivity import limit_named, show_row, tonight
 
+    asked = [limit_named(base, name).name for name in names if name not in base.reported]
+    costs = costs_tonight(base, ask_over_all(night, base), asked)
     rows, counted = [], base.count_reported(base.arcs)
     for name in names:
         if name in base.reported:
             rows.append(_costless(base.reported[name], counted[name]))
             continue
-        limit_named(base, name)
-        with _tell_unknown():
-            cost = cost_tonight(base, name)
         here, unit = show_row(base, name, tonight(base, name).row()), unit_of(base.limit(name)).name
-        money = {"cost_yuan": cost.cost * 1e-6, "least_yuan": cost.least * 1e-6, "most_yuan": cost.most * 1e-6}
+        cost = costs.get(name)
+        money = {f"{key}_yuan": cost and getattr(cost, key) * 1e-6 for key in ("cost", "least", "most")}
+        money["all_arcs"] = cost and cost.over_all
         amounts = {key: here[key] for key in ("amount", "used", "price_yuan")}
         rows.append({"limit": name, "unit": "%" if base.is_share(base.limit(name)) else unit, **amounts, **money})
     if as_json:
         print_json({"run_id": base.run.path.name, "limits": rows})
         return
-    columns = ("limit", "unit", "amount", "used", "元 a unit", "cost 元", "proved from", "to")
+    columns = ("limit", "unit", "amount", "used", "元 a unit", "cost 元", "proved from", "to", "over all arcs")
     shown = [tuple(value for key, value in row.items() if key != "reported_only") for row in rows]
     print_table("what each limit costs tonight", columns, shown)
 
@@ -270,7 +274,7 @@ def _costless(limit: Any, used: int) -> dict[str, Any]:
     unit = unit_of(limit)
     money = dict.fromkeys(("price_yuan", "cost_yuan", "least_yuan", "most_yuan"), 0.0)
     amounts = {"amount": unit.show(limit.amount), "used": unit.show(used)}
-    return {"limit": limit.name, "unit": unit.name, **amounts, **money, "reported_only": True}
+    return {"limit": limit.name, "unit": unit.name, **amounts, **money, "all_arcs": True, "reported_only": True}
 
 
 def _differ(row: dict[str, Any]) -> bool:

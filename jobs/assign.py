@@ -8,12 +8,11 @@ dropped and that win at the final prices are taken back into it (`planning.plan.
 assignment and candidate.
 *Writes* assignment (a row for every active customer), recommendation, limit_price.
 *Cost* one pass over the arcs for each of some ten steps of the dual: customers x arcs kept; memory some 60 bytes
-an arc of this process. One to three passes over all eligible arcs, each as costly as scoring.
+an arc of this process. Two to four passes over all eligible arcs, each as costly as scoring.
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -46,6 +45,7 @@ from planning.plan.churn import stability
 from planning.plan.decide import fill_known_values, leave
 from planning.plan.decision import Decision, assignment_table, table_hash
 from planning.plan.exploration_cost import learning
+from planning.plan.full_bound import bounds_over_all_arcs
 from planning.plan.lift import lift_figures
 from planning.plan.offers import alternates, inbound_offers
 from planning.plan.published import count_uses, write_published
@@ -53,7 +53,7 @@ from planning.plan.reasons import AT_A_LOSS
 from planning.plan.switching_cost import stays_of, with_cost
 from planning.scoring import prices_before
 from planning.whatif.displayed import unit_of
-from planning.whatif.limit_cost import LimitCost, cost_tonight
+from planning.whatif.limit_cost import LimitCost, costs_tonight
 from planning.whatif.whatif import base_of
 from runtime import clauses, spark_tables
 from runtime import run_id as identity
@@ -88,7 +88,9 @@ def run(night: Night) -> AssignFigures:
         table = table.append_column(name, pa.nulls(table.num_rows, pa.int16()))
     night.lake.replace_arrow("assignment", table, partition=night.partition)
     night.lake.replace_arrow("recommendation", pa.concat_tables([offers, others]), partition=night.partition)
-    night.lake.replace_arrow("limit_price", price_rows(decision, run, night, costs_of(run)), partition=night.partition)
+    night.lake.replace_arrow(
+        "limit_price", price_rows(decision, run, night, costs_of(night, run)), partition=night.partition
+    )
     drawn = int(decision.value[(decision.role != EXPLOIT) & (decision.given >= 0)].sum())
     money = (decision.solution.plan.primal - lever + drawn) * 1e-6
     extra = {**moved, **learning(decision, inputs), **widened}
@@ -327,13 +329,9 @@ def stability_of(night: Night, table: pa.Table) -> dict[str, Any]:
 # -- what comes out --------------------------------------------------------------------------------------------
 
 
-def costs_of(run: RunFolder) -> dict[str, LimitCost]:
-    """What each limit costs tonight; none of a limit for which neither a plan nor a proof came up."""
-    base, costs = base_of(run), {}
-    for limit in base.instance.limits.limits:
-        with contextlib.suppress(NoPlan):
-            costs[limit.name] = cost_tonight(base, limit.name)
-    return costs
+def costs_of(night: Night, run: RunFolder) -> dict[str, LimitCost]:
+    """What each limit costs tonight, proved over all arcs where the scorer is there, by one pass for all limits."""
+    return costs_tonight(base_of(run), lambda asked: bounds_over_all_arcs(night, run, asked))
 
 
 def price_rows(decision: Decision, run: RunFolder, night: Night, costs: Mapping[str, LimitCost]) -> pa.Table:
@@ -370,7 +368,7 @@ def price_rows(decision: Decision, run: RunFolder, night: Night, costs: Mapping[
         shown = row(limit, *(n * limit.sign for n in (inputs.amounts[m], used, use, price)))
         cost = costs.get(limit.name)
         money = {"cost_micro": cost and cost.cost, "cost_least_micro": cost and cost.least}
-        rows.append(shown | money | {"cost_most_micro": cost and cost.most})
+        rows.append(shown | money | {"cost_most_micro": cost and cost.most, "cost_all_arcs": cost and cost.over_all})
     reported = run.read_reported().limits
     counted = count_uses(decision, inputs, reported) if reported else ()
     for limit, uses in zip(reported, counted, strict=True):

@@ -3,16 +3,19 @@
 One pass streams every eligible arc from the scorer at the final prices; nothing is stored. A dropped arc may win as
 long as the bound over all arcs stays near the plan: that figure is what pruning is judged by. Where it does not, the
 dropped arcs that win are taken back (`planning.plan.column_generation`).
+
+Another pass takes many prices at once: the bound without each limit, which its cost tonight is proved by
+(`planning.whatif.limit_cost`). Scoring is what such a pass costs; prices add little.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from conf.catalogue import load_catalogue
+from conf.catalogue import Catalogue, load_catalogue
 from models.affinity.scorer import Menu
 from models.arrays import Ints
 from models.assignment.problem import PICO
@@ -40,6 +43,22 @@ _ALONE = 64 << 20  # bytes of `eligible` up to which this process does it
 #: Dropped arcs of a customer that are taken back at once.
 TAKEN_BACK = 2
 WINNERS = pa.schema([("customer", pa.int64()), ("product", pa.int16()), ("channel", pa.int16()), ("value", pa.int64())])
+
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class BoundAsked:
+    """Prices at which the bound over all arcs is asked for.
+
+    Attributes:
+        prices: ``price_pico`` by limit, signed as in certificates.
+        without: a limit that is taken away, whatever its price: the arcs that it alone put out are back; none if empty.
+    """
+
+    prices: Mapping[str, int]
+    without: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,20 +92,38 @@ def bound_of_all_arcs(night: Night, run: RunFolder, prices: Mapping[str, int]) -
 
 def evaluate_all_arcs(night: Night, run: RunFolder, prices: Mapping[str, int]) -> Seen | str:
     """One pass over all eligible arcs at given prices; or why there can be none."""
+    parts = _pass_over(night, partial(evaluate_file, folder=str(run.path), prices=tuple(sorted(prices.items()))))
+    if isinstance(parts, str):
+        return parts
+    winners = pa.concat_tables([WINNERS.empty_table(), *(part.winners for part in parts)])
+    return Seen(sum(part.total for part in parts), sum(part.arcs for part in parts), winners)
+
+
+def bounds_over_all_arcs(night: Night, run: RunFolder, asked: Sequence[BoundAsked]) -> list[int] | str:
+    """The bound over all eligible arcs at each of several prices, micro-yuan, by one pass; or why there can be none."""
+    parts = _pass_over(night, partial(sum_file, folder=str(run.path), asked=tuple(asked)))
+    if isinstance(parts, str):
+        return parts
+    amounts = {limit.name: limit.amount for limit in run.limits().limits}
+    bounds = []
+    for k, each in enumerate(asked):
+        charged = sum(price * amounts[name] for name, price in each.prices.items() if name != each.without)
+        bounds.append(-((-charged) // PICO) + sum(part[k] for part in parts))
+    return bounds
+
+
+def _pass_over(night: Night, see: Callable[[ScoringTask, str], Found]) -> list[Found] | str:
+    """What a task finds in each file of ``eligible``; or why there can be no pass."""
     if not night.lake.files("customer_features", night.partition):
         return "the snapshot of this night is not there"
     scored = night.lake.arrow("candidate", partition=night.partition, columns=["model_version"])
     task, files, _ = plan(night)
     if set(scored["model_version"].unique().to_pylist()) - {task.model_version}:
         return "another model has become champion since these arcs were scored"
-    see = partial(evaluate_file, task, folder=str(run.path), prices=tuple(sorted(prices.items())))
     if sum(Path(path).stat().st_size for path in files) <= _ALONE:
         with ThreadPoolExecutor(cores()) as pool:
-            parts = list(pool.map(see, files))
-    else:
-        parts = night.spark.sparkContext.parallelize(files, len(files)).map(see).collect()
-    winners = pa.concat_tables([WINNERS.empty_table(), *(part.winners for part in parts)])
-    return Seen(sum(part.total for part in parts), sum(part.arcs for part in parts), winners)
+            return list(pool.map(partial(see, task), files))
+    return list(night.spark.sparkContext.parallelize(files, len(files)).map(partial(see, task)).collect())
 
 
 def bound_at(run: RunFolder, prices: Mapping[str, int], seen: Seen) -> int:
@@ -101,30 +138,67 @@ def evaluate_file(task: ScoringTask, path: str, *, folder: str, prices: tuple[tu
     population, inputs = run.table("population"), run.inputs()
     limits = run.limits().limits
     arcs = Evaluator(inputs.arcs, limits).arcs(population)
-    arcs_out = find_impossible(arcs, limits)
     signed = dict(prices)
     charge = arcs.price(np.array([signed[limit.name] * limit.sign for limit in limits], np.int64))
-    customer, role = population["customer_id"].to_numpy(), population["role"].to_numpy()
     catalogue = load_catalogue(Path(task.catalogue))
-    places, possible, all_ = (
-        outbound_places(catalogue, arcs),
-        ~DeclaredLimits.from_catalogue(catalogue).find_closed(),
-        menu(catalogue),
-    )
-    stays, cost = run.table("stays"), inputs.switch_cost
+    places = outbound_places(catalogue, arcs)
+    arcs_out = find_impossible(arcs, limits) | find_closed_places(catalogue, places, arcs)
     stored = read_kept_arcs(run, path)
     total = count = 0
     winners = [WINNERS.empty_table()]
-    for scored in blocks(task, path):
-        block = staying(replace(scored, eligible=scored.eligible & possible), all_, stays, cost)
-        row = np.searchsorted(customer, block.customers)
-        block = replace(block, eligible=block.eligible & ~spread(arcs_out[arcs.classes[row]], places))
-        exploit = role[row] == EXPLOIT
+    for scored, row, exploit in value_blocks(task, path, run):
+        block = replace(scored, eligible=scored.eligible & ~spread(arcs_out[arcs.classes[row]], places))
         best, able = best_reduced(block, arcs.classes[row], charge, places, exploit)
         total += int((-((-best) // PICO)).sum())
         count += able
         winners.append(find_dropped_winners(block, arcs, charge[arcs.classes[row]], places, marks(stored, block, arcs)))
     return Seen(total, count, pa.concat_tables(winners))
+
+
+def sum_file(task: ScoringTask, path: str, *, folder: str, asked: tuple[BoundAsked, ...]) -> list[int]:
+    """A task: the sum of exploiters' best reduced values at each of several prices, each rounded up, micro-yuan."""
+    run = RunFolder(Path(folder))
+    limits = run.limits().limits
+    arcs = Evaluator(run.inputs().arcs, limits).arcs(run.table("population"))
+    catalogue = load_catalogue(Path(task.catalogue))
+    places = outbound_places(catalogue, arcs)
+    distinct: dict[bytes, tuple[Ints, np.ndarray]] = {}
+    keys = []
+    for each in asked:
+        price = [0 if x.name == each.without else each.prices[x.name] * x.sign for x in limits]
+        charge = arcs.price(np.array(price, np.int64))
+        others = [m for m, limit in enumerate(limits) if limit.name != each.without]
+        rest = replace(arcs, uses=arcs.uses[others])
+        out = find_impossible(rest, [limits[m] for m in others])
+        out |= find_closed_places(catalogue, places, arcs, each.without)
+        keys.append(charge.tobytes() + out.tobytes())
+        distinct[keys[-1]] = charge, out
+    totals = dict.fromkeys(distinct, 0)
+    for block, row, exploit in value_blocks(task, path, run):
+        for key, (charge, out) in distinct.items():
+            able = replace(block, eligible=block.eligible & ~spread(out[arcs.classes[row]], places))
+            best, _ = best_reduced(able, arcs.classes[row], charge, places, exploit)
+            totals[key] += int((-((-best) // PICO)).sum())
+    return [totals[key] for key in keys]
+
+
+def value_blocks(task: ScoringTask, path: str, run: RunFolder) -> Iterator[tuple[ScoredBlock, Ints, np.ndarray]]:
+    """Blocks with the values that are decided on, their customers' rows in the population, and who of them exploits."""
+    population, stays, cost = run.table("population"), run.table("stays"), run.inputs().switch_cost
+    customer, role = population["customer_id"].to_numpy(), population["role"].to_numpy()
+    all_ = menu(load_catalogue(Path(task.catalogue)))
+    for scored in blocks(task, path):
+        row = np.searchsorted(customer, scored.customers)
+        yield staying(scored, all_, stays, cost), row, role[row] == EXPLOIT
+
+
+def find_closed_places(catalogue: Catalogue, places: Ints, arcs: Arcs, without: str = "") -> np.ndarray:
+    """Outbound arcs that a limit of 0 closes for everybody, one that is taken away aside, bool [A]."""
+    declared = DeclaredLimits.from_catalogue(catalogue)
+    rest = replace(declared, limits=tuple(limit for limit in declared.limits if limit.name != without))
+    closed = np.zeros(len(arcs.product), bool)
+    closed[places[(places >= 0) & rest.find_closed()]] = True
+    return closed
 
 
 def find_impossible(arcs: Arcs, limits: Sequence[LimitInForce]) -> np.ndarray:

@@ -127,6 +127,7 @@ def test_what_if_tells_its_count_and_refuses_to_change_it(counted: Night, monkey
         "amount": 1e-6,
         "used": pytest.approx(was["spent"] / 1e6),
         **dict.fromkeys(("price_yuan", "cost_yuan", "least_yuan", "most_yuan"), 0),
+        "all_arcs": True,
         "reported_only": True,
     }
     spoken = CliRunner().invoke(app, ["whatif", "--set", "limits.budget_day.amount=5"])

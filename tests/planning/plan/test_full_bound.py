@@ -9,17 +9,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
+from conf.catalogue import Catalogue
 from conf.errors import UserError
 from jobs import assign, prove
 from models.affinity.prune import prune
 from models.lifecycle.arcs import menu
 from planning.instance.run_folder import open_run
 from planning.limits.arc_classes import Arcs
+from planning.limits.declared import DeclaredLimits
 from planning.limits.in_force import LimitInForce
 from planning.plan import column_generation, full_bound
-from planning.plan.full_bound import find_impossible, spread
+from planning.plan.customer_charges import charge_customer
+from planning.plan.full_bound import BoundAsked, find_impossible, spread
 from planning.scoring import ScoredBlock
 from planning.whatif.replay import replay
 from runtime.lake import arrow_schema, nullable
@@ -132,6 +136,79 @@ def test_dropped_arcs_that_win_are_taken_back_and_the_plan_is_proved_over_all(
     assert proof.pruning_loss <= filled.settings.solve.gap
     assert proof.gap_all_arcs >= proof.gap
     assert replay(filled.settings, run_id(filled)).identical
+
+
+def test_costs_are_proved_over_all_arcs(filled: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dropped arcs that no price of tonight's wants win where the limit that charges them is gone."""
+    with_scorer(filled, monkeypatch, {})
+    assign.run(filled)
+
+    def told() -> dict[str, Any]:
+        rows = filled.lake.arrow("limit_price", partition=filled.partition).to_pylist()
+        return {row["limit"]: row for row in rows}
+
+    before = told()
+    assert {row["cost_all_arcs"] for row in before.values()} == {True}
+    name, run = "cap_message", open_run(filled.settings, run_id(filled))
+    prices = {limit: row["price_pico"] for limit, row in before.items()}
+    assert prices[name] > 10**11
+    declared = {limit.name: limit for limit in DeclaredLimits.from_catalogue(filled.catalogue).limits}
+    product = declared[name].where["product"][0]
+    channel = next(c.id for c in filled.catalogue.channels if c.code == "ivr_out")
+    held = {(r["customer_id"], r["product"], r["channel"]) for r in filled.lake.arrow("candidate").to_pylist()}
+    idle = [
+        row["customer_id"]
+        for row in filled.lake.arrow("assignment", partition=filled.partition).to_pylist()
+        if row["role"] == "exploit" and row["product"] is None
+    ]
+    extra = {}
+    for customer in idle:
+        if (customer, product, channel) not in held:
+            charged = (charge_customer(run, customer, prices) or {})[product, channel]
+            assert charged[name] == prices[name]
+            extra[customer, product, channel] = (sum(charged.values()) - prices[name] // 10) // 10**6
+    assert len(extra) > 5
+    with_scorer(filled, monkeypatch, extra)
+    figures = assign.run(filled)
+    assert figures.taken_back == 0  # at tonight's prices none of them wins
+    after = told()
+    assert after[name]["cost_micro"] == before[name]["cost_micro"]  # the plan without the limit is over kept arcs
+    assert after[name]["cost_least_micro"] == before[name]["cost_least_micro"]
+    assert after[name]["cost_most_micro"] > before[name]["cost_most_micro"]
+
+
+def test_without_a_limit_the_arcs_that_it_alone_put_out_are_back(
+    filled: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stock of 0 closes its product's arcs: the pass leaves them out, and not where that limit is taken away."""
+    changed = Catalogue(filled.catalogue.root)
+    none = (x.model_copy(update={"at_most": 0}) if x.name == "stock_mifi_5g" else x for x in filled.catalogue.limits)
+    changed.__dict__["limits"] = tuple(none)
+    monkeypatch.setattr(Night, "catalogue", property(lambda self: changed))
+    monkeypatch.setattr(full_bound, "load_catalogue", lambda root: changed)
+    product = next(p.id for p in filled.catalogue.products if p.code == "mifi_5g")
+    free = next(c.id for c in filled.catalogue.channels if c.code == "ivr_out")
+    rows = filled.lake.arrow("candidate", partition=filled.partition)
+    filled.lake.replace_arrow(
+        "candidate", rows.filter(pc.not_equal(rows["product"], product)), partition=filled.partition
+    )
+    with_scorer(filled, monkeypatch, {})
+    assign.run(filled)
+    run = open_run(filled.settings, run_id(filled))
+    said = json.loads((run.plan / "certificate.json").read_text())
+    prices = {row["name"]: row["price_pico"] for row in said["limits"]}
+    exploit = [c for c, role in _roles(filled).items() if role == "exploit"]
+    with_scorer(filled, monkeypatch, {(customer, product, free): 90_000_000 for customer in exploit})
+    asked = [BoundAsked(prices), BoundAsked(prices, "sms_day"), BoundAsked(prices, "stock_mifi_5g")]
+    night, other, without = full_bound.bounds_over_all_arcs(filled, run, asked)
+    assert night == said["bound"] == full_bound.bound_of_all_arcs(filled, run, prices)["bound_all_arcs"]
+    assert other >= night if prices["sms_day"] else other == night
+    assert without > night + 80_000_000 * len(exploit)
+
+
+def _roles(night: Night) -> dict[int, str]:
+    rows = night.lake.arrow("assignment", partition=night.partition).to_pylist()
+    return {row["customer_id"]: row["role"] for row in rows}
 
 
 def test_a_plan_that_pruning_may_have_spoilt_is_refused(filled: Night, monkeypatch: pytest.MonkeyPatch) -> None:
