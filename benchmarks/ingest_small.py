@@ -15,7 +15,7 @@ from conf.dates import month_end
 from conf.schema import Field, Schema
 from conf.settings import load_settings
 from dialects import write_delivery
-from dialects.keys import find_repeated, fingerprints
+from dialects.keys import find_beaten, fingerprints
 from dialects.writer import content_of
 from runtime.night import Night
 
@@ -58,7 +58,7 @@ def records(schema: Schema, count: int, seed: int) -> pa.Table:
     """Records that a schema takes: keys ascend and stand once, other values are drawn within its bounds."""
     random = np.random.default_rng(seed)
     made = pa.table({field.name: _column(field, schema, count, random) for field in schema.fields})
-    twice = find_repeated(fingerprints(schema, made))
+    twice = find_beaten(schema, fingerprints(schema, made), lambda rows: made.take(pa.array(rows)))
     once = np.ones(count, bool)
     once[twice] = False
     return made.filter(pa.array(once))

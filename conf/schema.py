@@ -153,6 +153,12 @@ class Schema(Strict):
         """The fields by name."""
         return {field.name: field for field in self.fields}
 
+    @property
+    def moments(self) -> tuple[str, ...]:
+        """The fields that say when a record happened: those that its event times are made of."""
+        words = [word for conform in self.conform for word in re.findall(r"\w+", conform.event_time)]
+        return tuple(dict.fromkeys(word for word in words if word in self.by_name))
+
 
 def _format_fault(text: str, kind: str) -> str:
     """What is wrong with the format of a field of a type; empty if nothing."""

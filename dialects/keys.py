@@ -1,11 +1,13 @@
 """Fingerprints of keys, compiled: two times 64 bits of the typed values.
 
 A key that stands twice is found across pieces of a delivery by them alone: among 10⁹ records, two that differ agree
-in 128 bits with chance 10⁻²¹.
+in 128 bits with chance 10⁻²¹. Which of its records counts, no order of lines decides: `find_beaten`.
 """
 
 # ruff: noqa: ANN001, ANN202  (numba infers the types of its kernels)
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -78,13 +80,45 @@ def _mix_bytes(prints, offsets, data, valid):  # type: ignore[no-untyped-def]
         prints[row, 1] = _stir(prints[row, 1] * np.uint64(37) ^ lcg, 0xBF58476D1CE4E5B9)
 
 
-def find_repeated(prints: Prints) -> npt.NDArray[np.int64]:
-    """Rows whose key has been seen in an earlier row, ascending."""
+def find_shared(prints: Prints) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows whose key stands in another row as well, in order of key and row, and the number of each one's key."""
+    none = np.zeros(0, np.int64)
     first = np.sort(prints[:, 0])
     suspects = first[1:][first[1:] == first[:-1]]
     if not len(suspects):
-        return np.zeros(0, np.int64)
+        return none, none
     rows = np.flatnonzero(np.isin(prints[:, 0], suspects))
     order = rows[np.lexsort((rows, prints[rows, 1], prints[rows, 0]))]
     same = (prints[order[1:]] == prints[order[:-1]]).all(axis=1)
-    return np.sort(order[1:][same])
+    shared = np.append(same, False) | np.insert(same, 0, False)
+    return order[shared], np.cumsum(np.insert(~same, 0, False))[shared]
+
+
+def find_beaten(
+    schema: Schema, prints: Prints, contents: Callable[[npt.NDArray[np.int64]], pa.Table]
+) -> npt.NDArray[np.int64]:
+    """Rows, ascending, that give way to another of the same key: of each key the latest counts, then the greatest.
+
+    The latest is it by the fields that event times are made of; records that agree there are compared field by field in
+    the order of the schema, what is told over what is not. Equal ones are the same record, the first of which stays.
+
+    Args:
+        schema: the fields.
+        prints: of all rows.
+        contents: gives the fields of some rows, in their order; it is asked only of keys that stand twice.
+    """
+    rows, key = find_shared(prints)
+    if not len(rows):
+        return rows
+    names = tuple(dict.fromkeys((*schema.moments, *schema.by_name)))
+    table = contents(rows).select(names)
+    compared = {name: _comparable(table[name]) for name in names}
+    compared |= {"_key": pa.array(key), "_row": pa.array(-rows)}
+    by = [(name, "ascending", "at_start") for name in ("_key", *names, "_row")]
+    order = pc.sort_indices(pa.table(compared), sort_keys=by).to_numpy()
+    last = np.append(key[order][1:] != key[order][:-1], True)
+    return np.sort(rows[order[~last]])
+
+
+def _comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column

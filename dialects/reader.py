@@ -20,7 +20,7 @@ from dialects import gb18030, utf8
 from dialects.convert import OTHER, PLAIN, TWICE, Fault, Pseudonym
 from dialects.fields import columns_of, match_numbers, text_of
 from dialects.jsonlines import ask, cut_objects
-from dialects.keys import Prints, find_repeated, fingerprints
+from dialects.keys import Prints, find_beaten, fingerprints
 from dialects.scanner import BYTES, CONTROL, COUNT, GOOD, LENGTH, LONGEST, QUOTES, Cut, cut_delimited, cut_fixed
 from dialects.streams import pieces
 
@@ -179,7 +179,7 @@ def read(
         pseudonym: for phone fields.
         line: records of the file before ``content``.
         offset: bytes of the file before ``content``.
-        twice: lines whose key an earlier piece of the delivery is known to hold.
+        twice: lines that are known to give way to a record of the same key in another piece of the delivery.
         most: records set aside that are given with their bytes; the rest is counted only, so that memory is bounded.
         columns: of a feed with a header, what `find_columns` says; needed where ``content`` is not the file's beginning.
         phones: how numbers in phone fields may be written.
@@ -206,7 +206,7 @@ def read(
     if len(prints):
         again = np.zeros(len(places), bool)
         there = np.flatnonzero(blame < 0)
-        again[there[find_repeated(prints[there])]] = True
+        again[there[find_beaten(schema, prints[there], lambda rows: table.take(pa.array(there[rows])))]] = True
         if twice:
             again |= (blame < 0) & np.isin(places + line + 1, np.fromiter(twice, np.int64, len(twice)))
         blame[again] = len(faults)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
@@ -29,7 +29,7 @@ from runtime.figures import FeedbackFigures
 from runtime.night import Night
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 READS = ("decision", "contact", "order", "consent", "complaint")
 READS_PREVIOUS = ("assignment", "outcome")
@@ -65,11 +65,11 @@ def ids(codes: dict[str, int], column: str) -> str:
     return f"cast(case {column} {pairs} end as smallint)" if pairs else "cast(null as smallint)"
 
 
-def _last(*names: str) -> list[Any]:
-    """Of rows that say the same twice, the values of the last delivered."""
+def _last(*names: str) -> Column:
+    """Of rows that say the same twice, the values of the last delivered; of several of one time the greatest."""
     from pyspark.sql import functions as sf
 
-    return [sf.expr(f"max_by(`{name}`, struct(arrived_at, delivery_id, line))").alias(name) for name in names]
+    return sf.expr(f"max(struct(arrived_at, {', '.join(f'`{name}`' for name in names)}))").alias("_last")
 
 
 def read_logged_decisions(decisions: DataFrame, catalogue: Catalogue) -> DataFrame:
@@ -77,9 +77,8 @@ def read_logged_decisions(decisions: DataFrame, catalogue: Catalogue) -> DataFra
     products = {product.code: product.id for product in catalogue.products}
     channels = {channel.code: channel.id for channel in catalogue.channels}
     known = [name for name in LABELLED if name in decisions.columns]
-    once = decisions.groupBy("decision_id").agg(
-        *_last("business_date", "customer_id", "product", "channel", "feed", *known)
-    )
+    names = ("business_date", "customer_id", "product", "channel", "feed", *known)
+    once = decisions.groupBy("decision_id").agg(_last(*names)).select("decision_id", "_last.*")
     own = {"greedy_product": products, "greedy_channel": channels}
     read = {name: ids(own[name], name) if name in own else name for name in known}
     return once.selectExpr(
@@ -112,9 +111,8 @@ def orders(events: DataFrame, catalogue: Catalogue) -> DataFrame:
     sight carries no margin of its own, since the order it ends no longer counts.
     """
     products = {product.code: product.id for product in catalogue.products}
-    once = events.groupBy("customer_id", "order_id", "action", "event_time", "product").agg(
-        *_last("margin_micro", "decision_id")
-    )
+    key = ("customer_id", "order_id", "action", "event_time", "product")
+    once = events.groupBy(*key).agg(_last("margin_micro", "decision_id")).select(*key, "_last.*")
     line = "partition by customer_id, product order by event_time, action, order_id"
     before = f"max(action in {_TAKES}) over ({line} rows between unbounded preceding and 1 preceding)"
     after = (

@@ -33,7 +33,16 @@ _OFFSET = f"interval {int(UTC_OFFSET.total_seconds() // 3600)} hours"
 _BEGIN = f"(business_date::timestamp - {_OFFSET})::timestamptz"
 #: The date in Shanghai of the instant ``instant``.
 _DAY = f"(instant + {_OFFSET})::date"
-_LAST = "(arrived_at, delivery_id, line)"
+
+
+def _last_of(*names: str) -> str:
+    """SQL: of rows that say the same twice, the columns of the last delivered; of several of one time the greatest.
+
+    What is told is greater than what is not, as in Spark (`jobs.feedback`).
+    """
+    record = f"struct_pack({', '.join(f'{name} := {name}' for name in names)})"
+    order = ", ".join(f"{name} is not null, {name}" for name in names)
+    return f"unnest(arg_max({record}, (arrived_at, {order})))"
 
 
 class CustomerLedger:
@@ -63,12 +72,11 @@ class CustomerLedger:
     def _read_decisions(self, first: dt.date, last: dt.date) -> None:
         """Decisions of every policy, once each; those of the operator's old rule (``usual``) are in neither group."""
         dates = f"business_date between date '{first}' and date '{last}'"
-        names = ("decision_id", "business_date", "customer_id", "role", "product", "channel", "feed")
-        record = f"struct_pack({', '.join(f'{name} := {name}' for name in names)})"
+        last_told = _last_of("decision_id", "business_date", "customer_id", "product", "channel", "feed", "role")
         self._connection.execute(f"""
             create temp table decided as
             with logged as (
-                select unnest(arg_max({record}, {_LAST})) from decision where {dates} and {self._seen}
+                select {last_told} from decision where {dates} and {self._seen}
                 group by decision.decision_id
             )
             select 'logged' as policy, 'logged:' || feed as run_id, decision_id, business_date, customer_id,
@@ -103,8 +111,7 @@ class CustomerLedger:
             create temp table bought as
             with once as (
                 select customer_id, order_id, action, event_time, product,
-                    unnest(arg_max(struct_pack(channel := channel, margin_micro := margin_micro,
-                        decision_id := decision_id), {_LAST}))
+                    {_last_of("margin_micro", "decision_id", "channel")}
                 from "order" where data_date >= date '{first - dt.timedelta(days=1)}' and {self._seen}
                 group by customer_id, order_id, action, event_time, product
             ), ended as (select *, {after} as cancelled_at from once)

@@ -23,18 +23,20 @@ if TYPE_CHECKING:
 UNTOLD = "date'1970-01-01'"
 #: The draw key of a number that is new: 60 bits of a hash of its keyed hash, so that no order of ids follows it.
 DRAW_KEY = "cast(conv(substr(sha2(concat(cast('draw_key' as binary), _phone), 256), 1, 15), 16, 10) as bigint)"
-#: Order in which records were told.
-TOLD = ("data_date", "feed", "_file", "line")
+#: Order in which records of one moment were told; those of one delivery follow each other by what they say, since the
+#: order of its lines and the names of its files say nothing.
+TOLD = ("data_date", "feed", "_hour")
 
 
-def with_opening(records: DataFrame) -> DataFrame:
+def with_opening(records: DataFrame, columns: Sequence[str]) -> DataFrame:
     """Profiles with ``_opened``: the opening date, told before, else after, else `UNTOLD`.
 
-    An opening later than the profile itself is a fault and counts as not told.
+    An opening later than the profile itself is a fault and counts as not told. ``columns``: what may be told of a
+    customer, by which profiles of one moment are put in order.
     """
     as_of = sf.expr(LOCAL_DATE_SQL.format(time="event_time"))
     opening = sf.when(sf.col("opened_on") <= as_of, sf.col("opened_on"))
-    before = Window.partitionBy("_phone").orderBy("event_time", *TOLD)
+    before = Window.partitionBy("_phone").orderBy("event_time", *TOLD, *columns)
     marked = records.where("_phone is not null and event_time is not null").withColumn("_told", opening)
     earlier = sf.last("_told", ignorenulls=True).over(before.rowsBetween(Window.unboundedPreceding, 0))
     later = sf.first("_told", ignorenulls=True).over(before.rowsBetween(0, Window.unboundedFollowing))
@@ -133,19 +135,20 @@ def end_ownership(stint: DataFrame) -> DataFrame:
 
 
 def _changes(facts: DataFrame, columns: Sequence[str]) -> DataFrame:
-    order = Window.partitionBy("customer_id").orderBy("event_time", *TOLD)
+    order = Window.partitionBy("customer_id").orderBy("event_time", *TOLD, "_content")
     so_far = order.rowsBetween(Window.unboundedPreceding, 0)
-    filled = facts.select(
+    filled = facts.withColumn("_content", sf.struct(*columns)).select(
         "customer_id",
         "draw_key",
         "event_time",
         "arrived_at",
         *TOLD,
+        "_content",
         sf.struct(*(sf.last(name, ignorenulls=True).over(so_far).alias(name) for name in columns)).alias("_state"),
     )
     changed = filled.withColumn("_before", sf.lag("_state").over(order)).where("not (_state <=> _before)")
     # a correction told later of the same moment comes a microsecond after: what was known before stays visible
-    same_moment = Window.partitionBy("customer_id", "event_time").orderBy(*TOLD)
+    same_moment = Window.partitionBy("customer_id", "event_time").orderBy(*TOLD, "_content")
     nth = (sf.row_number().over(same_moment) - 1).cast("bigint")
     placed = changed.withColumn("valid_from", sf.timestamp_micros(sf.unix_micros("event_time") + nth))
     by_time = Window.partitionBy("customer_id").orderBy("valid_from")

@@ -63,7 +63,7 @@ def conform_profiles(night: Night, works: Sequence[EntityRebuild], deliveries: S
     size = count + (profiles.records if profiles else 0)
     with interpret(night.spark, size):
         known = narrow(spark_tables.read(night.spark, night.lake, "subscriber"), size)
-        rows = events.union(night.spark, night.lake, night.catalogue, profiles, extra=("file",)) if profiles else None
+        rows = events.union(night.spark, night.lake, night.catalogue, profiles, extra=("hour",)) if profiles else None
         if profiles is None or work is None or rows is None:
             return Profiles(known, False, count <= BROADCAST_OWNERS, {})
         return write_changed_profiles(night, works, work, rows, known, highest, size)
@@ -100,10 +100,10 @@ def write_changed_profiles(
         others = known.join(numbers, known["phone_pseudonym"] == numbers["_phone"], "left_anti")
     else:
         concerned, others = known, known
-    records = owners.with_opening(narrow(rows, size)).cache()
+    columns = [column.name for column in night.lake.table(PROFILE).columns if column.name not in NOT_TOLD]
+    records = owners.with_opening(narrow(rows, size), columns).cache()
     openings = owners.stints(records)
     theirs = owners.subscribers(openings, concerned, highest, KEY_VERSION).cache()
-    columns = [column.name for column in night.lake.table(PROFILE).columns if column.name not in NOT_TOLD]
     history = owners.history(records, openings, theirs, columns)
     if highest:
         history = history.unionByName(old.join(theirs, "customer_id", "left_anti"))

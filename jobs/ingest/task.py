@@ -11,10 +11,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -23,7 +25,7 @@ from conf.phones import PhoneForms
 from dialects import EncodingError, FileRefused, HeaderError, Records, find_columns, pieces, read
 from dialects.convert import PLAIN
 from dialects.hmac import Keyed
-from dialects.keys import Prints, find_repeated
+from dialects.keys import Prints, find_beaten
 from dialects.scanner import BYTES
 from dialects.streams import LongLineError
 from dialects.utf8 import count_wide
@@ -117,7 +119,7 @@ class Loader:
         Args:
             span: what to read.
             identity: id of its delivery.
-            twice: lines whose key an earlier piece of the delivery holds.
+            twice: lines that give way to a record of the same key in another piece of the delivery.
             spooled: leave the fingerprints in a file and give its path.
         """
         work = span.work
@@ -184,7 +186,7 @@ class Loader:
         code, reason = _verdict(work, parts)
         distinct = None
         if code == "00" and work.schema.key:
-            distinct = self._keys_once(identity, parts)
+            distinct = self._keys_once(work, identity, parts)
             code, reason = _verdict(work, parts)
         refused = tuple((part.span.file.name, record) for part in parts for record in part.refused)
         if code != "00":
@@ -214,8 +216,8 @@ class Loader:
             numbers,
         )
 
-    def _keys_once(self, identity: str, parts: list[Read]) -> int | None:
-        """Read spans again that hold a key of an earlier piece, without these rows; the number of keys."""
+    def _keys_once(self, work: Delivery, identity: str, parts: list[Read]) -> int | None:
+        """Read spans again that hold rows which give way to another's, without these; the number of keys."""
         while True:
             prints = [np.load(part.prints) if isinstance(part.prints, Path) else part.prints for part in parts]
             counts = [len(array) for array in prints if array is not None]
@@ -223,22 +225,44 @@ class Loader:
             for part in parts:
                 if isinstance(part.prints, Path):
                     part.prints.unlink()
-            again = find_repeated(keys)
+            starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+            again = find_beaten(work.schema, keys, partial(self._contents, work, tuple(parts), starts))
             if not len(again):
                 return len(keys) or None
-            ends = np.cumsum(counts)
-            owner = np.searchsorted(ends, again, side="right")
+            owner = np.searchsorted(starts[1:], again, side="right")
             for place in np.unique(owner).tolist():
                 part = parts[place]
-                assert part.written is not None  # it has rows
-                path = self.table(part.span.work) / part.written.path
+                path = self._path(part)
                 lines = pq.read_table(path, columns=["line"], partitioning=None)["line"].to_numpy()
-                own = lines[again[owner == place] - (ends[place] - counts[place])]
+                own = lines[again[owner == place] - starts[place]]
                 parts[place] = self.read(part.span, identity, frozenset(own.tolist()))
                 path.unlink()
             for place, part in enumerate(parts):  # what was spooled is needed once more
                 if isinstance(part.prints, Path):
                     parts[place] = replace(part, prints=prints[place])
+
+    def _path(self, part: Read) -> Path:
+        assert part.written is not None  # it has rows
+        return self.table(part.span.work) / part.written.path
+
+    def _contents(
+        self, work: Delivery, parts: Sequence[Read], starts: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+    ) -> pa.Table:
+        """The fields of rows, in their order, from the files of their parts; ``starts``: the first row of each part."""
+        names = [field.name for field in work.schema.fields]
+        taken, places = [], []
+        owner = np.searchsorted(starts[1:], rows, side="right")
+        for place in np.unique(owner).tolist():
+            at = np.flatnonzero(owner == place)
+            wanted, begin = rows[at] - starts[place], 0
+            for batch in pq.ParquetFile(self._path(parts[place])).iter_batches(columns=names):
+                inside = (wanted >= begin) & (wanted < begin + batch.num_rows)
+                if inside.any():
+                    taken.append(pa.Table.from_batches([batch.take(pa.array(wanted[inside] - begin))]))
+                    places.append(at[inside])
+                begin += batch.num_rows
+        order = np.argsort(np.concatenate(places), kind="stable")
+        return pa.concat_tables(taken).take(pa.array(order))
 
 
 def _code_of(error: UserError) -> str:

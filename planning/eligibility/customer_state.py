@@ -99,9 +99,13 @@ def consents(events: DataFrame, channels: Sequence[Channel]) -> DataFrame:
 
 
 def tickets(events: DataFrame, date: dt.date) -> DataFrame:
-    """Whether a complaint or a fault is open, and how long ago the last complaint was closed."""
+    """Whether a complaint or a fault is open, and how long ago the last complaint was closed.
+
+    Of two steps at one moment the one holds that leaves it open.
+    """
+    last_step = sf.struct("event_time", sf.expr("step <> 'closed'"), "step")
     last = events.groupBy("customer_id", "kind", "complaint_id").agg(
-        sf.max_by("step", sf.struct("event_time", "line")).alias("step"), sf.max("event_time").alias("event_time")
+        sf.max_by("step", last_step).alias("step"), sf.max("event_time").alias("event_time")
     )
     return last.groupBy("customer_id").agg(
         sf.bool_or(sf.expr("kind = 'complaint' and step <> 'closed'")).alias("open_complaint"),
@@ -113,9 +117,12 @@ def tickets(events: DataFrame, date: dt.date) -> DataFrame:
 
 
 def holdings(events: DataFrame, products: Sequence[Product], date: dt.date, day_start: dt.datetime) -> DataFrame:
-    """Products held now, and products cancelled lately and not taken again, as bits."""
+    """Products held now, and products cancelled lately and not taken again, as bits; taken and cancelled at once: held."""
+    last_order = sf.struct(
+        "event_time", sf.expr("action <> 'cancel'"), sf.expr("end_time is null"), "end_time", "action"
+    )
     last = events.groupBy("customer_id", "product").agg(
-        sf.max_by(sf.struct("action", "end_time", "event_time"), sf.struct("event_time", "line")).alias("last")
+        sf.max_by(sf.struct("action", "end_time", "event_time"), last_order).alias("last")
     )
     bit = bits(ids([(product.code, product.id) for product in products], "product"))
     lasting = f"(last.end_time is null or last.end_time > {_instant(day_start)})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -60,12 +61,15 @@ def agent_minutes(shifts: pa.Table, amount: ShiftAmount, date: dt.date) -> tuple
     days = sorted({d for d in roster["date"].to_pylist() if d <= date and (date - d).days % 7 == 0}, reverse=True)
     if not days:
         return 0, f"no shift of {amount.service} at {amount.centre}: nobody is planned"
-    last: dict[str, dict[str, Any]] = {}
     rows = roster.filter(pc.equal(roster["date"], pa.scalar(days[0], pa.date32()))).to_pylist()
-    for row in sorted(rows, key=lambda r: (r["arrived_at"], r["delivery_id"], r["line"])):
-        last[row["shift"]] = row
-    minutes = sum(
-        r["agents"] * max(0, (r["minutes"] or 0) - (r["meal_minutes"] or 0) - (r["training_minutes"] or 0))
-        for r in last.values()
-    )
-    return minutes, "" if days[0] == date else f"calendar of {days[0]}"
+    by_arrival = sorted(
+        (row["arrived_at"], -_net_minutes(row), row["shift"]) for row in rows
+    )  # told twice at once: the less
+    last = {shift: -minus for _, minus, shift in by_arrival}
+    return sum(last.values()), "" if days[0] == date else f"calendar of {days[0]}"
+
+
+def _net_minutes(row: Mapping[str, Any]) -> int:
+    """Minutes of a shift on which its agents work."""
+    paid = (row["minutes"] or 0) - (row["meal_minutes"] or 0) - (row["training_minutes"] or 0)
+    return int(row["agents"] * max(0, paid))

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialects.keys import find_repeated, fingerprints
 from tests.dialects.conftest import FIELDS, UTC, convert, pseudonym, schema_of
 from tests.examples import examples
 
@@ -170,21 +169,6 @@ def test_what_does_not(name: str, text: str | None, code: int) -> None:
 
 def test_a_date_of_another_form() -> None:
     assert typed("day", ["2026-01-08", "20260108"], format="%Y-%m-%d") == [(dt.date(2026, 1, 8), 0), (None, 1)]
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["a", "b", None])), max_size=12))
-@settings(max_examples=examples(100), deadline=None)
-def test_a_key_that_stands_twice(keys: list[tuple[int, str | None]]) -> None:
-    table = pa.table(
-        {"no": pa.array([k for k, _ in keys], pa.int64()), "kind": pa.array([k for _, k in keys], pa.string())}
-    )
-    seen: set[object] = set()
-    expected = []
-    for key in keys:
-        expected.append(key in seen)
-        seen.add(key)
-    found = find_repeated(fingerprints(schema_of(key=("no", "kind")), table))
-    assert found.tolist() == [row for row, again in enumerate(expected) if again]
 
 
 def at(*moment: int) -> dt.datetime:

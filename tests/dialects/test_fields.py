@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -14,9 +13,8 @@ from hypothesis import strategies as st
 from dialects.fields import columns_of, text_of
 from dialects.gb18030 import tables
 from dialects.hmac import Keyed
-from dialects.keys import find_repeated, fingerprints
 from dialects.scanner import GOOD, cut_delimited
-from tests.dialects.conftest import FIELDS, convert, pseudonym, schema_of
+from tests.dialects.conftest import FIELDS, convert, pseudonym
 from tests.dialects.test_convert import VALUES, single
 from tests.examples import examples
 
@@ -70,10 +68,3 @@ def test_the_tables_know_every_character_of_the_codec_that_is_not_private_and_no
 def test_pseudonyms_are_hmacs(numbers: list[str | None], key: bytes) -> None:
     found = Keyed(key)(pa.array(numbers, pa.string())).to_pylist()
     assert found == [n if n is None else hmac.digest(key, n.encode(), hashlib.sha256) for n in numbers]
-
-
-def test_keys_that_differ_by_type_of_nothing_differ() -> None:
-    schema = schema_of(key=("kind", "word"))
-    table = pa.table({"kind": ["a", None, "", "a", None], "word": [None, "a", "a", None, "a"]})
-    assert find_repeated(fingerprints(schema, table)).tolist() == [3, 4]
-    assert len(np.unique(fingerprints(schema, table)[:3], axis=0)) == 3
