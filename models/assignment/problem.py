@@ -245,6 +245,13 @@ class Problem:
         return most
 
     @cached_property
+    def most_used(self) -> Ints:
+        """The largest use of each limit by an arc, int64 [M]; at most 0 where none can bring it nearer its amount."""
+        most = np.zeros(len(self.limits), np.int64)
+        np.maximum.at(most, self.kinds.limit, self.kinds.use)
+        return most
+
+    @cached_property
     def grid(self) -> Ints:
         """What prices are multiples of, pico-yuan, int64 [M]: so that charges are whole micro-yuan where they can be.
 

@@ -14,6 +14,7 @@ import numpy as np
 from models.assignment.active_set import FEW, Active
 from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Dual, Local, evaluate
+from models.assignment.idle_prices import drop_idle_prices
 from models.assignment.problem import Problem
 from models.assignment.sample import scale_problem
 from models.assignment.solve import Run, Solution, SolveOptions, plan_near
@@ -64,5 +65,6 @@ def solve_again(problem: Problem, active: Active, goal: SolveOptions) -> Solutio
             break
     else:
         return descent.best
+    dual = drop_idle_prices(part, run.engine, descent.best, plan, goal.gap)
     method, took = " + ".join(run.steps), time.perf_counter() - run.began
-    return Solution(replace(plan, arcs=active.complete(plan.arcs)), descent.best, method, descent.passes, took)
+    return Solution(replace(plan, arcs=active.complete(plan.arcs)), dual, method, descent.passes, took)

@@ -19,6 +19,7 @@ from models.assignment.conflict import Infeasible, name_droppers, refuse_by_desc
 from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Dual, Engine, Local, evaluate
 from models.assignment.highs_models import Choice, whole_plan
+from models.assignment.idle_prices import drop_idle_prices
 from models.assignment.impossible_arcs import drop_impossible
 from models.assignment.problem import LARGEST, PICO, Overflow, Problem
 from models.assignment.repair import Plan, away, gather, repair, settle_moves, sum_uses, value_of, without
@@ -58,6 +59,7 @@ class SolveOptions:
             work is bounded by counts, and the answer is a pure function of the problem and the start.
         passes: full passes of the dual at most.
         start: prices to start from (at-most form), e.g. last night's; None is cold.
+        drop_idle: whether limits that the plan leaves unused are to charge nothing where the proof allows.
         report: called with (stage, seconds, bound, primal or None) as the solve goes on.
     """
 
@@ -65,6 +67,7 @@ class SolveOptions:
     seconds: float = math.inf
     passes: int = 14
     start: Ints | None = None
+    drop_idle: bool = True
     report: Callable[[str, float, int, int | None], None] = lambda stage, seconds, bound, primal: None
 
 
@@ -180,6 +183,8 @@ def _solve(problem: Problem, goal: SolveOptions, engine: Engine | None) -> Solut
         if not timed:
             refuse_by_descent(problem)
         raise NoPlan("not known: no plan that keeps every limit was found, and no conflict was shown")
+    if goal.drop_idle and run.left > 0:
+        dual = drop_idle_prices(problem, run.engine, dual, plan, goal.gap)
     took = time.perf_counter() - run.began
     moved = away(problem, dual.prices, plan.arcs)
     return Solution(plan, dual, " + ".join(run.steps), run.passes, took, claimed, moved)
