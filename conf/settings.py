@@ -39,9 +39,9 @@ class Spark(Strict):
 
 
 class Shares(Strict):
-    """Labels of customers: ``control`` is stable for a year, ``explore`` is drawn nightly; the rest exploit."""
+    """Labels of customers: ``control`` stays for twelve months, ``explore`` is drawn nightly; the rest exploit."""
 
-    control: float = Key(default=0.10, ge=0, lt=1)  # never contacted, drawn anew each year
+    control: float = Key(default=0.10, ge=0, lt=1)  # never contacted; a twelfth is renewed each month
     explore: float = Key(default=0.05, ge=0, lt=1)  # get a contact by chance, or none, drawn each night
 
     @model_validator(mode="before")

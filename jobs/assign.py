@@ -50,6 +50,7 @@ from planning.plan.lift import lift_figures
 from planning.plan.offers import alternates, inbound_offers
 from planning.plan.published import count_uses, write_published
 from planning.plan.reasons import AT_A_LOSS
+from planning.plan.renewal import find_last_yearly
 from planning.plan.switching_cost import stays_of, with_cost
 from planning.scoring import prices_before
 from planning.whatif.displayed import unit_of
@@ -93,7 +94,9 @@ def run(night: Night) -> AssignFigures:
     )
     drawn = int(decision.value[(decision.role != EXPLOIT) & (decision.given >= 0)].sum())
     money = (decision.solution.plan.primal - lever + drawn) * 1e-6
+    yearly = find_last_yearly(night)
     extra = {**moved, **learning(decision, inputs), **widened}
+    extra["control_yearly_until"] = yearly.isoformat() if yearly else ""
     return figures(decision, inputs, night, money, offers.num_rows, others.num_rows, extra)
 
 
@@ -199,7 +202,8 @@ def population_of(night: Night) -> pa.Table:
     shares = night.settings.shares
     keys = draw_keys(eligible)
     eligible = eligible.set_column(1, "draw_key", pa.array(keys))
-    role = roles(keys, night.date, night.settings.seed, shares.control, shares.explore)
+    yearly = find_last_yearly(night)
+    role = roles(keys, night.date, night.settings.seed, shares.control, shares.explore, yearly_until=yearly)
     columns = DeclaredLimits.from_catalogue(night.catalogue).columns(read_limit_attributes(night, eligible))
     eligible = columns.onto(eligible.append_column("role", pa.array(role)))
     width = len(night.catalogue.channels)
@@ -397,7 +401,7 @@ def figures(
         value_yuan: of the plan, without the cost of switching.
         offers: ranked for those who come.
         alternates: to outbound contacts.
-        extra: churn, the cost of learning and what was taken back, by the names of their figures.
+        extra: churn, the cost of learning, what was taken back and since when control is renewed, by their names.
     """
     lost = {reason: (decision.reason == reason) for reason in AT_A_LOSS}
     support = decision.exploration.support(decision.population) if decision.exploration else {}

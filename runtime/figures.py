@@ -213,6 +213,8 @@ class AssignFigures(JobFigures):
     #: By reason, contacts whose mean value is negative and what they cost.
     at_a_loss: dict[str, int] | None = None
     loss_yuan: dict[str, float] | None = None
+    #: The last night whose control was drawn for a calendar year, empty where there was none; None before release 0.3.
+    control_yearly_until: str | None = None
     #: Contacts whose propensity hangs on a tie or on the repair.
     marginal: int | None = None
     #: By channel, arcs of those who may explore: eligible, kept, supported (a draw can give them).
