@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from models.affinity.response import OneClassError
 from models.affinity.signals import TreeParameters
 from models.affinity.training import Learnt, TrainingSample, learn
 from models.lifecycle.arcs import menu
+from models.lifecycle.model_card import list_left_out
 from models.lifecycle.training_data import Data, encode_known, latest, partition
 from runtime.figures import TrainFigures
 from runtime.night import Night
@@ -114,24 +116,32 @@ def train_and_register(night: Night, data: Data, parent: str = "") -> TrainFigur
     clock = time.perf_counter()
     learnt, moved = fit(night, data)
     trained = time.perf_counter() - clock
-    version = keep(night.settings, learnt, moved, _params(night.settings.affinity), parent)
-    metrics = learnt.response.metrics
+    figures = count_training(learnt, moved, data)
+    version = keep(night.settings, learnt, moved, _params(night.settings.affinity), figures, parent)
     return TrainFigures(
         version=version,
-        decisions=data.decisions,
-        contacts=learnt.contacts,
-        sampled=len(data.sample.day),
-        features=len(learnt.bundle.features),
-        left_out=len(moved) - len(usable(moved, night.settings.affinity.drift_psi)),
-        auc=round(metrics.get("auc_contact", float("nan")), 4),
-        auc_within=round(metrics.get("auc_within_contact", float("nan")), 4),
-        ratio=round(metrics.get("ratio_contact", float("nan")), 4),
-        lift=round(learnt.bundle.lifts.whole.value, 3),
+        **figures,
         calibration=learnt.bundle.contact.kind,
         reliability=learnt.response.tables.get("contact", []),  # what the night report draws
         train_seconds=round(trained, 1),
         keep_seconds=round(time.perf_counter() - clock - trained, 1),
     )
+
+
+def count_training(learnt: Learnt, moved: Sequence[Drift], data: Data) -> dict[str, Any]:
+    """The figures of a training that run record, MLflow and model card share, by their names in the run record."""
+    metrics = learnt.response.metrics
+    return {
+        "decisions": data.decisions,
+        "contacts": learnt.contacts,
+        "sampled": len(data.sample.day),
+        "features": len(learnt.bundle.features),
+        "left_out": len(list_left_out(moved, learnt.bundle)),
+        "auc": round(metrics.get("auc_contact", float("nan")), 4),
+        "auc_within": round(metrics.get("auc_within_contact", float("nan")), 4),
+        "ratio": round(metrics.get("ratio_contact", float("nan")), 4),
+        "lift": round(learnt.bundle.lifts.whole.value, 3),
+    }
 
 
 def _params(settings: Affinity) -> dict[str, Any]:

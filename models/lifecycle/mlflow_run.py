@@ -35,9 +35,22 @@ _LEAST_ORDERS = 20  # of explorers, below which a bootstrap of their Qini says n
 
 
 def keep(
-    settings: Settings, learnt: Learnt, moved: Sequence[Drift], params: Mapping[str, Any], parent: str = ""
+    settings: Settings,
+    learnt: Learnt,
+    moved: Sequence[Drift],
+    params: Mapping[str, Any],
+    figures: Mapping[str, float],
+    parent: str = "",
 ) -> str:
     """Log one training, below a run of tuning where one is given, and register its model.
+
+    Args:
+        settings: of the night.
+        learnt: the training.
+        moved: its features and how they moved.
+        params: what it was made with.
+        figures: what the run record says of it; MLflow says the same under the same names.
+        parent: run of tuning.
 
     Returns:
         The registered version.
@@ -45,7 +58,7 @@ def keep(
     store = client(settings)
     run_id = _run(store, settings, f"affinity {learnt.bundle.facts['date']}", parent)
     qini = explorers_gain(learnt)
-    metrics = _metrics(learnt, qini)
+    metrics = _metrics(learnt, qini) | {name: float(value) for name, value in figures.items() if np.isfinite(value)}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         _save(learnt, folder)
@@ -136,9 +149,7 @@ def _metrics(learnt: Learnt, qini: Gain) -> dict[str, float]:
         | ends
         | {
             "qini_explorers": qini.area,
-            "lift": lifts.whole.value,
             "lift_own_share": lifts.whole.own,
-            "contacts": float(learnt.contacts),
             "opt_out_per_contact": bundle.opt_out.whole,
             "complaint_per_contact": bundle.complaint.whole,
             "reversal_share": bundle.reversals[""],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.affinity.bundle import Bundle
 from models.affinity.drift import Drift
 from models.affinity.training import Learnt
 from models.affinity.uplift import Gain, gain
@@ -24,7 +25,7 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float], c
         channels: codes of channels by id.
     """
     bundle, facts = learnt.bundle, learnt.bundle.facts
-    left_out = sorted((d for d in moved if d.name not in {f.name for f in bundle.features}), key=lambda d: -d.psi)
+    left_out = sorted(list_left_out(moved, bundle), key=lambda d: -d.psi)
     lines = [
         f"# Affinity model, trained for {facts['date']}",
         "",
@@ -86,6 +87,12 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float], c
         "Inbound channels without a log score as the response of their products (`basis`: `group`, `prior`).",
     ]
     return "\n".join(lines) + "\n"
+
+
+def list_left_out(moved: Sequence[Drift], bundle: Bundle) -> list[Drift]:
+    """Features that training looked at and the model does not use: empty, drifted, or not worth keeping."""
+    used = {feature.name for feature in bundle.features}
+    return [drift for drift in moved if drift.name not in used]
 
 
 def _figure(metrics: Mapping[str, float], name: str) -> str:

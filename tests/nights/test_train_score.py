@@ -403,6 +403,19 @@ def told(world: Night, *words: str) -> Any:
     return CliRunner().invoke(app, list(words), env={"CPC_HOME": str(world.settings.home)})
 
 
+def test_mlflow_the_run_record_and_the_card_say_the_same(made: Path, world: Night) -> None:
+    settings = _small(world.settings, made)
+    store = model_pointer.client(settings)
+    version = store.get_model_version(settings.mlflow.model, "1")
+    metrics = store.get_run(version.run_id).data.metrics
+    record = json.loads((made / "figures.json").read_text())
+    shared = {"decisions", "contacts", "sampled", "features", "left_out", "auc", "auc_within", "ratio", "lift"}
+    assert {name: metrics.get(name) for name in shared} == {name: record[name] for name in shared}
+    folder = Path(store.download_artifacts(version.run_id, "report"))
+    card = (folder / "model_card.md").read_text(encoding="utf-8")
+    assert f"**Left out** ({record['left_out']} features" in card  # seen on the demo: 97 against 351
+
+
 def test_the_run_shows_data_metrics_plots_and_card(made: Path, world: Night) -> None:
     import mlflow
 
