@@ -6,6 +6,7 @@ from typing import Any
 
 from cli.output import console, print_table
 from reporting.feed_status import loads
+from reporting.figure_text import say_gap
 from reporting.night_report.facts import read_plan
 from runtime.figures import AssignFigures, ProveFigures, ScoreFigures
 from runtime.night import Night
@@ -87,7 +88,7 @@ def print_summary(night: Night) -> None:
         ("predicted value", f"{figures['value_yuan']:,.2f} yuan (元)"),
         (
             "certified gap",
-            "–" if gap is None else f"{gap:.2e} of the optimum at most; checker: {figures['certificate']}",
+            "–" if gap is None else f"{say_gap(gap)} of the optimum at most; checker: {figures['certificate']}",
         ),
         ("lift over arbitrate-then-cap", lift_line(figures)),
     ]

@@ -18,7 +18,9 @@ from conf.money import MICRO
 #: Who may see a figure: the roles of people, as in docs/README.md.
 Reader = Literal["marketer", "operator", "scientist", "auditor"]
 #: How a value is stored, and with it how it is shown.
-Unit = Literal["count", "yuan", "share", "per_10000", "ratio", "yuan_per_yuan", "seconds", "hours", "days", "number"]
+Unit = Literal[
+    "count", "yuan", "share", "gap", "per_10000", "ratio", "yuan_per_yuan", "seconds", "hours", "days", "number"
+]
 #: Sums over outcomes are multiplied by this to become the unit.
 SCALES: dict[str, float] = {"per_10000": 1e4, "yuan": 1 / MICRO}
 #: The operation's twelve goals (五快四多三低): what they are called.

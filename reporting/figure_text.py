@@ -21,6 +21,8 @@ def say(value: float | int | None, unit: str) -> str:
         return ABSENT
     if unit == "share":
         return say_share(value)
+    if unit == "gap":
+        return say_gap(value)
     if unit == "yuan":
         return say_yuan(value)
     if unit == "count":

@@ -51,6 +51,7 @@ def render(facts: ReportFacts, night: Night, *, operational: bool = True) -> str
     return page.render(
         say=say,
         mark=marker(night.catalogue.figures),
+        label=lambda name: " ".join((night.catalogue.figures[name].label, night.catalogue.figures[name].label_zh)),
         **view(facts, night.catalogue, night.settings.demo, operational=operational),
     )
 

@@ -8,8 +8,8 @@ from html import escape
 from markupsafe import Markup
 
 INK, QUIET, RULE = "var(--ink)", "var(--quiet)", "var(--rule)"
-#: On a phone a chart is no narrower than this: it is scrolled, and its text stays legible.
-LEGIBLE = 560
+#: On a phone a chart is no narrower than this, nor than this part of itself: it is scrolled, and its text stays legible.
+LEGIBLE, LEGIBLE_PART = 560, 0.85
 BLUE, DEEP, AMBER, RED, GREEN = "var(--blue)", "var(--deep)", "var(--amber)", "var(--red)", "var(--green)"
 
 
@@ -27,7 +27,7 @@ def _svg(width: float, height: float, parts: Sequence[str], label: str) -> Marku
     body = "".join(parts)
     return Markup(  # noqa: S704  (all text inside went through escape)
         f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}" '
-        f'style="max-width:{width:g}px;--w:{min(width, LEGIBLE):g}px">{body}</svg>'
+        f'style="max-width:{width:g}px;--w:{max(min(width, LEGIBLE), LEGIBLE_PART * width):g}px">{body}</svg>'
     )
 
 
@@ -112,6 +112,24 @@ def funnel(steps: Sequence[tuple[str, int, int]], *, label: str, width: int = 10
     return _svg(width, len(steps) * step + 6, parts, label)
 
 
+def line(values: Sequence[float], *, label: str, width: int = 180, height: int = 34) -> Markup:
+    """A figure over nights, the last one dotted; the scale is from its least to its greatest value."""
+    pad, low = 5, min(values)
+    span = (max(values) - low) or 1.0
+    step = (width - 2 * pad) / max(len(values) - 1, 1)
+    points = [
+        (pad + i * step if len(values) > 1 else width / 2, height - pad - (value - low) / span * (height - 2 * pad))
+        for i, value in enumerate(values)
+    ]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    x, y = points[-1]
+    parts = [
+        f'<polyline points="{path}" fill="none" stroke="{BLUE}" stroke-width="1.6"/>',
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.2" fill="{DEEP}"/>',
+    ]
+    return _svg(width, height, parts, label)
+
+
 def cells(states: Sequence[tuple[str, str, str]], *, label: str, columns: int = 51, size: int = 20) -> Markup:
     """A cell an item: key of the colour (a CSS variable), tip, name."""
     parts = [
@@ -124,7 +142,7 @@ def cells(states: Sequence[tuple[str, str, str]], *, label: str, columns: int = 
 
 def heat(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float]], *, label: str) -> Markup:
     """A matrix of counts: darker is more (by square root, so that small counts are seen)."""
-    left, top, wide, high = int(measure(rows, 230)), 30, 110, 24
+    left, top, wide, high = int(measure(rows, 200)), 30, 84, 24
     peak = max([value for row in values for value in row] + [1.0])
     parts = [_text(left + (j + 0.5) * wide, 18, name, anchor="middle", fill=QUIET) for j, name in enumerate(columns)]
     for i, name in enumerate(rows):

@@ -18,6 +18,8 @@ from runtime.figures import TrainFigures
 from runtime.night import Night
 from runtime.run_record import NightRecord, last_training, night_record
 
+#: Nights over which the page shows a trend.
+TREND_NIGHTS = 30
 #: Rows a batch while counting a plan.
 BATCH = 262_144
 #: Names of steps of the funnel that are no rules of rules.yml.
@@ -133,6 +135,18 @@ class ReportFacts:
     training: TrainFigures
     kpis: list[dict[str, Any]]
     checks: Counter[tuple[str, bool]]
+    history: list[dict[str, Any]] = field(default_factory=list)  # figures of all of the operation, night by night
+
+
+def read_history(night: Night) -> list[dict[str, Any]]:
+    """Rows of ``kpi`` of all of the operation, of tonight and the ``TREND_NIGHTS`` before it, by figure and night."""
+    nights = [date for date in night.lake.dates("kpi") if date <= night.date][-TREND_NIGHTS:]
+    if not nights:
+        return []
+    chosen = (pc.field("business_date") >= pa.scalar(nights[0])) & (pc.field("business_date") <= pa.scalar(night.date))
+    table = night.lake.delta("kpi").to_pyarrow_dataset()
+    rows = table.to_table(columns=["business_date", "kpi", "value"], filter=chosen & (pc.field("slice") == "all"))
+    return sorted(rows.to_pylist(), key=lambda row: (row["kpi"], row["business_date"]))
 
 
 def gather(night: Night, run_id: str) -> ReportFacts:
@@ -158,4 +172,5 @@ def gather(night: Night, run_id: str) -> ReportFacts:
             night.lake.arrow("kpi", partition=night.partition).to_pylist(), key=lambda row: (row["kpi"], row["slice"])
         ),
         checks=Counter((row["severity"], row["success"]) for row in checks),
+        history=read_history(night),
     )

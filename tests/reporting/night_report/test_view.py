@@ -1,3 +1,4 @@
+import datetime as dt
 import re
 import shutil
 from collections import Counter
@@ -7,15 +8,27 @@ from html.parser import HTMLParser
 import pyarrow as pa
 import pytest
 
+from conf.catalogue import load_catalogue
 from conf.errors import UserError
 from jobs import publish
 from reporting.night_report import charts, marker, render
 from reporting.night_report.facts import count_plan, gather, limit_rows
-from reporting.night_report.view import change, limit_section, losses, price, view, yuan
+from reporting.night_report.view import (
+    campaign_section,
+    change,
+    goal_section,
+    limit_section,
+    losses,
+    price,
+    trend_section,
+    view,
+    yuan,
+)
 from runtime.figures import AssignFigures
 from runtime.lake import arrow_schema, nullable
 from runtime.run_record import NightRecord
 from serving import publication
+from tests.fixtures.catalogue import frozen
 
 GOOD = {"accepted": True, "gap": 3.1e-5}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -53,8 +66,6 @@ def test_the_page_stands_alone_and_shows_the_night(planned):
 
 @pytest.mark.whole
 def test_the_night_before_is_compared_where_there_is_one(planned):
-    import datetime as dt
-
     publish.run(planned(dt.date(2026, 1, 8), verdict=GOOD))
     night = planned(verdict=GOOD)
     publish.run(night)
@@ -67,8 +78,6 @@ def test_the_night_before_is_compared_where_there_is_one(planned):
 
 
 def test_a_night_that_was_left_out_is_no_night_before(planned):
-    import datetime as dt
-
     planned(dt.date(2026, 1, 7), verdict=GOOD)
     facts = gather(planned(verdict=GOOD), "r")
     assert facts.before.customers == 240
@@ -91,7 +100,7 @@ def test_a_rate_is_the_clock_s_too(planned):
     figures = {"arcs": 40, "arcs_per_second": 7}
     score = replace(facts.record.jobs["assign"], job="score", figures=figures)
     facts = replace(facts, record=NightRecord({"score": score}))
-    assert view(facts, night.catalogue, "", operational=False)["model"]["score"] == [("arcs", 40)]
+    assert view(facts, night.catalogue, "", operational=False)["model"]["score"] == [("arcs scored 评分组合", 40)]
 
 
 def test_text_from_outside_is_escaped(planned):
@@ -131,8 +140,6 @@ def test_figures_are_said_plainly():
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is absent: install it, or run .ci/run")
 def test_a_browser_shows_the_page(planned, tmp_path):
-    import datetime as dt
-
     from playwright.sync_api import sync_playwright
 
     publish.run(planned(dt.date(2026, 1, 8), verdict=GOOD))
@@ -150,12 +157,23 @@ def test_a_browser_shows_the_page(planned, tmp_path):
         assert faults == []
         assert page.locator(".tile").count() == 8
         assert page.evaluate("document.documentElement.scrollWidth") <= 1240
-        for section in ("plan", "limits", "funnel", "feeds", "yesterday"):
+        for section in ("plan", "limits", "funnel", "feeds", "campaign", "trend", "goals", "yesterday"):
             box = page.locator(f"#{section}").bounding_box()
             assert box["height"] > 80, section
         page.set_viewport_size({"width": 390, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert page.locator("#plan .wide svg").first.bounding_box()["width"] >= 500  # scrolled, not shrunk
+        shrunk = """[...document.querySelectorAll(".wide svg")].filter(chart => chart.getBoundingClientRect().width
+            && chart.getBoundingClientRect().width < 0.8 * chart.viewBox.baseVal.width && chart.viewBox.baseVal.width > 200)
+            .map(chart => chart.getAttribute("aria-label"))"""
+        assert page.evaluate(shrunk) == []  # seen: the funnel at half its size, feeds at a quarter
+        columns = """[...document.querySelectorAll("#limits th, #trend th, #goals th, #yesterday th")].filter(head =>
+            head.checkVisibility() && head.getBoundingClientRect().right > 390).map(head => head.textContent)"""
+        assert page.evaluate(columns) == []
+        names = """[...document.querySelectorAll("svg")].flatMap(chart => [...chart.querySelectorAll("text")].filter(name =>
+            name.getBBox().x < 0 || name.getBBox().x + name.getBBox().width > chart.viewBox.baseVal.width + 1)
+            .map(name => name.textContent))"""
+        assert page.evaluate(names) == []  # no label is cut
         browser.close()
     assert (tmp_path / "report.png").stat().st_size > 50_000
 
@@ -179,7 +197,8 @@ def test_the_last_training_is_shown_with_its_calibration(planned):
     rows = pa.Table.from_pylist([*kept, row], schema=night.lake.arrow("ops_run").schema)
     night.lake.replace_arrow("ops_run", rows, partition=night.partition)
     model = view(gather(night, "r"), night.catalogue, "", operational=False)["model"]
-    assert dict(model["figures"]) == {"auc": "0.7312", "calibration": "isotonic", "version": "3"}
+    words = {"AUC, contacts 触达AUC": "0.7312", "calibration 校准方式": "isotonic", "version 版本": "3"}
+    assert dict(model["figures"]) == words
     assert model["calibration"].count("<circle") == 2
 
 
@@ -225,8 +244,6 @@ class Numbers(HTMLParser):
 
 
 def test_every_number_on_the_page_is_a_declared_figure(planned):
-    import datetime as dt
-
     put_decisions = planned(dt.date(2026, 1, 8), verdict=GOOD)
     publish.run(put_decisions)
     night = planned(verdict=GOOD)
@@ -287,3 +304,48 @@ def test_a_limit_is_shown_whole_in_its_unit_with_its_cost(planned):
     assert (first["price"], first["cost"]) == ("0.18", "12.78")
     by_name = {row["name"]: row for row in limit_section(limit_rows(night))["rows"]}
     assert [name for name, row in by_name.items() if row["reported_only"]] == ["watched"]
+
+
+def test_a_trend_sets_a_period_against_the_same_before():
+    figures = load_catalogue().figures
+    nights = [dt.date(2026, 1, day) for day in range(1, 21)]
+    history = [{"business_date": night, "kpi": "contacts", "value": 100.0 + night.day} for night in nights]
+    shown = trend_section(history, figures)
+    (row,) = shown["rows"]
+    assert (shown["period"], shown["nights"], row["last"]) == (7, 20, 120.0)
+    assert (row["now"], row["before"], row["change"]) == (117.0, 110.0, "+6.4%")
+    assert row["svg"].count(",") > 20
+    assert trend_section(history[:3], figures)["period"] == 1
+    assert trend_section(history[:1], figures)["rows"] == trend_section([], figures)["rows"] == []
+
+
+def test_a_campaign_is_told_by_channel_so_far():
+    channels = frozen().channels
+    values = {"campaign_sent": 60.0, "campaign_reached": 40.0, "campaign_refused": 3.0, "campaign_orders": 2.0}
+    rows = [
+        {"kpi": name, "slice": at, "value": value, "first_date": dt.date(2026, 1, 8)}
+        for name, value in values.items()
+        for at in ("all", "channel:sms_hall")
+    ]
+    shown = campaign_section(rows, channels)
+    assert shown["date"] == "2026-01-08"
+    assert [name for name, _ in shown["rows"]] == ["all 全部", "SMS hall 短厅"]
+    assert dict(shown["rows"][1][1]) == values
+    assert campaign_section([], channels)["rows"] == []
+
+
+def test_every_goal_has_a_value_or_says_why_it_has_none():
+    figures = load_catalogue().figures
+    kpis = [
+        {"kpi": "order_handling_hours", "slice": "all", "value": 0.1, "note": None},
+        {"kpi": "orders_per_customer", "slice": "policy:ours", "value": None, "note": "not yet to be told"},
+        {"kpi": "orders_per_customer", "slice": "policy:logged", "value": 0.2, "note": ""},
+        {"kpi": "rule_to_night_days", "slice": "all", "value": None, "note": "no rule names its day"},
+    ]
+    rows = {row["goal"]: row["figures"] for row in goal_section(kpis, figures)}
+    assert len(rows) == 12
+    by_name = {figure.name: (value, note) for measured in rows.values() for figure, value, note in measured}
+    assert by_name["order_handling_hours"] == (0.1, "")
+    assert by_name["orders_per_customer"] == (0.2, "the system before this one 前任系统")  # whose policy
+    assert by_name["rule_to_night_days"] == (None, "no rule names its day")
+    assert all(note for value, note in by_name.values() if value is None)
