@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conf.catalogue import Catalogue
-from conf.figure import GOALS, Figure
+from conf.figure import Figure
 from conf.money import MICRO
 from conf.offer import Channel, Product
 from planning.plan.reasons import REASONS
@@ -16,6 +16,8 @@ from reporting.figure_text import say, say_gap, say_yuan
 from reporting.kpi import find_declared
 from reporting.night_report import charts
 from reporting.night_report.facts import PlanFacts, ReportFacts
+from reporting.night_report.operation import POLICIES, campaign_section, goal_section, trend_section
+from reporting.night_report.words import WORDS
 from runtime.figures import AssignFigures, ProveFigures, ScoreFigures
 
 DIALECTS = ("avl", "verf", "vgop", "jsonl")
@@ -30,56 +32,6 @@ ROLES = {
 }
 #: One product with a larger share of contacts is told above the charts.
 MOST = 0.5
-#: Whose decisions a period is made of.
-POLICIES = {"logged": "the system before this one 前任系统", "ours": "this system 本系统"}
-#: Figures whose trend is shown, and the nights of a period that is set against the same period before.
-TREND = (
-    "contacts",
-    "predicted_value_yuan",
-    "learning_yuan",
-    "loss_yuan",
-    "certified_gap",
-    "churn",
-    "withdrawn",
-    "campaign_orders",
-    "feeds_in",
-)
-PERIOD = 7
-#: Figures of run records that the page shows, in words.
-WORDS = {
-    "version": "version 版本",
-    "decisions": "decisions learnt from 学习的决策",
-    "contacts": "contacts among them 其中触达",
-    "sampled": "rows sampled 抽样行数",
-    "features": "features used 使用的特征",
-    "left_out": "features left out 未使用的特征",
-    "auc": "AUC, contacts 触达AUC",
-    "auc_within": "AUC within product × channel 产品渠道内AUC",
-    "ratio": "predicted / observed 预测/实际",
-    "lift": "orders a contact brings, of the response 触达增量系数",
-    "calibration": "calibration 校准方式",
-    "customers": "customers scored 评分客户",
-    "arcs": "arcs scored 评分组合",
-    "kept": "arcs kept 保留组合",
-    "without_snapshot": "customers without a snapshot 无快照客户",
-    "model_version": "model version 模型版本",
-    "model_sha256": "model SHA-256 模型指纹",
-    "prices_of": "prices of the night 价格取自",
-    "degraded": "served by less 降级原因",
-    "scan": "look at files 扫描",
-    "ingest": "load 装载",
-    "quality": "check 质检",
-    "conform": "conform 整合",
-    "feedback": "outcomes 回流",
-    "train": "train 训练",
-    "partials": "partial sums 预聚合",
-    "snapshot": "snapshot 快照",
-    "eligibility": "eligibility 资格",
-    "score": "score 评分",
-    "assign": "assign 分配",
-    "prove": "prove 校验",
-    "publish": "publish 发布",
-}
 #: Limits shown before the rest is folded away.
 SHOWN_LIMITS = 16
 
@@ -480,80 +432,6 @@ def list_earned(kpis: Sequence[Mapping[str, Any]], figures: Mapping[str, Figure]
             }
         )
     return sections
-
-
-def campaign_section(kpis: Sequence[Mapping[str, Any]], channels: Sequence[Channel]) -> dict[str, Any]:
-    """What the last campaign came to so far: its date, and a row for all and for each channel that it used."""
-    columns = ("campaign_sent", "campaign_reached", "campaign_refused", "campaign_orders")
-    values = {(row["kpi"], row["slice"]): row for row in kpis if row["kpi"] in columns}
-    names = {"all": "all 全部"} | {f"channel:{c.code}": f"{c.label} {c.label_zh}" for c in channels}
-    rows = [
-        (label, [(name, values[name, slice_]["value"]) for name in columns if (name, slice_) in values])
-        for slice_, label in names.items()
-        if (columns[0], slice_) in values
-    ]
-    dates = {row["first_date"] for row in values.values()} - {None}
-    return {"date": max(dates).isoformat() if dates else "", "columns": columns, "rows": rows}
-
-
-def trend_section(history: Sequence[Mapping[str, Any]], figures: Mapping[str, Figure]) -> dict[str, Any]:
-    """Figures night by night, and the mean of the last nights against that of as many nights before.
-
-    A period is ``PERIOD`` nights, or half of those there are.
-    """
-    rows = []
-    nights = sorted({row["business_date"] for row in history})
-    period = min(PERIOD, len(nights) // 2)
-    recent, earlier = nights[-period:] if period else [], nights[-2 * period : -period] if period else []
-    for name in TREND:
-        values = {row["business_date"]: row["value"] for row in history if row["kpi"] == name}
-        values = {date: value for date, value in values.items() if value is not None}
-        if len(values) < 2 or name not in figures:
-            continue
-        now, before = _mean_of(values, recent), _mean_of(values, earlier)
-        moved = None if now is None or not before else (now - before) / abs(before)
-        rows.append(
-            {
-                "figure": name,
-                "label": figures[name].label,
-                "label_zh": figures[name].label_zh,
-                "unit": figures[name].unit,
-                "svg": charts.line([values[date] for date in sorted(values)], label=f"{figures[name].label} by night"),
-                "last": values[max(values)],
-                "now": now,
-                "before": before,
-                "change": "–" if moved is None else f"{moved:+.1%}",
-            }
-        )
-    return {"rows": rows, "period": period, "nights": len(nights)}
-
-
-def _mean_of(values: Mapping[Any, float], nights: Sequence[Any]) -> float | None:
-    chosen = [values[night] for night in nights if night in values]
-    return sum(chosen) / len(chosen) if chosen else None
-
-
-def goal_section(kpis: Sequence[Mapping[str, Any]], figures: Mapping[str, Figure]) -> list[dict[str, Any]]:
-    """The twelve goals with the figures that measure them: of all of the operation, else of our own policy."""
-    rows = []
-    for goal, (label, label_zh) in GOALS.items():
-        own = sorted((f for f in figures.values() if f.goal == goal), key=lambda known: (known.position, known.name))
-        measured = []
-        for figure in own:
-            known = [row for row in kpis if row["kpi"] == figure.name]
-            ranked = {"all": 0, "policy:ours": 1, "policy:logged": 2}
-            best = min((row for row in known if row["slice"] in ranked), key=_absent_last(ranked), default=None)
-            whose = POLICIES.get(best["slice"].removeprefix("policy:"), "") if best else ""
-            note = best["note"] if best and best["value"] is None else whose
-            measured.append(
-                (figure, best["value"] if best else None, note or ("" if best else "no night has it yet 尚无"))
-            )
-        rows.append({"goal": label, "goal_zh": label_zh, "figures": measured})
-    return rows
-
-
-def _absent_last(ranked: Mapping[str, int]) -> Callable[[Mapping[str, Any]], tuple[bool, int]]:
-    return lambda row: (row["value"] is None, ranked[row["slice"]])
 
 
 def yesterday_section(facts: ReportFacts) -> list[tuple[str, str, str, str, str]]:
