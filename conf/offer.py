@@ -17,6 +17,8 @@ from conf.money import MICRO
 
 #: What the text of a message may be filled with.
 PLACEHOLDERS = ("product", "product_zh", "price")
+#: The largest id of a product: tables keep it in 16 bits, sets of products take a word for each 63 ids up to it.
+LARGEST_PRODUCT = 4_095
 
 
 def _decimal(value: Any) -> Decimal:
@@ -44,11 +46,11 @@ class ProductGroup(Strict):
 class Product(Strict):
     """Something that can be offered. Money is in 元 in the file and in micro-元 (`*_micro`) in code.
 
-    ``id`` is its bit in the eligibility masks (0 … 62). ``eligible`` is a Spark SQL predicate over the
+    ``id`` is its bit in the eligibility masks. ``eligible`` is a Spark SQL predicate over the
     snapshot; ``excludes`` names products that cannot be held beside it.
     """
 
-    id: int = Key(ge=0, le=62)
+    id: int = Key(ge=0, le=LARGEST_PRODUCT)
     code: str = Key(pattern=r"^[a-z][a-z0-9_]*$")
     label: str
     label_zh: str

@@ -18,6 +18,7 @@ from pathlib import Path
 from conf.catalogue import ROOT, Catalogue
 from conf.dates import local_date
 from conf.errors import UserError
+from conf.offer import LARGEST_PRODUCT
 from conf.settings import operator_root
 
 FEED = """\
@@ -179,9 +180,11 @@ def product(name: str, root: Path) -> dict[Path, str]:
     if name in {known.code for known in products}:
         raise _report_taken("product", name, root / "products.yml")
     number = max((known.id for known in products), default=-1) + 1
-    if number > 62:
+    if number > LARGEST_PRODUCT:
         raise UserError(
-            "there are 63 products already", where=str(root / "products.yml"), remedy="retire one: its id can be reused"
+            f"no id is left: the largest is {LARGEST_PRODUCT}",
+            where=str(root / "products.yml"),
+            remedy="retire one: its id can be reused",
         )
     attributes = ", ".join(f"{key}: 0" for key in dict.fromkeys(key for known in products for key in known.attributes))
     path, group = root / "products.yml", products[-1].group if products else catalogue.groups[0].code

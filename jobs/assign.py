@@ -188,7 +188,7 @@ def population_of(night: Night) -> pa.Table:
         night.lake.arrow(
             "eligible",
             partition=night.partition,
-            columns=["customer_id", "draw_key", "masks", "reason", "outbound_reason", "eligible_hash"],
+            columns=["customer_id", "draw_key", "masks", "masks_more", "reason", "outbound_reason", "eligible_hash"],
         )
         .sort_by("customer_id")
         .combine_chunks()

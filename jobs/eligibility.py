@@ -28,6 +28,7 @@ from pyspark.sql import functions as sf
 from conf.catalogue import Catalogue
 from conf.errors import UserError, raise_all
 from models.arrays import Ints
+from models.bit_sets import read_sets, widen, write_sets
 from planning.eligibility import customer_state
 from planning.eligibility import masks as arcs
 from planning.eligibility.masks import Shape
@@ -106,7 +107,7 @@ def funnel_steps(night: Night) -> list[RuleStep]:
     return [
         *order,
         RuleStep(
-            STOPPED, "customer", "outbound", f"{outbound}L", reason, f"{feeds} 的 {refusals:,} 条拒绝无法匹配客户"
+            STOPPED, "customer", "outbound", (f"{outbound}L",), reason, f"{feeds} 的 {refusals:,} 条拒绝无法匹配客户"
         ),
     ]
 
@@ -128,9 +129,11 @@ def recount(night: Night) -> dict[str, Any]:
     customers = rows["customer_id"].to_numpy()
     now = {row["rule"]: row for row in funnel_rows(rules, arcs.totals(arcs.leave(removed, shape)), night.date)}
     then = {row["rule"]: row for row in _in_order(night.lake.arrow("funnel", partition=night.partition))}
-    eligible = night.lake.arrow("eligible", partition=night.partition, columns=["customer_id", "removed"])
-    eligible = eligible.sort_by("customer_id")
-    before = _bits(eligible, len(then))
+    names = ["customer_id", "removed", "removed_more"]
+    eligible = night.lake.arrow("eligible", partition=night.partition, columns=names).sort_by("customer_id")
+    before = read_sets(eligible, "removed")
+    words = max(before.shape[2], removed.shape[2])  # a product may have been the first one of a word
+    before, removed = widen(before, words), widen(removed, words)
     _, here, there = np.intersect1d(customers, eligible["customer_id"].to_numpy(), return_indices=True)
     columns = {name: before[:, k] for k, name in enumerate(then)}
     changed = []
@@ -143,7 +146,9 @@ def recount(night: Night) -> dict[str, Any]:
 
 
 def _bits(rows: pa.Table, steps: int) -> Ints:
-    return rows["removed"].combine_chunks().flatten().to_numpy().reshape(rows.num_rows, steps)
+    """What `removals` gives, (customers, steps, words): there it is all steps' first words, then all their second ones."""
+    flat = rows["removed"].combine_chunks().flatten().to_numpy()
+    return flat.reshape(rows.num_rows, -1, steps).transpose(0, 2, 1)
 
 
 def _in_order(funnel: pa.Table) -> list[dict[str, Any]]:
@@ -160,8 +165,8 @@ def _change(
     """A rule then and now: customers it bears on, and arcs it removes in its place in the funnel."""
     return {
         "rule": name,
-        "customers_then": int((was != 0).sum()) if was is not None else 0,
-        "customers_now": int((bits != 0).sum()) if bits is not None else 0,
+        "customers_then": int(was.any(axis=1).sum()) if was is not None else 0,
+        "customers_now": int(bits.any(axis=1).sum()) if bits is not None else 0,
         "arcs_then": then["arcs_removed"] if then else 0,
         "arcs_now": now["arcs_removed"] if now else 0,
     }
@@ -186,22 +191,21 @@ def decide_part(path: str, *, root: str, date: dt.date, shape: Shape) -> tuple[W
 
 def build_eligible(rows: pa.Table, date: dt.date, shape: Shape) -> tuple[pa.Table, Ints]:
     """Rows of `eligible` (without its partition column) from those of `removals`, and `arcs.totals` of them."""
-    flat = rows["removed"].combine_chunks().flatten().to_numpy()
-    removed = flat.reshape(rows.num_rows, len(shape.names))
+    removed = _bits(rows, len(shape.names))
     left = arcs.leave(removed, shape)
-    masks = pa.array(left.masks.ravel())
-    width = left.masks.shape[1]
-    offsets = pa.array(np.arange(rows.num_rows + 1, dtype=np.int32) * width)
-    element = pa.list_(pa.field("element", pa.int64()))
+    masks, more_masks = write_sets(left.masks)
+    each, more_each = write_sets(removed)
     table = pa.table(
         {
             "customer_id": rows["customer_id"],
             "draw_key": rows["draw_key"],
             "recent_milli": rows["recent_milli"],
-            "masks": pa.ListArray.from_arrays(offsets, masks, type=element),
+            "masks": masks,
+            "masks_more": more_masks,
             "reason": pa.array(arcs.first_empty(left.arcs, shape.names), pa.string()),
             "outbound_reason": pa.array(arcs.first_empty(left.outbound, shape.names), pa.string()),
-            "removed": rows["removed"].cast(element),
+            "removed": each,
+            "removed_more": more_each,
             "eligible_hash": pa.array(arcs.hashes(left.masks), pa.string()),
         }
     )
@@ -212,7 +216,7 @@ def with_state(night: Night) -> DataFrame:
     """The snapshot of D with the state of every customer beside it."""
     catalogue = night.catalogue
     snapshot = night.tonight("customer_features").drop("business_date")
-    wanted = customer_state.columns(catalogue.channels)
+    wanted = customer_state.columns(catalogue.channels, customer_state.words_of(catalogue.products))
     raise_all(list(clashes(snapshot.columns, wanted)))
 
     def events(entity: str) -> DataFrame:
@@ -238,13 +242,17 @@ def with_state(night: Night) -> DataFrame:
 
 
 def removals(rows: DataFrame, rules: Sequence[RuleStep]) -> DataFrame:
-    """``customer_id, draw_key, recent_milli, removed``: recent contacts, and the bits that each step removes, alone.
+    """``customer_id, draw_key, recent_milli, removed``: recent contacts, and the set that each step removes, alone.
+
+    ``removed`` has the first word of every step, then the second of every step, and so on.
 
     Raises:
         UserError: a predicate that Spark does not understand; names its file and line.
     """
     try:
-        bits = sf.expr(f"array({', '.join(step.sql for step in rules)})").alias("removed")
+        count = max((len(step.sql) for step in rules), default=1)
+        words = [step.sql[word] if word < len(step.sql) else "0L" for word in range(count) for step in rules]
+        bits = sf.expr(f"array({', '.join(words)})").alias("removed")
         return rows.select("customer_id", "draw_key", "recent_milli", bits)
     except (AnalysisException, ParseException) as error:
         raise_all(misunderstood(rows, clauses_of(rules, tuple(rows.dtypes))))
@@ -264,7 +272,7 @@ def clauses_of(rules: Sequence[RuleStep], over: Columns) -> list[Clause]:
 def rehearse(catalogue: Catalogue, date: dt.date) -> Iterator[UserError | Clause]:
     """What a night will compile here: predicates of products, channels and rules, over snapshot and state."""
     snapshot = [column for column in catalogue.tables["customer_features"].columns if column.name != "business_date"]
-    wanted = customer_state.columns(catalogue.channels)
+    wanted = customer_state.columns(catalogue.channels, customer_state.words_of(catalogue.products))
     yield from clashes([column.name for column in snapshot], wanted)
     states = tuple((name, fill.ddl) for name, fill in wanted.items())
     yield from clauses_of(steps(catalogue, date), (*columns_of(snapshot), *states))

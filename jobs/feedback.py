@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 from conf.catalogue import Catalogue
 from conf.dates import LOCAL_DATE_SQL, START_OF_DAY_SQL
 from conf.settings import Outcome
-from planning.eligibility.customer_state import FATIGUE_DAYS, weigh_recency
+from models.bit_sets import WORD
+from planning.eligibility.customer_state import FATIGUE_DAYS, weigh_recency, words_of
 from runtime import spark_tables
 from runtime.figures import FeedbackFigures
 from runtime.night import Night
@@ -196,10 +197,13 @@ def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.
     margin = (
         f"aggregate(filter(orders, o -> {horizon} and {stands}), cast(0 as bigint), (sum, o) -> sum + o.margin_micro)"
     )
-    mask = (
+    masks = [
         f"aggregate(filter(orders, o -> o.take and o.product is not null and {conversion}), cast(0 as bigint), "
-        "(bits, o) -> bits | shiftleft(cast(1 as bigint), o.product))"
-    )
+        f"(bits, o) -> bits | if(cast(o.product as int) div {WORD} = {word}, "
+        f"shiftleft(cast(1 as bigint), cast(o.product as int) % {WORD}), cast(0 as bigint)))"
+        for word in range(words_of(catalogue.products))
+    ]
+    more = f"array({', '.join(f'coalesce({mask}, 0)' for mask in masks[1:])})" if masks[1:] else "null"
     lately = f"d -> datediff(business_date, d) between 1 and {FATIGUE_DAYS}"
     recent = (
         f"aggregate(filter(attempts, {lately}), 0, (sum, d) -> sum + {weigh_recency('datediff(business_date, d)')})"
@@ -223,7 +227,8 @@ def outcomes(sources: Sources, catalogue: Catalogue, windows: Outcome, date: dt.
             f"coalesce(cancelled_at < start + interval {closes} days, false) as reversed",
             f"coalesce(exists(opt_outs, {inside}), false) as opted_out",
             f"coalesce(exists(complaints, {inside}), false) as complained",
-            f"coalesce({mask}, 0) as ordered",
+            f"coalesce({masks[0]}, 0) as ordered",
+            f"cast({more} as array<bigint>) as ordered_more",
             f"coalesce({margin}, 0) as margin_micro",
             f"business_date <= date'{date - dt.timedelta(days=closes)}' as matured",
         )

@@ -93,10 +93,10 @@ def blocks(task: ScoringTask, path: str, only: Sequence[int] | None = None) -> I
     wanted = None if only is None else pc.field("customer_id").isin(list(only))
     source = ds.dataset(path, format="parquet")
     wide = set(source.schema.names)  # a night of an older release did not count recent contacts
-    columns = [name for name in ("customer_id", "masks", "recent_milli") if name in wide]
+    columns = [name for name in ("customer_id", "masks", "masks_more", "recent_milli") if name in wide]
     eligible = source.to_table(columns=columns, filter=wanted).sort_by("customer_id")
     masks = masks_of(eligible)
-    some = masks.any(axis=1)
+    some = masks.any(axis=(1, 2))
     customers, masks, recent = eligible["customer_id"].to_numpy()[some], masks[some], recent_of(eligible)[some]
     if len(customers) == 0:
         return

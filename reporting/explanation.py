@@ -21,6 +21,7 @@ from conf.dates import parse_date
 from conf.errors import UserError
 from conf.offer import Channel
 from models.assignment.problem import PICO
+from models.bit_sets import join_words, read_sets
 from planning.eligibility.masks import Shape, first_remover
 from planning.instance.run_folder import RunFolder
 from planning.limits.declared import DeclaredLimits
@@ -100,7 +101,7 @@ def read(night: Night, customer: int, run: str | None = None) -> ExplanationFact
         night.date,
         customer,
         funnel,
-        eligible[0]["removed"] or [],
+        [join_words(words) for words in read_sets(pa.Table.from_pylist(eligible[:1]), "removed")[0].tolist()],
         candidates,
         assignment,
         offers,

@@ -18,6 +18,7 @@ from models.affinity.encode import ARC_COLUMNS, Offer, Way, arc_matrix
 from models.affinity.trees import ArcTrees, pack, parse, resolve, score_arcs
 from models.affinity.value import ArcMoney, effects, values
 from models.arrays import Flags, Floats, Ints
+from models.bit_sets import has
 
 BASES = ("effect", "group", "prior")
 
@@ -67,13 +68,10 @@ class Menu:
         return arc_matrix([offer for offer, _ in pairs], [way for _, way in pairs])
 
     def eligible(self, masks: Ints) -> Flags:
-        """(customers, arcs) from (customers, channels by id) masks of product bits."""
+        """(customers, arcs) from (customers, channels by id, words) masks of product bits."""
         channels = np.array([way.id for way in self.ways])
         width = masks.shape[1]
-        bits = [
-            (masks[:, np.minimum(channels, width - 1)] >> offer.id & 1).astype(bool) & (channels < width)
-            for offer in self.offers
-        ]
+        bits = [has(masks[:, np.minimum(channels, width - 1)], offer.id) & (channels < width) for offer in self.offers]
         return np.concatenate(bits, axis=1) if bits else np.zeros((len(masks), 0), bool)
 
 

@@ -35,6 +35,7 @@ from models.affinity.scorer import Menu
 from models.affinity.signals import ALONE, ASIDE, UNKNOWN, SignalRows, TreeParameters
 from models.affinity.trees import parse, score_rows
 from models.arrays import Flags, Floats, Ints
+from models.bit_sets import has
 from models.money import MICRO
 
 EXPLOIT, EXPLORE, CONTROL, USUAL = 0, 1, 2, 3
@@ -55,7 +56,7 @@ class TrainingSample:
         product, channel: ids, −1 where none.
         pscore: probability of the choice; NaN where no draw gave it.
         recent: contacts of the days before, each halved every week.
-        ordered: mask of products ordered within the window.
+        ordered: (rows, words) set of products ordered within the window.
         answer: how a contact was answered, as ``models.affinity.signals`` codes it.
         converted, reversed, opted_out, complained: what came of it.
         margin: net margin over the horizon.
@@ -202,7 +203,7 @@ def _prior(met: TrainingSample, alone: TrainingSample, menu: Menu) -> priors.Pri
     for kind, (nights, share) in enumerate(((alone, once), (met, 1.0))):
         for k, offer in enumerate(menu.offers):
             weight = nights.weight * (nights.product != offer.id) * (nights.day >= menu.launched[k]) * share
-            base_answers[kind, k] = (weight * (nights.ordered >> offer.id & 1)).sum()
+            base_answers[kind, k] = (weight * has(nights.ordered, offer.id)).sum()
             base_rows[kind, k] = weight.sum()
     groups = sorted(set(menu.groups))
     group = np.array([groups.index(name) for name in menu.groups], np.int64)
@@ -211,10 +212,14 @@ def _prior(met: TrainingSample, alone: TrainingSample, menu: Menu) -> priors.Pri
 
 def _count_nights(alone: TrainingSample, menu: Menu) -> float:
     """On how many nights an order is seen, on average: who is left alone every night is asked within each window."""
-    ids = np.array([offer.id for offer in menu.offers])
-    night, product = np.nonzero(alone.ordered[:, None] >> ids[None, :] & 1)
+    night, product = np.nonzero(_tell_ordered(alone, menu))
     orders = np.unique(np.stack([alone.customer[night], product]), axis=1)
     return max(1.0, len(night) / max(1, orders.shape[1]))
+
+
+def _tell_ordered(sample: TrainingSample, menu: Menu) -> Flags:
+    """(rows, products) whether each product was ordered within the window."""
+    return np.stack([has(sample.ordered, offer.id) for offer in menu.offers], axis=1)
 
 
 def _name_cells(prior: priors.Prior, menu: Menu) -> dict[str, float]:
@@ -270,7 +275,7 @@ def _without(nights: TrainingSample, menu: Menu, seed: int) -> tuple[Ints, Ints,
     rng = np.random.default_rng([seed, 2])
     ids = np.array([offer.id for offer in menu.offers])
     aside = (nights.product[:, None] != ids[None, :]) & (nights.day[:, None] >= np.array(menu.launched)[None, :])
-    took = (nights.ordered[:, None] >> ids[None, :] & 1).astype(bool) & aside
+    took = _tell_ordered(nights, menu) & aside
     night, product = np.nonzero(took)
     draws = rng.integers(0, len(ids), (len(nights.day), _NEGATIVES))
     rows = np.repeat(np.arange(len(nights.day)), _NEGATIVES)

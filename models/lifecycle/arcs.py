@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from conf.catalogue import Catalogue
@@ -13,6 +12,7 @@ from conf.offer import Product
 from conf.settings import Settings
 from models.affinity.encode import Offer, Way
 from models.affinity.scorer import Menu, Money
+from models.bit_sets import read_sets
 
 
 def menu(catalogue: Catalogue) -> Menu:
@@ -46,13 +46,8 @@ def _offer(product: Product, group: int) -> Offer:
 
 
 def masks_of(eligible: pa.Table) -> NDArray[np.int64]:
-    """(customers, channels) masks of product bits; shorter lists are filled with 0."""
-    column = eligible["masks"].combine_chunks()
-    lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
-    width = int(lengths.max()) if len(lengths) else 0
-    out = np.zeros((len(lengths), max(width, 1)), np.int64)
-    out[np.arange(width)[None, :] < lengths[:, None]] = column.flatten().to_numpy()
-    return out
+    """(customers, channels, words) masks of product bits; shorter lists are filled with 0."""
+    return read_sets(eligible, "masks")
 
 
 def money(settings: Settings) -> Money:

@@ -99,7 +99,7 @@ def _is_matured(night: Night, date: Any) -> bool:
 def _night(night: Night, rows: pa.Table, snapshot_date: Any, masks_date: Any, before: Bundle, after: Bundle) -> Rounds:
     columns = dict.fromkeys(["customer_id", *(f.name for b in (before, after) for f in b.features), *_SLICES])
     snapshot = partition(night, "customer_features", snapshot_date, list(columns))
-    eligible = partition(night, "eligible", masks_date, ["customer_id", "masks"])
+    eligible = partition(night, "eligible", masks_date, ["customer_id", "masks", "masks_more"])
     customer = rows["customer_id"].to_numpy()
     at, of = _match(snapshot, customer), _match(eligible, customer)
     match = (at >= 0) & (of >= 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from models.affinity.encode import EncodedFeature, changes, encode, learn
 from models.affinity.signals import HEARD, INTERESTED, MISSED, REFUSED, UNKNOWN
 from models.affinity.training import CONTROL, EXPLORE, ROLES, TrainingSample
 from models.arrays import Floats, Ints
+from models.bit_sets import read_set, widen
 from models.hashing import draw_keys, uniform
 from runtime.night import Night
 
@@ -32,6 +33,7 @@ _COLUMNS = (
     "channel",
     "pscore",
     "ordered",
+    "ordered_more",
     "converted",
     "reversed",
     "opted_out",
@@ -120,7 +122,7 @@ def sample_rows(rows: pa.Table, keys: Ints, date: dt.date, rates: Floats, seed: 
     """
     draw = uniform(keys, date.toordinal() * 1_000_003 + seed)
     rate = rates[kinds(rows)]
-    answer = rows["ordered"].to_numpy() != 0
+    answer = read_set(rows, "ordered").any(axis=1)
     certain = answer & (kinds(rows) < 2)  # orders of contacts and of control nights are rare and all kept
     keep = certain | (draw < rate)
     weight = np.where(certain, 1.0, 1 / np.maximum(rate, 1e-12))
@@ -244,7 +246,7 @@ def _sample(rows: pa.Table, keys: Ints, X: Floats, date: dt.date, weight: Floats
         channel=ids("channel"),
         pscore=pc.cast(pc.fill_null(rows["pscore"], np.nan), pa.float64()).to_numpy(),
         recent=recent_of(rows),
-        ordered=ids("ordered"),
+        ordered=read_set(rows, "ordered"),
         answer=_answers(rows),
         converted=flags("converted"),
         reversed=flags("reversed"),
@@ -277,6 +279,8 @@ def _answers(rows: pa.Table) -> NDArray[np.int64]:
 
 
 def _stack(samples: Sequence[TrainingSample]) -> TrainingSample:
+    words = max(sample.ordered.shape[1] for sample in samples)
+    level = [replace(sample, ordered=widen(sample.ordered, words)) for sample in samples]
     return TrainingSample(
-        **{name: np.concatenate([vars(s)[name] for s in samples]) for name in TrainingSample.__dataclass_fields__}
+        **{name: np.concatenate([vars(s)[name] for s in level]) for name in TrainingSample.__dataclass_fields__}
     )

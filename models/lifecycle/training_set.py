@@ -24,6 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from conf.documents import Strict
 from conf.errors import UserError
 from features.store.snapshots import family_anchors, write_snapshots
+from models.bit_sets import MORE, count_words
 from models.lifecycle.training_data import candidates, latest
 from runtime.duckdb_sql import Files, write_joined
 from runtime.lake import Lake, arrow_schema, nullable
@@ -125,7 +126,7 @@ def write(night: Night, made: Recipe, out: Path) -> dict[str, Any]:
         snapshots = _snapshots(then, made, sorted({snapshot for _, snapshot in pairs}), rebuilt)
         labels = [file for date, _ in pairs for file in lake.files("outcome", {"business_date": date})]
         rows = write_joined(
-            _sql(made),
+            _sql(made, count_words(max((product.id for product in night.catalogue.products), default=0))),
             {
                 "labels": Files(_schema(lake, "outcome"), labels),
                 "pairs": _table(pairs),
@@ -169,8 +170,10 @@ def _snapshots(night: Night, made: Recipe, dates: list[dt.date], rebuilt: Path) 
     return [str(rebuilt / file.path) for file in write_snapshots(night, dates, ends, rebuilt, made.night)]
 
 
-def _sql(made: Recipe) -> str:
-    labels = ", ".join(f"l.{name}" for name in LABELS)
+def _sql(made: Recipe, words: int) -> str:
+    """Labels beside features; the further words of ordered products where there are any, else the bytes of before."""
+    wanted = (*LABELS, "ordered" + MORE) if words > 1 else LABELS
+    labels = ", ".join(f"l.{name}" for name in wanted)
     features = ", ".join(f"s.{name}" for name in made.features)
     return (
         f"select {labels}, s.business_date as snapshot_date, {features} from labels l "

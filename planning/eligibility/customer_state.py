@@ -16,6 +16,7 @@ from pyspark.sql import functions as sf
 
 from conf.dates import LOCAL_DATE_SQL
 from conf.offer import Channel, Product
+from models.bit_sets import WORD, count_words
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -38,8 +39,17 @@ class Fill:
     value: str | None
 
 
-def columns(channels: Sequence[Channel]) -> dict[str, Fill]:
-    """Every state column that rules may name, in order."""
+#: State columns that are sets of products; from the 64th product on each has further words (`name_word`).
+PRODUCT_SETS = ("holds", "cancelled_90d", "refused_30d")
+
+
+def columns(channels: Sequence[Channel], words: int = 1) -> dict[str, Fill]:
+    """Every state column that rules may name, in order.
+
+    Args:
+        channels: of the catalogue.
+        words: that a set of products takes.
+    """
     zero, unknown, no = Fill("int", "0"), Fill("int", None), Fill("boolean", "false")
     fills = {
         "opted_out": no,
@@ -63,7 +73,19 @@ def columns(channels: Sequence[Channel]) -> dict[str, Fill]:
         for days in WINDOWS:
             fills[f"contacts_{days}d_{channel.code}"] = zero
         fills[f"days_since_contact_{channel.code}"] = unknown
+    for name in PRODUCT_SETS:
+        fills |= {name_word(name, word): Fill("bigint", "0") for word in range(1, words)}
     return fills
+
+
+def words_of(products: Sequence[Product]) -> int:
+    """Words that a set of products takes."""
+    return count_words(max((product.id for product in products), default=0))
+
+
+def name_word(name: str, word: int) -> str:
+    """The state column of a word of a set of products."""
+    return f"{name}_{word}" if word else name
 
 
 def outbound(channels: Sequence[Channel]) -> list[Channel]:
@@ -124,26 +146,32 @@ def holdings(events: DataFrame, products: Sequence[Product], date: dt.date, day_
     last = events.groupBy("customer_id", "product").agg(
         sf.max_by(sf.struct("action", "end_time", "event_time"), last_order).alias("last")
     )
-    bit = bits(ids([(product.code, product.id) for product in products], "product"))
+    words = bit_words(products)
     lasting = f"(last.end_time is null or last.end_time > {_instant(day_start)})"
-    known = last.select("customer_id", "last", sf.col("last.event_time").alias("event_time"), bit.alias("_bit"))
+    marks = [bit.alias(f"_bit_{word}") for word, bit in enumerate(words)]
+    known = last.select("customer_id", "last", sf.col("last.event_time").alias("event_time"), *marks)
     active = sf.expr(f"last.action <> 'cancel' and {lasting}")
     gone = sf.expr("last.action = 'cancel'") & (days_ago(date) <= CANCEL_DAYS)
     return known.groupBy("customer_id").agg(
-        sf.bit_or(sf.when(active, sf.col("_bit"))).alias("holds"),
-        sf.bit_or(sf.when(gone, sf.col("_bit"))).alias("cancelled_90d"),
+        *(
+            sf.bit_or(sf.when(condition, sf.col(f"_bit_{word}"))).alias(name_word(name, word))
+            for name, condition in (("holds", active), ("cancelled_90d", gone))
+            for word in range(len(words))
+        )
     )
 
 
 def contacts(events: DataFrame, products: Sequence[Product], channels: Sequence[Channel], date: dt.date) -> DataFrame:
     """Outbound attempts by window and channel, and what was refused lately."""
-    bit = bits(ids([(product.code, product.id) for product in products], "product"))
     attempts = events.where("direction = 'out' and attempted").withColumn("_ago", days_ago(date))
     attempts = attempts.where(f"_ago <= {CONTACT_DAYS}")
     refusal = sf.expr("refused")
     wanted = [
         sf.min(sf.when(refusal, sf.col("_ago"))).alias("days_since_refusal"),
-        sf.bit_or(sf.when(refusal & (sf.col("_ago") <= REFUSAL_DAYS), bit)).alias("refused_30d"),
+        *(
+            sf.bit_or(sf.when(refusal & (sf.col("_ago") <= REFUSAL_DAYS), bit)).alias(name_word("refused_30d", word))
+            for word, bit in enumerate(bit_words(products))
+        ),
         sf.min("_ago").alias("days_since_contact"),
         sf.sum(sf.expr(f"if(_ago <= {FATIGUE_DAYS}, {weigh_recency('_ago')}, 0)")).cast("int").alias("recent_milli"),
         *(_within(f"_ago <= {days}", f"contacts_{days}d") for days in WINDOWS),
@@ -189,6 +217,14 @@ def ids(codes: Sequence[tuple[str, int]], column: str) -> Column:
 def bits(number: Column) -> Column:
     """1 << number as bigint."""
     return sf.call_function("shiftleft", sf.lit(1).cast("bigint"), number)
+
+
+def bit_words(products: Sequence[Product]) -> list[Column]:
+    """The product of a row as a bit, word by word of a set of products; null where it is in another word."""
+    return [
+        bits(ids([(p.code, p.id % WORD) for p in products if p.id // WORD == word], "product"))
+        for word in range(words_of(products))
+    ]
 
 
 def days_ago(date: dt.date) -> Column:

@@ -1,4 +1,4 @@
-"""Arcs as bits: what is left after each step of the funnel, without a row for any arc. Arrays in, arrays out.
+"""Arcs as sets of bits: what is left after each step of the funnel, without a row for any arc. Arrays in, arrays out.
 
 A step removes products or channels, never a single pair; so after step k the arcs of a customer are, for each
 direction, (products left) × (channels left):
@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from models.arrays import Ints
+from models.bit_sets import count_words, split_words, widen
 
 Direction = Literal["outbound", "inbound", "both"]
 PUSHED: tuple[Direction, Direction] = ("outbound", "inbound")
@@ -44,6 +45,11 @@ class Shape:
         """Bits of all products."""
         return sum(1 << product for product in self.products)
 
+    @property
+    def words(self) -> int:
+        """Words that sets of products take."""
+        return count_words(max(self.products, default=0))
+
     def of_direction(self, direction: Direction) -> int:
         """Bits of the channels of a direction."""
         return sum(1 << c for c, its in self.channels.items() if direction in ("both", its))
@@ -54,7 +60,7 @@ class Left:
     """What is left of customers.
 
     Attributes:
-        masks: (n, channels) products left on each channel, position = channel id.
+        masks: (n, channels, words) products left on each channel, position = channel id.
         arcs: (steps + 1, n) arcs before the first step and after each, on all channels.
         outbound: the same on outbound channels.
     """
@@ -68,11 +74,12 @@ def leave(removed: Ints, shape: Shape) -> Left:
     """What the steps leave.
 
     Args:
-        removed: (n, steps) bits that each step removes.
+        removed: (n, steps, words) sets that each step removes.
         shape: what the bits mean.
     """
-    n = removed.shape[0]
-    gone = {(d, kind): np.zeros(n, np.int64) for d in PUSHED for kind in ("product", "channel")}
+    removed, n = widen(removed, shape.words), removed.shape[0]
+    every = np.array(split_words(shape.every_product, removed.shape[2]), np.int64)
+    gone = {(d, kind): np.zeros((n, len(every)), np.int64) for d in PUSHED for kind in ("product", "channel")}
     arcs, outbound = [], []
     for k in range(-1, len(shape.names)):
         if k >= 0:
@@ -81,16 +88,16 @@ def leave(removed: Ints, shape: Shape) -> Left:
                 if shape.directions[k] in ("both", direction):
                     gone[direction, kind] |= removed[:, k]
         each = {
-            d: np.bitwise_count(shape.every_product & ~gone[d, "product"]).astype(np.int64)
-            * np.bitwise_count(shape.of_direction(d) & ~gone[d, "channel"])
+            d: np.bitwise_count(every & ~gone[d, "product"]).sum(axis=1, dtype=np.int64)
+            * np.bitwise_count(shape.of_direction(d) & ~gone[d, "channel"][:, 0])
             for d in PUSHED
         }
         outbound.append(each["outbound"])
         arcs.append(each["outbound"] + each["inbound"])
-    masks = np.zeros((n, max(shape.channels, default=-1) + 1), np.int64)
+    masks = np.zeros((n, max(shape.channels, default=-1) + 1, len(every)), np.int64)
     for channel, direction in shape.channels.items():
-        left = shape.every_product & ~gone[direction, "product"]
-        masks[:, channel] = np.where(gone[direction, "channel"] >> channel & 1, 0, left)
+        closed = (gone[direction, "channel"][:, :1] >> channel & 1).astype(bool)
+        masks[:, channel] = np.where(closed, 0, every & ~gone[direction, "product"])
     return Left(masks, np.array(arcs, np.int64), np.array(outbound, np.int64))
 
 
@@ -108,8 +115,8 @@ def first_empty(arcs: Ints, names: Sequence[str]) -> list[str | None]:
 
 
 def hashes(masks: Ints) -> list[str]:
-    """SHA-256 of each customer's masks (little-endian int64 in order of channel id), 32 hex digits."""
-    rows = np.ascontiguousarray(masks.astype("<i8"))
+    """SHA-256 of each customer's masks (words in little-endian int64, in order of channel id), 32 hex digits."""
+    rows = np.ascontiguousarray(masks.reshape(len(masks), -1).astype("<i8"))
     if not rows.size:
         return [hashlib.sha256(b"").hexdigest()[:32]] * rows.shape[0]
     keys, inverse = np.unique(rows.view(np.dtype((np.void, rows.shape[1] * 8))).ravel(), return_inverse=True)
@@ -124,7 +131,13 @@ def totals(left: Left) -> Ints:
 
 
 def first_remover(removed: Sequence[int], shape: Shape, product: int, channel: int) -> int | None:
-    """The position of the first step that removes an arc of one customer, None where it is left."""
+    """The position of the first step that removes an arc of one customer, None where it is left.
+
+    Args:
+        removed: what each step removes, a bit an id, in integers of any size.
+        shape: what the bits mean.
+        product, channel: the arc.
+    """
     direction = shape.channels[channel]
     for k, bits in enumerate(removed):
         if shape.directions[k] in ("both", direction):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -17,6 +17,8 @@ from conf.catalogue import Catalogue
 from conf.documents import Document, Loc, read_rows
 from conf.errors import Report, UserError, suggest
 from conf.offer import Channel, Product, Rule
+from models.bit_sets import split_words
+from planning.eligibility.customer_state import name_word, words_of
 from planning.eligibility.masks import Direction, Shape
 
 #: Reasons of the steps that come before the rules, in both languages.
@@ -59,14 +61,14 @@ class RuleStep:
     Attributes:
         name: rule, or ``on_sale``, ``product_eligible``, ``channel_eligible``.
         scope: what its bits are: ``product`` ids or ``channel`` ids (``customer``: channel ids, all of the direction).
-        sql: Spark SQL over snapshot and state: bigint, the bits it removes.
+        sql: Spark SQL over snapshot and state, a bigint a word: the set that it removes.
         predicates: what it is made of, to name one that Spark does not understand.
     """
 
     name: str
     scope: Literal["customer", "product", "channel"]
     direction: Direction
-    sql: str
+    sql: tuple[str, ...]
     reason: str
     reason_zh: str
     predicates: tuple[Predicate, ...] = ()
@@ -84,20 +86,24 @@ def steps(catalogue: Catalogue, date: dt.date) -> list[RuleStep]:
     sold = sum(1 << p.id for p in names.products if on_sale(p, date))
     unfit = [(_negate(f"product {p.code}", d, loc, names.of_product, p), p) for d, loc, p in products]
     closed = [(_negate(f"channel {c.code}", d, loc, names.of_channel, c), c) for d, loc, c in channels]
-    order = [RuleStep("on_sale", "product", "both", f"{names.every & ~sold}L", *_OWN["on_sale"])]
-    order += [_asks("product_eligible", "product", unfit), _asks("channel_eligible", "channel", closed)]
+    ended = tuple(f"{bits}L" for bits in split_words(names.every & ~sold, names.words))
+    order = [RuleStep("on_sale", "product", "both", ended, *_OWN["on_sale"])]
+    order.append(_asks("product_eligible", "product", unfit, names.words))
+    order.append(_asks("channel_eligible", "channel", closed, 1))
     for document, loc, rule in read_rows(root / "rules.yml", "rules", Rule, report):
         where = document.where((*loc, "removes"))
         sql = names.sql(rule, where)
-        predicate = Predicate(f"rule {rule.name}", sql, where)
+        predicate = Predicate(f"rule {rule.name}", " | ".join(sql), where)
         order.append(RuleStep(rule.name, rule.scope, rule.direction, sql, rule.reason, rule.reason_zh, (predicate,)))
     return order
 
 
-def _asks(name: str, scope: Literal["product", "channel"], asked: Sequence[tuple[Predicate, Any]]) -> RuleStep:
+def _asks(
+    name: str, scope: Literal["product", "channel"], asked: Sequence[tuple[Predicate, Any]], words: int
+) -> RuleStep:
     """The step that removes the products or channels whose own predicate does not hold."""
     wanted = [(predicate, row) for predicate, row in asked if row.eligible != "true"]
-    sql = _either((predicate.sql, 1 << row.id) for predicate, row in wanted)
+    sql = _either([(predicate.sql, 1 << row.id) for predicate, row in wanted], words)
     return RuleStep(name, scope, "both", sql, *_OWN[name], tuple(predicate for predicate, _ in wanted))
 
 
@@ -135,16 +141,22 @@ class _Names:
     def every(self) -> int:
         return sum(1 << p.id for p in self.products)
 
-    def sql(self, rule: Rule, where: str) -> str:
+    @property
+    def words(self) -> int:
+        return words_of(self.products)
+
+    def sql(self, rule: Rule, where: str) -> tuple[str, ...]:
         channels = [c for c in self.channels if rule.direction in ("both", c.direction)]
         mask = sum(1 << c.id for c in channels)
         if rule.scope == "customer":
-            return f"if({_yes(self._replace(rule.removes, {}, where))}, {mask}L, 0L)"
+            return (f"if({_yes(self._replace(rule.removes, {}, where))}, {mask}L, 0L)",)
+        words = self.words if rule.scope == "product" else 1
         if rule.removes in _WHOLE:  # the bits are there already
-            return f"({_WHOLE[rule.removes]} & {mask if rule.scope == 'channel' else self.every}L)"
+            sets = split_words(mask if rule.scope == "channel" else self.every, words)
+            return tuple(f"({name_word(_WHOLE[rule.removes], word)} & {bits}L)" for word, bits in enumerate(sets))
         if rule.scope == "product":
-            return _either((_yes(self.of_product(rule.removes, p, where)), 1 << p.id) for p in self.products)
-        return _either((_yes(self.of_channel(rule.removes, c, where)), 1 << c.id) for c in channels)
+            return _either([(_yes(self.of_product(rule.removes, p, where)), 1 << p.id) for p in self.products], words)
+        return _either([(_yes(self.of_channel(rule.removes, c, where)), 1 << c.id) for c in channels], words)
 
     def of_product(self, predicate: str, product: Product, where: str) -> str:
         others = [q.id for q in self.products if q.code in product.excludes or product.code in q.excludes]
@@ -153,10 +165,17 @@ class _Names:
         values: dict[str, Any] = {key: product.attributes.get(key, 0) for key in sorted(keys)}
         for name in ("id", "code", "group", "price", "margin", "subsidy", "term_months"):
             values[name] = getattr(product, name)
-        bits = {name: f"(({name} & {1 << product.id}L) <> 0L)" for name in ("cancelled_90d", "refused_30d")}
-        bits |= {"held": f"((holds & {1 << product.id}L) <> 0L)", "excluded": f"((holds & {excluded}L) <> 0L)"}
+        own = 1 << product.id
+        bits = {name: self._holds_any(name, own) for name in ("cancelled_90d", "refused_30d")}
+        bits |= {"held": self._holds_any("holds", own), "excluded": self._holds_any("holds", excluded)}
         known = {key: _literal(value) for key, value in values.items()} | bits
         return self._replace(predicate, {"product": known}, where)
+
+    def _holds_any(self, name: str, wanted: int) -> str:
+        """SQL of whether a state column that is a set of products holds any of those wanted."""
+        sets = [(word, bits) for word, bits in enumerate(split_words(wanted, self.words)) if bits] or [(0, 0)]
+        tests = [f"(({name_word(name, word)} & {bits}L) <> 0L)" for word, bits in sets]
+        return tests[0] if len(tests) == 1 else f"({' or '.join(tests)})"
 
     def of_channel(self, predicate: str, channel: Channel, where: str) -> str:
         values = {
@@ -186,12 +205,16 @@ class _Names:
         return "".join(part if part.startswith("'") else _NAME.sub(substitute, part) for part in parts)
 
 
-def _either(parts: Iterable[tuple[str, int]]) -> str:
-    """SQL of the bits whose condition holds; one test for all bits of the same condition."""
+def _either(parts: Sequence[tuple[str, int]], words: int) -> tuple[str, ...]:
+    """SQL of the bits whose condition holds, word by word; one test for all bits of the same condition."""
     bits: dict[str, int] = {}
     for condition, bit in parts:
         bits[condition] = bits.get(condition, 0) | bit
-    return " | ".join(f"if({condition}, {bit}L, 0L)" for condition, bit in bits.items()) or "0L"
+    split = {condition: split_words(each, words) for condition, each in bits.items()}
+    return tuple(
+        " | ".join(f"if({condition}, {own[word]}L, 0L)" for condition, own in split.items() if own[word]) or "0L"
+        for word in range(words)
+    )
 
 
 def _yes(predicate: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.arrays import Ints
+from models.bit_sets import has
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,9 @@ class Arcs:
 
 
 def eligible_arcs(masks: Ints, arcs: Arcs) -> np.ndarray:
-    """Which arcs passed every rule, bool [n, A], from masks [n, channels]."""
+    """Which arcs passed every rule, bool [n, A], from masks [n, channels, words]."""
     out = np.zeros((len(masks), len(arcs.product)), bool)
     for a in range(len(arcs.product)):
         if arcs.channel[a] < masks.shape[1]:
-            out[:, a] = (masks[:, arcs.channel[a]] >> arcs.product[a]) & 1
+            out[:, a] = has(masks[:, arcs.channel[a]], int(arcs.product[a]))
     return out

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from models.arrays import Floats, Ints
 from models.assignment.explore import DEVIATIONS, PARTS, Offered, offer_evenly, pscore, thin, thin_to_limit
 from models.assignment.roles import CONTROL, EXPLORE, USUAL, key
+from models.bit_sets import read_sets
 from models.hashing import draw_keys, hashes
 from planning.instance.decision_inputs import DecisionInputs
 from planning.limits.arc_classes import Arcs, eligible_arcs
@@ -65,7 +66,7 @@ class Exploration:
         arcs, offered = self.arcs, self.offered
         role = population["role"].to_numpy()
         able = (role != CONTROL) & (role != USUAL)
-        masks = population["masks"].combine_chunks().flatten().to_numpy().reshape(population.num_rows, -1)
+        masks = read_sets(population, "masks")
         passed = np.zeros(len(arcs.product), np.int64)
         for low in range(0, len(role), _BATCH):
             part = slice(low, low + _BATCH)

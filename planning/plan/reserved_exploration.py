@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from models.arrays import Floats, Ints
 from models.assignment.problem import PICO
 from models.assignment.roles import CONTROL, EXPLORE, key
+from models.bit_sets import read_sets
 from models.hashing import hashes, uniform
 from planning.instance.decision_inputs import DecisionInputs
 from planning.instance.run_folder import RunFolder
@@ -114,7 +115,7 @@ def explore_within_reserves(night: Decision, best: Ints, inputs: DecisionInputs)
     """
     arcs, role = night.arcs, night.role
     epsilon = inputs.explore
-    masks = night.population["masks"].combine_chunks().flatten().to_numpy().reshape(len(role), -1)
+    masks = read_sets(night.population, "masks")
 
     def weights(part: slice) -> Floats:
         marks = np.zeros((len(role[part]), len(arcs.product) + 1), bool)

@@ -80,6 +80,8 @@ def test_what_the_set_itself_gives_is_looked_up_in_the_night(planned):
             "customer_id": c,
             "draw_key": c,
             "masks": [0],
+            "masks_more": None,
+            "removed_more": None,
             "recent_milli": 0,
             "removed": [0],
             "eligible_hash": "x",

@@ -9,7 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from conf.catalogue import Catalogue
+from conf.offer import Product
 from jobs.feedback import run
+from models.bit_sets import has, read_set
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
 
@@ -220,3 +223,24 @@ def test_how_a_decision_was_drawn_goes_along_and_an_older_release_is_null(
     assert [got["own"][name] for name in names] == [0.01, True, "champion", 7, 1]
     assert [got["logged"][name] for name in names] == [None] * 5
     assert [got["old"][name] for name in names] == [0.5, None, None, None, None]
+
+
+@pytest.mark.parametrize("number", [62, 63, 130])
+def test_orders_of_products_beyond_a_word_are_kept(
+    outcome: Callable[..., dict[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """What a customer ordered is a set of products of any size."""
+    products = Catalogue.products.func  # type: ignore[attr-defined]
+    mine = {"video_pack": number}
+
+    def renumber(catalogue: Catalogue) -> tuple[Product, ...]:
+        return tuple(p.model_copy(update={"id": mine.get(p.code, p.id)}) for p in products(catalogue))
+
+    monkeypatch.setattr(Catalogue, "products", property(renumber))
+    both = [order(1, 1, "video_pack"), order(1, 2), order(2, 1)]
+    got = outcome({"decision": [decision("a", 1), decision("b", 2)], "order": both}, dt.date(2026, 3, 9))
+    schema = pa.schema([("ordered", pa.int64()), ("ordered_more", pa.list_(pa.int64()))])
+    sets = read_set(pa.Table.from_pylist([{k: got[key][k] for k in schema.names} for key in "ab"], schema), "ordered")
+    assert has(sets, number).tolist() == [True, False]
+    assert has(sets, 5).tolist() == [True, True]  # ring_tone
+    assert (got["b"]["ordered_more"] is None) == (number == 62)

@@ -43,6 +43,8 @@ def fill_lake(night: Night, customers: int = 900, seed: int = 7) -> pa.Table:
             "customer_id": ids,
             "draw_key": ids * 1_000_003,
             "masks": pa.ListArray.from_arrays(np.arange(customers + 1, dtype=np.int32) * width, flat),
+            "masks_more": pa.nulls(customers, pa.list_(pa.int64())),
+            "removed_more": pa.nulls(customers, pa.list_(pa.int64())),
             "reason": ["opted_out" if not m.any() else None for m in masks],
             "outbound_reason": ["opted_out" if not m[:5].any() else None for m in masks],
             "removed": pa.array([[]] * customers, pa.list_(pa.int64())),

@@ -66,7 +66,7 @@ def make_sample(
         channel,
         pscore,
         np.zeros(n),
-        ordered,
+        ordered[:, None],
         np.where(contacted, answer, UNKNOWN),
         converted,
         converted & (rng.random(n) < 0.1),

@@ -71,7 +71,7 @@ def test_an_order_counts_for_the_contact_it_answers(
     sample = world(seed=2)
     messages = np.flatnonzero((sample.channel == 1) & ~sample.converted)
     followed = messages[::10]
-    sample.ordered[followed] |= 1 << sample.product[followed]
+    sample.ordered[followed, 0] |= 1 << sample.product[followed]
     prior, rows = training_rows(sample, menu, 0.25, 0)
     met = rows.group >= 0
     assert rows.y[met].sum() == sample.converted.sum()
@@ -159,7 +159,7 @@ def test_one_class_is_refused(
     world: Callable[..., TrainingSample], features: tuple[EncodedFeature, ...], menu: Menu, answer: int
 ) -> None:
     sample = world(300, 8)
-    sample.ordered[:] = answer
+    sample.ordered[:, 0] = answer
     sample.converted[:] = bool(answer)
     with pytest.raises(OneClassError, match="have the same answer"):
         learn(sample, features, menu, KNOBS, 0.25, {})

@@ -44,7 +44,7 @@ def test_the_rule_of_the_page_holds_out_the_shares_asked_for(spark, campaign: Ca
     held = {}
     for date in (D, D + dt.timedelta(days=40)):
         step = next(step for step in steps(campaign, date) if step.name == "campaign_holdout")
-        rows = spark.range(1, customers + 1).selectExpr("id as draw_key").selectExpr("draw_key", f"{step.sql} as b")
+        rows = spark.range(1, customers + 1).selectExpr("id as draw_key").selectExpr("draw_key", f"{step.sql[0]} as b")
         held[date] = rows.orderBy("draw_key").toPandas()["b"].to_numpy()
     bits = held[D]
     assert (bits == held[D + dt.timedelta(days=40)]).all()  # the same customers all through the campaign
