@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "offers": ("offers", "inbound offers of the day: show, accept, stock, hourly refresh"),
     "store": ("store", "the embedded store for other tools: up, url, psql, down"),
     "export": ("publish", "export recommendations"),
+    "upgrade": ("upgrade", "tables of an older release: columns declared since, statistics of every file"),
     "doctor": ("doctor", "what is wrong with Java, Spark, jars, disk, ports, keys, configuration"),
 }
 

@@ -47,6 +47,14 @@ class Failure(JobFigures):
     error: str | None
 
 
+class UpgradeFigures(JobFigures):
+    """What the tables of an older release lacked."""
+
+    tables: int
+    columns: int
+    files: int
+
+
 class ScanFigures(JobFigures):
     """Files that lie in the landing folder, by state."""
 

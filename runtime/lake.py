@@ -7,11 +7,13 @@ what tasks wrote, `runtime.spark_tables` what Spark did. Which files are live is
 from __future__ import annotations
 
 import datetime as dt
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
 
 import deltalake
 import pyarrow as pa
@@ -21,7 +23,7 @@ from deltalake.transaction import AddAction, CommitProperties
 from conf.catalogue import Catalogue
 from conf.errors import UserError
 from conf.table import Table
-from runtime.parquet_files import WrittenFile, partition_text, write_partitions
+from runtime.parquet_files import WrittenFile, partition_text, redescribe, write_partitions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -40,6 +42,11 @@ _ARROW = {
 }
 Partition = Mapping[str, Any]
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+#: A property of every table whose files all have statistics as `parquet_files.statistics` tells them now; release 0.1
+#: had none, and null counts without bounds, by which deltalake's and DuckDB's readers leave out rows that a filter names.
+_DESCRIBED = {"cpc.statistics": "2"}
+#: Bounds of a column with a NaN.
+_WIDEST = (-math.inf, math.inf)
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -142,17 +149,36 @@ class Lake:
     def open(self, table: str) -> deltalake.DeltaTable:
         """A handle on ``table`` as it is declared now: made if it does not exist, with the columns declared since.
 
-        Rows written before have null there. Every writer, and every reader by Spark, comes through here, so what is
+        Rows written before have null there, and their files' statistics say so: readers take a file of which they are
+        told nothing for one without nulls. Every writer, and every reader by Spark, comes through here, so what is
         written is what any reader of the log sees. A table of a fixed version stays as it was.
         """
         delta = self.delta(table)
         if table in self.versions:
             return delta
-        known = {field.name for field in delta.schema().fields}
-        declared = deltalake.Schema.from_arrow(nullable(arrow_schema(self.table(table)))).fields
-        if new := [field for field in declared if field.name not in known]:
-            delta.alter.add_columns(new)
+        present = pa.schema(delta.schema().to_arrow())
+        if new := [field for field in nullable(arrow_schema(self.table(table))) if field.name not in present.names]:
+            # statistics first: of a column that the schema lacks they mean nothing, so a kill in between does no harm
+            _redescribe(delta, pa.schema([*present, *new]), by_log=_is_described(delta))
+            delta.alter.add_columns(deltalake.Schema.from_arrow(pa.schema(new)).fields)
         return delta
+
+    def upgrade(self, table: str) -> tuple[list[str], int]:
+        """Have a table of an older release read right by every reader: columns declared since, statistics of every file.
+
+        The first time reads the footer of every live file and its columns of floats, afterwards one look at the log.
+
+        Returns:
+            the columns added, and how many files were described anew.
+        """
+        before = [field.name for field in self.delta(table).schema().fields]
+        known = table in self.catalogue.tables  # a table of a feed that was removed stays as it is
+        delta = self.open(table) if known else self.delta(table)
+        files = 0
+        if not _is_described(delta):
+            files = _redescribe(delta, pa.schema(delta.schema().to_arrow()), by_log=False)
+            delta.alter.set_table_properties(_DESCRIBED, raise_if_not_exists=False)
+        return [field.name for field in delta.schema().fields if field.name not in before], files
 
     def fit(self, table: str) -> None:
         """Have a table of derived rows fit its declaration: new columns are added, else it is made (again), empty."""
@@ -175,6 +201,8 @@ class Lake:
             schema=deltalake.Schema.from_arrow(nullable(arrow_schema(table))),
             mode="ignore",
             partition_by=list(table.partition_by),
+            configuration=_DESCRIBED,
+            raise_if_key_not_exists=False,
         )
 
     # -- reading -------------------------------------------------------------------------------------------------
@@ -307,6 +335,44 @@ class Lake:
 def nullable(schema: pa.Schema) -> pa.Schema:
     """The same schema with every field nullable: what Delta stores; constraints are checked in the task."""
     return pa.schema([field.with_nullable(True) for field in schema])
+
+
+def _is_described(delta: deltalake.DeltaTable) -> bool:
+    return delta.metadata().configuration.items() >= _DESCRIBED.items()
+
+
+def _redescribe(delta: deltalake.DeltaTable, schema: pa.Schema, *, by_log: bool) -> int:
+    """Tell the log anew what every live file holds, in one commit that changes no row; returns how many files.
+
+    Args:
+        delta: the table.
+        schema: its columns.
+        by_log: take from the log which columns of floats hold a NaN; else look.
+    """
+    names = list(delta.metadata().partition_columns)
+    columns = pa.schema([field for field in schema if field.name not in names])
+    floats = [field.name for field in columns if pa.types.is_floating(field.type)]
+    root = Path(unquote(urlparse(delta.table_uri).path))
+    actions = []
+    for row in pa.table(delta.get_add_actions(flatten=True)).to_pylist():
+        if not (root / row["path"]).is_file():
+            continue  # whoever asks for its rows is told that it is gone
+        widest = {name for name in floats if (row.get(f"min.{name}"), row.get(f"max.{name}")) == _WIDEST}
+        _, stats = redescribe(root, row["path"], columns, widest if by_log else None)
+        partition = {name: partition_text(row[f"partition.{name}"]) for name in names}
+        actions.append(
+            AddAction(
+                path=row["path"],
+                size=row["size_bytes"],
+                partition_values=partition,
+                modification_time=row["modification_time"],
+                data_change=False,
+                stats=stats,
+            )
+        )
+    if actions:
+        delta.create_write_transaction(actions, mode="append", schema=delta.schema(), partition_by=names or None)
+    return len(actions)
 
 
 def _commit(

@@ -2,7 +2,8 @@
 
 Readers prune files by their statistics. deltalake's takes a bound that one file lacks for one that nothing meets, and
 leaves the file out; so every file bounds every column whose type has an order (a column with a NaN by the infinities),
-and columns of bytes and lists have no statistics at all.
+columns of bytes and lists have no statistics at all, and of a column that a file lacks every row is null. Statistics of
+files that an older release wrote are made again (`redescribe`).
 """
 
 from __future__ import annotations
@@ -184,6 +185,27 @@ def take_over(root: Path, path: Path, partition: Mapping[str, str | None]) -> Wr
     return _describe(root, str(path.relative_to(root)), dict(partition), ())
 
 
+def redescribe(root: Path, relative: str, columns: pa.Schema, barred: Collection[str] | None = None) -> tuple[int, str]:
+    """Rows and statistics of a file that stands below ``root`` already, as `write_file` tells them.
+
+    Args:
+        root: the table's folder.
+        relative: the file's place below it.
+        columns: of the table, but for those it is partitioned by; the file may lack some.
+        barred: columns known to hold a NaN; None: the values are looked at.
+    """
+    path = root / relative
+    return statistics(path, find_nans(path) if barred is None else barred, columns)
+
+
+def find_nans(path: Path) -> set[str]:
+    """Columns of a Parquet file that hold a NaN, one row group at a time."""
+    with pq.ParquetFile(path) as file:
+        floats = [field.name for field in file.schema_arrow if pa.types.is_floating(field.type)]
+        groups = range(file.num_row_groups if floats else 0)
+        return {name for group in groups for name in has_no_order(file.read_row_group(group, floats))}
+
+
 def partition_text(value: Any) -> str | None:
     """A partition's value as the log and the names of folders have it."""
     if value is None:
@@ -228,12 +250,13 @@ def has_no_order(rows: pa.Table) -> set[str]:
     return {name for name in floats if pc.any(pc.is_nan(rows[name])).as_py()}
 
 
-def statistics(path: Path, barred: Collection[str] = ()) -> tuple[int, str]:
+def statistics(path: Path, barred: Collection[str] = (), columns: pa.Schema | None = None) -> tuple[int, str]:
     """Rows of a Parquet file and Delta's statistics of it: bounds and nulls of every column that sorts, by its footer.
 
     Args:
         path: of the file.
         barred: columns with a NaN.
+        columns: of the table: those that the file lacks are null in all its rows, which readers are told.
     """
     footer = pq.read_metadata(path)
     low: dict[str, str] = {}
@@ -248,6 +271,8 @@ def statistics(path: Path, barred: Collection[str] = ()) -> tuple[int, str]:
         nulls[name], bounds = _read_bounds(groups, name in barred) or _compute_bounds(path, name)
         if bounds:
             low[name], high[name] = bounds
+    absent = [field.name for field in columns or () if field.name not in kinds and _sorts(field.type)]
+    nulls |= dict.fromkeys(absent, footer.num_rows)
     return footer.num_rows, (
         f'{{"numRecords": {footer.num_rows}, "minValues": {_object(low)}, "maxValues": {_object(high)}, '
         f'"nullCount": {json.dumps(nulls)}}}'

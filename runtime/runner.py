@@ -22,12 +22,13 @@ from filelock import FileLock, Timeout
 from conf.dates import local_date, parse_date
 from conf.errors import UserError, raise_all
 from conf.settings import load_settings
-from runtime.figures import Failure, JobFigures
+from runtime.figures import Failure, JobFigures, UpgradeFigures
 from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
 from runtime.night_order import JobStep, load, read_compiled
 from runtime.run_id import Attempt, code, compute, configuration, read_attempt, write_attempt
 from runtime.run_record import MARK, line
+from runtime.table_upgrade import upgrade_tables
 from runtime.telemetry import silence_telemetry
 
 #: The job whose end fixes what the night may read, and with it the run's id.
@@ -92,10 +93,32 @@ def run_task(job: str, date: str) -> dict[str, Any]:
     settings = load_settings()
     night = Night(parse_date(date), settings, settings.landing)
     if job == read_compiled("nightly")[0].job:
-        refuse_mistakes(night)
+        begin_night(night, tell_task)
     record = run_job(job, night)
-    sys.stdout.write(MARK + line(record.job, record.state, record.seconds, record.figures) + "\n")
+    tell_task(job, record)
     return dict(record.figures.simple())
+
+
+def tell_task(job: str, record: Record | None) -> None:
+    """One line for people, in the log of a task."""
+    if record is not None:
+        sys.stdout.write(MARK + line(job, record.state, record.seconds, record.figures) + "\n")
+
+
+def begin_night(night: Night, tell: Callable[[str, Record | None], None]) -> None:
+    """What comes before the first job: mistakes are refused, tables of an older release are brought up to date.
+
+    Raises:
+        UserError: every mistake in what people wrote.
+    """
+    refuse_mistakes(night)
+    clock = time.perf_counter()
+    with lease(night), _disk_trouble(night):
+        tables = upgrade_tables(night.lake)
+    if tables:
+        columns, files = sum(len(table.columns) for table in tables), sum(table.files for table in tables)
+        figures = UpgradeFigures(tables=len(tables), columns=columns, files=files)
+        tell("upgrade", Record("upgrade", "done", time.perf_counter() - clock, figures))
 
 
 def refuse_mistakes(night: Night) -> None:
@@ -238,7 +261,7 @@ def run_night(
     resumable = set(before.done) if before and not before.finished and before.run_id == compute(night) else set()
     with lease(night):
         if steps and steps[0].job == read_compiled("nightly")[0].job:
-            refuse_mistakes(night)
+            begin_night(night, tell)
         for step in steps:
             attempt = read_attempt(night)
             carried = attempt is not None and before is not None and attempt.run_id == before.run_id

@@ -11,11 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import deltalake
-import duckdb
-import polars
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
 from conf.catalogue import load_catalogue
@@ -23,6 +19,7 @@ from conf.table import Column, Table
 from runtime import spark_tables
 from runtime.lake import Lake, arrow_schema
 from runtime.parquet_files import PartWriter, WrittenFile, write_file
+from tests.fixtures import readers
 
 TYPES = {
     "customer_id": "bigint",
@@ -121,97 +118,12 @@ def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return made
 
 
-# -- readers: column, comparison, value → the rows found --------------------------------------------------------------
-
-Reader = Callable[[str, str, Any], pa.Table]
-KINDS = {field.name: field.type for field in arrow_schema(TABLE)}
-SQL = {"null": '"{}" is null', "some": '"{}" is not null'}
-ARROW: dict[str, Callable[[pc.Expression, Any], pc.Expression]] = {
-    "=": lambda field, value: field == value,
-    "<=": lambda field, value: field <= value,
-    ">=": lambda field, value: field >= value,
-    "null": lambda field, value: field.is_null(),
-    "some": lambda field, value: field.is_valid(),
-}
-
-
-def expression(column: str, comparison: str, value: Any) -> pc.Expression:
-    return ARROW[comparison](pc.field(column), pa.scalar(value, KINDS[column]))
-
-
-def by_dataset(lake: Lake) -> Reader:
-    source = lake.delta("matrix").to_pyarrow_dataset()
-    return lambda column, comparison, value: source.to_table(filter=expression(column, comparison, value))
-
-
-def by_filters(lake: Lake) -> Reader:
-    table = lake.delta("matrix")
-
-    def ask(column: str, comparison: str, value: Any) -> pa.Table:
-        if comparison != "=":  # it has nothing but comparisons, and is the reader above otherwise
-            return pa.table({"customer_id": sorted(wanted(column, comparison, value))})
-        return pa.Table.from_pandas(table.to_pandas(columns=["customer_id"], filters=[(column, comparison, value)]))
-
-    return ask
-
-
-def by_duckdb(lake: Lake) -> Reader:
-    connection = duckdb.connect()
-    connection.execute("set timezone = 'UTC'")
-    connection.register("source", lake.delta("matrix").to_pyarrow_dataset())
-
-    def ask(column: str, comparison: str, value: Any) -> pa.Table:
-        where = SQL.get(comparison, f'"{column}" {comparison} $value')
-        parameters = {} if comparison in SQL else {"value": value}
-        rows = connection.execute(f"select customer_id from source where {where.format(column)}", parameters)
-        return pa.table({"customer_id": [number for (number,) in rows.fetchall()]})
-
-    return ask
-
-
-def by_polars(lake: Lake) -> Reader:
-    source = polars.scan_delta(str(lake.path("matrix")))
-
-    def ask(column: str, comparison: str, value: Any) -> pa.Table:
-        field = polars.col(column)
-        if comparison in SQL:
-            condition = field.is_null() if comparison == "null" else field.is_not_null()
-        else:
-            bound = polars.lit(polars.from_arrow(pa.array([value], KINDS[column])))
-            condition = {"=": field == bound, "<=": field <= bound, ">=": field >= bound}[comparison]
-        return source.filter(condition).select("customer_id").collect().to_arrow()
-
-    return ask
-
-
-def by_query(lake: Lake) -> Reader:
-    """deltalake's own engine, which has no parameters and no literal of bytes."""
-    engine = deltalake.QueryBuilder().register("matrix", lake.delta("matrix"))
-    literals = {"day": "Date32", "moment": 'Timestamp(Microsecond, Some("UTC"))', "amount": "Decimal128(20, 3)"}
-    literals |= {
-        "customer_id": "Int64",
-        "whole": "Int32",
-        "short": "Int16",
-        "real": "Float64",
-        "flag": "Boolean",
-        "text": "Utf8",
-    }
-
-    def ask(column: str, comparison: str, value: Any) -> pa.Table:
-        text = str(value).replace("'", "''")
-        literal = f"x'{value.hex()}'" if isinstance(value, bytes) else f"arrow_cast('{text}', '{literals.get(column)}')"
-        where = SQL.get(comparison, f'"{column}" {comparison} {literal}').format(column)
-        return pa.table(engine.execute(f"select customer_id from matrix where {where}").read_all())
-
-    return ask
-
-
-READERS = [by_dataset, by_filters, by_duckdb, by_polars, by_query]
+READERS = [*readers.READERS, *readers.WRAPPERS]
 
 
 def wanted(column: str, comparison: str, value: Any) -> set[int]:
     def holds(seen: Any) -> bool:
-        if comparison in SQL:
+        if comparison in readers.SQL:
             return (seen is None) == (comparison == "null")
         if seen is None:
             return False
@@ -230,10 +142,15 @@ def questions() -> Iterator[tuple[str, str, Any]]:
                 yield column, comparison, value
 
 
-def misses(ask: Reader) -> dict[tuple[str, str, str], tuple[set[int], set[int]]]:
+def misses(
+    open_table: Callable[..., readers.Reader], lake: Lake
+) -> dict[tuple[str, str, str], tuple[set[int], set[int]]]:
     """Questions to which a reader gives other rows than it should: (found, wanted)."""
+    ask = open_table(lake.path("matrix"), "customer_id")
     wrong = {}
     for column, comparison, value in questions():
+        if open_table is readers.by_filters and comparison in readers.SQL:
+            continue  # its filters have no such question
         undecided = {4} if (column, comparison) in (("real", "<="), ("real", ">=")) else set()  # NaN: engines differ
         found = set(ask(column, comparison, value)["customer_id"].to_pylist()) - undecided
         if found != (right := wanted(column, comparison, value) - undecided):
@@ -243,8 +160,8 @@ def misses(ask: Reader) -> dict[tuple[str, str, str], tuple[set[int], set[int]]]
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
 @pytest.mark.whole
-def test_a_filter_finds_the_rows_it_names(lake: Lake, reader: Callable[[Lake], Reader]) -> None:
-    assert misses(reader(lake)) == {}
+def test_a_filter_finds_the_rows_it_names(lake: Lake, reader: Callable[..., readers.Reader]) -> None:
+    assert misses(reader, lake) == {}
 
 
 def test_every_file_bounds_every_column_that_sorts(lake: Lake) -> None:
@@ -328,5 +245,5 @@ def test_spark_finds_them_too_and_its_files_are_bounded_alike(tmp_path: Path, sp
         if comparison == "=" and column in ("text", "real", "flag", "moment", "amount"):
             found = source.where(sf.col(column) == sf.lit(value).cast(TYPES[column])).select("customer_id").collect()
             assert {row.customer_id for row in found} == wanted(column, comparison, value), (column, value)
-    for reader in (by_dataset, by_duckdb, by_polars):
-        assert misses(reader(its)) == {}, reader.__name__
+    for reader in readers.READERS:
+        assert misses(reader, its) == {}, reader.__name__
