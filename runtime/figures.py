@@ -295,6 +295,7 @@ class TrainFigures(JobFigures):
     sampled: int | None
     features: int | None
     left_out: int | None
+    not_yet: list[str] | None
     auc: float | None
     auc_within: float | None
     ratio: float | None

@@ -100,6 +100,7 @@ def _facts(night: Night, data: Data) -> dict[str, Any]:
         "sampled": len(data.sample.day),
         "without_snapshot": data.without_snapshot,
         "without_pscore": data.without_pscore,
+        "not_yet": list(data.not_yet),
         "snapshots": [date.isoformat() for date in data.snapshots],
         "outcome_version": night.lake.version("outcome"),
         "features_version": night.lake.version("customer_features"),
@@ -121,6 +122,7 @@ def train_and_register(night: Night, data: Data, parent: str = "") -> TrainFigur
     return TrainFigures(
         version=version,
         **figures,
+        not_yet=list(data.not_yet),
         calibration=learnt.bundle.contact.kind,
         reliability=learnt.response.tables.get("contact", []),  # what the night report draws
         train_seconds=round(trained, 1),

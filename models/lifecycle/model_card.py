@@ -83,6 +83,9 @@ def card(learnt: Learnt, moved: Sequence[Drift], metrics: Mapping[str, float], c
         )
         + (" …" if len(left_out) > _TOP else ""),
         "",
+        "**Not yet known** (declared since the snapshots of these decisions): "
+        + (", ".join(facts.get("not_yet") or ()) or "none"),
+        "",
         "**What it cannot know**: the effect of months of use, of other capacities, of arcs that were never explored.",
         "Inbound channels without a log score as the response of their products (`basis`: `group`, `prior`).",
     ]

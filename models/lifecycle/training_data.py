@@ -57,6 +57,7 @@ class Data:
     Attributes:
         without_snapshot: decisions left out for want of a snapshot.
         without_pscore: explorers' decisions that no draw gave (a limit took the draw back): they teach no weighted figure.
+        not_yet: features declared since the last of these snapshots: no matured decision knows them yet.
     """
 
     sample: TrainingSample
@@ -67,6 +68,7 @@ class Data:
     snapshots: tuple[dt.date, ...]
     without_snapshot: int
     without_pscore: int
+    not_yet: tuple[str, ...]
 
 
 def latest(dates: Sequence[dt.date], at: dt.date) -> dt.date | None:
@@ -154,8 +156,8 @@ def read(night: Night) -> Data:
     totals = sum((np.bincount(kinds(part), minlength=3) for _, part, _ in used), np.zeros(3, np.int64))
     rates = np.minimum(1.0, np.array(_SHARES) * night.settings.affinity.rows / np.maximum(totals, 1))
     names = candidates(night)
-    newest = used[-1][2]
-    features = learn(partition(night, "customer_features", newest, ["customer_id", *names]), names)
+    newest = partition(night, "customer_features", used[-1][2], ["customer_id", *names])
+    features = learn(newest, [name for name in names if name in newest.column_names])
     samples = [_join_snapshots(night, group, features, rates) for group in _by_snapshot(used)]
     dropped = sum(part.num_rows for date, part in parts) - int(totals.sum())
     return Data(
@@ -167,6 +169,7 @@ def read(night: Night) -> Data:
         tuple(sorted({snapshot for _, _, snapshot in used})),
         dropped,
         sum(count_without_pscore(part) for _, part, _ in used),
+        tuple(name for name in names if name not in newest.column_names),
     )
 
 

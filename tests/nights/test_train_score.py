@@ -22,6 +22,7 @@ from jobs import score, train
 from models.lifecycle import fit as fitting
 from models.lifecycle import registry
 from models.lifecycle.arcs import money as money_of
+from models.lifecycle.model_card import card
 from models.lifecycle.training_data import read
 from planning import scoring
 from planning.rescoring import COLUMNS, score_all_arcs
@@ -659,6 +660,20 @@ def test_older_snapshots_of_other_columns_and_types_are_trained_on_without_them(
     missing = {d.name: d.missing_then for d in moved}
     assert 0.2 < missing["household_size"] == missing["star"] < 0.8
     assert "plan_fee" in {feature.name for feature in learnt.bundle.features}
+
+
+def test_a_feature_newer_than_all_matured_decisions_waits_and_is_named(world: Night) -> None:
+    """Until decisions of its time have matured no snapshot in training has it: for a month no training may fail for it."""
+    import pyarrow.parquet as pq
+
+    for path in world.lake.files("customer_features"):
+        pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["household_size", "city"]), path)
+    data = read(world)
+    assert sorted(data.not_yet) == ["city", "household_size"]
+    learnt, moved = fitting.fit(world, data)
+    assert {"city", "household_size"}.isdisjoint(drift.name for drift in moved)
+    page = card(learnt, moved, learnt.response.metrics, {})
+    assert "declared since the snapshots of these decisions): city, household_size" in page
 
 
 def test_what_is_not_finite_is_scored_as_missing(world: Night) -> None:
