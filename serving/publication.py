@@ -19,7 +19,7 @@ from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
 from serving import campaign_files, manifest, stock
 from serving import store as serving
-from serving.schema import STORED, WITHDRAWN, Connection
+from serving.schema import STORED, WITHDRAWN, Connection, act_patiently, take_role
 from serving.store_comments import comment
 
 #: Rows a batch: bounds memory at any size of the night.
@@ -243,7 +243,15 @@ def _write_offers(
 
 def to_store(night: Night, plan: Publication, figures: pa.Table) -> dict[str, int]:
     """Put the night into the serving store; readers see what was there until all of it is, and none of them waits."""
-    return serving.publish_patiently(night.settings, lambda store: _fill(store, night, plan, figures))
+    counts = serving.publish_patiently(night.settings, lambda store: _fill(store, night, plan, figures))
+    with serving.connect(night.settings, alone=False) as store:
+
+        def withdraw(alone: Connection) -> None:
+            take_role(alone)
+            serving.withdraw_stopped(alone, night.date)
+
+        act_patiently(store, withdraw, "stops of this moment")
+    return counts
 
 
 def _fill(store: Connection, night: Night, plan: Publication, figures: pa.Table) -> dict[str, int]:

@@ -275,6 +275,27 @@ def withdraw(connection: Connection, table: str, date: dt.date, keys: Sequence[t
     return changed
 
 
+def withdraw_stopped(connection: Connection, date: dt.date) -> int:
+    """Mark rows of ``date`` whose customers were stopped, or took an offer, while they were being published; how many.
+
+    The trigger of a stop marks what it sees, and a night that takes the place of another is not seen until it is there.
+    Whoever is writing a stop now is waited for, with no row in hand that he might wait for.
+    """
+    rows = 0
+    connection.execute(_sql("LOCK TABLE {schema}.stop, {schema}.acceptance IN SHARE MODE"))
+    for table in ("assignment", "recommendation"):
+        text = (
+            "WITH alone AS (SELECT customer_id, channel FROM {schema}.stopped UNION "
+            "SELECT a.customer_id, c.id FROM {schema}.acceptance a CROSS JOIN {schema}.channel c "
+            "WHERE a.business_date = %(date)s AND c.direction = 'outbound') "
+            "UPDATE {schema}.{table} t SET withdrawn = true FROM alone WHERE t.business_date = %(date)s "
+            "AND NOT t.withdrawn AND t.channel IS NOT NULL AND t.customer_id = alone.customer_id "
+            "AND (alone.channel IS NULL OR alone.channel = t.channel)"
+        )
+        rows += connection.execute(_sql(text, table=table), {"date": date}).rowcount
+    return rows
+
+
 def stops(connection: Connection) -> pa.Table:
     """Customers stopped on the store since the night (``customer_id, channel``): what the API writes at once."""
     with connection.cursor() as cursor:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 
+import psycopg
+import pyarrow as pa
 import pytest
 
 from conf.errors import UserError
@@ -61,3 +65,90 @@ def test_a_stop_withdraws_tonight_s_contact_at_once(planned: Callable[..., Night
     assert contacts() == {2, 4}
     write_stop(night, 4)
     assert contacts() == {2}
+
+
+def test_a_stop_that_is_committed_while_the_night_is_published_is_marked(
+    planned: Callable[..., Night], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = planned(verdict={"accepted": True, "gap": 1e-5})
+    publish.publish(night, ["store"])
+    change_value(night, 5)  # so that the row of customer 5 is another when the night takes the place of the first
+    load = serving.load
+
+    def late(store, table, *rest):
+        count = load(store, table, *rest)
+        if table.name == "recommendation":  # the plan's rows are copied, with marks as of before
+            write_stop(night, 5)
+            write_stop(night, 6, "website")
+        return count
+
+    monkeypatch.setattr(serving, "load", late)
+    publish.publish(night, ["store"])
+    assert marked(night, "assignment") == {5}
+    assert marked(night, "recommendation") == {5, 6}
+
+
+def test_a_stop_whose_writer_is_not_done_yet_is_waited_for_and_marked(
+    planned: Callable[..., Night], store_address: str
+) -> None:
+    night = planned(verdict={"accepted": True, "gap": 1e-5})
+    publish.publish(night, ["store"])
+    change_value(night, 5)
+    failures: list[BaseException] = []
+
+    def act() -> None:
+        try:
+            publish.publish(night, ["store"])
+        except BaseException as error:
+            failures.append(error)
+
+    with psycopg.connect(store_address) as writer:
+        writer.execute("INSERT INTO cpc.stop (customer_id) VALUES (5)")  # it has marked the row of before
+        thread = threading.Thread(target=act, daemon=True)
+        thread.start()
+        until = time.monotonic() + 30
+        with psycopg.connect(store_address, autocommit=True) as other:
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            while thread.is_alive() and time.monotonic() < until and not other.execute(waiting).fetchone()[0]:
+                time.sleep(0.02)
+        assert thread.is_alive(), "nobody waited for the writer"
+        writer.commit()
+    thread.join(timeout=60)
+    assert failures == []
+    assert marked(night, "assignment") == {5}
+
+
+def test_an_acceptance_while_the_night_is_published_takes_the_contact_out(
+    planned: Callable[..., Night], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = planned(verdict={"accepted": True, "gap": 1e-5})
+    publish.publish(night, ["store"])
+    change_value(night, 4)
+    swap = serving.swap
+
+    def late(store, table, *rest):
+        if table.name == "assignment":
+            with serving.connect(night.settings, alone=False) as other:
+                assert stock.accept(other, night.date, 4, 5, WAP, [0, 1, 2]).taken
+        return swap(store, table, *rest)
+
+    monkeypatch.setattr(serving, "swap", late)
+    publish.publish(night, ["store"])
+    assert marked(night, "assignment") == {4}
+
+
+def change_value(night: Night, customer: int) -> None:
+    plan = night.lake.arrow("assignment", partition=night.partition)
+    values = [
+        value + (who == customer)
+        for who, value in zip(plan["customer_id"].to_pylist(), plan["value_micro"].to_pylist(), strict=True)
+    ]
+    place = plan.column_names.index("value_micro")
+    night.lake.replace_arrow(
+        "assignment", plan.set_column(place, "value_micro", pa.array(values)), partition=night.partition
+    )
+
+
+def marked(night: Night, table: str) -> set[int]:
+    with serving.connect(night.settings, alone=False) as store:
+        return {who for (who,) in store.execute(f"SELECT customer_id FROM cpc.{table} WHERE withdrawn").fetchall()}
