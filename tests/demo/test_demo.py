@@ -26,10 +26,11 @@ from models.lifecycle.arcs import menu
 from planning.instance.reader import read_instance
 from planning.instance.run_folder import open_run
 from runtime.night import Night
+from tests.fixtures import readers
+from tests.fixtures.look_ups import read_java, read_looked_up, watch
 
 pytestmark = [pytest.mark.demo, pytest.mark.timeout(1500)]
 DATE = "2026-01-09"
-GUARD = Path(__file__).resolve().parents[1] / "fixtures" / "guard"
 #: Columns that may differ between a run and its rerun, and the log that grows by each (docs/operator/nightly.md).
 OPERATIONAL = {"received_at", "started_at", "seconds", "host", "figures"}
 LOGS = {"ops_audit"}
@@ -45,9 +46,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(home: Path) -> dict[str, str]:
     """A newcomer's: nothing set, kernels not compiled yet."""
     inherited = {k: v for k, v in os.environ.items() if k not in {"CPC_LANDING", "CPC_DEMO", "CPC_PSEUDONYM_KEY"}}
-    guard = os.pathsep.join([str(GUARD), *filter(None, [os.environ.get("PYTHONPATH")])])
-    watched = {"PYTHONPATH": guard, "CPC_LOOKED_UP": str(home.parent / "looked_up.log")}
-    return {**inherited, **watched, "CPC_HOME": str(home), "NUMBA_CACHE_DIR": str(home.parent / "kernels")}
+    watched = watch(inherited, home.parent / "looked_up.log")
+    return {**watched, "CPC_HOME": str(home), "NUMBA_CACHE_DIR": str(home.parent / "kernels")}
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +117,14 @@ def test_the_summary_tells_the_night(summary: dict[str, Any], home: Path) -> Non
 
 
 def test_no_night_looks_up_an_outside_name(summary: dict[str, Any], home: Path) -> None:
-    """Province, training, registry, Airflow, checks, publication: every Python process of the demo is watched."""
+    """Province, training, registry, Airflow, checks, publication: every process of the demo is watched, JVMs at their end."""
     log = home.parent / "looked_up.log"
-    assert (log.read_text(encoding="utf-8") if log.exists() else "") == ""
+    assert read_java(log)
+    assert read_looked_up(log) == ""
+
+
+def test_every_reader_finds_in_every_table_what_a_filter_names(summary: dict[str, Any], home: Path) -> None:
+    assert readers.ask_lake(home / "lake") == {}
 
 
 def test_set_up_has_compiled_every_kernel_of_the_night(
