@@ -87,9 +87,10 @@ def publish(night: Night, targets: Sequence[str]) -> PublishFigures:
         delivered |= files
         extra["files"] = len(files)
     if "store" in targets:
-        stored = to_store(night, plan, rows)
+        stored, amiss = to_store(night, plan, rows)
         delivered |= {f"store:{name}": (count, "") for name, count in stored.items()}
         extra["store_rows"] = sum(stored.values())
+        extra |= {"store_warning": amiss} if amiss else {}
     if "report" in targets:
         path = publication_folder(night) / "report.html"
         delivered["report:report.html"] = (1, night_report.write(night, run_id, path))

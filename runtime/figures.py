@@ -265,6 +265,7 @@ class PublishFigures(JobFigures):
     without_number: int | None = None
     files: int | None = None
     store_rows: int | None = None
+    store_warning: str | None = None
     report: str | None = None
     kpis: int | None
 

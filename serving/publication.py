@@ -19,7 +19,7 @@ from runtime.lake import arrow_schema, nullable
 from runtime.night import Night
 from serving import campaign_files, manifest, stock
 from serving import store as serving
-from serving.schema import STORED, WITHDRAWN, Connection, act_patiently, take_role
+from serving.schema import STORED, WITHDRAWN, Connection, act_patiently, take_role, tell_roles
 from serving.store_comments import comment
 
 #: Rows a batch: bounds memory at any size of the night.
@@ -241,8 +241,12 @@ def _write_offers(
     return files
 
 
-def to_store(night: Night, plan: Publication, figures: pa.Table) -> dict[str, int]:
-    """Put the night into the serving store; readers see what was there until all of it is, and none of them waits."""
+def to_store(night: Night, plan: Publication, figures: pa.Table) -> tuple[dict[str, int], str]:
+    """Put the night into the serving store; readers see what was there until all of it is, and none of them waits.
+
+    Returns:
+        rows by table, and what is amiss with the store's roles, empty if nothing is.
+    """
     counts = serving.publish_patiently(night.settings, lambda store: _fill(store, night, plan, figures))
     with serving.connect(night.settings, alone=False) as store:
 
@@ -251,7 +255,7 @@ def to_store(night: Night, plan: Publication, figures: pa.Table) -> dict[str, in
             serving.withdraw_stopped(alone, night.date)
 
         act_patiently(store, withdraw, "stops of this moment")
-    return counts
+        return counts, tell_roles(store)
 
 
 def _fill(store: Connection, night: Night, plan: Publication, figures: pa.Table) -> dict[str, int]:

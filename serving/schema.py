@@ -72,6 +72,28 @@ def is_behind(connection: Connection, tables: Mapping[str, Table]) -> bool:
     )
 
 
+def roles_stand(connection: Connection) -> bool:
+    """Whether the three roles are there, may use the schema, and publishing is done as ``cpc_write``."""
+    [(stand,)] = connection.execute(
+        "SELECT count(*) = 3 AND bool_and(has_schema_privilege(oid, 'cpc', 'USAGE')) "
+        "AND bool_or(rolname = 'cpc_write' AND pg_has_role(session_user, oid, 'MEMBER')) "
+        "FROM pg_roles WHERE rolname IN ('cpc_read', 'cpc_api', 'cpc_write')"
+    ).fetchall()
+    return bool(stand)
+
+
+def tell_roles(connection: Connection) -> str:
+    """What is amiss with the roles, and the remedy; empty where they stand."""
+    if roles_stand(connection):
+        return ""
+    [(user,)] = connection.execute("SELECT quote_ident(session_user)").fetchall()
+    return (
+        f"roles cpc_read, cpc_api, cpc_write do not stand: {user} may not make them, only it can read the store; let a "
+        f"superuser run `CREATE ROLE cpc_read; CREATE ROLE cpc_api; CREATE ROLE cpc_write; GRANT cpc_write TO {user};` "
+        "(those that are there already left out), then publish again"
+    )
+
+
 def upgrade(connection: Connection, tables: Mapping[str, Table]) -> None:
     """Bring the store up to date; what is there stays, with its rows, its grants and the views of others.
 
@@ -101,8 +123,13 @@ def upgrade(connection: Connection, tables: Mapping[str, Table]) -> None:
 
     act_patiently(connection, begin, "its schema")
     noted = dict(connection.execute("SELECT name, sha256 FROM cpc.migration").fetchall())
+    stood = roles_stand(connection)
     connection.commit()
     roles, *others = read_steps().items()
+    if not stood:  # the user may make them by now: whatever is granted to them is granted again
+        act_patiently(connection, partial(_apply, name=roles[0], text=roles[1]), roles[0])
+        noted = {} if roles_stand(connection) else noted
+        connection.commit()
     for name, text in (roles, ("", ""), *others):  # tables come after the roles, so that they are cpc_write's
         if not name:
             act_patiently(connection, make_tables, "its tables")

@@ -55,7 +55,7 @@ def connect(settings: Settings, alone: bool = True) -> Iterator[Connection]:
         ) from error
     with connection:
         tables = settings.catalogue.tables
-        behind = schema.is_behind(connection, tables)
+        behind = schema.is_behind(connection, tables) or (alone and not schema.roles_stand(connection))
         connection.commit()
         if behind:
             schema.upgrade(connection, tables)

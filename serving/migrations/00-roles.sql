@@ -23,6 +23,11 @@ BEGIN
         EXECUTE format('ALTER %s cpc.%I OWNER TO cpc_write',
             CASE thing.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, thing.relname);
     END LOOP;
+    FOR thing IN SELECT p.oid::regprocedure::text AS name FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname = 'cpc' AND pg_get_userbyid(p.proowner) <> 'cpc_write'
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO cpc_write', thing.name);
+    END LOOP;
 EXCEPTION WHEN insufficient_privilege THEN
     RAISE WARNING 'roles cpc_read, cpc_api, cpc_write are not made: %', SQLERRM;
 END $$;

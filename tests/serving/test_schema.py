@@ -226,3 +226,35 @@ def test_who_is_only_in_cpc_write_publishes(planned: Callable[..., Night], store
         owners = store.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'cpc'").fetchall()
         store.execute("DROP OWNED BY publisher; DROP ROLE publisher")
     assert owners == [("cpc_write",)]
+
+
+def test_who_may_not_make_roles_publishes_and_is_told_what_a_superuser_has_to_do(
+    planned: Callable[..., Night], store_address: str
+) -> None:
+    night = planned(verdict=GOOD)
+    with psycopg.connect(store_address) as store:
+        for role in ("cpc_read", "cpc_api", "cpc_write", "plain"):
+            if store.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
+                store.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+        store.execute("CREATE ROLE plain LOGIN NOCREATEROLE; GRANT CREATE ON DATABASE postgres TO plain")
+    address = store_address.replace("//postgres:", "//plain:")
+    assert address != store_address
+    serving_settings = night.settings.serving.model_copy(update={"url": address})
+    night = Night(night.date, night.settings.model_copy(update={"serving": serving_settings}), night.landing)
+    for _ in range(2):
+        warning = publish.publish(night, ["store"]).store_warning
+        assert "plain may not make them" in warning
+    with psycopg.connect(store_address) as store:
+        assert store.execute("SELECT count(*) FROM cpc.assignment").fetchone() == (240,)
+        store.execute(warning.split("`")[1].encode())  # as it says
+    assert publish.publish(night, ["store"]).store_warning is None
+    with psycopg.connect(store_address) as store:
+        store.execute("SET ROLE cpc_read")
+        read_all(store)
+        store.execute("SET ROLE cpc_api")
+        store.execute("INSERT INTO cpc.stop (customer_id) VALUES (4)")
+        assert store.execute("SELECT count(*) FROM cpc.assignment WHERE withdrawn").fetchone() == (1,)
+        store.execute("RESET ROLE")
+        owners = store.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'cpc'").fetchall()
+        assert owners == [("cpc_write",)]
+        store.execute("DROP SCHEMA cpc CASCADE; DROP OWNED BY plain; DROP ROLE plain")  # whose schema it is
