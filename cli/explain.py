@@ -85,6 +85,9 @@ def explain(
     run: RunOption = None,
     date: MadeOn = None,
     every: Annotated[bool, typer.Option("--all", help="Every arc, also those that rules removed.")] = False,
+    chances: Annotated[
+        bool, typer.Option("--propensities", help="How probable each kept arc was on that night, and none.")
+    ] = False,
     why: WhyOption = None,
     env: EnvOption = None,
     set_: SetOption = None,
@@ -94,10 +97,16 @@ def explain(
     purpose, lake = require_purpose(why), open_night(dt.date.today().isoformat(), env, set_).lake
     with audit.log_look(lake, f"explain customer {customer}", purpose) as look:
         night = night_of(run, date, "eligible", env, set_)
-        answer = explanation.explain(explanation.read(night, customer, run), night.catalogue)
+        facts = explanation.read(night, customer, run)
+        answer = explanation.explain(facts, night.catalogue)
+        if chances:
+            answer["propensities"] = explanation.tell_propensities(night, facts)
         look.rows = 1
     if as_json:
         print_json(answer)
+        return
+    if chances:
+        show_propensities(customer, answer["propensities"])
         return
     console.print(f"customer {customer}, night of {night.date}, run {answer['run_id'] or '–'}")
     console.print(answer["sentence"]["en"])
@@ -117,6 +126,25 @@ def explain(
     if answer["alternates"]:
         rows = [(o["rank"], o["product"], o["channel"], yuan(o["value_micro"])) for o in answer["alternates"]]
         print_table("instead, if the contact cannot be made", ("rank", "product", "channel", "value 元"), rows)
+
+
+def show_propensities(customer: int, vector: Mapping[str, Any]) -> None:
+    """Every kept arc with its probability, the likeliest first, and none."""
+    rows = [
+        (
+            "→" if arc["given"] else "",
+            arc["product"] or "none",
+            arc["channel"] or "–",
+            f"{arc['p']:.6f}",
+            "yes" if arc["greedy"] else "",
+            "" if arc["supported"] else "not supported",
+        )
+        for arc in vector["arcs"]
+    ]
+    columns = ("", "product", "channel", "p", "by the plan", "explorers")
+    print_table(f"p of customer {customer} ({vector['role']}), run {vector['run_id']}", columns, rows)
+    logged = "null: no draw gave the row" if vector["pscore"] is None else f"{vector['pscore']:.6f}"
+    console.print(f"sum {vector['sum']:.12f}; logged p of what was given: {logged}")
 
 
 def show_arcs(arcs: Sequence[dict[str, Any]]) -> None:

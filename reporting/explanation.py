@@ -21,12 +21,13 @@ from conf.dates import parse_date
 from conf.errors import UserError
 from conf.offer import Channel
 from models.assignment.problem import PICO
-from models.bit_sets import join_words, read_sets
+from models.bit_sets import join_words
 from planning.eligibility.masks import Shape, first_remover
-from planning.instance.run_folder import RunFolder
+from planning.instance.run_folder import RunFolder, open_run
 from planning.limits.declared import DeclaredLimits
 from planning.limits.evaluator import Charges
 from planning.plan.customer_charges import charge_customer
+from planning.plan.propensities import rebuild
 from planning.rescoring import COLUMNS, Scored, score_all_arcs
 from reporting import explanation_text
 from reporting.absence import explain_unlisted
@@ -101,7 +102,7 @@ def read(night: Night, customer: int, run: str | None = None) -> ExplanationFact
         night.date,
         customer,
         funnel,
-        [join_words(words) for words in read_sets(pa.Table.from_pylist(eligible[:1]), "removed")[0].tolist()],
+        _join_sets(eligible[0]["removed"] or [], eligible[0].get("removed_more") or []),
         candidates,
         assignment,
         offers,
@@ -109,6 +110,51 @@ def read(night: Night, customer: int, run: str | None = None) -> ExplanationFact
         scored,
         unscored,
     )
+
+
+def _join_sets(first: Sequence[int], more: Sequence[int]) -> list[int]:
+    """Sets as the table has them, the first word of each and then all further ones, as integers of any size."""
+    return [join_words([word, *more[k :: len(first)]]) for k, word in enumerate(first)]
+
+
+def tell_propensities(night: Night, facts: ExplanationFacts) -> dict[str, Any]:
+    """How probable each kept arc of the customer was on the night, and none, the likeliest first.
+
+    Raises:
+        UserError: there is no plan, no draw of the customer, or the run does not tell.
+    """
+    row = facts.assignment
+    if row is None:
+        raise UserError(
+            "no plan has been made for this night", where="assignment", remedy=f"cpc nightly --date {night.date}"
+        )
+    known = rebuild(
+        open_run(night.settings, row["run_id"]), facts.customer, (row["greedy_product"], row["greedy_channel"])
+    )
+    products = {product.id: product.code for product in night.catalogue.products}
+    channels = {channel.id: channel.code for channel in night.catalogue.channels}
+    rows = [
+        (int(p), int(c), float(chance), bool(able))
+        for p, c, chance, able in zip(known.product, known.channel, known.p, known.supported, strict=True)
+    ]
+    arcs = [
+        {
+            "product": None if p is None else products.get(p, str(p)),
+            "channel": None if c is None else channels.get(c, str(c)),
+            "p": chance,
+            "supported": able,
+            "greedy": (p, c) == (row["greedy_product"], row["greedy_channel"]),
+            "given": (p, c) == (row["product"], row["channel"]),
+        }
+        for p, c, chance, able in [*rows, (None, None, known.none, True)]
+    ]
+    return {
+        "run_id": row["run_id"],
+        "role": known.role,
+        "pscore": row["pscore"],
+        "sum": known.sum,
+        "arcs": sorted(arcs, key=lambda arc: -float(str(arc["p"]))),
+    }
 
 
 def rows_of(night: Night, table: str, customer: int) -> list[dict[str, Any]]:

@@ -118,7 +118,22 @@ def ratios(slices: Mapping[str, Tally], figures: Mapping[str, Figure]) -> list[d
 def plan_figures(figures: AssignFigures) -> list[dict[str, Any]]:
     """What the run record of `assign` says of tonight's plan, as far as it says it."""
     known = [(name, value(figures)) for name, value in PLANNED.items()]
-    return [figure(name, "all", float(value), 1.0) for name, value in known if value is not None]
+    rows = [figure(name, "all", float(value), 1.0) for name, value in known if value is not None]
+    return rows + support_figures(figures.support or {})
+
+
+def support_figures(support: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]]:
+    """Which part of outbound arcs explorers can draw, of those that passed the rules and of those kept, by channel and all."""
+    parts = {f"channel:{code}": counts for code, counts in support.items()}
+    if parts:
+        keys = ("eligible", "kept", "supported")
+        parts = {"all": {key: sum(counts[key] for counts in parts.values()) for key in keys}} | parts
+    return [
+        figure(f"support_of_{of}", name, float(counts["supported"]), float(counts[of]))
+        for name, counts in parts.items()
+        for of in ("eligible", "kept")
+        if counts[of]
+    ]
 
 
 def feeds(states: Sequence[FeedState]) -> list[dict[str, Any]]:

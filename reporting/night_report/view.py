@@ -283,6 +283,7 @@ def plan_section(
         ],
         "reasons": [(words(code), count) for code, count in plan.reasons.most_common()],
         "losses": losses(facts.record.read(AssignFigures), words),
+        "support": support(facts.record.read(AssignFigures), outbound),
         "offers": [
             (f"{channels[c].label} {channels[c].label_zh}", count)
             for c, count in facts.offers.items()
@@ -296,6 +297,21 @@ def losses(assign: AssignFigures, words: Callable[[str], str]) -> list[tuple[str
     """Contacts made at a loss: why, how many, and what they cost; none where the record of the run does not tell."""
     costs = assign.loss_yuan or {}
     return [(words(code), count, yuan(round(costs[code] * MICRO))) for code, count in (assign.at_a_loss or {}).items()]
+
+
+def support(assign: AssignFigures, outbound: Sequence[Channel]) -> list[tuple[str, int, float | None, float | None]]:
+    """By channel: arcs that passed the rules, and which part explorers can draw of them and of those kept."""
+    known = assign.support or {}
+    rows = [(channel, known[channel.code]) for channel in outbound if channel.code in known]
+    return [
+        (
+            f"{channel.label} {channel.label_zh}",
+            counts["eligible"],
+            counts["supported"] / counts["eligible"] if counts["eligible"] else None,
+            counts["supported"] / counts["kept"] if counts["kept"] else None,
+        )
+        for channel, counts in rows
+    ]
 
 
 def remark(plan: PlanFacts, best: Sequence[Product], outbound: Sequence[Channel]) -> list[dict[str, str]]:

@@ -158,8 +158,8 @@ def test_products_beyond_a_word_are_judged_like_all_others(
     shape = eligibility.shape_of(
         eligibility.steps(night.catalogue, D), night.catalogue.products, night.catalogue.channels
     )
-    told = first_remover([join_words(words) for words in removed[3].tolist()], shape, products - 1, 2)
-    assert told is not None
-    assert names[told] == "refused"
+    first = first_remover([join_words(words) for words in removed[3].tolist()], shape, products - 1, 2)
+    assert first is not None
+    assert names[first] == "refused"
     assert menu(night.catalogue).eligible(masks).sum() == left
     assert eligibility.recount(night)["rules"] == []

@@ -14,6 +14,7 @@ from cli.explain import app, select_slice
 from conf.errors import UserError
 from conf.offer import Limit
 from jobs.eligibility import build_eligible, funnel_rows
+from models.bit_sets import split_words
 from planning.eligibility.rules import shape_of, steps
 from planning.instance.decision_inputs import DecisionInputs, write_inputs
 from planning.limits.arc_units import ArcUnits, ChannelUnits, ShareUnits
@@ -365,3 +366,12 @@ def test_slices():
     assert select_slice("all", "all")
     assert not select_slice("channel:all_day", "all")
     assert select_slice("channel:sms_hall", "channel")
+
+
+def test_sets_of_any_width_are_read_as_the_table_has_them() -> None:
+    sets = [1 << 5 | 1 << 64 | 1 << 130, 0, 1 << 126]
+    words = [split_words(each, 3) for each in sets]
+    first, more = [row[0] for row in words], [row[k] for k in (1, 2) for row in words]
+    assert explanation._join_sets(first, more) == sets
+    assert explanation._join_sets([3, 4], []) == [3, 4]
+    assert explanation._join_sets([], []) == []

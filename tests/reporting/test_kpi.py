@@ -50,6 +50,21 @@ def test_a_run_record_becomes_figures() -> None:
     assert [(row["kpi"], row["value"]) for row in rows] == [("predicted_value_yuan", 900.5), ("certified_gap", 1e-5)]
 
 
+def test_support_is_told_by_channel_and_for_all() -> None:
+    support = {
+        "sms": {"eligible": 200, "kept": 100, "supported": 50},
+        "agent_out": {"eligible": 800, "kept": 0, "supported": 0},
+    }
+    rows = {(row["kpi"], row["slice"]): row["value"] for row in plan_figures(AssignFigures.load({"support": support}))}
+    assert rows == {
+        ("support_of_eligible", "all"): 0.05,
+        ("support_of_kept", "all"): 0.5,
+        ("support_of_eligible", "channel:sms"): 0.25,
+        ("support_of_kept", "channel:sms"): 0.5,
+        ("support_of_eligible", "channel:agent_out"): 0.0,
+    }
+
+
 def test_the_window_ends_the_day_before() -> None:
     first, last = window(dt.date(2026, 1, 9))
     assert (last - first).days == 119
