@@ -309,7 +309,7 @@ def kpi_names() -> set[str]:
 
 
 def select_slice(name: str, asked: str) -> bool:
-    """Whether a slice is asked for: ``all`` is all of the operation and of each policy; else it is in the name."""
+    """Whether a slice is asked for: ``all`` is all of the operation and of each policy, with causes; else it is in the name."""
     if asked != "all":
         return asked in name
-    return name == "all" or (name.startswith("policy:") and "/" not in name)
+    return name == "all" or name.startswith("cause:") or (name.startswith("policy:") and "/" not in name)

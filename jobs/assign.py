@@ -46,12 +46,14 @@ from planning.plan.decide import fill_known_values, leave
 from planning.plan.decision import Decision, assignment_table, table_hash
 from planning.plan.exploration_cost import learning
 from planning.plan.full_bound import bounds_over_all_arcs
+from planning.plan.last_night import PRICES, list_prices, tell_change
 from planning.plan.lift import lift_figures
 from planning.plan.offers import alternates, inbound_offers
 from planning.plan.published import count_uses, write_published
 from planning.plan.reasons import AT_A_LOSS
 from planning.plan.renewal import find_last_yearly
 from planning.plan.switching_cost import stays_of, with_cost
+from planning.plan.value_change import ValueChange, sum_value
 from planning.scoring import prices_before
 from planning.whatif.displayed import unit_of
 from planning.whatif.limit_cost import LimitCost, costs_tonight
@@ -92,12 +94,19 @@ def run(night: Night) -> AssignFigures:
     night.lake.replace_arrow(
         "limit_price", price_rows(decision, run, night, costs_of(night, run)), partition=night.partition
     )
-    drawn = int(decision.value[(decision.role != EXPLOIT) & (decision.given >= 0)].sum())
-    money = (decision.solution.plan.primal - lever + drawn) * 1e-6
+    money = sum_value(decision, lever)
     yearly = find_last_yearly(night)
     extra = {**moved, **learning(decision, inputs), **widened}
     extra["control_yearly_until"] = yearly.isoformat() if yearly else ""
-    return figures(decision, inputs, night, money, offers.num_rows, others.num_rows, extra)
+    extra |= change_figures(tell_change(night, run, money))
+    return figures(decision, inputs, night, money * 1e-6, offers.num_rows, others.num_rows, extra)
+
+
+def change_figures(change: ValueChange | str) -> dict[str, Any]:
+    """What the run record says of the change against the night before."""
+    if isinstance(change, str):
+        return {"change_note": change}
+    return {"value_before_micro": change.before, "change_micro": change.parts, "change_note": change.note or None}
 
 
 def settle(night: Night) -> tuple[RunFolder, Decision, dict[str, Any]]:
@@ -177,6 +186,7 @@ def frozen_inputs(night: Night, *, draws: bool = True) -> RunFolder:
             "others": out.filter(pa.array(~is_exploit)),
             "inbound": inbound.select(["customer", "product", "channel", "value", "p_convert"]),
             "stays": stays,
+            PRICES: list_prices(catalogue),
         },
         limits.reported,
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from conf.errors import UserError, suggest
 from conf.figure import Figure
+from conf.money import MICRO
 from conf.offer import Channel, Product
 from reporting.feed_status import FeedState, counts
 from runtime.figures import AssignFigures
@@ -119,7 +120,7 @@ def plan_figures(figures: AssignFigures) -> list[dict[str, Any]]:
     """What the run record of `assign` says of tonight's plan, as far as it says it."""
     known = [(name, value(figures)) for name, value in PLANNED.items()]
     rows = [figure(name, "all", float(value), 1.0) for name, value in known if value is not None]
-    return rows + support_figures(figures.support or {})
+    return rows + change_rows(figures) + support_figures(figures.support or {})
 
 
 def support_figures(support: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]]:
@@ -134,6 +135,17 @@ def support_figures(support: Mapping[str, Mapping[str, int]]) -> list[dict[str, 
         for of in ("eligible", "kept")
         if counts[of]
     ]
+
+
+def change_rows(figures: AssignFigures) -> list[dict[str, Any]]:
+    """The change of the predicted value against the night before: in all, and by cause; or why there is none."""
+    note = {"note": figures.change_note}
+    if figures.change_micro is None:
+        return [figure("predicted_change_yuan", "all", 0.0, 0.0) | note] if figures.change_note else []
+    causes = [
+        figure("predicted_change_yuan", f"cause:{name}", n / MICRO, 1.0) for name, n in figures.change_micro.items()
+    ]
+    return [figure("predicted_change_yuan", "all", sum(figures.change_micro.values()) / MICRO, 1.0) | note, *causes]
 
 
 def feeds(states: Sequence[FeedState]) -> list[dict[str, Any]]:

@@ -225,6 +225,10 @@ class AssignFigures(JobFigures):
     control_yearly_until: str | None = None
     #: Contacts whose propensity hangs on a tie or on the repair.
     marginal: int | None = None
+    #: Value of the night before, by cause what changed since (adds up to the change), and what cannot be told, in words.
+    value_before_micro: int | None = None
+    change_micro: dict[str, int] | None = None
+    change_note: str | None = None
     #: By channel, arcs of those who may explore: eligible, kept, supported (a draw can give them).
     support: dict[str, dict[str, int]] | None = None
 

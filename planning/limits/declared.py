@@ -16,7 +16,7 @@ from models.arrays import Ints
 from planning.limits.agent_demand import Demand, demand
 from planning.limits.amounts import amount_of, shifts
 from planning.limits.arc_units import SHARE, ArcUnits, ChannelUnits, ShareUnits
-from planning.limits.columns import LimitColumns, rows_of
+from planning.limits.columns import LimitColumns
 from planning.limits.evaluator import Evaluator, select_arcs, take_units
 from planning.limits.in_force import LimitInForce, LimitsInForce
 from planning.limits.translation import CustomerColumn, DeclaredLimit, Translation
@@ -125,12 +125,7 @@ class DeclaredLimits:
 
     def beside(self, arcs: pa.Table, population: pa.Table) -> pa.Table:
         """Arcs with every column that limits look at: of their customers, their channels, and shares."""
-        arcs = LimitColumns.of(population).beside(arcs, rows_of(arcs, population))
-        seen = {name: arcs[name].to_numpy() for name in arcs.column_names}
-        every = Evaluator(self.units, self.limits + self.reported)
-        for name, units in every.count(seen, (arcs.num_rows,)).items():
-            arcs = arcs.append_column(name, pa.array(units))
-        return arcs
+        return Evaluator(self.units, self.limits + self.reported).beside(arcs, population)
 
     # -- tonight -------------------------------------------------------------------------------------------------
 

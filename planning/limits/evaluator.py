@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from models.arrays import Ints
 from planning.limits.arc_classes import Arcs
 from planning.limits.arc_units import ArcUnits
-from planning.limits.columns import CENTRE, LimitColumns
+from planning.limits.columns import CENTRE, LimitColumns, rows_of
 
 Columns = Mapping[str, np.ndarray]
 Shape = tuple[int, ...]
@@ -44,6 +44,11 @@ class Taking(Protocol):
     @property
     def where(self) -> Mapping[str, Sequence[int]]:
         """Conditions on columns."""
+
+
+def list_columns(population: pa.Table) -> list[str]:
+    """The columns of a population through which limits see it."""
+    return LimitColumns.of(population).names
 
 
 def select_arcs(
@@ -100,6 +105,14 @@ class Evaluator:
                 of = select_arcs(share.of, columns, shape)
                 counts[name] = np.where(of, 100 - share.percent, -share.percent).astype(np.int16)
         return counts
+
+    def beside(self, arcs: pa.Table, population: pa.Table) -> pa.Table:
+        """Arcs with every column that limits look at: of their customers, their channels, and shares."""
+        arcs = LimitColumns.of(population).beside(arcs, rows_of(arcs, population))
+        seen = {name: arcs[name].to_numpy() for name in arcs.column_names}
+        for name, units in self.count(seen, (arcs.num_rows,)).items():
+            arcs = arcs.append_column(name, pa.array(units))
+        return arcs
 
     def uses(self, columns: Columns, shape: Shape) -> Ints:
         """What each limit takes of arcs, in the at-most form, int64 [limits, *shape]."""

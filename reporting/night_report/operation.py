@@ -6,11 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from conf.figure import GOALS, Figure
+from conf.money import MICRO
 from conf.offer import Channel
 from reporting.night_report import charts
+from runtime.figures import AssignFigures
 
 #: Whose decisions a period is made of.
 POLICIES = {"logged": "the system before this one 前任系统", "ours": "this system 本系统"}
+#: Why a predicted value changes.
+CAUSES = {
+    "population": "customers, their roles, what is known of them 客户、角色与特征",
+    "eligibility": "what rules allow 资格规则",
+    "prices": "margins and costs 毛利与成本",
+    "model": "the model 模型",
+    "limits": "limits 限额",
+}
 #: Figures whose trend is shown, and the nights of a period that is set against the same period before.
 TREND = (
     "contacts",
@@ -38,6 +48,16 @@ def campaign_section(kpis: Sequence[Mapping[str, Any]], channels: Sequence[Chann
     ]
     dates = {row["first_date"] for row in values.values()} - {None}
     return {"date": max(dates).isoformat() if dates else "", "columns": columns, "rows": rows}
+
+
+def change_section(assign: AssignFigures) -> dict[str, Any]:
+    """Why the predicted value is another than the night before: 元 by cause, and what cannot be told."""
+    parts = assign.change_micro or {}
+    rows = [(CAUSES.get(name, name), micro / MICRO) for name, micro in parts.items()]
+    before = None if assign.value_before_micro is None else assign.value_before_micro / MICRO
+    total = sum(parts.values()) / MICRO
+    now = None if before is None else before + total
+    return {"rows": rows, "before": before, "now": now, "total": total, "note": assign.change_note or ""}
 
 
 def trend_section(history: Sequence[Mapping[str, Any]], figures: Mapping[str, Figure]) -> dict[str, Any]:

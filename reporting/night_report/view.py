@@ -16,7 +16,13 @@ from reporting.figure_text import say, say_gap, say_yuan
 from reporting.kpi import find_declared
 from reporting.night_report import charts
 from reporting.night_report.facts import PlanFacts, ReportFacts
-from reporting.night_report.operation import POLICIES, campaign_section, goal_section, trend_section
+from reporting.night_report.operation import (
+    POLICIES,
+    campaign_section,
+    change_section,
+    goal_section,
+    trend_section,
+)
 from reporting.night_report.words import WORDS
 from runtime.figures import AssignFigures, ProveFigures, ScoreFigures
 
@@ -56,6 +62,7 @@ def view(facts: ReportFacts, catalogue: Catalogue, demo: str, *, operational: bo
         "trend": trend_section(facts.history, catalogue.figures),
         "goals": goal_section(facts.kpis, catalogue.figures),
         "yesterday": yesterday_section(facts),
+        "change": change_section(facts.record.read(AssignFigures)),
         "proof": proof(facts),
         "jobs": operational_section(facts) if operational else [],
     }

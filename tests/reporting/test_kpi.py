@@ -9,7 +9,7 @@ import pytest
 
 from conf.catalogue import load_catalogue
 from conf.errors import UserError
-from reporting.kpi import describe, figure, name_slices, plan_figures, ratios, tally, window
+from reporting.kpi import change_rows, describe, figure, name_slices, plan_figures, ratios, tally, window
 from runtime.figures import AssignFigures
 from runtime.night import Night
 
@@ -87,3 +87,15 @@ def test_losses_of_the_plan_are_figures_of_the_night():
     rows = {row["kpi"]: row["value"] for row in plan_figures(AssignFigures.load(told))}
     assert rows["contacts_at_a_loss"] == 532
     assert rows["loss_yuan"] == pytest.approx(27.9)
+
+
+def test_the_change_of_the_predicted_value_is_a_row_a_cause_and_one_in_all():
+    parts = {"population": -2_000_000, "eligibility": 0, "prices": 0, "model": 500_000, "limits": 0}
+    rows = {row["slice"]: row for row in change_rows(AssignFigures.load({"change_micro": parts}))}
+    assert rows["all"]["value"] == -1.5
+    assert {name: row["value"] for name, row in rows.items() if name != "all"} == {
+        f"cause:{name}": micro / 1e6 for name, micro in parts.items()
+    }
+    (row,) = change_rows(AssignFigures.load({"change_note": "first night"}))
+    assert (row["value"], row["note"]) == (None, "first night")
+    assert change_rows(AssignFigures.load({})) == []

@@ -6,7 +6,8 @@ import datetime as dt
 import re
 
 from conf.catalogue import load_catalogue
-from reporting.night_report.operation import campaign_section, goal_section, trend_section
+from reporting.night_report.operation import campaign_section, change_section, goal_section, trend_section
+from runtime.figures import AssignFigures
 from tests.fixtures.catalogue import frozen
 
 
@@ -53,3 +54,13 @@ def test_every_goal_has_a_value_or_says_why_it_has_none():
     assert by_name["orders_per_customer"] == (0.2, "the system before this one 前任系统")  # whose policy
     assert by_name["rule_to_night_days"] == (None, "no rule names its day")
     assert all(note for value, note in by_name.values() if value is None)
+
+
+def test_the_change_of_the_value_is_told_by_cause_and_adds_up():
+    parts = {"population": -3_000_000, "eligibility": 0, "prices": 500_000, "model": 0, "limits": 1_000_000}
+    shown = change_section(AssignFigures.load({"value_before_micro": 9_000_000, "change_micro": parts}))
+    assert [value for _, value in shown["rows"]] == [-3.0, 0.0, 0.5, 0.0, 1.0]
+    assert all(re.search("[\u4e00-\u9fff]", name) for name, _ in shown["rows"])
+    assert (shown["before"], shown["now"], shown["total"]) == (9.0, 7.5, -1.5)
+    first = change_section(AssignFigures.load({"change_note": "first night"}))
+    assert (first["rows"], first["note"]) == ([], "first night")
