@@ -116,8 +116,8 @@ def _score(task: ScoringTask, files: list[str], customer: Ints) -> Iterator[tupl
             last = np.searchsorted(customer, block.customers[-1], side="right")
             place = np.arange(first, last)
             row = np.minimum(np.searchsorted(block.customers, customer[place]), len(block.customers) - 1)
-            mine = block.customers[row] == customer[place]
-            yield place[mine], row[mine], block.scores.value
+            own = block.customers[row] == customer[place]
+            yield place[own], row[own], block.scores.value
 
 
 def find_last_prices(night: Night, before: RunFolder) -> Revalue:
