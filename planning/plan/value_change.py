@@ -79,11 +79,11 @@ class Setting:
             self.population.equals(other.population)
             and self.arcs.equals(other.arcs)
             and self.limits == other.limits
-            and self._drawn_by() == other._drawn_by()
+            and self._list_draws() == other._list_draws()
             and self.stays.equals(other.stays)
         )
 
-    def _drawn_by(self) -> tuple[Any, ...]:
+    def _list_draws(self) -> tuple[Any, ...]:
         known = self.inputs
         drawn = (known.date, known.seed, known.explore, known.draws) if known.explore else ()
         return (*drawn, known.switch_cost, known.arcs, known.amounts, known.capped)
@@ -165,11 +165,11 @@ def make_chain(before: Setting, now: Setting, last_model: Revalue, last_prices: 
         was = before.inputs
         return now.inputs.model_copy(update={"arcs": units, "amounts": was.amounts, "capped": was.capped})
 
-    population = _with_columns(now.population, before.population)
+    population = _add_columns(now.population, before.population)
     eligible = replace(now, population=population, limits=before.limits)
-    arcs = _as_allowed(priced, before, now)
+    arcs = _select_allowed(priced, before, now)
     place = population.column_names.index("masks")
-    masked = population.set_column(place, population.schema.field(place), _masks_before(before, now))
+    masked = population.set_column(place, population.schema.field(place), _take_masks_before(before, now))
     return [
         before,
         replace(eligible, population=masked, arcs=arcs, inputs=set_limits(old_costs)),
@@ -193,7 +193,7 @@ def _mix_units(before: ArcUnits, now: ArcUnits, *, costs_of: ArcUnits) -> ArcUni
     return ArcUnits(products=now.products, channels=tuple(channels), shares=before.shares)
 
 
-def _with_columns(population: pa.Table, before: pa.Table) -> pa.Table:
+def _add_columns(population: pa.Table, before: pa.Table) -> pa.Table:
     """A population with the columns that only the other night's limits look at; 0 for who was not there."""
     place = pc.index_in(population["customer_id"], value_set=before["customer_id"].combine_chunks())
     for name in list_columns(before):
@@ -203,7 +203,7 @@ def _with_columns(population: pa.Table, before: pa.Table) -> pa.Table:
     return population
 
 
-def _masks_before(before: Setting, now: Setting) -> pa.ChunkedArray:
+def _take_masks_before(before: Setting, now: Setting) -> pa.ChunkedArray:
     """Tonight's customers with last night's masks; tonight's for who was not there."""
     was, own = before.population, now.population
     place = pc.index_in(own["customer_id"], value_set=was["customer_id"].combine_chunks())
@@ -214,7 +214,7 @@ def _masks_before(before: Setting, now: Setting) -> pa.ChunkedArray:
     return masks if isinstance(masks, pa.ChunkedArray) else pa.chunked_array([masks])
 
 
-def _as_allowed(arcs: pa.Table, before: Setting, now: Setting) -> pa.Table:
+def _select_allowed(arcs: pa.Table, before: Setting, now: Setting) -> pa.Table:
     """Tonight's arcs that last night's masks allow, and those of last night that only they allow; new customers keep theirs."""
     there = pc.is_in(arcs["customer"], value_set=before.population["customer_id"].combine_chunks())
     allowed = _is_allowed(arcs, before.population)
