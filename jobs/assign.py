@@ -54,6 +54,7 @@ from planning.plan.reasons import AT_A_LOSS
 from planning.plan.renewal import find_last_yearly
 from planning.plan.switching_cost import stays_of, with_cost
 from planning.plan.value_change import ValueChange, sum_value
+from planning.plan.value_interval import find_interval
 from planning.scoring import prices_before
 from planning.whatif.displayed import unit_of
 from planning.whatif.limit_cost import LimitCost, costs_tonight
@@ -99,6 +100,8 @@ def run(night: Night) -> AssignFigures:
     extra = {**moved, **learning(decision, inputs), **widened}
     extra["control_yearly_until"] = yearly.isoformat() if yearly else ""
     extra |= change_figures(tell_change(night, run, money))
+    if ends := find_interval(night, decision):
+        extra |= {"value_low_yuan": ends[0], "value_high_yuan": ends[1]}
     return figures(decision, inputs, night, money * 1e-6, offers.num_rows, others.num_rows, extra)
 
 

@@ -120,6 +120,9 @@ def plan_figures(figures: AssignFigures) -> list[dict[str, Any]]:
     """What the run record of `assign` says of tonight's plan, as far as it says it."""
     known = [(name, value(figures)) for name, value in PLANNED.items()]
     rows = [figure(name, "all", float(value), 1.0) for name, value in known if value is not None]
+    for row in rows:
+        if row["kpi"] == "predicted_value_yuan":
+            row |= {"low": figures.value_low_yuan, "high": figures.value_high_yuan}
     return rows + change_rows(figures) + support_figures(figures.support or {})
 
 

@@ -225,6 +225,9 @@ class AssignFigures(JobFigures):
     control_yearly_until: str | None = None
     #: Contacts whose propensity hangs on a tie or on the repair.
     marginal: int | None = None
+    #: Ends of the 95 % interval of the value; none where the model keeps no late days to resample.
+    value_low_yuan: float | None = None
+    value_high_yuan: float | None = None
     #: Value of the night before, by cause what changed since (adds up to the change), and what cannot be told, in words.
     value_before_micro: int | None = None
     change_micro: dict[str, int] | None = None

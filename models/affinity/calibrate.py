@@ -26,7 +26,7 @@ from models.arrays import Floats, Ints
 
 Kind = Literal["none", "shift", "platt", "beta", "isotonic"]
 _EPS = 1e-9
-_SHIFT = 0.2  # standard deviation of a shift of the log-odds before any data
+SHIFT = 0.2  # standard deviation of a shift of the log-odds before any data
 #: How far a channel may differ from the others, in level and in how much customers differ: standard deviations.
 _APART = (0.1, 0.25)
 
@@ -100,9 +100,9 @@ def _shift(score: Floats, y: Floats, weight: Floats) -> float:
     """Posterior mode of a shift under a normal prior around 0: where the gradient, which falls throughout, is 0."""
 
     def gradient(shift: float) -> float:
-        return float((weight * (y - expit(score + shift))).sum()) - shift / _SHIFT**2
+        return float((weight * (y - expit(score + shift))).sum()) - shift / SHIFT**2
 
-    furthest = _SHIFT**2 * float(weight.sum())  # answers pull no further than this, were they all alike
+    furthest = SHIFT**2 * float(weight.sum())  # answers pull no further than this, were they all alike
     return float(brentq(gradient, -furthest, furthest, xtol=1e-12))
 
 
@@ -184,7 +184,7 @@ def group_offsets(logodds: Floats, y: Floats, weight: Floats, group: NDArray[np.
     gradient = np.bincount(group[known], (weight * (y - p))[known], groups)
     information = np.bincount(group[known], (weight * p * (1 - p))[known], groups)
     seen = information > 1
-    spread = beyond_luck(gradient[seen] / information[seen], 1 / information[seen], _SHIFT)
+    spread = beyond_luck(gradient[seen] / information[seen], 1 / information[seen], SHIFT)
     return gradient / (information + 1 / spread) if spread > 0 else np.zeros(groups)
 
 

@@ -40,6 +40,8 @@ from models.money import MICRO
 
 EXPLOIT, EXPLORE, CONTROL, USUAL = 0, 1, 2, 3
 ROLES = ("exploit", "explore", "control", "usual")
+#: Fact of a bundle: orders observed and predicted on each late day.
+LATE_DAYS = "late_days"
 _NEGATIVES = 1  # products per night that were neither offered nor ordered
 _MAX_WEIGHT = 50.0  # 1 / pscore is clipped here for hazards,
 _MAX_LIFT_WEIGHT = 1000.0  # and here for lifts
@@ -169,9 +171,28 @@ def learn(
         opt_out=opt_out,
         complaint=complaint,
         trailing_micro=_average_gain(sample, met, gain(lifts.whole.value)),
-        facts=facts | {"metrics": {k: v for k, v in response.metrics.items() if np.isfinite(v)}},
+        facts=facts
+        | {"metrics": {k: v for k, v in response.metrics.items() if np.isfinite(v)}}
+        | {LATE_DAYS: list_late_days(met.day, rows, response.late_p)},
     )
     return Learnt(bundle, response, len(met.day), explored, met.customer[by_chance])
+
+
+def list_late_days(day: Ints, rows: SignalRows, late_p: Floats) -> list[list[float]]:
+    """Orders observed and predicted after contacts of each late day, calibrated: from them an interval is resampled.
+
+    Args:
+        day: of each contact.
+        rows: training rows, contacts first.
+        late_p: calibrated probabilities of the late ones.
+    """
+    late = rows.late[: len(day)]
+    count = int(late.sum())
+    days, place = np.unique(day[late], return_inverse=True)
+    weight, y = rows.weight[: len(day)][late], rows.y[: len(day)][late]
+    observed = np.bincount(place, weight * y, len(days))
+    predicted = np.bincount(place, weight * late_p[:count], len(days))
+    return [[round(o, 6), round(p, 6)] for o, p in zip(observed.tolist(), predicted.tolist(), strict=True)]
 
 
 def _select_known(sample: TrainingSample, menu: Menu) -> Flags:

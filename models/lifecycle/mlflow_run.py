@@ -20,7 +20,7 @@ import numpy as np
 from conf.settings import Settings
 from models.affinity.bundle import TEXT
 from models.affinity.drift import Drift
-from models.affinity.training import Learnt
+from models.affinity.training import LATE_DAYS, Learnt
 from models.affinity.uplift import Gain
 from models.lifecycle.model_card import card, explorers_gain, plots
 from models.lifecycle.registry import register
@@ -179,7 +179,7 @@ def _as_params(params: Mapping[str, Any]) -> list[Any]:
 
 
 def _flat(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"data.{name}": value for name, value in facts.items() if name != "metrics"}
+    return {f"data.{name}": value for name, value in facts.items() if name not in {"metrics", LATE_DAYS}}
 
 
 def _report(learnt: Learnt, moved: Sequence[Drift], folder: Path) -> None:

@@ -140,7 +140,7 @@ def tiles(facts: ReportFacts, figures: Mapping[str, Figure]) -> list[dict[str, s
         make("customers_decided", f"{plan.customers:,}", change(plan.customers, before.customers), of_note=later),
         make("contacts", f"{plan.contacts:,}", change(plan.contacts, before.contacts), of_note=later),
         make(
-            "predicted_value_yuan", yuan(plan.value_micro), change(plan.value_micro, before.value_micro), of_note=later
+            "predicted_value_yuan", yuan(plan.value_micro), tell_value(plan, before, facts.record.read(AssignFigures))
         ),
         make("certified_gap", *tell_gap(evidence), of_note="certified_gap_yuan"),
         make("lift_over_caps", _format_lift(lift), _lift_note(evidence.lift, evidence.lift_no_budget)),
@@ -151,6 +151,16 @@ def tiles(facts: ReportFacts, figures: Mapping[str, Figure]) -> list[dict[str, s
             "good" if evidence.checked else "warn",
         ),
     ]
+
+
+def tell_value(plan: PlanFacts, before: PlanFacts, assign: AssignFigures) -> str:
+    """What belongs beside a plan's value: its interval, what was paid to learn, the change."""
+    words = []
+    if assign.value_low_yuan is not None and assign.value_high_yuan is not None:
+        words.append(f"95 %: {say_yuan(assign.value_low_yuan)} … {say_yuan(assign.value_high_yuan)}")
+    if assign.learning_yuan is not None:
+        words.append(f"paid to learn 学习成本 {say_yuan(assign.learning_yuan)}")
+    return "; ".join([*words, change(plan.value_micro, before.value_micro)])
 
 
 def _format_lift(lift: float | None) -> str:

@@ -99,3 +99,10 @@ def test_the_change_of_the_predicted_value_is_a_row_a_cause_and_one_in_all():
     (row,) = change_rows(AssignFigures.load({"change_note": "first night"}))
     assert (row["value"], row["note"]) == (None, "first night")
     assert change_rows(AssignFigures.load({})) == []
+
+
+def test_the_predicted_value_carries_its_interval():
+    told = {"value_yuan": 957.0, "value_low_yuan": 700.0, "value_high_yuan": 1200.0, "gap": 1e-4}
+    rows = {row["kpi"]: row for row in plan_figures(AssignFigures.load(told))}
+    assert (rows["predicted_value_yuan"]["low"], rows["predicted_value_yuan"]["high"]) == (700.0, 1200.0)
+    assert "low" not in rows["certified_gap"]

@@ -17,7 +17,7 @@ from models.affinity.encode import ARC_COLUMNS, EncodedFeature
 from models.affinity.response import OneClassError
 from models.affinity.scorer import Menu, Money, prepare
 from models.affinity.signals import TreeParameters
-from models.affinity.training import CONTROL, EXPLORE, TrainingSample, learn, training_rows
+from models.affinity.training import CONTROL, EXPLORE, LATE_DAYS, TrainingSample, learn, training_rows
 from models.lifecycle.training_data import count_without_pscore
 from runtime.model_pointer import PINNED_FILES, digest
 
@@ -50,6 +50,14 @@ def test_predicted_lift_equals_the_truth(bundle: Bundle, menu: Menu, chance: Cal
     assert np.sum(brought) / np.sum(true) == pytest.approx(1.0, abs=0.15)
     assert np.corrcoef(np.mean(brought, axis=1), np.mean(true, axis=1))[0, 1] > 0.9  # arcs
     assert np.corrcoef(np.sum(brought, axis=0), np.sum(true, axis=0))[0, 1] > 0.6  # customers
+
+
+@pytest.mark.whole
+def test_the_late_days_are_those_of_the_calibration(bundle: Bundle) -> None:
+    observed, predicted = np.array(bundle.facts[LATE_DAYS]).T
+    assert len(observed) > 1
+    assert observed.sum() > 0
+    assert predicted.sum() / observed.sum() == pytest.approx(bundle.facts["metrics"]["ratio_contact"], rel=1e-4)
 
 
 @pytest.mark.whole

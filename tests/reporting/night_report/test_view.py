@@ -11,12 +11,13 @@ import pytest
 from conf.errors import UserError
 from jobs import publish
 from reporting.night_report import charts, marker, render
-from reporting.night_report.facts import count_plan, gather, limit_rows
+from reporting.night_report.facts import PlanFacts, count_plan, gather, limit_rows
 from reporting.night_report.view import (
     change,
     limit_section,
     losses,
     price,
+    tell_value,
     view,
     yuan,
 )
@@ -299,3 +300,11 @@ def test_a_limit_is_shown_whole_in_its_unit_with_its_cost(planned):
     assert (first["price"], first["cost"]) == ("0.18", "12.78")
     by_name = {row["name"]: row for row in limit_section(limit_rows(night))["rows"]}
     assert [name for name, row in by_name.items() if row["reported_only"]] == ["watched"]
+
+
+def test_beside_the_value_stand_its_interval_and_what_was_paid_to_learn():
+    plan, before = PlanFacts(value_micro=957_000_000), PlanFacts(value_micro=1_282_000_000)
+    ends = {"value_low_yuan": 700.4, "value_high_yuan": 1200.0, "learning_yuan": 56.154}
+    words = tell_value(plan, before, AssignFigures.load(ends))
+    assert words == "95 %: 700.40 元 … 1,200 元; paid to learn 学习成本 56.15 元; -25.4% vs last night 较前夜"
+    assert tell_value(plan, before, AssignFigures.load({})) == "-25.4% vs last night 较前夜"
