@@ -19,6 +19,7 @@ from typing import Any
 import lightgbm as lgb
 import numpy as np
 import pyarrow as pa
+from scipy.sparse import csr_array
 
 from conf.catalogue import Catalogue, load_catalogue
 from conf.feed import Feed
@@ -33,12 +34,14 @@ from models.affinity.trees import pack, parse, resolve, score_arcs
 from models.assignment.active_set import active_set, box_of
 from models.assignment.arc_types import Numbering, Use, reduce_kinds
 from models.assignment.baseline import arbitrate_then_cap
+from models.assignment.curvature import step_within
 from models.assignment.dual_evaluation import choices
 from models.assignment.problem import Block, Limits, Problem
 from models.assignment.resolve import solve_again
 from models.assignment.small_instances import improve_plan
 from models.assignment.solve import SolveOptions, solve
 from planning.instance.arc_store import constant, order_of_arcs
+from planning.limits.takings import combine, take_parts
 
 DAY = dt.date(2026, 1, 8)
 AT = dt.datetime(2026, 1, 8, 17, tzinfo=dt.UTC)
@@ -143,6 +146,9 @@ def assignment() -> None:
     limits = Limits(("cap", "floor"), np.array([customers // 4, -customers // 4]), np.array([1, -1]))
     problem = Problem([block], kinds, limits, False, int(value.max()))
     solution = solve(problem, SolveOptions(gap=1e-3))
+    step_within(csr_array(np.eye(2)), np.ones(2), np.zeros(2), np.ones(2))
+    taken = take_parts((), {}, 2)
+    combine(taken, np.arange(2), taken, np.arange(2), np.zeros(0, np.int64))
     improve_plan(problem, solution.dual, solution.plan, gap=0.0, seconds=math.inf)
     prices = solution.dual.prices
     active = active_set(problem, prices, box_of(problem, prices, limits))

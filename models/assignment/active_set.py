@@ -15,6 +15,7 @@ import numpy.typing as npt
 from numba import njit
 
 from models.arrays import Floats, Ints
+from models.assignment.curvature import diagonal
 from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Dual, Local, over_blocks
 from models.assignment.kernels import KindUses, best_choice, difference, kind_base, least_value
@@ -120,7 +121,7 @@ def box_of(problem: Problem, prices: Ints, limits: Limits, room: float = ROOMS[0
 def error_of(dual: Dual, scale: Floats) -> Floats:
     """How far a sample's prices may err, scaled yuan: as many customers as chance adds, over how many a yuan moves."""
     use = np.abs(np.array(dual.used, np.float64)) / scale
-    return np.sqrt(np.maximum(use, 1.0)) / np.maximum(np.diag(dual.curvature), 1e-9)
+    return np.sqrt(np.maximum(use, 1.0)) / np.maximum(diagonal(dual.curvature), 1e-9)
 
 
 def active_set(problem: Problem, prices: Ints, box: Box) -> Active | None:

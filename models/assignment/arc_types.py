@@ -112,54 +112,44 @@ def reduce_kinds(
     order = np.lexsort((lim, at))
     lim, at, amount = lim[order], at[order], amount[order]
     first = np.concatenate(([0], np.cumsum(np.bincount(at, minlength=n)))).astype(np.int64)
-    texts = _signatures((product, channel, *parts.values()), first, lim, amount)
-    _, index, kind = np.unique(texts, return_index=True, return_inverse=True)
-    size = first[index + 1] - first[index]
-    start = np.concatenate(([0], np.cumsum(size))).astype(np.int64)
-    source = np.repeat(first[index] - start[:-1], size) + np.arange(start[-1])
+    return reduce_rows(product, channel, first, lim, amount, parts)
+
+
+def reduce_rows(
+    product: Ints, channel: Ints, first: Ints, limit: Ints, use: Ints, parts: Mapping[str, Ints]
+) -> tuple[Kinds, Ints]:
+    """The same of sparse rows: uses begin at ``first``, limits ascending within a row, signed for the at-most form.
+
+    The order is that of key, limits and uses as big-endian bytes. Takes 16 bytes a row and use of the longest row.
+    """
+    size = np.diff(first)
+    key = [product, channel, *parts.values()]
+    table = np.zeros((len(product), len(key) + 2 * int(size.max(initial=0))), np.uint64)
+    for i, part in enumerate(key):
+        table[:, i] = part.astype(np.int64).view(np.uint64)
+    row = np.repeat(np.arange(len(product)), size)
+    place = len(key) + 2 * (np.arange(len(row)) - np.repeat(first[:-1], size))
+    table[row, place], table[row, place + 1] = (limit + 1).view(np.uint64), use.view(np.uint64)  # 0: the row has ended
+    index, kind = distinct_rows(table)
+    own = size[index]
+    start = np.concatenate(([0], np.cumsum(own))).astype(np.int64)
+    source = np.repeat(first[index] - start[:-1], own) + np.arange(start[-1])
     others = {name: part[index] for name, part in parts.items()}
-    kinds = Kinds(product[index], channel[index], start, lim[source], amount[source], others)
-    return kinds, kind.reshape(-1).astype(np.int64)
+    return Kinds(product[index], channel[index], start, limit[source], use[source], others), kind
 
 
-def _signatures(key: Sequence[Ints], first: Ints, limit: Ints, use: Ints) -> np.ndarray:
-    """What identifies each row's kind, as bytes that sort in one order everywhere."""
-    big = np.stack(key, 1).astype(">i8")
-    pairs = np.stack([limit, use], 1).astype(">i8")
-    out = np.empty(len(big), object)
-    for i in range(len(big)):
-        out[i] = big[i].tobytes() + pairs[first[i] : first[i + 1]].tobytes()
-    return out
+def distinct_rows(table: np.ndarray) -> tuple[Ints, Ints]:
+    """Distinct rows of ``table`` [n, c] in ascending order: the first of each, and of each row which, int64."""
+    if not len(table):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    order = np.lexsort(table.T[::-1]) if table.shape[1] else np.arange(len(table))
+    ordered = table[order]
+    new = np.concatenate(([True], (ordered[1:] != ordered[:-1]).any(axis=1)))
+    which = np.empty(len(table), np.int64)
+    which[order] = np.cumsum(new) - 1
+    return order[new], which
 
 
 def narrow(kind: Ints, count: int) -> np.ndarray:
     """Kinds in as few bytes as they need."""
     return kind.astype(np.uint16 if count <= 1 << 16 else np.uint32)
-
-
-def grid_kinds(product: Ints, channel: Ints, pairs: Ints, groups: Ints, parts: Mapping[str, Ints]) -> Kinds:
-    """Kinds of every group and pair, a group's together: a use is the product of the group's part and the pair's.
-
-    Args:
-        product, channel: of each pair, int64 [P].
-        pairs: each pair's part of the use of each limit, int64 [P, M], signed for the at-most form.
-        groups: each group's part, int64 [G, M].
-        parts: the other parts of each pair's key, where there are any.
-    """
-    limit, use, size = [], [], []
-    for part in groups:
-        uses = pairs * part
-        at, m = np.nonzero(uses)
-        limit.append(m)
-        use.append(uses[at, m])
-        size.append(np.bincount(at, minlength=len(pairs)))
-    first = np.concatenate(([0], np.cumsum(np.concatenate(size)))).astype(np.int64)
-    times = len(groups)
-    return Kinds(
-        np.tile(product, times),
-        np.tile(channel, times),
-        first,
-        np.concatenate(limit).astype(np.int64),
-        np.concatenate(use).astype(np.int64),
-        {name: np.tile(part, times) for name, part in parts.items()},
-    )

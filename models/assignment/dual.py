@@ -10,34 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from models.arrays import Floats, Ints
+from models.assignment.curvature import step_within
 from models.assignment.dual_evaluation import Dual, Engine, evaluate
 from models.assignment.problem import Problem
 
 PICO_YUAN = 1e-12
-
-
-@njit(cache=True, nogil=True)
-def box_qp(H, g, low, high, sweeps):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Minimise g'd + d'Hd/2 with low <= d <= high by exact coordinate steps; H positive definite."""
-    n = len(g)
-    d = np.zeros(n)
-    slope = g.copy()
-    for _ in range(sweeps):
-        moved = 0.0
-        for i in range(n):
-            new = min(max(d[i] - slope[i] / H[i, i], low[i]), high[i])
-            step = new - d[i]
-            if step != 0.0:
-                d[i] = new
-                for j in range(n):
-                    slope[j] += step * H[j, i]
-                moved = max(moved, abs(step) / (1e-12 + high[i] - low[i]))
-        if moved < 1e-9:
-            break
-    return d
 
 
 @dataclass(frozen=True)
@@ -134,11 +113,7 @@ def newton_step(
     Prices stay between ``least`` and ``most`` (pico-yuan) and move by at most ``radius`` scaled yuan.
     """
     slope = np.array([float(int(b) - u) for b, u in zip(amount, here.used, strict=True)]) / scale
-    H = here.curvature.copy()
-    middle = float(np.median(np.diag(H)[np.diag(H) > 0])) if (np.diag(H) > 0).any() else 1.0
-    H[np.diag_indices_from(H)] += 1e-6 * middle + 1e-9
     money = scale * PICO_YUAN
     low = np.maximum((least - here.prices) * money, -radius)
     high = np.full(len(low), radius) if most is None else np.minimum((most - here.prices) * money, radius)
-    step = box_qp(H, slope, low, high, 400)
-    return step, float(-(slope @ step + 0.5 * step @ (H @ step)))
+    return step_within(here.curvature, slope, low, high)

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from models.arrays import Floats, Ints
+from models.assignment.curvature import SPARSE_FROM, sum_ties, zero_curve
 from models.assignment.kernels import WEIGHT, KindUses, choose, options, sweep
 from models.assignment.problem import PICO, Block, Kinds, Problem
 from models.cores import cores
@@ -27,13 +28,13 @@ class Sum:
     Attributes:
         total: sum of the customers' best reduced values, each rounded up, micro-yuan.
         counts: chosen arcs by kind.
-        curve: sum of weight x d d', scaled.
+        curve: sum of weight x d d', scaled; int64 [M, M], sparse where limits are many.
         near: customers within the kernel.
     """
 
     total: int
     counts: Ints
-    curve: Ints
+    curve: Any
     near: int
 
     def __add__(self, other: Sum) -> Sum:
@@ -50,7 +51,7 @@ class Dual:
         prices: pico-yuan a unit, at-most form, int64 [M].
         bound: micro-yuan, exact: no plan is worth more.
         used: of each limit by everyone's best choice.
-        curvature: of the smoothed dual in scaled prices (yuan), [M, M]; zeros if not asked.
+        curvature: of the smoothed dual in scaled prices (yuan), [M, M], sparse where limits are many; zeros if not asked.
         near: customers within the kernel.
         width: of the kernel, pico-yuan; 0 where no curvature was asked for.
     """
@@ -58,7 +59,7 @@ class Dual:
     prices: Ints
     bound: int
     used: list[int]
-    curvature: Floats
+    curvature: Any
     near: int
     width: float = 0.0
 
@@ -87,7 +88,9 @@ def scale_uses(kinds: Kinds, scale: Floats) -> Ints:
 def sum_block(block: Block, kinds: Kinds, price: Ints, grains: Ints, limits: int, must: bool, shift: int) -> Sum:
     """One block's part of a pass: what a thread or a task of a cluster does."""
     counts = np.zeros(len(kinds) + 1, np.int64)
-    curve = np.zeros((limits, limits), np.int64)
+    sparse = limits >= SPARSE_FROM
+    curve = zero_curve(limits) if not sparse else np.zeros((0, 0), np.int64)
+    ties = np.empty((len(block) if sparse and shift >= 0 else 0, 3), np.int64)
     total, near = sweep(
         block.arrays,
         price,
@@ -97,7 +100,10 @@ def sum_block(block: Block, kinds: Kinds, price: Ints, grains: Ints, limits: int
         KindUses(kinds.first, kinds.limit, grains),
         counts,
         curve,
+        ties,
     )
+    if sparse:
+        curve = sum_ties(ties[:near], kinds, grains, limits) if near else zero_curve(limits)
     return Sum(int(total), counts[:-1], curve, int(near))
 
 
@@ -117,7 +123,7 @@ class Local:
         price = problem.kinds.price(prices)
         self.passes += 1
         limits = len(problem.limits)
-        nothing = Sum(0, np.zeros(len(problem.kinds), np.int64), np.zeros((limits, limits), np.int64), 0)
+        nothing = Sum(0, np.zeros(len(problem.kinds), np.int64), zero_curve(limits), 0)
 
         def part(blocks: Sequence[Block]) -> Sum:
             return _add(
@@ -166,10 +172,9 @@ def evaluate(problem: Problem, engine: Engine, prices: Ints, shift: int = -1) ->
     sums = engine.sum(prices, shift)
     amounts = sum(int(p) * int(b) for p, b in zip(prices, problem.limits.amount, strict=True))
     bound = -((-amounts) // PICO) + sums.total
-    curvature, width = np.zeros(sums.curve.shape), 0.0
-    if shift >= 0:
-        width = float(1 << (shift + 8))
-        curvature = sums.curve.astype(np.float64) * (1.0 / (float(GRAIN) ** 2 * WEIGHT * width * 1e-12))
+    width = float(1 << (shift + 8)) if shift >= 0 else 0.0
+    yuan = 1.0 / (float(GRAIN) ** 2 * WEIGHT * width * 1e-12) if shift >= 0 else 0.0
+    curvature = sums.curve.astype(np.float64) * yuan
     return Dual(prices, bound, problem.kinds.sum_uses(sums.counts, len(problem.limits)), curvature, sums.near, width)
 
 

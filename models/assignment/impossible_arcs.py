@@ -48,8 +48,12 @@ class PossibleArcs:
 
 def drop_impossible(problem: Problem, limits: Sequence[int] | None = None) -> PossibleArcs | None:
     """The problem without arcs that cannot fit an at-most limit, one of ``limits`` where given; None where all can."""
-    looked_at = np.flatnonzero(problem.limits.sign > 0) if limits is None else limits
-    tests = {int(m): test for m in looked_at if (test := _test_of(problem, int(m))) is not None}
+    largest, least = np.zeros((2, len(problem.limits)), np.int64)
+    np.maximum.at(largest, problem.kinds.limit, problem.kinds.use)
+    np.minimum.at(least, problem.kinds.limit, problem.kinds.use)
+    narrow = largest - least > problem.limits.amount  # uses stay below 62 bits
+    looked_at = np.flatnonzero(problem.limits.sign > 0).tolist() if limits is None else limits
+    tests = {m: test for m in looked_at if narrow[m] and (test := _test_of(problem, m)) is not None}
     removed = {m: [test(block) for block in problem.blocks] for m, test in tests.items()}
     removed = {m: parts for m, parts in removed.items() if any(part.any() for part in parts)}
     if not removed:

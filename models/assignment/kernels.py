@@ -107,7 +107,28 @@ def best_choice(customer, lo, hi, base, value, kind, price, label, least):  # ty
 
 
 @njit(cache=True, nogil=True)
-def sweep(arcs, price, label, must, shift, uses, counts, curve):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def charge(first, limit, use, prices):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Of each kind: sum over its limits of price x use."""
+    charged = np.zeros(len(first) - 1, np.int64)
+    for k in range(len(charged)):
+        for u in range(first[k], first[k + 1]):
+            charged[k] += prices[limit[u]] * use[u]
+    return charged
+
+
+@njit(cache=True, nogil=True)
+def add_uses(first, limit, use, counts, limits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Of each limit: its use by ``counts`` arcs of each kind, within 64 bits."""
+    total = np.zeros(limits, np.int64)
+    for k in range(len(first) - 1):
+        if counts[k]:
+            for u in range(first[k], first[k + 1]):
+                total[limit[u]] += counts[k] * use[u]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def sweep(arcs, price, label, must, shift, uses, counts, curve, ties):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """One pass: the customers' part of the dual, chosen arcs by kind, and curvature of the margin kernel.
 
     Args:
@@ -118,6 +139,8 @@ def sweep(arcs, price, label, must, shift, uses, counts, curve):  # type: ignore
         uses: scaled uses of kinds, int64.
         counts: int64 [K + 1], added to; the last counts who takes nothing.
         curve: int64 [M, M], added to: sum of weight x d d' (d: scaled uses of best less second-best).
+        ties: int64 [n, 3], filled instead of ``curve`` where it has rows: best and second-best kind (-1: none) and
+            weight of who is within the kernel.
 
     Returns:
         Sum over customers of the best reduced value, each rounded up to micro-yuan; customers within the kernel.
@@ -145,8 +168,12 @@ def sweep(arcs, price, label, must, shift, uses, counts, curve):  # type: ignore
             near += 1
             best_kind = np.int64(k) if best < hi else np.int64(-1)
             other = np.int64(base + np.uint64(kind[second])) if second < hi else np.int64(-1)
-            n = difference(best_kind, other, ptr, lim, use, d_lim, d_use)
             w = WEIGHT - ((r1 - r2) >> shift)
+            if len(ties):
+                ties[near - 1, 0], ties[near - 1, 1], ties[near - 1, 2] = best_kind, other, w
+                lo = hi
+                continue
+            n = difference(best_kind, other, ptr, lim, use, d_lim, d_use)
             for x in range(n):
                 ux = w * d_use[x]
                 row = d_lim[x]

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.arrays import Floats, Ints
-from models.assignment.kernels import ArcArrays
+from models.assignment.kernels import ArcArrays, add_uses, charge
 
 PICO = 1_000_000  # pico-yuan in a micro-yuan
 #: Parts of an arc's key behind product and channel that an instance may have, in the key's order.
@@ -120,9 +120,7 @@ class Kinds:
 
     def price(self, prices: Ints) -> Ints:
         """What each kind is charged, pico-yuan int64 [K]: sum over its limits of price x use."""
-        charged = np.zeros(len(self), np.int64)
-        np.add.at(charged, self.rows, prices[self.limit] * self.use)
-        return charged
+        return charge(self.first, self.limit, self.use, prices)
 
     def price_float(self, weights: Floats) -> Floats:
         """Sum over each kind's limits of weight x use, float [K]."""
@@ -130,9 +128,10 @@ class Kinds:
 
     def sum_uses(self, counts: Ints, limits: int) -> list[int]:
         """Use of each limit by ``counts`` arcs of each kind, exact."""
-        amounts = counts[self.rows].astype(object) * self.use if self._large(counts) else counts[self.rows] * self.use
-        total = np.zeros(limits, object if amounts.dtype == object else np.int64)
-        np.add.at(total, self.limit, amounts)
+        if not self._large(counts):
+            return add_uses(self.first, self.limit, self.use, counts, limits).tolist()
+        total = np.zeros(limits, object)
+        np.add.at(total, self.limit, counts[self.rows].astype(object) * self.use)
         return [int(v) for v in total]
 
     def tabulate_uses(self, limits: int) -> Ints:
@@ -142,8 +141,7 @@ class Kinds:
         return table
 
     def _large(self, counts: Ints) -> bool:
-        most = int(np.abs(self.use).max(initial=0))
-        return most * max(1, int(counts.sum())) >= LARGEST
+        return int(self.largest.max(initial=0)) * max(1, int(counts.sum())) >= LARGEST
 
     @cached_property
     def largest(self) -> Ints:

@@ -16,6 +16,7 @@ from models.arrays import Ints
 from models.assignment.aggregated_lp import BUCKETS, ROUNDS, by_classes
 from models.assignment.boxstep import boxes
 from models.assignment.conflict import Infeasible, name_droppers, refuse_by_descent, refuse_by_ray, refuse_by_search
+from models.assignment.curvature import SPARSE_FROM
 from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Dual, Engine, Local, evaluate
 from models.assignment.highs_models import Choice, whole_plan
@@ -27,6 +28,8 @@ from models.assignment.sample import samples
 from models.assignment.small_instances import SMALL, improve_plan
 from models.money import YUAN
 
+#: Customers that a sample needs for each of many limits, to tell its price.
+PER_LIMIT = 300
 #: Sizes of samples that prices are first found on.
 SAMPLES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 #: A plan sought by classes of moves lets one customer in ``ONE_MOVER_IN`` take part, and at least so many.
@@ -256,7 +259,7 @@ def _width(problem: Problem, dual: Dual, movers: int = MOVERS) -> int:
 
 def _find_prices(run: Run, start: Ints | None) -> Dual:
     """Prices by Newton: on samples first unless there is a warm start, then on everybody."""
-    problem, goal = run.problem, run.goal
+    problem = run.problem
     if not len(problem.limits):
         run.passes, run.steps = 1, ["no limits"]
         return evaluate(problem, run.engine, np.zeros(0, np.int64))
@@ -264,17 +267,31 @@ def _find_prices(run: Run, start: Ints | None) -> Dual:
     if not problem.fits(prices):
         prices = np.zeros(len(problem.limits), np.int64)
     cold = not prices.any()
-    sizes = [size for size in SAMPLES if problem.customers >= (2 if size < SAMPLES[-1] else 5) * size]
+    sizes = [
+        size
+        for size in SAMPLES
+        if problem.customers >= (2 if size < SAMPLES[-1] else 5) * size and _tells(size, len(problem.limits))
+    ]
     for size, part in zip(sizes, samples(problem, sizes), strict=True) if cold else ():
         descent = descend(part, Local(part), prices, _aim(size, run, cold, 200))
         prices, cold = descent.best.prices, False
         run.steps.append(f"sample {part.customers}")
         run.tell(f"sample of {part.customers:,}", descent.best, None)
-    descent = descend(problem, run.engine, prices, _aim(problem.customers, run, cold, goal.passes if not cold else 60))
+    descent = descend(problem, run.engine, prices, _aim(problem.customers, run, cold, _passes(run, cold)))
     run.passes += descent.passes
     run.steps.append("newton")
     run.tell("dual", descent.best, None)
     return descent.best
+
+
+def _tells(size: int, limits: int) -> bool:
+    """Whether a sample of so many customers has enough of them at every limit."""
+    return limits < SPARSE_FROM or size >= PER_LIMIT * limits
+
+
+def _passes(run: Run, cold: bool) -> int:
+    """Passes over everybody: the more limits, the more prices that a sample told badly."""
+    return 60 if cold or len(run.problem.limits) >= SPARSE_FROM else run.goal.passes
 
 
 def _aim(size: int, run: Run, cold: bool, passes: int) -> StoppingRule:

@@ -18,10 +18,10 @@ from numba import njit
 
 from features.arrays import seal
 from models.arrays import Ints
-from models.assignment.arc_types import Numbering, Use, grid_kinds, narrow, reduce_kinds
+from models.assignment.arc_types import Numbering, narrow, reduce_rows
 from models.assignment.problem import BLOCK, KEY_PARTS, Block, Kinds
-from planning.limits.evaluator import take_units
 from planning.limits.in_force import LimitsInForce
+from planning.limits.takings import PartTakings, combine, take_parts
 
 #: What `order_of_arcs` finds.
 SORTED, UNSORTED, TWICE = 0, 1, 2
@@ -156,21 +156,19 @@ class ArcStore:
 
     def finish(self, limits: LimitsInForce) -> tuple[Kinds, list[Block]]:
         """The kinds and the blocks, once all arcs are there."""
-        pairs, pair_of, groups, group_of = self._parts(limits)
-        parts = {name: array.all() for name, array in self.arrays.items()}
         signs = np.array([limit.sign for limit in limits.limits], np.int64)
+        pairs, groups = self._pairs(limits), self._groups(limits)
+        parts = {name: array.all() for name, array in self.arrays.items()}
         if self.work is not None and len(groups) * len(pairs) <= GRID and len(groups):
-            key, use = np.split(pairs, [2 + len(self.parts)], axis=1)
-            others = {name: key[:, i + 2].copy() for i, name in enumerate(self.parts)}
-            kinds = grid_kinds(key[:, 0].copy(), key[:, 1].copy(), use * signs, groups, others)
+            kinds = _grid(pairs, groups, signs)
             kind, group = self._array("kind"), self._array("group")
             for pair, member in zip(parts["pair"], parts["member"], strict=True):
-                kind.add(_tiny(pair_of[pair], len(pairs)))
-                group.add(_tiny(group_of[member], len(groups)))
+                kind.add(_tiny(pairs.of[pair], len(pairs)))
+                group.add(_tiny(groups.of[member], len(groups)))
             width = len(pairs)
             columns = kind.all(), group.all()
         else:
-            kinds, kind = self._flat(pairs, pair_of, groups, group_of, parts, signs)
+            kinds, kind = self._flat(pairs, groups, parts, signs)
             width = 0
             columns = kind.all(), [np.empty(0, np.uint8)] * len(parts["first"])
         for name in ("pair", "member"):
@@ -178,41 +176,71 @@ class ArcStore:
         wholes = zip(parts["customer"], parts["first"], parts["value"], *columns, strict=True)
         return kinds, [Block(*arrays, width) for arrays in wholes]
 
-    def _parts(self, limits: LimitsInForce) -> tuple[Ints, Ints, Ints, Ints]:
-        """Distinct pairs (key, part of each use) with the one of each row seen; groups likewise."""
+    def _pairs(self, limits: LimitsInForce) -> _Reduced:
+        """Distinct pairs: key and part of each use."""
         arc = dict(zip(self.arc_columns, self.pair.known.T, strict=True))
+        key = np.stack([arc[name] for name in ("product", "channel", *self.parts)], 1)
+        return _reduce(take_parts(limits.limits, arc, self.pair.count), key, self.parts)
+
+    def _groups(self, limits: LimitsInForce) -> _Reduced:
+        """Distinct groups: part of each use."""
         own = dict(zip(self.group_columns, self.group.known.T, strict=False))
-        of_pair = [
-            arc["product"],
-            arc["channel"],
-            *(arc[name] for name in self.parts),
-            *(take_units(x, arc, (self.pair.count,), part=True) for x in limits.limits),
-        ]
-        of_group = [take_units(x, own, (self.group.count,), part=True) for x in limits.limits]
-        pairs, pair_of = np.unique(np.stack(of_pair, 1), axis=0, return_inverse=True)
-        own_part = np.stack(of_group, 1) if of_group else self.group.known[:, :0]
-        groups, group_of = np.unique(own_part, axis=0, return_inverse=True)
-        return pairs, pair_of.reshape(-1), groups, group_of.reshape(-1)
+        return _reduce(take_parts(limits.limits, own, self.group.count), np.empty((self.group.count, 0), np.int64), ())
 
     def _flat(
-        self, pairs: Ints, pair_of: Ints, groups: Ints, group_of: Ints, parts: dict[str, list[Any]], signs: Ints
+        self, pairs: _Reduced, groups: _Reduced, parts: dict[str, list[Any]], signs: Ints
     ) -> tuple[Kinds, _Array]:
         """A kind an arc, of the combinations of group and pair that there are."""
         seen = Numbering(1)
         numbers = self._array("number")
         for pair, member, first in zip(parts["pair"], parts["member"], parts["first"], strict=True):
-            code = np.repeat(group_of[member], np.diff(first.astype(np.int64))) * len(pairs) + pair_of[pair]
+            code = np.repeat(groups.of[member], np.diff(first.astype(np.int64))) * len(pairs) + pairs.of[pair]
             numbers.add(narrow(seen.number(code[:, None]), seen.count))
         group, pair = np.divmod(seen.known[:, 0], max(1, len(pairs)))
-        key, use = np.split(pairs[pair], [2 + len(self.parts)], axis=1)
-        uses = [Use(groups[group, m] * use[:, m], int(sign)) for m, sign in enumerate(signs)]
-        others = {name: key[:, i + 2] for i, name in enumerate(self.parts)}
-        kinds, kind_of = reduce_kinds(key[:, 0], key[:, 1], uses, others)
+        uses = combine(pairs.takings, pair, groups.takings, group, signs)
+        key = pairs.key[pair]
+        others = {name: key[:, i + 2].copy() for i, name in enumerate(self.parts)}
+        kinds, kind_of = reduce_rows(key[:, 0].copy(), key[:, 1].copy(), *uses, others)
         kind = self._array("kind")
         for number in numbers.all():
             kind.add(narrow(kind_of[number], len(kinds)))
         numbers.drop()
         return kinds, kind
+
+
+@dataclass(frozen=True)
+class _Reduced:
+    """Pairs or groups that limits tell apart.
+
+    Attributes:
+        key: int64 [n, k].
+        parts: names of the key's columns from the third on.
+        takings: what limits take of each.
+        of: which one each row seen is.
+    """
+
+    key: Ints
+    parts: tuple[str, ...]
+    takings: PartTakings
+    of: Ints
+
+    def __len__(self) -> int:
+        return len(self.key)
+
+
+def _reduce(takings: PartTakings, key: Ints, parts: tuple[str, ...]) -> _Reduced:
+    index, of = takings.distinct(key)
+    return _Reduced(key[index], parts, takings.pick(index), of)
+
+
+def _grid(pairs: _Reduced, groups: _Reduced, signs: Ints) -> Kinds:
+    """Kinds of every group and pair, a group's together: a use is the product of the group's part and the pair's."""
+    pair = np.tile(np.arange(len(pairs)), len(groups))
+    group = np.repeat(np.arange(len(groups)), len(pairs))
+    uses = combine(pairs.takings, pair, groups.takings, group, signs)
+    key = pairs.key[pair]
+    others = {name: key[:, i + 2].copy() for i, name in enumerate(pairs.parts)}
+    return Kinds(key[:, 0].copy(), key[:, 1].copy(), *uses, others)
 
 
 def _rows(columns: dict[str, np.ndarray], names: Sequence[str], at: Any, count: int) -> Ints:

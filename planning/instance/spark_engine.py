@@ -16,6 +16,7 @@ import numpy as np
 from pyspark.sql import SparkSession
 
 from models.arrays import Ints
+from models.assignment.curvature import zero_curve
 from models.assignment.dual_evaluation import Sum, scale_uses, sum_block
 from models.assignment.problem import Block, Kinds, Problem
 
@@ -67,11 +68,11 @@ class OnSpark:
             write_block(block, Path(path))
 
     def sum(self, prices: Ints, shift: int) -> Sum:
-        """One pass. What comes back to the driver is a sum a task, of kinds + limits^2 integers."""
+        """One pass. What comes back to the driver is a sum a task, of kinds integers and the curve."""
         kinds, limits = self.problem.kinds, len(self.problem.limits)
         work = Pass(kinds, kinds.price(prices), self.grains, limits, self.problem.exactly_one, shift)
         context = self.spark.sparkContext
         tasks = max(1, min(len(self.folders), context.defaultParallelism))
         parts = context.parallelize(self.folders, tasks).mapPartitions(work.over).collect()
-        nothing = Sum(0, np.zeros(len(kinds), np.int64), np.zeros((limits, limits), np.int64), 0)
+        nothing = Sum(0, np.zeros(len(kinds), np.int64), zero_curve(limits), 0)
         return reduce(add, parts, nothing)

@@ -15,7 +15,7 @@ from benchmarks.tiny_problems import best_by_trying, make_problem
 from models.assignment.arc_types import Numbering, Use, reduce_kinds
 from models.assignment.boxstep import boxes
 from models.assignment.conflict import Infeasible
-from models.assignment.dual import StoppingRule, box_qp, descend
+from models.assignment.dual import StoppingRule, descend
 from models.assignment.dual_evaluation import Local, best_arcs, choices, evaluate
 from models.assignment.impossible_arcs import drop_impossible
 from models.assignment.problem import Block, Limits, Overflow, Problem
@@ -159,21 +159,6 @@ def test_a_repaired_plan_says_what_it_uses(problem: Problem) -> None:
     assert plan.used == sum_uses(problem, plan.arcs)
     over = any(u > b for u, b in zip(plan.used, problem.limits.amount.tolist(), strict=True))
     assert over == (plan.excess > 0)
-
-
-def test_box_qp_meets_its_optimality_conditions() -> None:
-    random = np.random.default_rng(3)
-    root = random.normal(size=(6, 6))
-    H, g = root @ root.T + np.eye(6), random.normal(size=6) * 5
-    low, high = np.full(6, -0.4), np.full(6, 0.6)
-    d = box_qp(H, g, low, high, 1000)
-    slope = g + H @ d
-    assert ((d > low + 1e-9) | (slope > -1e-6)).all()
-    assert ((d < high - 1e-9) | (slope < 1e-6)).all()
-    inside = (d > low + 1e-9) & (d < high - 1e-9)
-    assert np.abs(slope[inside]).max(initial=0.0) < 1e-6
-    assert inside.any()
-    assert not inside.all()
 
 
 @pytest.mark.whole
