@@ -36,7 +36,8 @@ def solve(
         typer.Option(
             "--seconds",
             parser=OptionReader("--seconds", RealRange(0.01, 1e6)),
-            help="stop after so long, reading included; without it the clock decides nothing",
+            help="stop after so long, reading included, or at most a second or a tenth of it later; "
+            "without it the clock decides nothing",
         ),
     ] = None,
     engine: Annotated[str, typer.Option("--engine", help="local or spark")] = "local",
@@ -68,8 +69,7 @@ def solve(
             for warning in read.warnings:
                 console.print(f"warning: {warning}")
         with _engine(engine, read.problem, env) as passes:
-            reading = time.perf_counter() - began  # writing the plan takes less than half of that
-            left = math.inf if seconds is None else max(0.01, seconds - 1.5 * reading)
+            left = leave_seconds(seconds, time.perf_counter() - began)
             goal = SolveOptions(gap=gap, seconds=left, report=tell)
             solution = solve_instance(read, goal, str(instance), passes)
         proof = write_plan(out, read.problem, solution)
@@ -85,6 +85,23 @@ def solve(
         print_json(proof.as_json() | {"warnings": list(read.warnings)})
     else:
         print_figures(f"plan in {out}", figures)
+
+
+def leave_seconds(seconds: float | None, reading: float) -> float:
+    """Seconds that are left for the solve once the instance is read; infinite where none are given.
+
+    Writing the plan takes less than half of the time that reading took.
+
+    Raises:
+        NoPlan: reading alone took longer.
+    """
+    from models.assignment.solve import NoPlan
+
+    if seconds is None:
+        return math.inf
+    if reading >= seconds:
+        raise NoPlan(f"not known: reading the instance alone took {reading:.1f} s, --seconds gives {seconds:g}")
+    return max(0.01, seconds - 1.5 * reading)
 
 
 @contextlib.contextmanager

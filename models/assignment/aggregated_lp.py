@@ -9,6 +9,8 @@ numbers. docs/developer/assignment.md, "Classes".
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 
 import highspy
@@ -44,11 +46,20 @@ class Classes:
     after: Ints
 
 
-def by_classes(problem: Problem, dual: Dual, width: int, rounds: int = ROUNDS, buckets: int = BUCKETS) -> Plan:
+def by_classes(
+    problem: Problem,
+    dual: Dual,
+    width: int,
+    rounds: int = ROUNDS,
+    buckets: int = BUCKETS,
+    seconds: float = math.inf,
+) -> Plan:
     """A plan near everybody's best at the prices; customers within ``width`` pico-yuan of a change of mind move.
 
-    ``width`` is doubled up to ``rounds`` times while limits are exceeded; classes are of so many ``buckets`` of loss.
+    ``width`` is doubled up to ``rounds`` times while limits are exceeded; classes are of so many ``buckets`` of loss. After
+    ``seconds`` no other round is begun, and the LP of one ends.
     """
+    end = time.perf_counter() + seconds
     arcs = best_arcs(problem, dual.prices)
     plan: Plan | None = None
     for _ in range(rounds):
@@ -56,11 +67,12 @@ def by_classes(problem: Problem, dual: Dual, width: int, rounds: int = ROUNDS, b
         if options is None or not len(options.group):
             break
         _, used = without(problem, options, arcs)
-        hold = _move_options(problem, dual, options, problem.limits.amount - used, width, buckets)
+        left = end - time.perf_counter()
+        hold = _move_options(problem, dual, options, problem.limits.amount - used, width, buckets, left)
         other = settle_moves(problem, dual.prices, options, hold, arcs)
         if plan is None or (other.excess, -other.primal) < (plan.excess, -plan.primal):
             plan = other
-        if plan.excess == 0 or width >= LARGEST // 2:
+        if plan.excess == 0 or width >= LARGEST // 2 or time.perf_counter() > end:
             break
         width *= 2
     if plan is None:
@@ -91,13 +103,15 @@ def classes_of(options: Options, width: int, buckets: int = BUCKETS) -> Classes:
     return Classes(move[order], begin, cost, keys[0, begin[:-1]], keys[1, begin[:-1]])
 
 
-def _move_options(problem: Problem, dual: Dual, options: Options, room: Ints, width: int, buckets: int) -> Ints:
+def _move_options(
+    problem: Problem, dual: Dual, options: Options, room: Ints, width: int, buckets: int, seconds: float
+) -> Ints:
     """The option that each customer holds once the LP's numbers have moved, least loss first within a class."""
     classes = classes_of(options, width, buckets)
     kinds, hold = problem.kinds, options.start.copy()
     kind = options.kind[hold]
     left = room - np.array(kinds.sum_uses(np.bincount(kind[kind >= 0], minlength=len(kinds)), len(room)), np.int64)
-    number = _numbers(problem, dual, classes, left)
+    number = _numbers(problem, dual, classes, left, seconds)
     size = np.minimum(np.floor(number + 1e-6).astype(np.int64), np.diff(classes.begin))
     place = np.repeat(classes.begin[:-1] - np.concatenate(([0], np.cumsum(size)[:-1])), size) + np.arange(size.sum())
     moved = classes.move[place.astype(np.int64)]
@@ -105,7 +119,7 @@ def _move_options(problem: Problem, dual: Dual, options: Options, room: Ints, wi
     return hold
 
 
-def _numbers(problem: Problem, dual: Dual, classes: Classes, left: Ints) -> Floats:
+def _numbers(problem: Problem, dual: Dual, classes: Classes, left: Ints, seconds: float) -> Floats:
     """How many of each class move: least loss and slack at the prices, a limit exceeded only at a far higher one.
 
     The value of a plan is the bound less the losses and less sum of price x slack, so maximal value is minimal
@@ -132,6 +146,8 @@ def _numbers(problem: Problem, dual: Dual, classes: Classes, left: Ints) -> Floa
     solver = quiet()
     solver.setOptionValue("presolve", "off")  # some hundred steps of the simplex: presolving takes three times as long
     solver.passModel(lp)
+    if math.isfinite(seconds):
+        solver.setOptionValue("time_limit", max(0.01, seconds))
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return np.zeros(count)

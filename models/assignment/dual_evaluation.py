@@ -71,6 +71,10 @@ class Engine(Protocol):
         """One pass at ``prices`` with kernel width 2^(shift + 8) (shift < 0: no curvature)."""
         ...
 
+    def over(self, problem: Problem) -> Engine:
+        """The same way of making passes, over another problem."""
+        ...
+
 
 def over_blocks(task: Callable[[Piece], Result], blocks: Sequence[Piece]) -> list[Result]:
     """``task`` of every block (or of what goes with one), in order; on all cores where there are several."""
@@ -116,6 +120,10 @@ class Local:
 
     def __post_init__(self) -> None:
         self.grains = scale_uses(self.problem.kinds, self.problem.scale)
+
+    def over(self, problem: Problem) -> Local:
+        """Passes by the threads of this process over another problem."""
+        return Local(problem)
 
     def sum(self, prices: Ints, shift: int) -> Sum:
         """One pass."""

@@ -7,6 +7,7 @@ prices. docs/developer/assignment.md, "Repair".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -189,11 +190,17 @@ def fill(order, group, kind, value, hold, ptr, lim, use, used, amount, least):  
     return taken
 
 
-def repair(problem: Problem, prices: Ints, width: int, start: list[Ints] | None = None) -> Plan:
+def repair(
+    problem: Problem,
+    prices: Ints,
+    width: int,
+    start: list[Ints] | None = None,
+    until: Callable[[], bool] = lambda: False,
+) -> Plan:
     """A whole plan: ``start`` (at first everybody's best), mended and filled by moves near the best.
 
     Who may move has a margin below ``width`` pico-yuan; it grows fourfold until every limit is kept, everybody may
-    move, or the options are more than ``MOST``.
+    move, or the options are more than ``MOST``; or until ``until`` says so, with what is mended by then.
     """
     arcs = best_arcs(problem, prices) if start is None else start
     options = gather(problem, prices, width, arcs)
@@ -201,8 +208,8 @@ def repair(problem: Problem, prices: Ints, width: int, start: list[Ints] | None 
         width //= 2
         options = gather(problem, prices, width, arcs)
     while True:
-        plan = settle_moves(problem, prices, options, options.start, arcs)
-        if plan.excess == 0.0 or width >= LARGEST - 1:
+        plan = settle_moves(problem, prices, options, options.start, arcs, until)
+        if plan.excess == 0.0 or width >= LARGEST - 1 or until():
             return plan
         width = min(width * 4, LARGEST - 1)
         wider = gather(problem, prices, width, arcs)
@@ -211,14 +218,21 @@ def repair(problem: Problem, prices: Ints, width: int, start: list[Ints] | None 
         options = wider
 
 
-def settle_moves(problem: Problem, prices: Ints, options: Options, hold: Ints, arcs: list[Ints]) -> Plan:
+def settle_moves(
+    problem: Problem,
+    prices: Ints,
+    options: Options,
+    hold: Ints,
+    arcs: list[Ints],
+    until: Callable[[], bool] = lambda: False,
+) -> Plan:
     """The plan that moves of the customers of ``options`` lead to: they hold ``hold`` at first, the others ``arcs``."""
     hold = hold.copy()
     fixed, used = without(problem, options, arcs)
     state = used + np.array(problem.kinds.sum_uses(_counts(options, hold, len(problem.kinds)), len(used)), np.int64)
-    excess = _mend(options, hold, state, problem, prices)
+    excess = _mend(options, hold, state, problem, prices, until)
     if excess == 0.0:
-        _gain(options, hold, state, problem)
+        _gain(options, hold, state, problem, until)
     return apply_options(options, hold, arcs, fixed + int(options.value[hold].sum()), state, excess)
 
 
@@ -245,7 +259,15 @@ def _counts(options: Options, hold: Ints, kinds: int) -> Ints:
     return np.bincount(kind[kind >= 0], minlength=kinds)
 
 
-def _mend(options: Options, hold: Ints, state: Ints, problem: Problem, prices: Ints, sweeps: int = 80) -> float:
+def _mend(
+    options: Options,
+    hold: Ints,
+    state: Ints,
+    problem: Problem,
+    prices: Ints,
+    until: Callable[[], bool],
+    sweeps: int = 80,
+) -> float:
     """Moves that lower the excess, least cost a unit of excess first, until there is none; returns what is left.
 
     The cost of a move is what it adds to bound - primal = sum of losses + sum of price x slack: its loss, and the
@@ -257,6 +279,8 @@ def _mend(options: Options, hold: Ints, state: Ints, problem: Problem, prices: I
         over = state > amount
         if not over.any():
             return 0.0
+        if until():
+            break
         relief = np.append(kinds.price_float(np.where(over, weight, 0.0)), 0.0)  # last: no arc
         slack = np.append(kinds.price_float(np.where(over, 0.0, prices.astype(float))), 0.0)
         now, kind = options.kind[hold][options.group], options.kind
@@ -273,10 +297,14 @@ def _mend(options: Options, hold: Ints, state: Ints, problem: Problem, prices: I
     return float((np.maximum(state - amount, 0) * weight).sum())
 
 
-def _gain(options: Options, hold: Ints, state: Ints, problem: Problem, sweeps: int = 30) -> None:
+def _gain(
+    options: Options, hold: Ints, state: Ints, problem: Problem, until: Callable[[], bool], sweeps: int = 30
+) -> None:
     """Fill slack by the moves that gain most, until nothing is gained."""
     kinds, amount = problem.kinds, problem.limits.amount
     for _ in range(sweeps):
+        if until():
+            break
         gain = options.value - options.value[hold][options.group]
         order = np.flatnonzero(gain > 0)
         order = order[np.lexsort((options.rank[order], -gain[order]))]

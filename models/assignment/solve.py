@@ -102,6 +102,11 @@ class Solution:
         return relative(self.dual.bound, self.plan.primal)
 
 
+def margin(seconds: float) -> float:
+    """By how much an answer may be later than the seconds given: a second or a tenth of them, whichever is more."""
+    return max(1.0, 0.1 * seconds)
+
+
 def relative(bound: int, primal: int) -> float:
     """(bound - primal) / max(1, |bound|)."""
     return (bound - primal) / max(1, abs(bound))
@@ -123,6 +128,10 @@ class Run:
         """Seconds left."""
         return self.goal.seconds - (time.perf_counter() - self.began)
 
+    def late(self) -> bool:
+        """Whether the margin after the seconds is over too, in which a plan that still breaks limits is mended."""
+        return self.left < -margin(self.goal.seconds)
+
     def enough(self, dual: Dual, plan: Plan) -> bool:
         """Whether the gap aimed at is proved."""
         return plan.excess == 0 and relative(dual.bound, plan.primal) <= self.goal.gap
@@ -136,8 +145,6 @@ class Run:
 def solve(problem: Problem, goal: SolveOptions, engine: Engine | None = None) -> Solution:
     """The best plan found and the bound that proves it, without the arcs that no plan can hold.
 
-    Where there are such arcs, ``engine``, which makes its passes over all, is not asked.
-
     Raises:
         Overflow: integers would leave 62 bits.
         Infeasible: no plan keeps the limits; names an irreducible set with its ray.
@@ -148,7 +155,7 @@ def solve(problem: Problem, goal: SolveOptions, engine: Engine | None = None) ->
     if possible is None:
         return _solve(problem, goal, engine)
     try:
-        solution = _solve(possible.problem, goal, None)
+        solution = _solve(possible.problem, goal, engine and engine.over(possible.problem))
     except Infeasible as error:
         raise name_droppers(problem, error, end) from error
     return replace(solution, plan=possible.complete(solution.plan))
@@ -224,7 +231,7 @@ def _suspects(problem: Problem, plan: Plan) -> list[int]:
 
 def _first(run: Run) -> tuple[Dual, Plan]:
     """Prices and a plan: by moves or classes of moves from everybody's best, and by LPs in boxes where those miss."""
-    dual = _find_prices(run, run.goal.start)
+    dual = find_prices(run, run.goal.start)
     plan = plan_near(run, dual, max(LEAST_MOVERS, run.problem.customers // ONE_MOVER_IN))
     if not len(run.problem.limits) or run.enough(dual, plan) or run.left <= 0:
         return dual, plan
@@ -238,12 +245,12 @@ def plan_near(run: Run, dual: Dual, movers: int, rounds: int = ROUNDS, buckets: 
     problem = run.problem
     plan: Plan | None = None
     if problem.everybody <= CHEAP or not len(problem.limits) or run.left <= 0:
-        plan = repair(problem, dual.prices, _width(problem, dual))
+        plan = repair(problem, dual.prices, _width(problem, dual), until=run.late)
         run.tell("repair", dual, plan)
-    if not len(problem.limits) or (plan is not None and (run.enough(dual, plan) or run.left <= 0)):
+    if plan is not None and (not len(problem.limits) or run.enough(dual, plan) or run.left <= 0):
         assert plan is not None
         return plan
-    other = by_classes(problem, dual, _width(problem, dual, movers), rounds, buckets)
+    other = by_classes(problem, dual, _width(problem, dual, movers), rounds, buckets, run.left)
     run.steps.append("classes")
     plan = other if plan is None or _better(other, plan) else plan
     run.tell("classes", dual, plan)
@@ -257,7 +264,7 @@ def _width(problem: Problem, dual: Dual, movers: int = MOVERS) -> int:
     return int(max(1e-3, min(1.0, movers / max(1, problem.everybody)) * 0.25) * YUAN)
 
 
-def _find_prices(run: Run, start: Ints | None) -> Dual:
+def find_prices(run: Run, start: Ints | None) -> Dual:
     """Prices by Newton: on samples first unless there is a warm start, then on everybody."""
     problem = run.problem
     if not len(problem.limits):
@@ -267,12 +274,17 @@ def _find_prices(run: Run, start: Ints | None) -> Dual:
     if not problem.fits(prices):
         prices = np.zeros(len(problem.limits), np.int64)
     cold = not prices.any()
+    if run.left <= 0:
+        run.passes, run.steps = run.passes + 1, [*run.steps, "one pass"]
+        return evaluate(problem, run.engine, prices)
     sizes = [
         size
         for size in SAMPLES
         if problem.customers >= (2 if size < SAMPLES[-1] else 5) * size and _tells(size, len(problem.limits))
     ]
     for size, part in zip(sizes, samples(problem, sizes), strict=True) if cold else ():
+        if run.left <= 0:
+            break
         descent = descend(part, Local(part), prices, _aim(size, run, cold, 200))
         prices, cold = descent.best.prices, False
         run.steps.append(f"sample {part.customers}")
@@ -302,7 +314,7 @@ def _aim(size: int, run: Run, cold: bool, passes: int) -> StoppingRule:
         width=0.5 * YUAN if cold else min(0.5, 5.0 * root) * YUAN,
         least=0.2 * root * YUAN,
         radius=1.0 if cold else 0.1 if run.goal.start is None else 0.2,
-        until=lambda _: run.left < 0,
+        until=lambda _: run.left <= 0,
         once=size >= MANY,
     )
 
@@ -325,7 +337,7 @@ def _by_boxes(run: Run, dual: Dual, plan: Plan | None) -> tuple[Dual, Plan]:
         plan = outcome.plan if plan is None or _better(outcome.plan, plan) else plan
     if plan is None or (plan.excess > 0 and run.left > 0):
         arcs = None if plan is None else plan.arcs
-        plan = repair(problem, dual.prices, _width(problem, dual), arcs)
+        plan = repair(problem, dual.prices, _width(problem, dual), arcs, until=run.late)
     run.tell("box", dual, plan)
     return dual, plan
 
@@ -336,7 +348,7 @@ def _better(plan: Plan, other: Plan) -> bool:
 
 def _cold(run: Run, dual: Dual, plan: Plan) -> tuple[Dual, Plan]:
     """Once more without the warm start, which may have been far off; the better bound and the better plan."""
-    other = _find_prices(run, None)
+    other = find_prices(run, None)
     return (dual, plan) if other.bound >= dual.bound else _by_boxes(run, other, plan)
 
 

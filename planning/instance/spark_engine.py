@@ -6,6 +6,7 @@ The repair, which looks at a few thousand customers, stays with the driver.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -61,11 +62,15 @@ class OnSpark:
     """Passes by the tasks of a Spark session; ``folder`` must be visible to all of them."""
 
     def __init__(self, problem: Problem, spark: SparkSession, folder: Path) -> None:
-        self.problem, self.spark = problem, spark
+        self.problem, self.spark, self.folder = problem, spark, folder
         self.grains = scale_uses(problem.kinds, problem.scale)
         self.folders = [str(folder / f"{number:06d}") for number in range(len(problem.blocks))]
         for block, path in zip(problem.blocks, self.folders, strict=True):
             write_block(block, Path(path))
+
+    def over(self, problem: Problem) -> OnSpark:
+        """Passes by the same session over another problem, whose blocks lie beside."""
+        return OnSpark(problem, self.spark, Path(tempfile.mkdtemp(dir=self.folder, prefix="part-")))
 
     def sum(self, prices: Ints, shift: int) -> Sum:
         """One pass. What comes back to the driver is a sum a task, of kinds integers and the curve."""

@@ -21,6 +21,7 @@ from cli.assignment import app
 from conf.errors import UserError
 from models.assignment import dual_evaluation
 from planning.instance.reader import read_instance
+from planning.instance.spark_engine import OnSpark
 
 LIMITS: list[dict[str, Any]] = [
     {"name": "calls", "at_most": 300, "counts": 1, "where": {"channel": [0]}},
@@ -96,6 +97,28 @@ def test_spark_gives_the_bytes_of_threads(tmp_path: Path, spark: Any, monkeypatc
     here = solved(instance, tmp_path / "local", "--engine", "local")
     there = solved(instance, tmp_path / "spark", "--engine", "spark")
     assert essence(here) == essence(there)
+
+
+@pytest.mark.spark
+def test_spark_makes_the_passes_where_some_arcs_fit_no_limit(
+    tmp_path: Path, spark: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One arc in twenty costs more than there is of the budget: the others' passes are tasks, with the same bytes."""
+    monkeypatch.setenv("CPC_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("planning.instance.arc_store.BLOCK", 500)
+    table = arcs()
+    cost = table["cost"].to_numpy().copy()
+    cost[::20] = 1 << 50
+    instance = write(tmp_path / "a", table.set_column(table.column_names.index("cost"), "cost", pa.array(cost)))
+    made: list[int] = []
+    passes = OnSpark.sum
+    monkeypatch.setattr(OnSpark, "sum", lambda self, *at: made.append(self.problem.arcs) or passes(self, *at))
+    here = solved(instance, tmp_path / "local", "--engine", "local")
+    assert made == []
+    there = solved(instance, tmp_path / "spark", "--engine", "spark")
+    assert essence(here) == essence(there)
+    assert made
+    assert set(made) == {table.num_rows - len(cost[::20])}
 
 
 @pytest.mark.whole
