@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from cli.output import DateOption, EnvOption, JsonOption, open_night, print_figures, print_json, print_table
+from cli.output import (
+    DateOption,
+    EnvOption,
+    JsonOption,
+    WhyOption,
+    open_night,
+    print_figures,
+    print_json,
+    print_table,
+    require_purpose,
+)
 from conf.errors import UserError
 from runtime import audit
 from runtime.atomic_files import write_atomic
@@ -53,19 +63,20 @@ def fetch(
     channel: Annotated[str, typer.Argument(help="Code of the channel.")],
     date: DateOption,
     out: Annotated[Path, typer.Option("--out", help="File to write.")],
-    why: Annotated[str, typer.Option("--why", help="What for; it is kept with your name.")],
+    why: WhyOption = None,
     env: EnvOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Pull a channel's list anew before its wave, without who was stopped since. Example: cpc campaigns fetch sms_hall --date 2026-01-09 --out sms.csv --why 'wave of 10:00'."""
-    night = open_night(date, env)
+    purpose, night = require_purpose(why), open_night(date, env)
     known = {each.code: each for each in night.catalogue.channels}
-    if channel not in known:
-        raise UserError(f"no channel {channel!r}", where="channel", remedy=f"choose: {', '.join(known)}")
-    if not why.strip():
-        raise UserError("a list with numbers is not handed out without a purpose", where="--why", remedy="say what for")
-    folder, name = publication_folder(night), name_file(known[channel])
-    with lease(night):
+    with (
+        audit.log_look(night.lake, f"campaign file of {channel} of {night.date} to {out}", purpose) as look,
+        lease(night),
+    ):
+        if channel not in known:
+            raise UserError(f"no channel {channel!r}", where="channel", remedy=f"choose: {', '.join(known)}")
+        folder, name = publication_folder(night), name_file(known[channel])
         plan = Publication(night, require_accepted_run(night), stop_keys(night))
         files, _ = write_files(night, plan, folder, only=known[channel])
         if f"file:{name}" not in files:
@@ -73,8 +84,9 @@ def fetch(
                 f"{channel} has nothing to offer on {night.date}", where="channel", remedy="cpc campaigns list"
             )
         write_atomic(out, (folder / name).read_bytes(), 0o600)
-        manifest.note_fetched(folder, name, who=audit.name_user(), why=why.strip(), to=str(out))
-    rows, digest = files[f"file:{name}"]
+        manifest.note_fetched(folder, name, who=audit.name_user(), why=purpose, to=str(out))
+        rows, digest = files[f"file:{name}"]
+        look.rows = rows
     facts = {"file": str(out), "rows": rows, "sha256": digest, "withdrawn": plan.tally.withdrawn}
     if as_json:
         print_json(facts)

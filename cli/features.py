@@ -63,14 +63,18 @@ def list_features(
 def preview(
     name: Annotated[str, typer.Argument(help="A feature, for example data_mb_sum_30d.")],
     date: DateOption = _DEFAULT_DATE,
+    why: WhyOption = None,
     env: EnvOption = None,
     overrides: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Values, distribution, cost and leakage test of one feature. Example: cpc features preview data_mb_sum_30d."""
+    """Values, distribution, cost and leakage test of one feature. Example: cpc features preview data_mb_sum_30d --why 'new feature'."""
     from features.store.preview import preview_feature
 
-    figures = preview_feature(open_night(date, env, overrides), name)
+    purpose, night = require_purpose(why), open_night(date, env, overrides)
+    with audit.log_look(night.lake, f"values of {name} on {night.date}", purpose) as look:
+        figures = preview_feature(night, name)
+        look.rows = int(figures.get("customers") or 0)
     print_json(figures) if as_json else print_figures(f"{name} on {date}", figures)
 
 

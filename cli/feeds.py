@@ -17,11 +17,13 @@ from cli.output import (
     EnvOption,
     JsonOption,
     SetOption,
+    WhyOption,
     console,
     open_night,
     print_figures,
     print_json,
     print_table,
+    require_purpose,
 )
 from conf.bounds import NIGHTS, OptionReader, WholeRange
 from conf.catalogue import Catalogue
@@ -331,16 +333,19 @@ def quarantine(
     most: Annotated[
         int, typer.Option("--most", parser=OptionReader("--most", WholeRange(1, 1_000_000)), help="So many records.")
     ] = 20,
+    why: WhyOption = None,
     env: EnvOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Records that were set aside: place, reason and shape (0 a digit, a a letter). Example: cpc feeds quarantine hotline_call_gz."""
+    """Records that were set aside: place, reason and shape (0 a digit, a a letter). Example: cpc feeds quarantine hotline_call_gz --why 'ticket 4711'."""
     from reporting.quarantine import mask_bytes, read_quarantined
 
-    settings = load_settings(env)
+    purpose, settings = require_purpose(why), load_settings(env)
     day = parse_date(date) if date else None
     night = Night(day or dt.date.max, settings, settings.landing)
-    rows = mask_bytes(night, read_quarantined(night.lake, feed, day, most))
+    with audit.log_look(night.lake, f"records of {feed} in quarantine, opened for their shape", purpose) as look:
+        rows = mask_bytes(night, read_quarantined(night.lake, feed, day, most))
+        look.rows = len(rows)
     if as_json:
         print_json(rows)
         return

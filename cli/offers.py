@@ -88,15 +88,19 @@ def accept(
     product: Annotated[str, typer.Argument(help="Code of the product.")],
     channel: Annotated[str, typer.Argument(help="Code of the channel where it was accepted.")],
     date: DateOption,
+    why: WhyOption = None,
     env: EnvOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take an offer: stock at once, outbound contacts withdrawn. Example: cpc offers accept 12 flow_10g website --date 2026-01-09."""
-    night = open_night(date, env)
-    wanted, place = _product(night, product), _channel(night, channel)
-    outbound = [c.id for c in night.catalogue.channels if c.direction == "outbound"]
-    with _open_store(night) as store:
-        outcome = stock.accept(store, night.date, who, wanted.id, place.id, outbound)
+    """Take an offer: stock at once, outbound contacts withdrawn. Example: cpc offers accept 12 flow_10g website --date 2026-01-09 --why 'call 12'."""
+    purpose, night = require_purpose(why), open_night(date, env)
+    what = f"offer of {product} on {channel} accepted for customer {who} on {night.date}"
+    with audit.log_look(night.lake, what, purpose) as look:
+        wanted, place = _product(night, product), _channel(night, channel)
+        outbound = [c.id for c in night.catalogue.channels if c.direction == "outbound"]
+        with _open_store(night) as store:
+            outcome = stock.accept(store, night.date, who, wanted.id, place.id, outbound)
+        look.rows = int(outcome.taken)
     if as_json:
         print_json(vars(outcome))
         return

@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from cli.output import EnvOption, JsonOption, open_night, print_figures, print_json, print_table
+from cli.output import (
+    EnvOption,
+    JsonOption,
+    WhyOption,
+    open_night,
+    print_figures,
+    print_json,
+    print_table,
+    require_purpose,
+)
 from conf.bounds import CUSTOMER, OptionReader
 from conf.dates import SHANGHAI
 from conf.errors import UserError
@@ -38,11 +47,11 @@ def add(
 ) -> None:
     """Stop a customer now. Example: cpc stop add 12 --why 'called 10086'; cpc stop add --number 13800000000 --why …."""
     night = _today(env)
-    customer = _find(night, who, number)
-    codes = [stopping.ALL, *(each.code for each in night.catalogue.channels)]
-    if channel not in codes:
-        raise UserError(f"no channel {channel!r}", where="--channel", remedy=f"choose: {', '.join(codes)}")
-    with _changing(night, f"customer {customer} stopped on {channel}", why) as store:
+    with _changing(night, f"{_tell_who(who)} stopped on {channel}", why) as store:
+        customer = _find(night, who, number)
+        codes = [stopping.ALL, *(each.code for each in night.catalogue.channels)]
+        if channel not in codes:
+            raise UserError(f"no channel {channel!r}", where="--channel", remedy=f"choose: {', '.join(codes)}")
         withdrawn = stopping.add(store, customer, channel, reason=why.strip(), who=audit.name_user())
     facts = {"customer": customer, "channel": channel, "contacts withdrawn": withdrawn}
     print_json(facts) if as_json else print_figures(f"customer {customer} is stopped", facts)
@@ -59,8 +68,8 @@ def remove(
 ) -> None:
     """Lift stops of a customer. Example: cpc stop remove 12 --why 'a slip of the pen'."""
     night = _today(env)
-    customer = _find(night, who, number)
-    with _changing(night, f"stops of customer {customer} lifted on {channel or stopping.ALL}", why) as store:
+    with _changing(night, f"stops of {_tell_who(who)} lifted on {channel or stopping.ALL}", why) as store:
+        customer = _find(night, who, number)
         lifted = stopping.remove(store, customer, channel)
         if not lifted:
             remedy = "`cpc stop list` shows who is stopped"
@@ -70,12 +79,18 @@ def remove(
 
 
 @stop.command("list")
-def list_(who: Who = None, number: Number = "", env: EnvOption = None, as_json: JsonOption = False) -> None:
-    """Who is stopped, since when, why, by whom. Example: cpc stop list."""
-    night = _today(env)
-    customer = _find(night, who, number) if who is not None or number else None
-    with serving.connect(night.settings, alone=False) as store:
-        rows = stopping.list_stops(store, customer)
+def list_(
+    who: Who = None, number: Number = "", why: WhyOption = None, env: EnvOption = None, as_json: JsonOption = False
+) -> None:
+    """Who is stopped, since when, why, by whom. Example: cpc stop list --why 'weekly review'."""
+    purpose, night = require_purpose(why), _today(env)
+    everyone = who is None and not number
+    what = "stops of everyone" if everyone else f"stops of {_tell_who(who)}"
+    with audit.log_look(night.lake, what, purpose) as look:
+        customer = None if everyone else _find(night, who, number)
+        with serving.connect(night.settings, alone=False) as store:
+            rows = stopping.list_stops(store, customer)
+        look.rows = len(rows)
     if as_json:
         print_json(rows)
         return
@@ -86,6 +101,11 @@ def list_(who: Who = None, number: Number = "", env: EnvOption = None, as_json: 
 
 def _today(env: str | None) -> Night:
     return open_night(str(dt.datetime.now(SHANGHAI).date()), env)
+
+
+def _tell_who(who: int | None) -> str:
+    """The person as the audit names him; a number is kept nowhere."""
+    return "the holder of a number" if who is None else f"customer {who}"
 
 
 def _find(night: Night, who: int | None, number: str) -> int:
@@ -99,6 +119,7 @@ def _changing(night: Night, what: str, why: str) -> Iterator[Connection]:
     """A transaction on the stops; who changed what, and why, is in the audit."""
     if not why.strip():
         raise UserError("a stop, or its end, needs a reason", where="--why", remedy="say what for")
-    with serving.connect(night.settings, alone=False) as store:
-        yield store
-    audit.append(night.lake, [audit.make_event(what, why.strip(), 1)])
+    with audit.log_look(night.lake, what, why.strip()) as look:
+        with serving.connect(night.settings, alone=False) as store:
+            yield store
+        look.rows = 1

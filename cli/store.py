@@ -9,10 +9,12 @@ from urllib.parse import quote, unquote, urlsplit
 
 import typer
 
-from cli.output import EnvOption, JsonOption, console, print_json
+from cli.output import EnvOption, JsonOption, WhyOption, console, print_json, require_purpose
 from conf.bounds import OptionReader, WholeRange
 from conf.errors import UserError
 from conf.settings import Settings, load_settings
+from runtime import audit
+from runtime.lake import Lake
 from serving import embedded
 from serving import store as serving
 
@@ -44,18 +46,23 @@ def up(
 
 @store.command()
 def url(role: As = "read", env: EnvOption = None, as_json: JsonOption = False) -> None:
-    """The address for other tools, with its password. Example: psql "$(cpc store url)"."""
-    _tell(embedded.tell_address(_require_embedded(env).home, LOGIN[role]), as_json)
+    """The address for other tools, with its password: who took it is kept. Example: psql "$(cpc store url)"."""
+    settings = _require_embedded(env)
+    address = embedded.tell_address(settings.home, LOGIN[role])
+    event = audit.make_event(f"address of the store handed out, login {LOGIN[role]}", "other tools", 0)
+    audit.append(Lake(settings.lake, settings.catalogue), [event])
+    _tell(address, as_json)
 
 
 @store.command(context_settings={"ignore_unknown_options": True})
 def psql(
     words: Annotated[list[str] | None, typer.Argument(help="Passed on to psql, after --.")] = None,
     role: As = "read",
+    why: WhyOption = None,
     env: EnvOption = None,
 ) -> None:
-    """Psql on the store; it comes with the product. Example: cpc store psql -- -c 'SELECT * FROM cpc.night'."""
-    settings = load_settings(env)
+    """Psql on the store; it comes with the product. Example: cpc store psql --why 'count nights' -- -c 'SELECT * FROM cpc.night'."""
+    purpose, settings = require_purpose(why), load_settings(env)
     address = serving.plain_address(settings) or embedded.tell_address(settings.home, LOGIN[role])
     parts = urlsplit(address)
     password = unquote(parts.password or "").replace("\\", "\\\\").replace(":", "\\:")
@@ -64,7 +71,8 @@ def psql(
         file.write(f"*:*:*:*:{password}\n")
         file.flush()
         where += f"{'&' if parts.query else '?'}passfile={quote(file.name, safe='')}"
-        code = subprocess.run([embedded.find_psql(), where, *(words or [])]).returncode
+        with audit.log_look(Lake(settings.lake, settings.catalogue), f"psql on the store as {parts.username}", purpose):
+            code = subprocess.run([embedded.find_psql(), where, *(words or [])]).returncode
     raise typer.Exit(code)
 
 

@@ -54,7 +54,7 @@ def test_a_wave_leaves_out_who_was_stopped_since_and_keeps_who_took_it(
 
     for wrong, words in (
         (("fetch", "fax", "--out", str(out), "--why", "x"), "no channel 'fax'"),
-        (("fetch", "sms_hall", "--out", str(out), "--why", " "), "without a purpose"),
+        (("fetch", "sms_hall", "--out", str(out), "--why", " "), "needs its purpose"),
     ):
         result = CliRunner().invoke(campaigns.app, ["campaigns", *wrong, "--date", str(night.date)])
         assert words in str(result.exception)

@@ -45,11 +45,13 @@ def test_a_stop_by_id_or_number_is_listed_with_its_reason_and_lifted(call: Calla
         "channel": "website",
         "contacts withdrawn": 0,
     }
-    listed = {(row["customer_id"], row["channel"], row["reason"]) for row in json.loads(call("list", "--json"))}
+    listed = {
+        (row["customer_id"], row["channel"], row["reason"]) for row in json.loads(call("list", "--why", "r", "--json"))
+    }
     assert listed == {(2, "all", "called 10086"), (4, "website", "w")}
-    assert "website" in call("list", "--number", "13800000004")
+    assert "website" in call("list", "--number", "13800000004", "--why", "r")
     assert json.loads(call("remove", "2", "--why", "a slip", "--json"))["stops lifted"] == 1
-    assert {row["customer_id"] for row in json.loads(call("list", "--json"))} == {4}
+    assert {row["customer_id"] for row in json.loads(call("list", "--why", "r", "--json"))} == {4}
     said = [row["what"] for row in vars(call)["night"].lake.arrow("ops_audit").to_pylist()]
     assert sum("stopped on" in what for what in said) == 3
     assert sum("lifted" in what for what in said) == 1

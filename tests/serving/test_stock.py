@@ -180,8 +180,8 @@ def test_the_commands_speak(day: Callable[[int], Night], store_address: str, mon
         return result.output
 
     assert product in told("show", "2", "--channel", channel, "--why", "a test")
-    assert "accepted" in told("accept", "2", product, channel)
-    assert "sold out" in told("accept", "3", product, channel)
+    assert "accepted" in told("accept", "2", product, channel, "--why", "a test")
+    assert "sold out" in told("accept", "3", product, channel, "--why", "a test")
     assert json.loads(told("stock", "--json"))
     assert "50% of the day" in told("refresh", "--at", "15:00")
     refused = CliRunner().invoke(app, ["offers", "stock", "--date", "2026-02-01"])

@@ -71,7 +71,7 @@ def test_the_command_tells_place_and_reason(desk: Desk, monkeypatch: pytest.Monk
     desk.send("strict_vgop", list(range(60)), raw={7: BAD})
     desk.load()
     monkeypatch.setenv("CPC_HOME", str(desk.settings.home))
-    told = CliRunner().invoke(app, ["feeds", name, "strict_vgop", "--date", str(DAY), "--json"])
+    told = CliRunner().invoke(app, ["feeds", name, "strict_vgop", "--date", str(DAY), "--why", "a test", "--json"])
     assert told.exit_code == 0, told.output
     [row] = json.loads(told.stdout)
     assert row["file"].endswith(".dat")
