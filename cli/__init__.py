@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("explain", "why this, why not that, for one customer"),
     "funnel": ("explain", "what each rule removed, for all"),
     "kpi": ("explain", "figures of the operation"),
+    "list": ("codes", "codes of products, channels, limits, rules, segments, figures"),
     "whatif": ("limits", "reassign everyone under changed limits; writes nothing live"),
     "goal": ("limits", "the least amount of a limit that reaches a value"),
     "prices": ("limits", "what a unit less and a unit more of each limit is worth"),

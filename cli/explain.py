@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_args
 
@@ -145,6 +146,23 @@ def show_propensities(customer: int, vector: Mapping[str, Any]) -> None:
     print_table(f"p of customer {customer} ({vector['role']}), run {vector['run_id']}", columns, rows)
     logged = "null: no draw gave the row" if vector["pscore"] is None else f"{vector['pscore']:.6f}"
     console.print(f"sum {vector['sum']:.12f}; logged p of what was given: {logged}")
+
+
+def fold_arcs(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer without ``--all``: arcs that were considered one by one, the others counted by what put them out."""
+    arcs = answer["arcs"]
+    removed: dict[str, dict[str, Any]] = {}
+    for arc in arcs:
+        if arc["state"] == "removed":
+            known = {name: arc[name] for name in ("rule", "reason", "reason_zh")}
+            removed.setdefault(arc["rule"], known | {"arcs": 0})["arcs"] += 1
+    limits = Counter(arc["limit"] for arc in arcs if arc["state"] == "closed")
+    return answer | {
+        "arcs": [arc for arc in arcs if arc["state"] in {"considered", "chosen"}],
+        "removed": list(removed.values()),
+        "closed": [{"limit": name, "arcs": count} for name, count in sorted(limits.items())],
+        "pruned": sum(arc["state"] == "pruned" for arc in arcs),
+    }
 
 
 def show_arcs(arcs: Sequence[dict[str, Any]]) -> None:

@@ -92,7 +92,7 @@ def accept(
     env: EnvOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take an offer: stock at once, outbound contacts withdrawn. Example: cpc offers accept 12 flow_10g website --date 2026-01-09 --why 'call 12'."""
+    """Take an offer: stock at once, outbound contacts withdrawn. Example: cpc offers accept 12 data_pack_10g website --date 2026-01-09 --why 'call 12'."""
     purpose, night = require_purpose(why), open_night(date, env)
     what = f"offer of {product} on {channel} accepted for customer {who} on {night.date}"
     with audit.log_look(night.lake, what, purpose) as look:

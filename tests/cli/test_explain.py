@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from typer.testing import CliRunner
 
-from cli.explain import app
+from cli.explain import app, fold_arcs
 from conf.errors import UserError
 from runtime.night import Night
 from tests.nights.published import put
@@ -56,3 +56,16 @@ def test_a_slice_that_there_is_not_is_refused(told: Night) -> None:
 
 def test_a_customer_that_there_is_not_is_refused_as_one(told: Night) -> None:
     assert refused("explain", "77", "--why", "a test") == "there is no customer 77"
+
+
+def test_without_all_arcs_that_were_put_out_are_counted() -> None:
+    """Seen: `--json` told the same with and without `--all`."""
+    removed = {"state": "removed", "rule": "minor", "reason": "a minor", "reason_zh": "未成年人"}
+    arcs = [{"state": "chosen"}, {"state": "considered"}, removed, removed]
+    arcs += [{"state": "closed", "limit": "stock"}, {"state": "pruned"}]
+    folded = fold_arcs({"customer_id": 1, "arcs": arcs})
+    assert [arc["state"] for arc in folded["arcs"]] == ["chosen", "considered"]
+    assert folded["removed"] == [{"rule": "minor", "reason": "a minor", "reason_zh": "未成年人", "arcs": 2}]
+    assert (folded["closed"], folded["pruned"]) == ([{"limit": "stock", "arcs": 1}], 1)
+    counted = len(folded["arcs"]) + 2 + 1 + folded["pruned"]
+    assert counted == len(arcs)  # none is lost
