@@ -250,8 +250,8 @@ def read_amount(base: Base, name: str, text: str, where: str) -> int:
     """
     limit = limit_named(base, name)
     if base.is_share(limit):
-        return read_percent(base, limit, text)
-    return base.left_of(limit, unit_of(limit).read(text, where))
+        return read_percent(base, limit, text, where)
+    return base.left_of(limit, unit_of(limit).read(text, where), where)
 
 
 def show_row(base: Base, name: str, row: dict[str, Any]) -> dict[str, Any]:

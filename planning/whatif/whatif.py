@@ -122,21 +122,21 @@ class Base:
         """An amount of the exploiters' problem as the whole amount that it is part of, in the displayed unit."""
         return unit_of(self.limit(name)).tell(amount + self.apart[name])
 
-    def left_of(self, limit: LimitInForce, total: int) -> int:
-        """What of a whole amount is left for those who are solved.
+    def left_of(self, limit: LimitInForce, total: int, where: str = "--set") -> int:
+        """What of a whole amount, which was given ``where``, is left for those who are solved.
 
         Raises:
             UserError: the amount cannot be, or explorers take more already.
         """
         unit, share = unit_of(limit), self.is_share(limit)
         if total < 0 and not share:
-            raise UserError(f"{limit.name} cannot be below 0", where="--set", remedy=f"give 0 {unit.name} or more")
+            raise UserError(f"{limit.name} cannot be below 0", where=where, remedy=f"give 0 {unit.name} or more")
         left = total - self.apart[limit.name]
         if limit.sign > 0 and not share and left < 0:
             taken = unit.tell(self.apart[limit.name])
             raise UserError(
                 f"explorers take {taken} of {limit.name} already: {unit.tell(total)} is less",
-                where="--set",
+                where=where,
                 remedy=f"give {taken} or more",
             )
         return max(0, left) if limit.counts == 1 and limit.sign < 0 else left
@@ -221,17 +221,17 @@ def refuse_reported(name: str, where: str) -> UserError:
     )
 
 
-def read_percent(base: Base, limit: LimitInForce, text: str) -> int:
-    """A share's percent from text.
+def read_percent(base: Base, limit: LimitInForce, text: str, where: str = "--set") -> int:
+    """A share's percent from text, which was given ``where``.
 
     Raises:
         UserError: the limit is no share, or it is no whole percent between 1 and 99.
     """
     shares = [each.name for each in base.instance.limits.limits if base.is_share(each)]
     if not base.is_share(limit):
-        raise UserError(f"{limit.name} is no share", where="--set", remedy=f"shares are: {', '.join(shares) or 'none'}")
+        raise UserError(f"{limit.name} is no share", where=where, remedy=f"shares are: {', '.join(shares) or 'none'}")
     if not text.strip().isdecimal() or not 1 <= int(text.strip()[:9]) <= 99:
-        raise UserError(f"{text[:40]!r} is no percent", where="--set", remedy="give a whole number from 1 to 99")
+        raise UserError(f"{text[:40]!r} is no percent", where=where, remedy="give a whole number from 1 to 99")
     return int(text)
 
 
