@@ -79,6 +79,7 @@ def counts(night: Night) -> dict[str, Any]:
         "products": len(catalogue.products),
         "channels": len(catalogue.channels),
         "segments": len(catalogue.segments),
+        "keys of the usual rule": len(catalogue.usual),
         "rules": len(catalogue.rules),
         "limits": len(catalogue.limits),
         "figures": len(catalogue.figures),

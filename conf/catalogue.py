@@ -16,7 +16,7 @@ from conf.featureset import FeatureSet, load_features
 from conf.feed import Feed
 from conf.figure import Figure
 from conf.geography import Geography, load_geography
-from conf.offer import Channel, Limit, Product, ProductGroup, Rule, Segment
+from conf.offer import Channel, Limit, Product, ProductGroup, Rule, Segment, UsualKey
 from conf.phones import PhoneForms, load_phones
 from conf.references import check_group, check_limit, check_mappings, check_references, selectable
 from conf.schema import Schema
@@ -220,6 +220,13 @@ class Catalogue:
     def segments(self) -> dict[str, Segment]:
         """Segments by name, in the order of the file."""
         return _by(read_rows(self.root / "segments.yml", "segments", Segment, self.report), "name", self.report)
+
+    @cached_property
+    def usual(self) -> tuple[UsualKey, ...]:
+        """The order in which customers labelled usual are served; empty where none is declared."""
+        path = self.root / "usual.yml"
+        rows = read_rows(path, "order", UsualKey, self.report) if path.exists() else []
+        return tuple(row for _, _, row in rows)
 
     @cached_property
     def geography(self) -> Geography:

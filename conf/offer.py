@@ -34,6 +34,13 @@ Yuan = Annotated[Number, Key(ge=0, le=1_000_000_000, decimal_places=6)]
 _Choice = Annotated[list[str], Key(min_length=1)] | Annotated[list[int], Key(min_length=1)] | str | int
 
 
+class UsualKey(Strict):
+    """A key of the order in which customers labelled usual are served: Spark SQL over snapshot and arc, and which comes first."""
+
+    by: str = Key(min_length=1)
+    first: Literal["highest", "lowest"] = "highest"
+
+
 class ProductGroup(Strict):
     """A group of products. ``id`` is what a trained model knows it by: never changed, never given to another group."""
 

@@ -39,10 +39,11 @@ class Spark(Strict):
 
 
 class Shares(Strict):
-    """Labels of customers: ``control`` stays for twelve months, ``explore`` is drawn nightly; the rest exploit."""
+    """Labels of customers: ``control`` and ``usual`` stay for twelve months, ``explore`` is drawn nightly; the rest exploit."""
 
     control: float = Key(default=0.10, ge=0, lt=1)  # never contacted; a twelfth is renewed each month
     explore: float = Key(default=0.05, ge=0, lt=1)  # get a contact by chance, or none, drawn each night
+    usual: float = Key(default=0.0, ge=0, lt=1)  # served by the order of usual.yml, with this share of each limit
 
     @model_validator(mode="before")
     @classmethod
@@ -53,8 +54,9 @@ class Shares(Strict):
 
     @model_validator(mode="after")
     def _leaves_some(self) -> Shares:
-        if self.control + self.explore >= 1:
-            what = f"control {self.control:g} and explore {self.explore:g} leave nobody to exploit"
+        if self.control + self.explore + self.usual >= 1:
+            usual = f", usual {self.usual:g}" if self.usual else ""
+            what = f"control {self.control:g}{usual} and explore {self.explore:g} leave nobody to exploit"
             raise Misfit(what, "control", remedy="their sum must be below 1")
         return self
 

@@ -28,8 +28,8 @@ from conf.catalogue import Catalogue
 from conf.documents import read_rows
 from conf.errors import UserError
 from conf.money import MICRO
-from conf.offer import Segment
-from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, roles
+from conf.offer import Segment, UsualKey
+from models.assignment.roles import CONTROL, EXPLOIT, EXPLORE, USUAL, roles
 from models.assignment.solve import NoPlan
 from models.hashing import draw_keys
 from planning.instance.decision_inputs import VERSION, DecisionInputs
@@ -53,6 +53,7 @@ from planning.plan.published import count_uses, write_published
 from planning.plan.reasons import AT_A_LOSS
 from planning.plan.renewal import find_last_yearly
 from planning.plan.switching_cost import stays_of, with_cost
+from planning.plan.usual import ARC_COLUMNS, rank, score_eligible
 from planning.plan.value_change import ValueChange, sum_value
 from planning.plan.value_interval import find_interval
 from planning.scoring import prices_before
@@ -154,7 +155,10 @@ def frozen_inputs(night: Night, *, draws: bool = True) -> RunFolder:
     run_id = identity.run_id(night)
     cost = round(settings.solve.switch_cost * MICRO)
     stays = stays_of(read_last_assignment(night) if cost else None, cost)
-    arcs = with_cost(declared.beside(read_candidates(night, population), population), stays, cost)
+    scored, note = read_candidates(night, population), ""
+    if settings.shares.usual:
+        scored, note = add_eligible(scored, *score_eligible(night, population))
+    arcs = with_cost(declared.beside(scored, population), stays, cost)
     outbound = {c.id for c in catalogue.channels if c.direction == "outbound"}
     is_out = pc.is_in(arcs["channel"], value_set=pa.array(sorted(outbound), pa.int16()))
     out, inbound = arcs.filter(is_out), arcs.filter(pc.invert(is_out))
@@ -167,22 +171,24 @@ def frozen_inputs(night: Night, *, draws: bool = True) -> RunFolder:
         date=night.date,
         seed=settings.seed,
         explore=settings.shares.explore,
+        usual=settings.shares.usual,
         slate_temperature=round(settings.slates.temperature * MICRO),
         gap=settings.solve.gap,
         switch_cost=cost,
         start=prices_before(night)[0],
-        notes=limits.notes if draws else (*limits.notes, NO_DRAWS),
+        notes=(*limits.notes, *(() if draws else (NO_DRAWS,)), *((note,) if note else ())),
         arcs=declared.units,
         amounts=limits.amounts,
         capped=limits.capped,
         draws=draws,
     )
     out = out.drop_columns(["p_convert"])
+    ranked = rank(night, population, out) if settings.shares.usual else None
     return freeze(
         settings.home / "runs" / run_id,
         inputs,
         limits.limits,
-        leave(population, out, limits.limits, inputs),
+        leave(population, out, limits.limits, inputs, ranked),
         out.filter(pa.array(is_exploit)),
         {
             "population": population,
@@ -190,7 +196,8 @@ def frozen_inputs(night: Night, *, draws: bool = True) -> RunFolder:
             "inbound": inbound.select(["customer", "product", "channel", "value", "p_convert"]),
             "stays": stays,
             PRICES: list_prices(catalogue),
-        },
+        }
+        | ({} if ranked is None else {"usual": ranked}),
         limits.reported,
     )
 
@@ -216,7 +223,7 @@ def population_of(night: Night) -> pa.Table:
     keys = draw_keys(eligible)
     eligible = eligible.set_column(1, "draw_key", pa.array(keys))
     yearly = find_last_yearly(night)
-    role = roles(keys, night.date, night.settings.seed, shares.control, shares.explore, yearly_until=yearly)
+    role = roles(keys, night.date, night.settings.seed, shares.control, shares.explore, shares.usual, yearly)
     columns = DeclaredLimits.from_catalogue(night.catalogue).columns(read_limit_attributes(night, eligible))
     eligible = columns.onto(eligible.append_column("role", pa.array(role)))
     width = len(night.catalogue.channels)
@@ -236,7 +243,14 @@ def member_sql(segment: Segment) -> str:
 
 
 def rehearse(catalogue: Catalogue, _: dt.date) -> Iterator[clauses.Clause]:
-    """What a night will compile here: every segment, over the snapshot."""
+    """What a night will compile here: every segment, over the snapshot, and the usual rule, over snapshot and arc."""
+    snapshot = clauses.columns_of(catalogue.tables["customer_features"].columns)
+    wide = (*(column for column in snapshot if column[0] not in ARC_COLUMNS), *ARC_COLUMNS.items())
+    path = catalogue.root / "usual.yml"
+    for document, loc, each in read_rows(path, "order", UsualKey, catalogue.report) if path.exists() else ():
+        where = document.where((*loc, "by"))
+        hint = f"name features of conf/generated/features.yml, or {', '.join(ARC_COLUMNS)}"
+        yield clauses.Clause(wide, f"({each.by})", "the usual rule", where, hint)
     remedy = "name features of conf/generated/features.yml"
     over = clauses.columns_of(catalogue.tables["customer_features"].columns)
     for document, loc, segment in read_rows(catalogue.root / "segments.yml", "segments", Segment, catalogue.report):
@@ -299,7 +313,7 @@ def _count_whole(row: dict[str, Any]) -> dict[str, Any]:
     """Whole amount and use of all that is published; nights of releases up to 0.2 kept the exploiters' and a reserve apart."""
     return {
         "amount": row["amount"] + (row["reserve"] or 0),
-        "used": row["used"] + (row["used_explore"] or 0),
+        "used": row["used"] + (row["used_explore"] or 0) + (row["used_usual"] or 0),
     }
 
 
@@ -326,6 +340,22 @@ def read_candidates(night: Night, population: pa.Table) -> pa.Table:
             remedy=f"score again: cpc nightly --date {night.date} --from score",
         )
     return arcs
+
+
+def add_eligible(candidates: pa.Table, more: pa.Table | None, why: str) -> tuple[pa.Table, str]:
+    """Candidates with further scored arcs, and what is odd about it: the usual rule looks at all eligible arcs.
+
+    Args:
+        candidates: arcs that pruning kept, ascending.
+        more: eligible arcs of those who are served as before; None where they could not be scored.
+        why: they could not.
+    """
+    if more is None:
+        return candidates, f"customers are served as before from kept arcs alone: {why}"
+    key = ["customer", "product", "channel"]
+    new = more.join(candidates.select(key), key, join_type="left anti").select(candidates.column_names)
+    both = pa.concat_tables([candidates, new.cast(candidates.schema)])
+    return both.sort_by([(name, "ascending") for name in key]), ""
 
 
 def read_last_assignment(night: Night) -> pa.Table | None:
@@ -358,9 +388,9 @@ def price_rows(decision: Decision, run: RunFolder, night: Night, costs: Mapping[
     """
     solution, inputs = decision.solution, run.inputs()
     units = {limit.name: limit.unit for limit in night.catalogue.limits}
-    explored = np.flatnonzero((decision.role == EXPLORE) & (decision.given >= 0))
+    explored, served = (np.flatnonzero((decision.role == of) & (decision.given >= 0)) for of in (EXPLORE, USUAL))
 
-    def row(limit: LimitInForce, amount: int, used: int, drawn: int, price: int) -> dict[str, Any]:
+    def row(limit: LimitInForce, amount: int, used: int, drawn: int, usual: int, price: int) -> dict[str, Any]:
         unit = unit_of(limit)
         return {
             "business_date": night.date,
@@ -372,25 +402,30 @@ def price_rows(decision: Decision, run: RunFolder, night: Night, costs: Mapping[
             "price_pico": price,
             "price_yuan": price * 1e-12,
             "used_explore": drawn,
+            "used_usual": usual,
             "shown_unit": unit.name,
             "shown_amount": float(unit.show(amount)),
-            "shown_used": float(unit.show(used + drawn)),
+            "shown_used": float(unit.show(used + drawn + usual)),
             "shown_price_yuan": price * 1e-12 * unit.size,
         }
 
     rows = []
     for m, limit in enumerate(decision.instance.limits.limits):
-        use = int(decision.arcs.uses[m][decision.arcs.classes[explored], decision.given[explored]].sum())
+        apart = [
+            int(decision.arcs.uses[m][decision.arcs.classes[who], decision.given[who]].sum())
+            for who in (explored, served)
+        ]
         used, price = solution.plan.used[m], int(solution.dual.prices[m])
-        shown = row(limit, *(n * limit.sign for n in (inputs.amounts[m], used, use, price)))
+        shown = row(limit, *(n * limit.sign for n in (inputs.amounts[m], used, *apart, price)))
         cost = costs.get(limit.name)
         money = {"cost_micro": cost and cost.cost, "cost_least_micro": cost and cost.least}
         rows.append(shown | money | {"cost_most_micro": cost and cost.most, "cost_all_arcs": cost and cost.over_all})
     reported = run.read_reported().limits
     counted = count_uses(decision, inputs, reported) if reported else ()
     for limit, uses in zip(reported, counted, strict=True):
-        drawn = int(uses[explored].sum())
-        shown = row(limit, limit.amount, (int(uses.sum()) - drawn) * limit.sign, drawn * limit.sign, 0)
+        drawn, usual = int(uses[explored].sum()), int(uses[served].sum())
+        solved, sign = int(uses.sum()) - drawn - usual, limit.sign
+        shown = row(limit, limit.amount, solved * sign, drawn * sign, usual * sign, 0)
         costless = dict.fromkeys(("cost_micro", "cost_least_micro", "cost_most_micro"), 0)
         rows.append(shown | costless | {"reported_only": True})
     return pa.Table.from_pylist(rows, schema=nullable(arrow_schema(night.lake.table("limit_price"))))

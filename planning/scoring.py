@@ -19,7 +19,7 @@ from conf.errors import UserError
 from models.affinity.bundle import load
 from models.affinity.encode import ChangedFeatureError, MissingFeatureError, encode
 from models.affinity.prune import prune
-from models.affinity.scorer import BASES, Money, Scorer, Scores, prepare
+from models.affinity.scorer import BASES, Menu, Money, Scorer, Scores, prepare
 from models.arrays import Floats, Ints
 from models.lifecycle.arcs import masks_of, menu, money
 from models.lifecycle.training_data import recent_of
@@ -59,6 +59,11 @@ class ScoringTask:
 def _scorer(model: str, sha256: str, catalogue: str, money: Money) -> Scorer:
     """The champion made ready for the menu, once a process; ``sha256`` makes a changed model another entry."""
     return prepare(load(Path(model)), menu(load_catalogue(Path(catalogue))), money)
+
+
+def menu_of(task: ScoringTask) -> Menu:
+    """The menu whose arcs a task scores."""
+    return _scorer(task.model, task.sha256, task.catalogue, task.money).menu
 
 
 @dataclass(frozen=True)

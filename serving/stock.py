@@ -103,7 +103,8 @@ def open_day(store: Connection, date: dt.date, prices: pa.Table, catalogue: Cata
                 "INSERT INTO {schema}.stock_product VALUES (%(date)s, %(name)s, %(product)s)",
                 {"date": date, "name": row["limit"], "product": product},
             )
-        left = row["amount"] + (row["reserve"] or 0) - row["used"] - (row["used_explore"] or 0)
+        apart = (row["used_explore"] or 0) + (row["used_usual"] or 0)
+        left = row["amount"] + (row["reserve"] or 0) - row["used"] - apart
         _run(
             store,
             "INSERT INTO {schema}.stock (business_date, name, remaining) SELECT %(date)s, %(name)s, greatest(0, %(left)s - "

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from conf.errors import UserError
 from models.affinity.encode import EncodedFeature, changes, encode, learn
 from models.affinity.signals import HEARD, INTERESTED, MISSED, REFUSED, UNKNOWN
-from models.affinity.training import CONTROL, EXPLORE, ROLES, TrainingSample
+from models.affinity.training import CONTROL, EXPLORE, ROLES, USUAL, TrainingSample
 from models.arrays import Floats, Ints
 from models.bit_sets import read_set, widen
 from models.hashing import draw_keys, uniform
@@ -56,7 +56,8 @@ class Data:
 
     Attributes:
         without_snapshot: decisions left out for want of a snapshot.
-        without_pscore: explorers' decisions that no draw gave (a limit took the draw back): they teach no weighted figure.
+        without_pscore: explorers' decisions that no draw gave (a limit took the draw back), which teach no weighted figure,
+            and those of customers served by the operator's usual rule, which teach nothing at all.
         not_yet: features declared since the last of these snapshots: no matured decision knows them yet.
     """
 
@@ -146,6 +147,8 @@ def read(night: Night) -> Data:
             where="table outcome",
             remedy="run `cpc job feedback --date D` first; a label matures after the horizon of conf/env",
         )
+    without_pscore = sum(count_without_pscore(part) for _, part in parts)
+    parts = [(date, part.filter(pc.not_equal(part["role"], ROLES[USUAL]))) for date, part in parts]
     used = [(date, part, snapshot) for date, part in parts if (snapshot := latest(snapshots, date)) is not None]
     if not used:
         raise UserError(
@@ -168,14 +171,15 @@ def read(night: Night) -> Data:
         used[-1][0],
         tuple(sorted({snapshot for _, _, snapshot in used})),
         dropped,
-        sum(count_without_pscore(part) for _, part, _ in used),
+        without_pscore,
         tuple(name for name in names if name not in newest.column_names),
     )
 
 
 def count_without_pscore(rows: pa.Table) -> int:
-    """Explorers' decisions whose probability is not known."""
-    lost = pc.and_(pc.is_null(rows["pscore"]), pc.equal(rows["role"], ROLES[EXPLORE]))
+    """Decisions of explorers, and of customers served by the usual rule, whose probability is not known."""
+    drawn = pc.is_in(rows["role"], value_set=pa.array([ROLES[EXPLORE], ROLES[USUAL]]))
+    lost = pc.and_(pc.is_null(rows["pscore"]), drawn)
     return int(pc.sum(lost).as_py() or 0)
 
 

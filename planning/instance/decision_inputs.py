@@ -28,6 +28,7 @@ class DecisionInputs(Strict):
         code: the sources that froze them; empty where that was not kept.
         seed: of every draw.
         explore: share of customers who explore.
+        usual: share of customers who are served by the operator's rule, and of each limit that is for them.
         slate_temperature: of the noise in slates, micro-yuan.
         gap: what the solver aims at.
         switch_cost: what the arc of the night before counts for more, micro-yuan.
@@ -46,6 +47,7 @@ class DecisionInputs(Strict):
     code: str = ""
     seed: int
     explore: float
+    usual: float = 0.0
     slate_temperature: int = 0
     gap: float
     switch_cost: int = 0

@@ -4,6 +4,7 @@
 them; ``plan/`` what was solved and proved, ``published.json`` what all parts of the plan use together;
 ``population.parquet`` every active customer with label, masks and what limits see of them; ``others.parquet`` the arcs
 of explorers and controls; ``taken_back.parquet`` arcs that pruning had dropped, from which nobody draws;
+``usual.parquet`` the arcs of those who are served as before, in the order of the operator's rule;
 ``inbound.parquet`` scored offers of inbound channels; ``inputs.json`` the rest.
 ``active/`` is what what-ifs made for the next ones (`planning.whatif.active_sets`).
 """
@@ -79,6 +80,11 @@ class RunFolder:
         arcs = pa.concat_tables([pq.read_table(source, columns=columns) for source in sources])
         late = self.path / "taken_back.parquet"
         return arcs.join(pq.read_table(late), columns, join_type="left anti") if late.exists() else arcs
+
+    def read_ranked(self) -> pa.Table | None:
+        """Arcs of customers labelled usual in the order of the operator's rule; None where nobody is."""
+        path = self.path / "usual.parquet"
+        return pq.read_table(path) if path.exists() else None
 
     def table(self, name: str) -> pa.Table:
         """``population``, ``others`` or ``inbound``."""

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from models.assignment.dual_evaluation import choices
 from models.assignment.kernels import ArcArrays, choose
 from models.assignment.problem import NO_GROUP, PICO
-from models.assignment.roles import CONTROL, EXPLORE
+from models.assignment.roles import CONTROL, EXPLORE, USUAL
 from models.assignment.solve import Solution, SolveOptions
 from planning.instance.decision_inputs import DecisionInputs
 from planning.instance.plan_files import read_chosen
@@ -52,7 +52,7 @@ def decide(run: RunFolder, tell: Callable[[str, float, int, int | None], None] |
         _others(run, night)
         explore_within_reserves(night, rank_best_arcs(run, night, inputs), inputs)
     else:
-        drawn = explore(population, run.read_kept(), run.whole_limits(), inputs)
+        drawn = explore(population, run.read_kept(), run.whole_limits(), inputs, run.read_ranked())
         night = _empty(population, drawn.arcs, solution, instance)
         _exploit(night)
         _others(run, night)
@@ -62,9 +62,15 @@ def decide(run: RunFolder, tell: Callable[[str, float, int, int | None], None] |
     return night
 
 
-def leave(population: pa.Table, arcs: pa.Table, limits: LimitsInForce, inputs: DecisionInputs) -> LimitsInForce:
-    """What explorers' draws leave of the limits for those who are solved; arguments as of `explore`."""
-    return take_off(limits, explore(population, arcs, limits, inputs).sum_uses())
+def leave(
+    population: pa.Table,
+    arcs: pa.Table,
+    limits: LimitsInForce,
+    inputs: DecisionInputs,
+    ranked: pa.Table | None = None,
+) -> LimitsInForce:
+    """What explorers and those served as before leave of the limits for those who are solved; arguments as of `explore`."""
+    return take_off(limits, explore(population, arcs, limits, inputs, ranked).sum_uses())
 
 
 def _empty(population: pa.Table, arcs: Arcs, solution: Solution, instance: Instance) -> Decision:
@@ -128,7 +134,7 @@ def _others(run: RunFolder, night: Decision) -> None:
 
 
 def _explore(night: Decision, drawn: Exploration) -> None:
-    """What explorers drew."""
+    """What explorers drew, and what those get who are served as before."""
     night.exploration = drawn
     night.withdrawn = int(drawn.withdrawn.sum())
     night.marginal |= drawn.withdrawn
@@ -136,6 +142,9 @@ def _explore(night: Decision, drawn: Exploration) -> None:
     night.given[who] = drawn.given[who]
     night.reason[who] = np.where(drawn.given[who] >= 0, "explored", "explore_none")
     night.reason[drawn.withdrawn] = "explore_withdrawn"
+    who = np.flatnonzero(night.role == USUAL)
+    night.given[who] = drawn.given[who]
+    night.reason[who[drawn.given[who] >= 0]] = "usual"
 
 
 def _reasons(night: Decision) -> None:
@@ -145,7 +154,8 @@ def _reasons(night: Decision) -> None:
     night.given[role == CONTROL] = -1
     silent = np.flatnonzero((night.reason == "") & (role != CONTROL))
     rule = population["outbound_reason"].to_numpy(zero_copy_only=False)[silent]
-    night.reason[silent] = np.where(pc.is_null(pa.array(rule, pa.string())), "not_scored", rule)
+    none = np.where(role[silent] == USUAL, "usual_none", "not_scored")
+    night.reason[silent] = np.where(pc.is_null(pa.array(rule, pa.string())), none, rule)
 
 
 def fill_known_values(night: Decision, run: RunFolder) -> int:
@@ -157,7 +167,7 @@ def fill_known_values(night: Decision, run: RunFolder) -> int:
         what the plan's value holds of the cost of switching, micro-yuan.
     """
     row, arc, value = night.arc_rows(run.table("others"))
-    match = (night.given[row] == arc) & (night.role[row] == EXPLORE)
+    match = (night.given[row] == arc) & np.isin(night.role[row], (EXPLORE, USUAL))
     night.value[row[match]], night.known[row[match]] = value[match], True
     night.decision_value = night.value.copy()
     lever = without_cost(night, run)

@@ -24,6 +24,7 @@ from planning.instance.decision_inputs import DecisionInputs
 from planning.limits.arc_classes import Arcs, eligible_arcs
 from planning.limits.evaluator import Evaluator
 from planning.limits.in_force import LimitsInForce
+from planning.plan.usual import serve, take_share
 
 _BATCH = 1 << 16
 
@@ -35,7 +36,7 @@ class Exploration:
     Attributes:
         arcs: outbound arcs and classes of customers, with what the limits take of them.
         offered: what explorers draw from, of everybody; nothing of who cannot be one.
-        given: arc that each explorer is given (place in ``arcs``; -1 none), int64 [n].
+        given: arc that each explorer, and each customer served as before, is given (place in ``arcs``; -1 none), int64 [n].
         withdrawn: whose draw a limit could not carry, bool [n].
     """
 
@@ -45,7 +46,7 @@ class Exploration:
     withdrawn: NDArray[np.bool_]
 
     def sum_uses(self) -> Ints:
-        """What explorers use of each limit, in the at-most form, int64 [limits]."""
+        """What explorers and those served as before use of each limit, in the at-most form, int64 [limits]."""
         some = np.flatnonzero(self.given >= 0)
         return self.arcs.uses[:, self.arcs.classes[some], self.given[some]].sum(axis=1)
 
@@ -82,14 +83,21 @@ class Exploration:
         }
 
 
-def explore(population: pa.Table, candidates: pa.Table, limits: LimitsInForce, inputs: DecisionInputs) -> Exploration:
-    """Draw for the explorers of a night.
+def explore(
+    population: pa.Table,
+    candidates: pa.Table,
+    limits: LimitsInForce,
+    inputs: DecisionInputs,
+    ranked: pa.Table | None = None,
+) -> Exploration:
+    """Serve those who are served as before, and draw for the explorers of a night.
 
     Args:
         population: every active customer, ascending, with label and the columns that limits look at.
         candidates: outbound arcs that pruning kept, of every label: ``customer, product, channel``, in any order.
         limits: with their whole amounts.
         inputs: the frozen inputs.
+        ranked: arcs of customers labelled usual, in the order of the operator's rule.
     """
     arcs = Evaluator(inputs.arcs, limits.limits).arcs(population)
     role = population["role"].to_numpy()
@@ -103,7 +111,10 @@ def explore(population: pa.Table, candidates: pa.Table, limits: LimitsInForce, i
     withdrawn = _exceeding(drew, arcs, hashes(keys, key(inputs.seed, "withdraw", inputs.date)), inputs)
     if not inputs.draws:
         withdrawn = role == EXPLORE
-    return Exploration(arcs, offered, np.where(withdrawn, -1, drew), withdrawn)
+    given = np.where(withdrawn, -1, drew)
+    if ranked is not None and inputs.draws:
+        given = np.where(role == USUAL, serve(arcs, population, ranked, inputs), given)
+    return Exploration(arcs, offered, given, withdrawn)
 
 
 def _thin(even: Offered, arcs: Arcs, inputs: DecisionInputs) -> Offered:
@@ -115,7 +126,8 @@ def _thin(even: Offered, arcs: Arcs, inputs: DecisionInputs) -> Offered:
     fair: Floats = np.ones(expected.shape)
     most: Floats = np.ones(expected.shape)
     for m in np.flatnonzero(np.array(inputs.capped, bool)):
-        use, amount = np.maximum(arcs.uses[m], 0).astype(np.float64), float(inputs.amounts[m])
+        use = np.maximum(arcs.uses[m], 0).astype(np.float64)
+        amount = float(_amount_of(int(m), inputs))
         fair = np.minimum(fair, thin_to_limit(use, expected, inputs.explore * amount, 0.0))
         most = np.minimum(most, thin_to_limit(use, expected, amount, DEVIATIONS))
     parts = thin(even.parts, fair[of_class, even.place], most[of_class, even.place], inputs.explore)
@@ -129,9 +141,15 @@ def _exceeding(drew: Ints, arcs: Arcs, order: NDArray[np.uint64], inputs: Decisi
         who = np.flatnonzero(left >= 0)
         who = who[np.argsort(order[who], kind="stable")]
         use = arcs.uses[m][arcs.classes[who], left[who]]
-        beyond = who[(np.cumsum(use) > inputs.amounts[m]) & (use > 0)]
+        beyond = who[(np.cumsum(use) > _amount_of(int(m), inputs)) & (use > 0)]
         left[beyond], out[beyond] = -1, True
     return out
+
+
+def _amount_of(limit: int, inputs: DecisionInputs) -> int:
+    """What a cap leaves to explorers: all but the share of those served as before, whether they use it or not."""
+    amount = inputs.amounts[limit]
+    return amount - take_share(amount, inputs.usual) if inputs.usual else amount
 
 
 def take_off(limits: LimitsInForce, used: Ints) -> LimitsInForce:

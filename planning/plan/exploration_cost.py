@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from models.assignment.problem import PICO
-from models.assignment.roles import CONTROL, EXPLORE
+from models.assignment.roles import CONTROL, EXPLORE, USUAL
 from planning.instance.decision_inputs import DecisionInputs
 from planning.plan.decision import Decision
 
@@ -28,6 +28,9 @@ def learning(decision: Decision, inputs: DecisionInputs) -> dict[str, Any]:
     prices = decision.solution.dual.prices
     left = decision.instance.problem.limits.amount
     apart = sum(int(p) * (amount - int(b)) for p, amount, b in zip(prices, inputs.amounts, left, strict=True)) / PICO
+    served = np.flatnonzero((decision.role == USUAL) & (decision.given >= 0))
+    usual = decision.arcs.uses[:, decision.arcs.classes[served], decision.given[served]].sum(axis=1)
+    apart -= sum(int(p) * int(use) for p, use in zip(prices, usual, strict=True)) / PICO  # of those served as before
     role, drawn = decision.role, (decision.role == EXPLORE) & (decision.given >= 0)
     known = drawn & decision.known
     given_up = int(decision.left[role == EXPLORE].sum()) + apart - int(decision.value[known].sum())

@@ -84,7 +84,7 @@ def rebuild(run: RunFolder, customer: int, greedy: tuple[int | None, int | None]
             where=f"run {inputs.run_id}",
             remedy="`pscore` is null for control and usual; ask of an explorer or an exploiter",
         )
-    drawn = explore(population, run.read_kept(), run.whole_limits(), inputs)
+    drawn = explore(population, run.read_kept(), run.whole_limits(), inputs, run.read_ranked())
     return _vector(drawn, place, NAMES[role], inputs.explore, greedy)
 
 

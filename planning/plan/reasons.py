@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from models.arrays import Ints
-from models.assignment.roles import EXPLORE
+from models.assignment.roles import EXPLORE, USUAL
 from planning.plan.decision import Decision
 
 #: Code → words in English and Chinese; names of rules are reasons too, and have their own words.
@@ -27,6 +27,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "explore_withdrawn": ("drawn by chance, but a limit could not carry it", "随机抽取，但限额不足"),
     "control": ("in the control group", "对照组"),
     "usual": ("served by the operator's usual rule", "按原有规则服务"),
+    "usual_none": ("the usual rule had no contact left for this customer", "原有规则下无可用触达"),
     "no_value": ("no contact would pay", "触达均不划算"),
     "priced_out": ("the capacity it needs is worth more elsewhere", "所需资源用于其他客户价值更高"),
     "capacity": ("limits were full: whole contacts do not fit them exactly", "限额已满"),
@@ -43,7 +44,7 @@ def tell_losses(night: Decision, shares: Collection[str]) -> None:
         night: with values in money.
         shares: the columns that limits on shares of contacts count.
     """
-    loss = np.flatnonzero((night.given >= 0) & night.known & (night.value < 0))
+    loss = np.flatnonzero((night.given >= 0) & night.known & (night.value < 0) & (night.role != USUAL))
     drawn = night.role[loss] == EXPLORE
     night.reason[loss[drawn]] = "learn"
     rest = loss[~drawn]
