@@ -26,6 +26,8 @@ from conf.errors import Report, UserError, raise_all, refuse, suggest
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+#: No number of any file is beyond these: nothing that is counted is, and columns have 64 bits.
+_LARGEST, _DIGITS = (1 << 63) - 1, 24
 _NUMBER = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -225,6 +227,11 @@ class _Reader:
             mapping[key] = self.value(value, (*loc, key))
         return mapping
 
+    def _too_large(self, node: yaml.ScalarNode) -> Any:
+        text = node.value if len(node.value) <= _DIGITS else f"{node.value[:_DIGITS]}… ({len(node.value)} characters)"
+        remedy = "write a number that can be counted with, or put it in quotes if it is text"
+        return self._wrong(node, f"{text} is too large for a number: it does not fit 64 bits", remedy)
+
     def _scalar(self, node: yaml.ScalarNode) -> Any:
         text, tag = node.value, node.tag.removeprefix(_TAG)
         if tag == "str" and (node.style or not _NUMBER.fullmatch(text) or not text):
@@ -238,11 +245,9 @@ class _Reader:
         if tag == "timestamp":
             return self._date(node)
         if tag in ("int", "float", "str") and _INTEGER.fullmatch(text):
-            return int(text)
+            return int(text) if len(text) < _DIGITS and abs(int(text)) <= _LARGEST else self._too_large(node)
         if tag in ("int", "float", "str") and _NUMBER.fullmatch(text):
-            if math.isfinite(number := float(text)):
-                return number
-            return self._wrong(node, f"{text} is too large for a number", "write a number that can be counted with")
+            return number if math.isfinite(number := float(text)) and abs(number) <= _LARGEST else self._too_large(node)
         if tag in ("merge", "value"):
             return text
         meant = {"bool": "true or false", "int": "a plain decimal number", "float": "a plain decimal number"}

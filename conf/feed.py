@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field as Key
 from pydantic import model_validator
 
+from conf.bounds import LONGEST_DAYS, MOST
 from conf.dates import SHANGHAI, Clock
 from conf.documents import Misfit, Strict
 
@@ -83,13 +84,13 @@ class Feed(Strict):
     unit_code: str = Key(pattern=r"^\d{5}$")
     deadline: Clock = "03:00"
     required: bool = False
-    stand_in_days: int = Key(default=3, ge=0)
+    stand_in_days: int = Key(default=3, ge=0, le=LONGEST_DAYS)
     empty_ok: bool = True
     bounds: Bounds = Bounds()
     quarantine_threshold: float = Key(default=0.01, ge=0, le=1)
     without_owner_threshold: float = Key(default=0.01, ge=0, le=1)
-    retention_days: int = Key(default=400, ge=1)
-    rows_per_1000: float = Key(default=5.0, gt=0)
+    retention_days: int = Key(default=400, ge=1, le=LONGEST_DAYS)
+    rows_per_1000: float = Key(default=5.0, gt=0, le=MOST)
     holds: dict[str, tuple[str, ...]] = {}
     holds_all_but: dict[str, tuple[str, ...]] = {}
     owner: str

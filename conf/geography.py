@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field as Key
 from pydantic import model_validator
 
+from conf.bounds import MOST
 from conf.dates import Clock
 from conf.documents import Misfit, Strict, read_yaml, validate
 from conf.errors import suggest
@@ -26,7 +27,7 @@ class Centre(Strict):
     label_zh: str
     services: tuple[Service, ...]
     agents: dict[
-        Service, Annotated[int, Key(ge=0)]
+        Service, Annotated[int, Key(ge=0, le=MOST)]
     ]  # planned agents on a full day for each million customers of the province
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, field_validator, model_validator
 from pydantic import Field as Key
 
-from conf.bounds import LARGEST_AMOUNT
+from conf.bounds import LARGEST_AMOUNT, LONGEST_DAYS, MOST
 from conf.dates import Day
 from conf.documents import Misfit, Strict
 from conf.errors import suggest
@@ -101,8 +101,8 @@ class Channel(Strict):
     label_zh: str
     direction: Literal["outbound", "inbound"]
     cost: Yuan = Decimal(0)
-    seconds: int = Key(default=0, ge=0)
-    block_days: int = Key(default=0, ge=0)  # nights the frequency window blocks after a contact
+    seconds: int = Key(default=0, ge=0, le=MOST)
+    block_days: int = Key(default=0, ge=0, le=LONGEST_DAYS)  # nights the frequency window blocks after a contact
     callbacks: tuple[Annotated[int, Key(ge=0)], ...] = Key(default=(), max_length=4)
     eligible: str = "true"
     message: str = ""

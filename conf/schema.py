@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field as Key
 from pydantic import model_validator
 
+from conf.bounds import MOST
 from conf.documents import Misfit, Strict
 from conf.errors import suggest
 from conf.units import BY, name_fault
@@ -52,8 +53,8 @@ class Field(Strict):
     codes: str = ""  # name of a code list, for type code
     scale: int = Key(default=0, ge=0, le=9)
     format: str = ""  # strptime format of date and timestamp; the dialect's default if empty
-    width: int = Key(default=0, ge=0)  # bytes of GB18030, for fixed-width layouts
-    max_length: int = Key(default=0, ge=0)  # characters; 0 is unlimited
+    width: int = Key(default=0, ge=0, le=MOST)  # bytes of GB18030, for fixed-width layouts
+    max_length: int = Key(default=0, ge=0, le=MOST)  # characters; 0 is unlimited
     personal: Personal = "none"
     minimum: float | None = None
     maximum: float | None = None

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field as Key
 from pydantic import model_validator
 
+from conf.bounds import LONGEST_DAYS
 from conf.documents import Misfit, Strict
 from conf.errors import suggest
 from conf.units import BY, name_fault
@@ -39,7 +40,7 @@ class Table(Strict):
     kind: Literal["raw", "entity", "partial", "feature", "decision", "operation", "vault"]
     key: tuple[str, ...] = ()
     partition_by: tuple[str, ...] = ()
-    retention_days: int = Key(default=400, ge=1)
+    retention_days: int = Key(default=400, ge=1, le=LONGEST_DAYS)
     columns: tuple[Column, ...]
 
     @model_validator(mode="after")
