@@ -24,6 +24,7 @@ NAMES = (
     "assignment",
     "whatif",
     "nights",
+    "figures",
     "serving",
     "night",
     "synth",

@@ -25,7 +25,7 @@ from runtime.night import Night
 
 READ = ("decision", "assignment", "contact", "order", "consent", "complaint", "impression", "customer_features")
 #: What is summed a customer and part.
-AMOUNTS = ("margin_micro", "orders", "echannel_orders", "contacts", "reached", "cost_micro")
+AMOUNTS = ("margin_micro", "unmoved_micro", "orders", "echannel_orders", "contacts", "reached", "cost_micro")
 #: Attributes of customers that are slices, as tonight's snapshot has them.
 ATTRIBUTES = ("city", "centre", "grade")
 _OFFSET = f"interval {int(UTC_OFFSET.total_seconds() // 3600)} hours"
@@ -103,7 +103,11 @@ class CustomerLedger:
             where decided.product is not null and not control""")
 
     def _read_orders(self, first: dt.date) -> None:
-        """Orders taken, once each; ``stands``: not cancelled within ``cancel_days``, as far as is known tonight."""
+        """Orders taken, once each.
+
+        ``stands``: not cancelled within ``cancel_days``, as far as is known tonight. ``answers``: within
+        ``conversion_days`` before it a contact that offered the product reached the customer.
+        """
         line = "partition by customer_id, product order by event_time, action, order_id"
         after = f"min(case when action = 'cancel' then event_time end) over ({line} rows between 1 following and unbounded following)"
         days = self._window.cancel_days
@@ -114,10 +118,17 @@ class CustomerLedger:
                     {_last_of("margin_micro", "decision_id", "channel")}
                 from "order" where data_date >= date '{first - dt.timedelta(days=1)}' and {self._seen}
                 group by customer_id, order_id, action, event_time, product
-            ), ended as (select *, {after} as cancelled_at from once)
+            ), ended as (select *, {after} as cancelled_at from once),
+            offered as (
+                select customer_id, code as product, {_BEGIN} as since from touched join products on id = product
+                where reached
+            )
             select customer_id, order_id, event_time as instant, products.id as product, channel, decision_id,
                 coalesce(margin_micro, 0) as margin_micro, cancelled_at,
-                cancelled_at is null or cancelled_at >= event_time + interval {days} days as stands
+                cancelled_at is null or cancelled_at >= event_time + interval {days} days as stands,
+                exists (select 1 from offered where offered.customer_id = ended.customer_id
+                    and offered.product = ended.product and event_time >= since
+                    and event_time < since + interval {self._window.conversion_days} days) as answers
             from ended left join products on products.code = ended.product
             where action in ('subscribe', 'renew', 'change') and event_time >= {_instant(start_of_day(first))}""")
 
@@ -151,12 +162,13 @@ class CustomerLedger:
                 from touched join parts using (policy) where business_date between first and last group by all
             ), spent as (
                 select policy, part, customer_id, sum(margin_micro)::bigint as margin_micro, count(*) as orders,
+                    sum(case when answers then 0 else margin_micro end)::bigint as unmoved_micro,
                     count(*) filter (not coalesce(by_hand, true)) as echannel_orders
                 from bought join parts on instant >= since and instant < until left join channels on channels.code = bought.channel
                 where stands group by all
             )
             select policy, part, customer_id, arm, coalesce(margin_micro, 0) as margin_micro,
-                coalesce(orders, 0) as orders, coalesce(echannel_orders, 0) as echannel_orders,
+                coalesce(unmoved_micro, 0) as unmoved_micro, coalesce(orders, 0) as orders, coalesce(echannel_orders, 0) as echannel_orders,
                 coalesce(contacts, 0) as contacts, coalesce(reached, 0) as reached,
                 coalesce(cost_micro, 0) as cost_micro, coalesce(slices, ['all']) as slices
             from members left join asked using (policy, part, customer_id)
@@ -182,17 +194,18 @@ class CustomerLedger:
         sums = ", ".join(f"sum({name}) as {name}" for name in AMOUNTS)
         return self._run(f"""
             select policy, slice, part, arm, count(*) as customers, count(*) filter (orders > 0) as buyers, {sums},
-                sum(margin_micro::hugeint * margin_micro) as squares
+                sum(margin_micro::hugeint * margin_micro) as squares,
+                sum(unmoved_micro::hugeint * unmoved_micro) as unmoved_squares
             from (select *, unnest(slices) as slice from ledger) group by policy, slice, part, arm""")
 
     def sum_pairs(self) -> list[dict[str, Any]]:
-        """The same of customers who are in two parts: a row a policy, slice and pair of (part, arm), the earlier first."""
+        """The same of margins without answers, of customers in two parts: a row a policy, slice and pair of (part, arm)."""
         return self._run("""
             select policy, slice, part, arm, other_part, other_arm, count(*) as customers, sum(l) as "left",
                 sum(r) as "right", sum(l::hugeint * r) as product
             from (
                 select a.policy, unnest(a.slices) as slice, a.part, a.arm, b.part as other_part, b.arm as other_arm,
-                    a.margin_micro as l, b.margin_micro as r
+                    a.unmoved_micro as l, b.unmoved_micro as r
                 from ledger a join ledger b on a.policy = b.policy and a.customer_id = b.customer_id and a.part < b.part
                 where a.arm <> 'mixed' and b.arm <> 'mixed'
             ) group by policy, slice, part, arm, other_part, other_arm""")

@@ -1,7 +1,7 @@
 """What contacts earned: figures of customers over a period, by intention to treat, as rows of ``kpi``.
 
 Incremental margin = mean margin of treated customers less that of control, times treated customers; each order once,
-with Welch's interval over customers. Beside it stand its drivers, what refusals, complaints and cancellations came
+with an interval over customers. Beside it stand its drivers, what refusals, complaints and cancellations came
 after contacts, what was answered (not caused), what the last night's campaign came to so far, and inbound offers.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from conf.money import MICRO
 from conf.offer import Channel, Product
-from models.affinity.two_groups import CrossSums, Difference, compare
+from models.affinity.two_groups import CrossSums, Difference, GroupSums, compare
 from reporting.customer_ledger import AMOUNTS, open_ledger
 from reporting.kpi import figure
 from reporting.periods import Part, date_told, split
@@ -138,17 +138,18 @@ def _add_dates(span: Span, slice_: str, rows: Iterable[Mapping[str, Any]]) -> Ro
 
 def compare_margins(cells: Rows, pairs: Rows) -> Difference | None:
     """What treating brought in micro-元, of a slice's sums."""
-    sums = {}
-    for cell in cells:
-        if cell["arm"] in (TREATED, CONTROL):
-            at = (int(cell["part"]), cell["arm"] == TREATED)
-            margin = int(cell["margin_micro"])
-            sums[at, at] = CrossSums(int(cell["customers"]), margin, margin, int(cell["squares"]))
+    names = ("customers", "margin_micro", "squares", "unmoved_micro", "unmoved_squares")
+    sums = {
+        (int(cell["part"]), cell["arm"] == TREATED): GroupSums(*(int(cell[name]) for name in names))
+        for cell in cells
+        if cell["arm"] in (TREATED, CONTROL)
+    }
+    crossed = {}
     for pair in pairs:
         at = (int(pair["part"]), pair["arm"] == TREATED)
         other = (int(pair["other_part"]), pair["other_arm"] == TREATED)
-        sums[at, other] = CrossSums(int(pair["customers"]), int(pair["left"]), int(pair["right"]), int(pair["product"]))
-    return compare(sums)
+        crossed[at, other] = CrossSums(*(int(pair[name]) for name in ("customers", "left", "right", "product")))
+    return compare(sums, crossed)
 
 
 def _compare_groups(span: Span, cells: Rows, pairs: Rows, counts: Mapping[str, int]) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
 
-#: Customers with an order that each group needs before Welch's interval holds: margins have a heavy tail.
+#: Customers with an order that each group needs before the interval holds: margins have a heavy tail.
 BUYERS = 20
 #: Control has changed on a date where more of it than this came or went; single customers are left out instead.
 CHANGED = 0.02

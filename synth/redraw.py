@@ -26,8 +26,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from synth.events import Table
 from synth.explore import CONTROL
-from synth.history import live
+from synth.history import Course, live
 from synth.keyed import key, uniform
 from synth.plan import Ints
 from synth.policy import roles
@@ -44,6 +45,8 @@ class PeriodTruth:
         treated: false for control, true for all others (contacted or not: intention to treat).
         margin: micro-元 of the period's orders, each once, those cancelled within ``cancel_days`` left out.
         twin_margin: the same in the world without contacts, whatever the label.
+        unmoved: margin without the orders before which, within ``conversion_days``, a contact that offered the product
+            reached the customer.
         contacts: attempts made in the period.
         value: the customer's standard normal value, city: its position; what draws of control may be stratified by.
     """
@@ -52,6 +55,7 @@ class PeriodTruth:
     treated: np.ndarray
     margin: Ints
     twin_margin: Ints
+    unmoved: Ints
     contacts: Ints
     value: np.ndarray
     city: Ints
@@ -94,16 +98,35 @@ def redraw(
     nights = plan.night_days
     window = Window(nights.start, nights.stop + conversion_days, cancel_days)
     rows = np.arange(world.size)
+    idle = ~find_answers(again, course, both, conversion_days)
+    unmoved = window.sum_by_customer({name: column[idle] for name, column in both.items()}, world.size)
     there = np.flatnonzero(world.is_living(rows, nights.start) & world.is_living(rows, nights.stop - 1))
     return PeriodTruth(
         customer=there,
         treated=roles(plan, there, nights.start) != CONTROL,
         margin=window.sum_by_customer(both, world.size)[there],
         twin_margin=window.sum_by_customer(both, world.size, twin=True)[there],
+        unmoved=unmoved[there],
         contacts=np.bincount(course.contacts["customer"], minlength=world.size)[there],
         value=np.asarray(world["value"])[there].astype(float),
         city=np.asarray(world["city"])[there].astype(np.int64),
     )
+
+
+def find_answers(world: World, course: Course, both: Table, conversion_days: int) -> np.ndarray:
+    """Whether each order of ``both`` has a contact before it that offered its product and reached the customer."""
+    products, contacts = len(world.plan.products), course.contacts
+    reached = contacts["reached"]
+    offer = (contacts["customer"] * products + contacts["product"])[reached]
+    since = contacts["night"][reached] * 86400
+    order = np.lexsort((since, offer))
+    offer, since = offer[order], since[order]
+    wanted, late = both["customer"] * products + both["product"], 10**11  # later than any second
+    last = np.searchsorted(offer * late + since, wanted * late + both["time"], side="right") - 1
+    at = np.maximum(last, 0)
+    if not len(offer):
+        return np.zeros(len(wanted), dtype=bool)
+    return np.asarray((last >= 0) & (offer[at] == wanted) & (both["time"] < since[at] + conversion_days * 86400))
 
 
 def relabel(everyone: PeriodTruth, share: float, k: int) -> PeriodTruth:
@@ -119,5 +142,6 @@ def relabel(everyone: PeriodTruth, share: float, k: int) -> PeriodTruth:
         everyone,
         treated=treated,
         margin=np.where(treated, everyone.margin, everyone.twin_margin),
+        unmoved=np.where(treated, everyone.unmoved, everyone.twin_margin),
         contacts=np.where(treated, everyone.contacts, 0),
     )

@@ -39,10 +39,10 @@ class Behaviour:
         """元 that a customer who may be contacted brings more, contacted or not."""
         return self.margin * self.base * self.lift * self.contacted
 
-    def variance(self, treated: bool) -> float:
-        """Variance of a customer's margin, 元²: p m² (1 + tail²) - (p m)²."""
-        rate = self.base * (1 + self.lift * self.contacted * treated)
-        return rate * self.margin**2 * (1 + self.tail**2) - (rate * self.margin) ** 2
+    @property
+    def variance(self) -> float:
+        """Variance of a customer's margin without contacts, 元²: p m² (1 + tail²) - (p m)²."""
+        return self.base * self.margin**2 * (1 + self.tail**2) - (self.base * self.margin) ** 2
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,11 @@ class Design:
 
 
 def compute_error(behaviour: Behaviour, customers: float, control: float) -> float:
-    """Standard error of the difference of means, 元 a customer, with a share of ``customers`` held out."""
-    apart = behaviour.variance(True) / (1 - control) + behaviour.variance(False) / control
-    return sqrt(apart / customers)
+    """Standard error of the difference of means, 元 a customer, with a share of ``customers`` held out.
+
+    As `models.affinity.two_groups` has it: what customers would have spent without contacts is what is not known.
+    """
+    return sqrt(behaviour.variance * (1 / (1 - control) + 1 / control) / customers)
 
 
 def compute_power(behaviour: Behaviour, customers: float, control: float, alpha: float = 0.05) -> float:
