@@ -145,6 +145,7 @@ def _explore(night: Decision, drawn: Exploration) -> None:
     who = np.flatnonzero(night.role == USUAL)
     night.given[who] = drawn.given[who]
     night.reason[who[drawn.given[who] >= 0]] = "usual"
+    night.marginal[who] = False  # the rule gave it, whatever exploiting would have hung on
 
 
 def _reasons(night: Decision) -> None:

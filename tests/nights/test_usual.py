@@ -54,6 +54,7 @@ def test_limits_hold_for_all_that_is_published(served: Night) -> None:
     assert set(given["reason"].to_pylist()) == {"usual"}
     assert usuals["pscore"].null_count == usuals.num_rows
     assert given["value_micro"].null_count == 0
+    assert not pc.any(usuals["marginal"]).as_py()
     assert figures.contacts == pc.sum(pc.is_valid(plan["product"])).as_py()
     prices = served.lake.arrow("limit_price", partition=served.partition).to_pylist()
     for row in prices:
