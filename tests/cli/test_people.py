@@ -35,7 +35,7 @@ SHOWS_PEOPLE: dict[str, tuple[str, str]] = {
 #: What the others show instead.
 SHOWS_NOBODY = {
     "runs a job, which audits what it opens": "demo synth nightly job scan ingest rebuild publish train",
-    "what people wrote in conf": "check feeds:list feeds:check feeds:show features:list data:dictionary",
+    "what people wrote in conf": "check list feeds:list feeds:check feeds:show features:list data:dictionary",
     "states, counts and figures": "runs feeds:status funnel kpi design models:list offers:stock offers:refresh doctor upgrade",
     "counts by what would change": "whatif goal prices sensitivity",
     "faults of declarations, found on examples": "features:check features:drift",
