@@ -31,7 +31,7 @@ from planning.instance.certificate import Certificate, read_certificate
 from planning.instance.plan_files import read_chosen, records
 from planning.instance.reader import Instance, read_instance
 from planning.instance.run_folder import RunFolder
-from planning.instance.solve import solve_instance, tell_conflicts, with_start
+from planning.instance.solve import LimitsConflict, solve_instance, tell_conflicts, with_start
 from planning.limits.evaluator import Evaluator
 from planning.limits.in_force import LimitInForce, LimitsInForce
 from planning.plan.decide import leave
@@ -311,14 +311,20 @@ def what_if(
     changed = [name for name, amount in amounts.items() if before[name] != amount] + list(percents)
     where = str(base.run.instance)
     broken = [m for m, use in enumerate(incumbent.used) if use > int(instance.problem.limits.amount[m])]
-    if broken:  # before everybody is looked at for what there may not be
-        with tell_conflicts(instance, where, changed, base.tell_whole):
-            refuse_by_ray(instance.problem, broken)
-    quick = None if same or percents else by_active_set(base, instance.problem, goal)
-    solution, looked = quick or (
-        solve_instance(instance, goal, where, changed=changed, tell=base.tell_whole),
-        instance.problem.customers,
-    )
+    try:
+        if broken:  # before everybody is looked at for what there may not be
+            with tell_conflicts(instance, where, changed, base.tell_whole):
+                refuse_by_ray(instance.problem, broken)
+        quick = None if same or percents else by_active_set(base, instance.problem, goal)
+        solution, looked = quick or (
+            solve_instance(instance, goal, where, changed=changed, tell=base.tell_whole),
+            instance.problem.customers,
+        )
+    except LimitsConflict as error:
+        if not percents:
+            raise
+        # an amount of a share, which is 0 for all parts together, is nothing that anybody gives
+        raise LimitsConflict(error.what, where=where, remedy=loosen_percents(base, percents)) from error
     if not same:
         solution = with_incumbent(solution, instance.problem, incumbent)
         for arcs in plans:
@@ -326,6 +332,16 @@ def what_if(
             solution = with_incumbent(solution, instance.problem, own)
     signs = tuple(int(sign) for sign in instance.problem.limits.sign)
     return Answer(solution, _figures(base, instance, solution, percents) | {"customers_looked_at": looked}, signs)
+
+
+def loosen_percents(base: Base, percents: Mapping[str, int]) -> str:
+    """What to change where shares at other percents leave no plan: the night kept them as declared."""
+    ways = (
+        f"{'lower' if base.limit(name).sign < 0 else 'raise'} {name} from {percent} % towards {base.percent(name)} %, "
+        "which the night kept"
+        for name, percent in percents.items()
+    )
+    return "; ".join(ways)
 
 
 def with_incumbent(solution: Solution, problem: Problem, plan: Plan) -> Solution:

@@ -159,3 +159,11 @@ def test_a_dearer_share_costs_and_its_own_percent_changes_nothing(base: Base) ->
     row = next(r for r in dearer["limits"] if r["limit"] == "share_low_arpu")
     assert (row["percent_was"], row["percent"]) == (now, now + 10)
     assert row["used"] >= row["amount"] == 0  # explorers included
+
+
+def test_a_percent_that_no_plan_keeps_is_told_in_percent(base: Base) -> None:
+    share = next(limit for limit in base.instance.limits.limits if base.is_share(limit) and limit.sign < 0)
+    with pytest.raises(UserError, match=share.name) as caught:
+        what_if(base, {}, percents={share.name: 99})
+    assert f"lower {share.name} from 99 % towards {base.percent(share.name)} %" in str(caught.value.remedy)
+    assert "contacts" not in str(caught.value.remedy)
