@@ -17,12 +17,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+from filelock import FileLock, Timeout
 
+from conf.errors import UserError
 from runtime.lake import Lake, arrow_schema, nullable
 from runtime.parquet_files import write_file
 
 #: What a row's hash covers, in this order.
 _COVERED = ("at", "who", "what", "why", "rows", "previous_hash")
+#: Seconds that a look waits for its turn.
+_PATIENCE = 60
 
 
 def digest(row: Mapping[str, Any]) -> str:
@@ -85,34 +89,61 @@ def make_event(what: str, why: str, rows: int) -> dict[str, Any]:
 
 
 def append(lake: Lake, events: Sequence[Mapping[str, Any]]) -> None:
-    """Add events to the end of the chain; nothing that is there is rewritten."""
+    """Add events to the end of the chain; nothing that is there is rewritten.
+
+    One process at a time: two that read the same last row would both follow it, and the chain would fork.
+
+    Raises:
+        UserError: another process has held the log for a minute.
+    """
     if not events:
         return
-    written = in_order(lake.arrow("ops_audit").to_pylist())
-    rows = chain_events(events, written[-1]["hash"] if written else "")
-    table = pa.Table.from_pylist(rows, schema=nullable(arrow_schema(lake.table("ops_audit"))))
-    lake.commit_files("ops_audit", [write_file(lake.path("ops_audit"), table, {})])
+    with _turn(lake):
+        written = in_order(lake.arrow("ops_audit").to_pylist())
+        rows = chain_events(events, written[-1]["hash"] if written else "")
+        table = pa.Table.from_pylist(rows, schema=nullable(arrow_schema(lake.table("ops_audit"))))
+        lake.commit_files("ops_audit", [write_file(lake.path("ops_audit"), table, {})])
+
+
+@contextlib.contextmanager
+def _turn(lake: Lake) -> Iterator[None]:
+    """Hold the log alone; the lock dies with its process."""
+    folder = lake.path("ops_audit")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(str(folder / ".append.lock"), timeout=_PATIENCE):
+            yield
+    except Timeout as error:
+        raise UserError(
+            "the access log is held by another process",
+            where=str(folder),
+            remedy="wait until it ends, then look again: nobody's data is shown without a row",
+        ) from error
 
 
 def in_order(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows from the first to the last by following the hashes; rows that are not reached come last."""
-    after = {row["previous_hash"] or "": row for row in rows}
-    ordered: list[dict[str, Any]] = []
-    last = ""
-    while last in after:
-        row = after.pop(last)
-        ordered.append(row)
-        last = row["hash"]
-    return ordered + list(after.values())
+    """Rows from the first to the last by following the hashes, all that follow one row by time; unreached ones last."""
+    after: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: (row["at"], row["hash"])):
+        after.setdefault(row["previous_hash"] or "", []).append(row)
+    ordered: list[dict[str, Any]] = after.pop("", [])
+    for row in ordered:  # grows while it is walked
+        ordered.extend(after.pop(row["hash"], ()))
+    return ordered + [row for others in after.values() for row in others]
 
 
 def broken(rows: Sequence[dict[str, Any]]) -> str:
-    """Why the chain cannot be trusted; empty where every row is as it was written."""
+    """Why the chain cannot be trusted; empty where every row is as it was written, each behind one other."""
     last = ""
+    before: dict[str, dict[str, Any]] = {}
     for position, row in enumerate(in_order(rows), start=1):
-        if (row["previous_hash"] or "") != last:
+        previous = row["previous_hash"] or ""
+        if previous in before:
+            return f"rows {before[previous]['what']!r} and {row['what']!r} follow the same row: the chain forks"
+        if previous != last:
             return f"row {position} ({row['what']}) does not follow the row before it: one was removed or changed"
         if digest({**row, "previous_hash": last}) != row["hash"]:
             return f"row {position} ({row['what']}) was changed after it was written"
+        before[previous] = row
         last = row["hash"]
     return ""
