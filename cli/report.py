@@ -8,10 +8,10 @@ from cli.output import console, print_table
 from reporting.feed_status import loads
 from reporting.figure_text import say_gap
 from reporting.night_report.facts import read_plan
-from runtime.figures import AssignFigures, ProveFigures, ScoreFigures
+from runtime.figures import AssignFigures, EligibilityFigures, JobFigures, ProveFigures, ScoreFigures
 from runtime.night import Night
 from runtime.run_id import run_id
-from runtime.run_record import night_record
+from runtime.run_record import NightRecord, night_record
 
 
 def summary(night: Night) -> dict[str, Any]:
@@ -28,6 +28,7 @@ def summary(night: Night) -> dict[str, Any]:
         "files_loaded": loaded.files,
         "rows_loaded": loaded.rows,
         "quarantined": loaded.quarantined,
+        "served_by_less": list_shortfalls(record),
         "customers_scored": record.read(ScoreFigures).customers,
         "customers_assigned": plan.customers,
         "contacts": plan.contacts,
@@ -43,6 +44,13 @@ def summary(night: Night) -> dict[str, Any]:
         "seconds": sum(job.seconds for job in record.jobs.values()),
         "look": places(night, run),
     }
+
+
+def list_shortfalls(record: NightRecord) -> dict[str, str]:
+    """Why a job is done but not as it should be, by job."""
+    forms: tuple[type[JobFigures], ...] = (EligibilityFigures, ScoreFigures)
+    reasons = {form.job: record.read(form).served_by_less for form in forms}
+    return {job: why for job, why in reasons.items() if why}
 
 
 def lift_line(figures: dict[str, Any]) -> str:
@@ -91,6 +99,7 @@ def print_summary(night: Night) -> None:
             "–" if gap is None else f"{say_gap(gap)} of the optimum at most; checker: {figures['certificate']}",
         ),
         ("lift over arbitrate-then-cap", lift_line(figures)),
+        *((f"less than usual: {job}", why) for job, why in figures["served_by_less"].items()),
     ]
     print_table(
         f"the night of {night.date}",

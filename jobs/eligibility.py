@@ -36,7 +36,7 @@ from planning.eligibility.rules import RuleStep, shape_of, steps
 from runtime import spark_tables
 from runtime.clauses import Clause, Columns, columns_of, misunderstood, reason_of
 from runtime.figures import EligibilityFigures
-from runtime.holds import read_unowned_refusals
+from runtime.holds import OUTBOUND_STOP, read_unowned_refusals
 from runtime.night import Night
 from runtime.parquet_files import WrittenFile, write_file
 
@@ -48,8 +48,6 @@ WRITES = ("eligible", "funnel")
 READS_PREVIOUS = ("ops_reconciliation", "ops_release")
 
 
-#: The step that removes all outbound contacts while refusals have no owner.
-STOPPED = "refusals_without_owner"
 #: Up to this many customers are decided in this process; more are spread as tasks that get file names.
 ALONE = 2_000_000
 
@@ -107,7 +105,12 @@ def funnel_steps(night: Night) -> list[RuleStep]:
     return [
         *order,
         RuleStep(
-            STOPPED, "customer", "outbound", (f"{outbound}L",), reason, f"{feeds} 的 {refusals:,} 条拒绝无法匹配客户"
+            OUTBOUND_STOP,
+            "customer",
+            "outbound",
+            (f"{outbound}L",),
+            reason,
+            f"{feeds} 的 {refusals:,} 条拒绝无法匹配客户",
         ),
     ]
 

@@ -21,6 +21,8 @@ from runtime.lake import Lake
 
 #: The entity of refusals of contact: deliveries that become rows of it are never held back.
 REFUSALS = "consent"
+#: The step of the funnel that stops every outbound contact of a night, its last.
+OUTBOUND_STOP = "refusals_without_owner"
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,9 @@ def last_training(night: Night) -> TrainFigures:
 
 
 def line(job: str, state: str, seconds: float, figures: JobFigures) -> str:
-    """One line about a job that has ended: its first figures."""
+    """One line about a job that has ended: why it was served by less, else its first figures."""
+    if why := figures.served_by_less:
+        return f"  {job:<12} {state:<9}{seconds:6.1f} s  {why}"
     facts = ", ".join(f"{name.replace('_', ' ')} {show(value)}" for name, value in [*figures.simple().items()][:5])
     return f"  {job:<12} {state:<9}{seconds:6.1f} s  {facts}"[:160].rstrip()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from conf.money import MICRO
 from reporting import feed_status
 from reporting.feed_status import FeedState, Loads
 from runtime.figures import TrainFigures
+from runtime.holds import OUTBOUND_STOP
 from runtime.night import Night
 from runtime.run_record import NightRecord, last_training, night_record
 
@@ -52,6 +53,11 @@ class PlanFacts:
         for key, count in (self.arcs if of is None else of).items():
             totals[key[position]] = totals.get(key[position], 0) + count
         return totals
+
+
+def list_stops(funnel: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why nobody is contacted tonight, in both languages; empty on other nights."""
+    return [f"{row['reason']} 今晚不外呼: {row['reason_zh']}" for row in funnel if row["rule"] == OUTBOUND_STOP]
 
 
 def count_plan(batches: Iterable[pa.RecordBatch]) -> PlanFacts:

@@ -15,7 +15,7 @@ from reporting.feed_status import STATES, FeedState, counts
 from reporting.figure_text import say, say_gap, say_yuan
 from reporting.kpi import find_declared
 from reporting.night_report import charts
-from reporting.night_report.facts import PlanFacts, ReportFacts
+from reporting.night_report.facts import PlanFacts, ReportFacts, list_stops
 from reporting.night_report.operation import (
     POLICIES,
     campaign_section,
@@ -50,6 +50,7 @@ def view(facts: ReportFacts, catalogue: Catalogue, demo: str, *, operational: bo
         "date": facts.date.isoformat(),
         "run_id": facts.run_id,
         "demo": demo,
+        "stops": list_stops(facts.funnel),
         "tiles": tiles(facts, catalogue.figures),
         "feeds": feed_section(facts.feeds),
         "checks": check_section(facts),

@@ -30,6 +30,8 @@ PACK: dict[str, tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]] = {
 NUMBER = re.compile(rb"(\d+)(?=\D)")
 #: What is nobody's decision: names of the run, and what a delivery's content gives it as an id.
 NAMES = {"run_id", "decision_id"}
+#: What a row of a table is, beside night and customer.
+KEYS = {"candidate": ("product", "channel"), "eligible": (), "recommendation": ("channel", "rank")}
 
 
 def shuffle_lines(content: bytes, seed: str) -> list[bytes]:
@@ -137,9 +139,9 @@ def test_the_snapshots_are_the_same(homes: tuple[Path, Path]) -> None:
     assert here == there
 
 
-@pytest.mark.parametrize("table", ["eligible", "candidate", "recommendation"])
+@pytest.mark.parametrize("table", sorted(KEYS))
 def test_who_may_be_offered_what_is_the_same(homes: tuple[Path, Path], table: str) -> None:
-    keys = ("business_date", "customer_id", *(("product", "channel") if table == "candidate" else ()))
+    keys = ("business_date", "customer_id", *KEYS[table])
     there, here = (rows(home, table, *keys) for home in homes)
     assert there
     assert here == there

@@ -45,16 +45,22 @@ def people(night: Night, count: int) -> None:
 
 
 def send_refusals(
-    night: Night, numbers: Sequence[str], day: dt.date, arrived: dt.datetime, stated: dt.date | None = None
+    night: Night,
+    numbers: Sequence[str],
+    day: dt.date,
+    arrived: dt.datetime,
+    stated: dt.date | None = None,
+    kind: str = "marketing",
+    granted: bool = False,
 ) -> None:
-    """A delivery of refusals of all marketing, stated at noon of ``day`` or as said."""
+    """A delivery of refusals of all marketing, stated at noon of ``day`` or as said; or of consents of another kind."""
     n, noon = len(numbers), dt.datetime.combine(stated or day, dt.time(12), SHANGHAI)
-    words = {"consent_kind": "marketing", "consent_channel": "all", "stated_via": "call"}
+    words = {"consent_kind": kind, "consent_channel": "all", "stated_via": "call"}
     columns = {
         "consent_no": pa.array([f"R{stated or day:%m%d}{k:06d}" for k in range(n)]),
         "holder_no": pa.array(numbers, pa.string()),
         "stated_at": pa.array([noon] * n, pa.timestamp("us", "UTC")),
-        "is_granted": pa.array([False] * n),
+        "is_granted": pa.array([granted] * n),
         **{name: pa.array([word] * n) for name, word in words.items()},
     }
     schema = night.catalogue.schemas["marketing_consent"]
