@@ -8,6 +8,7 @@ WORDS = {
     "sampled": "rows sampled 抽样行数",
     "features": "features used 使用的特征",
     "left_out": "features left out 未使用的特征",
+    "not_yet": "features too young to learn from 尚无成熟样本的特征",
     "auc": "AUC, contacts 触达AUC",
     "auc_within": "AUC within product × channel 产品渠道内AUC",
     "ratio": "predicted / observed 预测/实际",
