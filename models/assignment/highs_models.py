@@ -157,18 +157,23 @@ def whole_plan(
     seconds: float,
     nodes: int,
     counted: bool = False,
+    submips: bool = False,
 ) -> Found:
     """The MIP, from the plan ``start`` (the option that each group holds) where there is one.
 
     ``nodes`` bounds the search where no clock does (``seconds`` infinite), and where ``counted`` besides the clock.
+    ``submips``: whether parts of it are searched as programs of their own, as releases before 0.3 did.
     """
     solver = model(choice, kinds, scale, integer=True)
     if np.isfinite(seconds):
         solver.setOptionValue("time_limit", float(seconds))
     if counted or not np.isfinite(seconds):
         solver.setOptionValue("mip_max_nodes", nodes)
-    # a root that is presolved again with its cuts may not come to an end (HiGHS 1.16, tests/models/assignment/test_restart.py)
+    # what is presolved again with its cuts, a restarted root or a part of it, may not come to an end, and asks neither
+    # clock nor count there (HiGHS 1.16, `strengthenInequalities`; tests/models/assignment/test_restart.py)
     solver.setOptionValue("mip_allow_restart", False)
+    for name in () if submips else ("rins", "rens", "root_reduced_cost"):
+        solver.setOptionValue(f"mip_heuristic_run_{name}", False)
     for name, value in (
         ("mip_rel_gap", gap),
         ("mip_abs_gap", 1e-7),

@@ -60,7 +60,9 @@ TURNS = (
 )
 
 
-def improve_plan(problem: Problem, dual: Dual, plan: Plan, *, gap: float, seconds: float) -> Plan:
+def improve_plan(
+    problem: Problem, dual: Dual, plan: Plan, *, gap: float, seconds: float, submips: bool = False
+) -> Plan:
     """The best plan found from ``plan``; a clock may end the search where ``seconds`` is finite, and never steers it."""
     end = time.perf_counter() + seconds
     timed = math.isfinite(seconds)
@@ -102,6 +104,7 @@ def improve_plan(problem: Problem, dual: Dual, plan: Plan, *, gap: float, second
                 seconds=left,
                 nodes=turn.nodes,
                 counted=True,
+                submips=submips or timed,
             )
             hold, proved = mip.hold, complete and mip.status == "Optimal"
         if hold is not None:

@@ -63,6 +63,7 @@ class SolveOptions:
         passes: full passes of the dual at most.
         start: prices to start from (at-most form), e.g. last night's; None is cold.
         drop_idle: whether limits that the plan leaves unused are to charge nothing where the proof allows.
+        submips: whether HiGHS searches parts of a program as programs of their own; some never come to an end.
         report: called with (stage, seconds, bound, primal or None) as the solve goes on.
     """
 
@@ -71,6 +72,7 @@ class SolveOptions:
     passes: int = 14
     start: Ints | None = None
     drop_idle: bool = True
+    submips: bool = False
     report: Callable[[str, float, int, int | None], None] = lambda stage, seconds, bound, primal: None
 
 
@@ -205,7 +207,7 @@ def _by_cores(run: Run, dual: Dual, plan: Plan) -> Plan:
     problem = run.problem
     if run.enough(dual, plan) or problem.arcs + problem.customers > SMALL or run.left <= 0:
         return plan
-    plan = improve_plan(problem, dual, plan, gap=run.goal.gap, seconds=SEARCH * run.left)
+    plan = improve_plan(problem, dual, plan, gap=run.goal.gap, seconds=SEARCH * run.left, submips=run.goal.submips)
     run.steps.append("cores")
     run.tell("cores", dual, plan)
     return plan
@@ -378,6 +380,7 @@ def _by_mip(run: Run, dual: Dual, plan: Plan, most: int) -> tuple[Plan, int | No
         gap=goal,
         seconds=max(0.2, run.left - 0.2),
         nodes=max(10, MIP_WORK // len(options.group)),
+        submips=run.goal.submips,
     )
     run.steps.append(f"MIP by HiGHS on {len(options.group)} options ({mip.status})")
     if mip.hold is not None:

@@ -40,7 +40,7 @@ def decide(run: RunFolder, tell: Callable[[str, float, int, int | None], None] |
     """Solve for the exploiters, draw for the explorers, and say of every row why and how probable."""
     inputs = run.inputs()
     instance = read_instance(run.instance)
-    goal = SolveOptions(gap=inputs.gap, drop_idle=inputs.labels_first)
+    goal = SolveOptions(gap=inputs.gap, drop_idle=inputs.labels_first, submips=not inputs.labels_first)
     if tell is not None:
         goal = replace(goal, report=tell)
     solution = solve_instance(instance, with_start(goal, instance, inputs.start), str(run.instance))
