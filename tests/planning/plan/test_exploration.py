@@ -146,7 +146,8 @@ def redraws(tmp_path_factory: pytest.TempPathFactory) -> list[Decision]:
 @pytest.mark.whole
 def test_what_is_logged_is_how_probable_it_was(redraws: list[Decision], marginal: bool) -> None:
     rows = [weighted(decision, marginal=marginal) for decision in redraws]
-    assert all(np.mean([decision.solution.dual.prices[m] for decision in redraws]) > 0 for m in range(4))  # they bind
+    prices = np.mean([decision.solution.dual.prices for decision in redraws], axis=0)
+    assert all(prices[1:4] > 0)  # messages, stock and budget bind; the budget leaves calls over
     for name in rows[0]:
         off = np.array([row[name] for row in rows])
         assert off.std() > 0, name
