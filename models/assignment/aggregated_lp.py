@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
-from models.arrays import Floats, Ints
+from models.arrays import Floats, Ints, list_places
 from models.assignment.dual_evaluation import Dual, best_arcs
 from models.assignment.highs_models import quiet
 from models.assignment.problem import LARGEST, Kinds, Problem
@@ -113,8 +113,8 @@ def _move_options(
     left = room - np.array(kinds.sum_uses(np.bincount(kind[kind >= 0], minlength=len(kinds)), len(room)), np.int64)
     number = _numbers(problem, dual, classes, left, seconds)
     size = np.minimum(np.floor(number + 1e-6).astype(np.int64), np.diff(classes.begin))
-    place = np.repeat(classes.begin[:-1] - np.concatenate(([0], np.cumsum(size)[:-1])), size) + np.arange(size.sum())
-    moved = classes.move[place.astype(np.int64)]
+    _, place = list_places(classes.begin[:-1], size)
+    moved = classes.move[place]
     hold[options.group[moved]] = moved
     return hold
 
@@ -160,8 +160,7 @@ def _changes(kinds: Kinds, classes: Classes, scale: Floats) -> tuple[Ints, Ints,
     for kind, sign in ((classes.after, 1), (classes.before, -1)):
         some = np.flatnonzero(kind >= 0)
         size = kinds.first[kind[some] + 1] - kinds.first[kind[some]]
-        source = np.repeat(kinds.first[kind[some]] - np.concatenate(([0], np.cumsum(size)[:-1])), size)
-        source = source + np.arange(len(source))
+        _, source = list_places(kinds.first[kind[some]], size)
         parts.append((np.repeat(some, size), kinds.limit[source], sign * kinds.use[source]))
     at, row, use = (np.concatenate(part) for part in zip(*parts, strict=True))
     limits = len(scale)

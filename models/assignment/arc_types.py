@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from models.arrays import Ints
+from models.arrays import Ints, list_places
 from models.assignment.problem import Kinds
 
 
@@ -122,20 +122,22 @@ def reduce_rows(
 
     The order is that of key, limits and uses as big-endian bytes. Takes 16 bytes a row and use of the longest row.
     """
-    size = np.diff(first)
-    key = [product, channel, *parts.values()]
-    table = np.zeros((len(product), len(key) + 2 * int(size.max(initial=0))), np.uint64)
-    for i, part in enumerate(key):
-        table[:, i] = part.astype(np.int64).view(np.uint64)
-    row = np.repeat(np.arange(len(product)), size)
-    place = len(key) + 2 * (np.arange(len(row)) - np.repeat(first[:-1], size))
-    table[row, place], table[row, place + 1] = (limit + 1).view(np.uint64), use.view(np.uint64)  # 0: the row has ended
-    index, kind = distinct_rows(table)
-    own = size[index]
-    start = np.concatenate(([0], np.cumsum(own))).astype(np.int64)
-    source = np.repeat(first[index] - start[:-1], own) + np.arange(start[-1])
+    key = np.stack([product, channel, *parts.values()], 1).astype(np.int64)
+    index, kind = distinct_rows(pad_rows(key, first, limit + 1, use).view(np.uint64))  # limit 0: the row has ended
+    start, source = list_places(first[index], first[index + 1] - first[index])
     others = {name: part[index] for name, part in parts.items()}
     return Kinds(product[index], channel[index], start, limit[source], use[source], others), kind
+
+
+def pad_rows(key: Ints, first: Ints, left: Ints, right: Ints) -> Ints:
+    """Sparse rows as a table: key [n, k], then ``left`` and ``right`` of each entry in turn, 0 behind the last; int64."""
+    size = np.diff(first)
+    table = np.zeros((len(key), key.shape[1] + 2 * int(size.max(initial=0))), np.int64)
+    table[:, : key.shape[1]] = key
+    row = np.repeat(np.arange(len(key)), size)
+    place = key.shape[1] + 2 * (np.arange(len(row)) - np.repeat(first[:-1], size))
+    table[row, place], table[row, place + 1] = left, right
+    return table
 
 
 def distinct_rows(table: np.ndarray) -> tuple[Ints, Ints]:

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from scipy.sparse import csr_array, diags_array
 
-from models.arrays import Floats, Ints
+from models.arrays import Floats, Ints, list_places
 from models.assignment.problem import Kinds
 
 #: From so many limits on the curvature is sparse; a table of fewer takes half a megabyte, which the caches hold.
@@ -47,11 +47,8 @@ def sum_ties(ties: Ints, kinds: Kinds, grains: Ints, limits: int) -> Any:
 
 def _uses(kind: Ints, kinds: Kinds, grains: Ints, limits: int) -> Any:
     """Scaled uses of each ``kind`` as sparse rows; none where it is -1."""
-    some = np.flatnonzero(kind >= 0)
-    size = np.zeros(len(kind), np.int64)
-    size[some] = np.diff(kinds.first)[kind[some]]
-    first = np.concatenate(([0], np.cumsum(size)))
-    source = np.repeat(kinds.first[kind[some]] - first[some], size[some]) + np.arange(first[-1])
+    begin = kinds.first[kind]
+    first, source = list_places(begin, np.where(kind >= 0, kinds.first[kind + 1] - begin, 0))
     return csr_array((grains[source], kinds.limit[source], first), shape=(len(kind), limits))
 
 

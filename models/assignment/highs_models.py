@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
-from models.arrays import Floats, Ints
+from models.arrays import Floats, Ints, list_places
 from models.assignment.problem import Kinds
 
 
@@ -83,8 +83,8 @@ def model(choice: Choice, kinds: Kinds, scale: Floats, *, integer: bool, money: 
     size = kinds.first[kind + 1] - kinds.first[kind]
     start = np.concatenate(([0], np.cumsum(size + 1)))
     index, entry = np.empty(start[-1], np.int32), np.empty(start[-1])
-    place = np.repeat(start[:-1], size) + (np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size))
-    source = np.repeat(kinds.first[kind], size) + (np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size))
+    _, place = list_places(start[:-1], size)
+    _, source = list_places(kinds.first[kind], size)
     index[place], entry[place] = kinds.limit[source], kinds.use[source] / scale[kinds.limit[source]]
     index[start[1:] - 1], entry[start[1:] - 1] = limits + choice.group[columns], 1.0
     free = np.zeros(groups, bool)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.arrays import Ints
+from models.arrays import Ints, list_places
 from models.assignment.dual_evaluation import over_blocks
 from models.assignment.problem import BLOCK, NO_GROUP, Block, Problem
 from models.hashing import hashes
@@ -17,8 +17,7 @@ def pick(block: Block, places: Ints) -> Block:
     """The customers at ``places`` of a block."""
     begin = block.first[places].astype(np.int64)
     size = block.first[places + 1].astype(np.int64) - begin
-    first = np.concatenate(([0], np.cumsum(size)))
-    arcs = np.repeat(begin - first[:-1], size) + np.arange(first[-1])
+    first, arcs = list_places(begin, size)
     return Block(
         np.asarray(block.customer)[places],
         first,

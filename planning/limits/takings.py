@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from models.arrays import Ints
-from models.assignment.arc_types import distinct_rows
+from models.arrays import Ints, list_places
+from models.assignment.arc_types import distinct_rows, pad_rows
 from planning.limits.evaluator import Columns, Taking
 
 
@@ -45,9 +45,8 @@ class PartTakings:
 
     def pick(self, rows: Ints) -> PartTakings:
         """Some rows."""
-        size = np.diff(self.first)[rows]
-        first = np.concatenate(([0], np.cumsum(size)))
-        source = np.repeat(self.first[:-1][rows] - first[:-1], size) + np.arange(first[-1])
+        begin = self.first[rows]
+        first, source = list_places(begin, self.first[rows + 1] - begin)
         return PartTakings(self.asked, first, self.condition[source], self.units[source])
 
     def distinct(self, key: Ints) -> tuple[Ints, Ints]:
@@ -55,16 +54,9 @@ class PartTakings:
 
         In the order that (key, units by condition, 0 where nothing is taken) has.
         """
-        size = np.diff(self.first)
-        width = int(size.max(initial=0))
-        table = np.zeros((len(self), key.shape[1] + 2 * width), np.int64)
-        table[:, : key.shape[1]] = key
-        row = np.repeat(np.arange(len(self)), size)
-        place = key.shape[1] + 2 * (np.arange(len(row)) - np.repeat(self.first[:-1], size))
         # of two rows the one whose first other unit is larger comes later; what is not there is 0, like a row's end
         far = self.conditions - self.condition
-        table[row, place], table[row, place + 1] = np.where(self.units > 0, far, -far), self.units
-        return distinct_rows(table)
+        return distinct_rows(pad_rows(key, self.first, np.where(self.units > 0, far, -far), self.units))
 
 
 def take_parts(limits: Sequence[Taking], columns: Columns, count: int) -> PartTakings:
